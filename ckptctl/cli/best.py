@@ -1,0 +1,89 @@
+"""``ckptctl best``: the best checkpoint's path."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import open_all, placed, read_options, require_whole, see
+from ckptctl.errors import Refused, UsageError
+from ckptctl.leaders import Contest, Leader, Leaders, Wish
+from ckptctl.render.names import escape, locate
+from ckptctl.render.rows import write_score
+
+EPILOG = """Examples:
+
+\b
+  ckptctl best runs/ --monitor val_loss
+  python train.py --resume "$(ckptctl best runs/a --monitor val_acc)"
+  ckptctl best runs/ -k 3 --score
+"""
+
+
+def command(
+    path: opt.Path = ".",
+    places: Annotated[int, typer.Option("-k", "--top", metavar="N", help="How many; -1 for all.")] = 1,
+    score: Annotated[bool, typer.Option("--score", help="The score beside each path.")] = False,
+    link: Annotated[str | None, typer.Option("--link", metavar="NAME", help="Also link NAME to the best.")] = None,
+    monitor: opt.Monitor = None,
+    mode: opt.ModeOption = opt.ModeName.auto,
+    threshold: opt.Threshold = None,
+    exact: opt.Exact = False,
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    null: opt.Null = False,
+    json: opt.Json = False,
+) -> None:
+    """Print the best checkpoint under PATH."""
+    if places == 0:
+        raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
+    console, stores = Console(), open_all([path])
+    scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
+    contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now), path)
+    for sight in see(stores, scanning, console):
+        with placed(sight.store):
+            contest.show(sight.store, sight.run)
+    leaders = contest.close()
+    warn_of_mode(console, leaders, asked=mode)
+    if json:
+        from ckptctl.render.json import best
+
+        console.answer(best((it.ranked for it in leaders.places), leaders.metric))
+    else:
+        console.answer(_line(it, "\0" if null else "\n", score=score) for it in leaders.places)
+    if link is not None:
+        link_best(console, leaders.places[0], link)
+    require_whole(console)
+
+
+def _line(leader: Leader, end: str, *, score: bool) -> str:
+    path = locate(leader.store.url, leader.ranked.checkpoint.path)
+    return f"{path}\t{write_score(leader.ranked.score)}{end}" if score else path + end
+
+
+def warn_of_mode(console: Console, leaders: Leaders, *, asked: opt.ModeName) -> None:
+    """Warn where the way that counts is not the one that the metric's name says."""
+    from ckptctl.core.ranking import infer_mode
+
+    name, mode = leaders.metric
+    told = infer_mode(name)
+    if told is not None and told != mode:
+        who = "--mode" if asked.value != "auto" else "training's record"
+        console.warn(f"{who} says {mode}, but '{name}' reads as if {told} were better: {mode} counts")
+
+
+def link_best(console: Console, leader: Leader, name: str) -> None:
+    """Make the link in the leader's own run; raises Refused, OSError."""
+    from ckptctl.links import make, plan_link
+
+    if leader.store.read_only:
+        raise Refused(leader.store.read_only, id="read-only-store", path=leader.store.url, done="no link was made")
+    link = plan_link(leader.store, leader.run, name, leader.ranked.checkpoint)
+    if link is not None and not link.is_right:
+        make(leader.store, link)
+        console.remark(f"{escape(locate(leader.store.url, link.path))} -> {escape(link.target)}")

@@ -1,0 +1,39 @@
+"""``ckptctl demo``: real small run folders, and the main commands on them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli.console import Console
+from ckptctl.demo import write_demo
+
+EPILOG = """Examples:
+
+\b
+  ckptctl demo
+  ckptctl demo /tmp/runs
+"""
+
+
+def command(
+    folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="A new folder; default: ckptctl-demo.")] = None,
+) -> None:
+    """Write small real runs, and show the commands on them."""
+    from ckptctl.cli.main import run
+
+    target = folder or "ckptctl-demo"
+    console = Console()
+    written = write_demo(target)
+    console.answer([f"Wrote {len(written)} files below {target}/. Nothing else was touched.\n"])
+    for argv in (
+        ["ls", target],
+        ["best", target, "--monitor", "val_loss"],
+        ["prune", target, "--top-k", "2", "--monitor", "val_loss", "--mode", "min", "--dry-run"],
+    ):
+        console.answer([f"\n$ ckptctl {' '.join(argv)}\n"])
+        code = run(argv)
+        if code:
+            raise typer.Exit(code)
+    console.answer([f"\nTry more: ckptctl --help. When done: rm -r {target}\n"])

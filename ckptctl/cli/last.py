@@ -1,0 +1,64 @@
+"""``ckptctl last``: the newest complete checkpoint's path."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Sight, open_all, read_options, require_some, require_whole, see
+from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.ranking import in_order
+from ckptctl.render.names import locate
+
+EPILOG = """Examples:
+
+\b
+  ckptctl last runs/a
+  ckptctl last runs/a --resumable
+  python train.py --resume "$(ckptctl last runs/a)"
+"""
+
+
+def command(
+    path: opt.Path = ".",
+    resumable: Annotated[bool, typer.Option("--resumable", help="Skip what holds no optimizer state.")] = False,
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    null: opt.Null = False,
+    json: opt.Json = False,
+) -> None:
+    """Print the newest complete checkpoint under PATH.
+
+    In a run the newest has the highest step, else the highest epoch, else the latest time; over runs the latest time.
+    """
+    console, stores = Console(), open_all([path])
+    scanning = read_options(opt.Names(template, layout, ext, equals), exact=resumable)
+    found = [
+        (sight, newest)
+        for sight in see(stores, scanning, console)
+        if (newest := _newest(sight, resumable=resumable)) is not None
+    ]
+    require_some(found, stores)
+    sight, newest = max(found, key=lambda pair: pair[1].modified)
+    if json:
+        from ckptctl.render.json import last
+
+        console.answer(last([newest]))
+    else:
+        console.answer([locate(sight.store.url, newest.path) + ("\0" if null else "\n")])
+    require_whole(console)
+
+
+def _newest(sight: Sight, *, resumable: bool) -> Checkpoint | None:
+    """The end of a run's order, among the complete ones."""
+    complete = [
+        it
+        for it in in_order(sight.run.checkpoints)
+        if it.state == "complete" and (it.resumable is True or not resumable)
+    ]
+    return complete[-1] if complete else None

@@ -1,0 +1,96 @@
+"""The flow of ``link``: per run, the checkpoint to name, the link to it, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Sight, placed, require_some, require_whole, see
+from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.ranking import choose_metric, in_order, rank
+from ckptctl.errors import NoScore, PartlyDone, Refused
+from ckptctl.gather import resolve_ties
+from ckptctl.links import Kind, Link, make, plan_link
+from ckptctl.render.names import escape, locate
+from ckptctl.scan import Options
+from ckptctl.stores import Store
+
+
+class Linking(NamedTuple):
+    """Which links to make, and how."""
+
+    last: bool
+    best: bool
+    name: str | None = None
+    kind: Kind = "symlink"
+    monitor: str | None = None
+    mode: str = "auto"
+    threshold: float | None = None
+    is_dry: bool = False
+
+
+def link_all(stores: Sequence[Store], scanning: Options, linking: Linking, console: Console) -> None:
+    """Make the links of every run; raises Refused for a read-only store, PartlyDone where some could not be made."""
+    for store in stores:
+        if store.read_only:
+            raise Refused(store.read_only, id="read-only-store", path=store.url, done="no link was made")
+    sights = list(see(stores, scanning, console))
+    require_some(sights, stores)
+    wanted = []
+    for sight in sights:
+        with placed(sight.store):
+            wanted += [(sight, name, found) for name, found in _wanted(sight, linking)]
+    if not wanted:
+        raise NoScore("no run has a checkpoint to link", path=stores[0].url, hint="see what there is with ckptctl ls")
+    failed = [problem for sight, name, found in wanted if (problem := _link(sight, name, found, linking, console))]
+    for problem in failed:
+        console.warn(problem)
+    if failed:
+        raise PartlyDone(f"{len(failed)} of {len(wanted)} links were not made", hint="each is named above")
+    require_whole(console)
+
+
+def _wanted(sight: Sight, linking: Linking) -> Iterator[tuple[str, Checkpoint]]:
+    """Name and checkpoint of each link of a run."""
+    complete = [it for it in in_order(sight.run.checkpoints) if it.state == "complete"]
+    if linking.last and complete:
+        yield linking.name or "last", complete[-1]
+    best = _best(sight, linking) if linking.best else None
+    if best is not None:
+        yield linking.name or "best", best
+
+
+def _best(sight: Sight, linking: Linking) -> Checkpoint | None:
+    try:
+        metric = choose_metric(sight.run, monitor=linking.monitor, mode=linking.mode)
+    except NoScore:
+        return None
+    run = resolve_ties(sight.store, sight.run, metric, 1)
+    complete = [it for it in run.checkpoints if it.state == "complete"]
+    ranked = rank(complete, metric, threshold=linking.threshold)
+    return ranked[0].checkpoint if ranked else None
+
+
+def _link(sight: Sight, name: str, found: Checkpoint, linking: Linking, console: Console) -> str | None:
+    """Make one link and say so; returns what went wrong, if anything did."""
+    shown = locate(sight.store.url, sight.run.path)
+    try:
+        link = plan_link(sight.store, sight.run, name, found, linking.kind)
+        if link is None:
+            console.remark(f"{escape(shown)}: {escape(found.path.rpartition('/')[2])} is {name} by its own name")
+            return None
+        if not link.is_right and not linking.is_dry:
+            make(sight.store, link)
+    except Refused as error:
+        return f"{shown}: {error.text}" + (f" ({error.hint})" if error.hint else "")
+    except OSError as error:
+        return f"{shown}: {name}: {error.strerror or error}"
+    console.answer([_line(sight.store, link, is_dry=linking.is_dry)])
+    return None
+
+
+def _line(store: Store, link: Link, *, is_dry: bool) -> str:
+    done = "made" if link.before is None else "repointed"
+    what = "is right" if link.is_right else f"would be {done}" if is_dry else done
+    return f"{what}\t{escape(locate(store.url, link.path))}\t{escape(link.target)}\n"

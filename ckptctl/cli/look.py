@@ -1,0 +1,82 @@
+"""Opening the places that a command names, and scanning them as its options say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import time_ns
+from typing import NamedTuple
+
+from ckptctl.cli.console import Console
+from ckptctl.cli.options import Names, expand
+from ckptctl.core.checkpoint import Run
+from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone
+from ckptctl.render.names import locate
+from ckptctl.render.rows import write_count
+from ckptctl.scan import Options, scan
+from ckptctl.stores import Store, open_store
+
+
+class Sight(NamedTuple):
+    """A run, and the place where it was found."""
+
+    store: Store
+    run: Run
+
+
+def read_options(
+    names: Names, *, monitor: str | None = None, exact: bool = False, stat: bool = True, now: int = 0
+) -> Options:
+    """The options of a scan; raises UsageError for a template that cannot be read."""
+    template = None
+    if names.template is not None:
+        from ckptctl.core.template import Template
+
+        template = Template(names.template, equals=names.equals)
+    extensions = tuple(it if it.startswith(".") else f".{it}" for it in names.extensions or ())
+    return Options(now or time_ns(), stat, exact, monitor, template, names.layout, extensions, names.equals)
+
+
+def open_all(paths: Sequence[str] | None) -> list[Store]:
+    """The stores of the places, in the order given; raises what opening raises."""
+    return [open_store(path) for path in expand(paths)]
+
+
+def see(stores: Sequence[Store], options: Options, console: Console) -> Iterator[Sight]:
+    """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
+    for store in stores:
+        for run in scan(store, options):
+            tell_notices(console, store, run)
+            if run.checkpoints or run.pointers:
+                yield Sight(store, run)
+
+
+@contextmanager
+def placed(store: Store) -> Iterator[None]:
+    """Let errors about a run name it as the user knows it: below the path that was typed."""
+    try:
+        yield
+    except CkptctlError as error:
+        error.path = None if error.path is None else locate(store.url, error.path)
+        raise
+
+
+def tell_notices(console: Console, store: Store, run: Run) -> None:
+    """Warn of what a person should know of a run."""
+    for notice in run.notices:
+        console.warn(f"{locate(store.url, run.path)}: {notice}")
+    console.trouble += not run.listed
+
+
+def require_some(found: object, stores: Sequence[Store]) -> None:
+    """Raise NoCheckpoint where nothing was found."""
+    if not found:
+        raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint="name the folder of a run, or one above it")
+
+
+def require_whole(console: Console) -> None:
+    """Raise PartlyDone where a folder could not be listed, after the answer was given."""
+    if console.trouble:
+        count = write_count(console.trouble, "folder")
+        text = f"{count} could not be listed: the answer leaves out what lies there"
+        raise PartlyDone(text, hint="see the warnings above")

@@ -1,0 +1,89 @@
+"""Options that commands share, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from glob import glob, has_magic
+from os.path import lexists
+from typing import Annotated, NamedTuple
+
+import typer
+
+from ckptctl.errors import UsageError
+
+
+class ModeName(str, Enum):
+    """Which way is better."""
+
+    min = "min"
+    max = "max"
+    auto = "auto"
+
+
+class ColorName(str, Enum):
+    """When to use colour."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+class KindName(str, Enum):
+    """What a made name is."""
+
+    symlink = "symlink"
+    hardlink = "hardlink"
+    copy = "copy"
+    pointer = "pointer"
+
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH]...", help="Folders, globs or URLs; default: here.", show_default=False),
+]
+Path = Annotated[str, typer.Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
+Monitor = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Metric to rank by; default: the one training recorded.")
+]
+ModeOption = Annotated[ModeName, typer.Option(help="Whether less or more is better.")]
+Threshold = Annotated[float | None, typer.Option(metavar="X", help="Only scores strictly better than X count.")]
+TemplateText = Annotated[
+    str | None, typer.Option("--template", metavar="TEXT", help="How names were made: '{epoch:02d}-{val_loss:.2f}'.")
+]
+LayoutName = Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
+Extensions = Annotated[list[str] | None, typer.Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
+Equals = Annotated[str, typer.Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Paths only.")]
+Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended by a NUL.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Read every checkpoint's own state.")]
+Color = Annotated[ColorName, typer.Option(help="When to use colour.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")]
+
+
+class Names(NamedTuple):
+    """How file names are to be read."""
+
+    template: str | None = None
+    layout: str | None = None
+    extensions: Sequence[str] | None = None
+    equals: str = "="
+
+
+def expand(paths: Sequence[str] | None) -> list[str]:
+    """The places that the arguments mean, in order, each once; a glob that matches nothing is kept for its error."""
+    found: list[str] = []
+    for path in paths or ["."]:
+        if not path:
+            raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
+        is_glob = "://" not in path and has_magic(path) and not lexists(path)
+        found += sorted(glob(path)) or [path] if is_glob else [path]
+    return list(dict.fromkeys(found))
+
+
+def refuse_together(**given: bool) -> None:
+    """Raise UsageError where two flags that contradict each other are both given; names without dashes."""
+    flags = ["--" + name.replace("_", "-") for name, is_given in given.items() if is_given]
+    if len(flags) > 1:
+        raise UsageError(f"{flags[0]} and {flags[1]} contradict each other", hint="pass one of them")

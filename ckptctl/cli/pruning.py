@@ -1,0 +1,229 @@
+"""The flow of a prune: scan, draw, object, show, ask, look again, apply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ckptctl.apply import TRASH, apply
+from ckptctl.cli.console import Console
+from ckptctl.cli.grounds import survey
+from ckptctl.cli.look import placed, require_some, tell_notices
+from ckptctl.cli.signals import deferred
+from ckptctl.core.checkpoint import Checkpoint, Run, relocate
+from ckptctl.core.guard import Ground, Objection, object_to
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.plan import Plan, RunPlan, draw
+from ckptctl.core.policy import Policy, TopK
+from ckptctl.core.ranking import choose_metric
+from ckptctl.errors import NoScore, PartlyDone, Refused
+from ckptctl.gather import resolve_ties
+from ckptctl.pointers import attach, find_pointers
+from ckptctl.render import plan as words
+from ckptctl.render import verdicts
+from ckptctl.render.names import locate
+from ckptctl.scan import Options, scan
+from ckptctl.stores import Store
+
+THERE_IS_WORK = 10
+
+
+class Terms(NamedTuple):
+    """What to do, and with whose consent."""
+
+    policy: Policy
+    is_dry: bool = False
+    is_check: bool = False
+    has_consent: bool = False
+    max_delete: int | None = None
+    strict: bool = False
+
+
+class Pruning(NamedTuple):
+    """Where, how to look, and on which terms."""
+
+    stores: Sequence[Store]
+    scanning: Options
+    terms: Terms
+
+
+class Draft(NamedTuple):
+    """A plan with what it was drawn from."""
+
+    plan: Plan
+    """All runs; their paths are relative to ``root``."""
+    root: str
+    owners: tuple[Store, ...]
+    """The store of each run of the plan."""
+    runs: tuple[Run, ...]
+    grounds: tuple[Ground, ...]
+
+
+def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> int:
+    """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
+    terms = pruning.terms
+    draft = draw_all(pruning, console)
+    objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
+    if not objections:
+        require_some(draft.plan.runs, pruning.stores)
+    if not json:
+        _show(draft, console, verbose=verbose)
+    refusal = _refuse(draft, objections, terms, console)
+    outcome, code = None, 0
+    if refusal is None and draft.plan.dropped and not terms.is_dry:
+        outcome, code = _carry_out(pruning, draft, console)
+    _tell(draft, objections, outcome, console, is_dry=terms.is_dry, json=json)
+    if refusal is not None:
+        raise refusal
+    return code or _finish(draft, outcome, terms)
+
+
+def draw_all(pruning: Pruning, console: Console | None) -> Draft:
+    """Scan everything and draw its plan, telling the console what could not be read."""
+    many = len(pruning.stores) > 1
+    plans: list[RunPlan] = []
+    owners: list[Store] = []
+    runs: list[Run] = []
+    for store in pruning.stores:
+        pointers = find_pointers(store)
+        for found in scan(store, pruning.scanning):
+            if console and not (found.checkpoints and console.is_terminal):  # on a screen they stand below the plan
+                tell_notices(console, store, found)
+            with placed(store):
+                run = _resolve(store, attach(found, pointers), pruning.terms.policy)
+            run = relocate(run, store.url) if many else run
+            runs.append(run)
+            if run.checkpoints:
+                plans.append(draw(run, pruning.terms.policy, pruning.scanning.now))
+                owners.append(store)
+    root = "." if many else pruning.stores[0].url
+    grounds = tuple(survey(store) for store in pruning.stores)
+    return Draft(Plan(pruning.terms.policy, tuple(plans)), root, tuple(owners), tuple(runs), grounds)
+
+
+def _resolve(store: Store, run: Run, policy: Policy) -> Run:
+    """The run with the ties resolved that decide who stays."""
+    for rule in policy.rules:
+        if isinstance(rule, TopK) and rule.count > 0:
+            try:
+                metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
+            except NoScore:
+                continue
+            run = resolve_ties(store, run, metric, rule.count)
+    return run
+
+
+def _show(draft: Draft, console: Console, *, verbose: bool) -> None:
+    if console.is_terminal:
+        console.answer(words.screen(draft.plan, root=draft.root, width=console.width, verbose=verbose))
+    else:
+        console.answer(verdicts.rows(draft.plan, root=draft.root))
+
+
+def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console: Console) -> Refused | None:
+    """Why the plan must not be applied: a guard, the store, or nobody's consent. A dry run needs no leave."""
+    if terms.is_dry and not terms.is_check:
+        return None
+    done = "nothing was deleted"
+    for it in objections:
+        return Refused(it.text, id=it.id, done=done, hint=f"raise {it.override} to allow it" if it.override else None)
+    if terms.is_dry or not draft.plan.dropped:
+        return None
+    for store in draft.owners:
+        if store.read_only:
+            return Refused(store.read_only, id="read-only-store", path=store.url, done=done)
+    if terms.has_consent:
+        return None
+    if not console.can_ask:
+        hint = "pass --yes to delete without being asked"
+        return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=hint)
+    return None if console.ask(words.question(draft.plan)) else Refused("declined", id="declined", done=done)
+
+
+def _carry_out(pruning: Pruning, draft: Draft, console: Console) -> tuple[Outcome, int]:
+    """Apply; where a question stood, look again first: what changed meanwhile is left alone."""
+    changed: tuple[Failure, ...] = ()
+    if not pruning.terms.has_consent:
+        draft, changed = _look_again(pruning, draft)
+    outcome = Outcome(os.urandom(4).hex(), skipped=changed)
+    with deferred() as stop:
+        for store in pruning.stores:
+            own = [run for run, owner in zip(draft.plan.runs, draft.owners, strict=True) if owner is store]
+            outcome = _add(outcome, apply(Plan(draft.plan.policy, tuple(own)), store, outcome.txid, stop=stop))
+            _warn_of_leftovers(store, console)
+    return outcome, stop.exit_code if stop() else 0
+
+
+def _look_again(pruning: Pruning, draft: Draft) -> tuple[Draft, tuple[Failure, ...]]:
+    """The plan, less what a new one would not drop: hours may have passed over the question."""
+    fresh = {it.path: it.checkpoint for it in draw_all(pruning, console=None).plan.dropped}
+    same = {it.path for it in draft.plan.dropped if _are_same(it.checkpoint, fresh.get(it.path))}
+    changed = tuple(Failure(it.path, "changed since the plan") for it in draft.plan.dropped if it.path not in same)
+    runs = tuple(
+        run._replace(verdicts=tuple(it for it in run.verdicts if it.action != "drop" or it.path in same))
+        for run in draft.plan.runs
+    )
+    return draft._replace(plan=draft.plan._replace(runs=runs)), changed
+
+
+def _are_same(planned: Checkpoint | None, found: Checkpoint | None) -> bool:
+    return planned is not None and found is not None and planned.entries == found.entries
+
+
+def _add(one: Outcome, other: Outcome) -> Outcome:
+    return Outcome(
+        one.txid,
+        one.dropped + other.dropped,
+        one.skipped + other.skipped,
+        one.failed + other.failed,
+        one.freed + other.freed,
+    )
+
+
+def _warn_of_leftovers(store: Store, console: Console) -> None:
+    """Say that something stayed in the trash: this run's failures, or what an interrupted one left."""
+    try:
+        store.stat(TRASH)
+    except FileNotFoundError:
+        return
+    console.warn(
+        f"{locate(store.url, TRASH)} still holds what could not be removed, or what an interrupted run left there"
+    )
+
+
+def _tell(
+    draft: Draft,
+    objections: Sequence[Objection],
+    outcome: Outcome | None,
+    console: Console,
+    *,
+    is_dry: bool,
+    json: bool,
+) -> None:
+    """Say how it ended, also where it ends in a refusal."""
+    if json:
+        from ckptctl.render.json import prune as as_json
+
+        console.answer(as_json(draft.plan, dry_run=is_dry, objections=objections, outcome=outcome))
+        return
+    for line in words.objections(objections):
+        console.remark(line)
+    if outcome is not None:
+        console.say(words.told(outcome, root=draft.root))
+    elif is_dry:
+        console.say(words.dry_run(draft.plan))
+    elif not draft.plan.dropped:
+        console.say(words.nothing())
+
+
+def _finish(draft: Draft, outcome: Outcome | None, terms: Terms) -> int:
+    if outcome is not None and not outcome.is_whole:
+        count = len(outcome.skipped) + len(outcome.failed)
+        raise PartlyDone(f"{count} of {len(draft.plan.dropped)} were not deleted", hint="each is named above")
+    unscored = [run for run in draft.plan.runs if run.unscored]
+    if unscored and len(unscored) == len(draft.plan.runs):
+        raise NoScore("no run has the metric", done="nothing was deleted", hint=unscored[0].notices[-1])
+    if unscored and terms.strict:
+        raise PartlyDone(f"{len(unscored)} of {len(draft.plan.runs)} runs lack the metric", hint="each is named above")
+    return THERE_IS_WORK if terms.is_check and draft.plan.dropped else 0

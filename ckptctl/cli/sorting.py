@@ -1,0 +1,60 @@
+"""``--sort KEY[:desc]``: in which order a listing shows a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, isnan
+from typing import NamedTuple
+
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.ranking import infer_mode, score_of
+from ckptctl.errors import UsageError
+
+
+class Key(NamedTuple):
+    """What to sort by."""
+
+    name: str
+    is_reversed: bool = False
+
+    @property
+    def needs_no_stat(self) -> bool:
+        """Whether names alone decide."""
+        return self.name not in ("size", "age")
+
+
+_PLAIN: dict[str, Callable[[Checkpoint], float | str]] = {
+    "epoch": lambda it: -1 if it.epoch is None else it.epoch,
+    "size": lambda it: it.size,
+    "age": lambda it: -it.modified,
+    "name": lambda it: it.path,
+}
+
+
+def parse_key(text: str) -> Key:
+    """Read ``KEY`` or ``KEY:desc``; raises UsageError."""
+    name, mark, order = text.rpartition(":") if text.endswith((":desc", ":asc")) else (text, "", "")
+    if not name:
+        hint = "step, epoch, size, age, name or a metric; add :desc to turn it round"
+        raise UsageError("--sort needs a key", hint=hint)
+    return Key(name, bool(mark) and order == "desc")
+
+
+def sort_run(run: Run, key: Key, limit: int | None) -> Run:
+    """The run with its checkpoints in the asked order, and no more than the limit; a metric puts its best first."""
+    held = list(run.checkpoints)
+    if key.name != "step":
+        held.sort(key=_PLAIN.get(key.name) or _by_metric(key.name))
+    if key.is_reversed:
+        held.reverse()
+    return run._replace(checkpoints=tuple(held[:limit]))
+
+
+def _by_metric(name: str) -> Callable[[Checkpoint], float | str]:
+    sign = -1 if infer_mode(name) == "max" else 1
+
+    def place(checkpoint: Checkpoint) -> float:
+        score = score_of(checkpoint, name)
+        return inf if score is None or isnan(score.value) else sign * score.value
+
+    return place

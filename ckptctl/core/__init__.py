@@ -1,0 +1,1 @@
+"""Pure values and decisions: no disk, screen, clock, environment or third party."""

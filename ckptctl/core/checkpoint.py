@@ -1,0 +1,161 @@
+"""What was found: entries, checkpoints, runs, and what was not understood.
+
+Paths are relative to the store's root, parts joined by ``/``; bytes that are not UTF-8 are surrogate escapes.
+The values are named tuples: immutable, without ``__dict__``, and five times cheaper to define at start-up and three
+times cheaper to make than frozen slotted dataclasses, of which a scan makes one or two for each file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf, isnan
+from typing import Literal, NamedTuple
+
+Kind = Literal["file", "dir", "link", "other"]
+Unit = Literal["file", "dir", "family"]
+State = Literal["complete", "partial", "live", "damaged", "unknown"]
+Source = Literal["state", "sibling", "yaml", "csv", "json", "name"]
+Finiteness = Literal["finite", "nan", "inf", "-inf"]
+PointerState = Literal["ok", "dangling", "loop", "outside"]
+
+
+class Entry(NamedTuple):
+    """A name that the store listed."""
+
+    path: str
+    kind: Kind
+    size: int | None = None
+    """Bytes; None until it was asked for."""
+    modified: int | None = None
+    """Nanoseconds since 1970 (UTC) by the file server's clock; None until it was asked for."""
+    identity: tuple[int, int] | str | None = None
+    """(device, inode) on disk, the ETag in an object store; None until it was asked for."""
+    links: int = 1
+    """Names of this file, itself among them: above 1, deleting one frees nothing."""
+    target: str | None = None
+    """Of a link: its text, as written."""
+
+
+class Score(NamedTuple):
+    """The value of one metric for one checkpoint."""
+
+    value: float
+    text: str | None
+    """As the source wrote it, where it was text: its digits are the precision that it has."""
+    source: Source
+
+    @property
+    def state(self) -> Finiteness:
+        """Whether the value is a number to rank by."""
+        if isnan(self.value):
+            return "nan"
+        if self.value in (inf, -inf):
+            return "inf" if self.value > 0 else "-inf"
+        return "finite"
+
+
+class Checkpoint(NamedTuple):
+    """One saved state: the entries that one save wrote, taken as one thing."""
+
+    path: str
+    """Of the file or folder; of a family the stem that its members share."""
+    layout: str
+    unit: Unit
+    entries: tuple[Entry, ...]
+    """Everything that goes when the checkpoint goes; the first is the one that loads."""
+    epoch: int | float | None = None
+    """As the name or the state says it, in the base of the layout."""
+    step: int | None = None
+    version: int | None = None
+    """The N of ``-vN``, that tells same-named saves apart; says nothing of age or rank."""
+    metrics: Mapping[str, Score] = {}
+    state: State = "unknown"
+    note: str | None = None
+    """Why the state is what it is, where that is not plain."""
+    roles: tuple[str, ...] = ()
+    """What its name says it is for: last, best, final, exception."""
+    aliases: tuple[str, ...] = ()
+    """Links and copies that stand for it."""
+    pinned: bool = False
+    resumable: bool | None = None
+    """Whether it holds optimizer state; None where nobody looked."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all entries; 0 for those not asked for."""
+        return sum(entry.size or 0 for entry in self.entries)
+
+    @property
+    def modified(self) -> int:
+        """Nanoseconds since 1970 of its newest entry; 0 where not asked for."""
+        return max((entry.modified or 0 for entry in self.entries), default=0)
+
+    @property
+    def files(self) -> int:
+        """How many files it has."""
+        return sum(entry.kind != "dir" for entry in self.entries)
+
+
+class Pointer(NamedTuple):
+    """A name that stands for a checkpoint."""
+
+    path: str
+    kind: Literal["symlink", "hardlink", "copy", "text", "json"]
+    target: str | None
+    """The checkpoint's path; None where it leads to none in this run."""
+    state: PointerState
+
+
+class Stray(NamedTuple):
+    """An entry that was not understood. It is never deleted."""
+
+    path: str
+    why: str
+
+
+class Run(NamedTuple):
+    """The checkpoints of one training run, oldest first."""
+
+    path: str
+    """The folder; "" is the root itself."""
+    checkpoints: tuple[Checkpoint, ...]
+    pointers: tuple[Pointer, ...] = ()
+    strays: tuple[Stray, ...] = ()
+    monitor: str | None = None
+    """The metric that training itself recorded as the one to watch."""
+    mode: Literal["min", "max"] | None = None
+    """As recorded by training; None where it was not."""
+    step_base: int = 0
+    """What to add to a step for the number of steps done: 1 where names count from 0 (Lightning before 1.6)."""
+    epoch_base: int = 0
+    """What the first epoch is called: 1 in Keras' names."""
+    notices: tuple[str, ...] = ()
+    """What a person should know: sources that disagree, files that could not be read."""
+    listed: bool = True
+    """Whether the listing was complete. Nothing is deleted where it was not."""
+
+    @property
+    def layouts(self) -> list[str]:
+        """The layouts in it, sorted."""
+        return sorted({checkpoint.layout for checkpoint in self.checkpoints})
+
+
+def relocate(run: Run, folder: str) -> Run:
+    """The run as seen from above ``folder``, the store's root, so that runs of several stores can be shown together.
+
+    Entries keep their paths: they are what the store knows.
+    """
+
+    def move(path: str) -> str:
+        return f"{folder.rstrip('/')}/{path}".rstrip("/") or "/"
+
+    return run._replace(
+        path=move(run.path),
+        checkpoints=tuple(
+            it._replace(path=move(it.path), aliases=tuple(map(move, it.aliases))) for it in run.checkpoints
+        ),
+        pointers=tuple(
+            it._replace(path=move(it.path), target=None if it.target is None else move(it.target)) for it in run.pointers
+        ),
+        strays=tuple(it._replace(path=move(it.path)) for it in run.strays),
+    )

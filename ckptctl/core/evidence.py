@@ -1,0 +1,97 @@
+"""Several sources for one score: which one counts, and whether they agree.
+
+The order of trust: the checkpoint's own recorded state, a sibling's, ``best_k_models.yaml``, a side file, the name.
+A name is last because it is rounded, and because a field that was not logged is written as 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from math import isinf, isnan, nan
+from typing import NamedTuple
+
+from ckptctl.core.checkpoint import Score
+
+TRUST = ("state", "sibling", "yaml", "csv", "json", "name")
+
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d+))?(?P<percent>%?)")
+_FLOAT32 = 1e-6
+"""Relative: what a score loses by passing through a float32 tensor, with room."""
+
+
+class Dispute(NamedTuple):
+    """Two sources that do not agree."""
+
+    path: str
+    metric: str
+    trusted: Score
+    other: Score
+
+    def describe(self) -> str:
+        """Both sources in a sentence."""
+        trusted, other = (f"{_SOURCES[it.source]} says {it.text or repr(it.value)}" for it in (self.trusted, self.other))
+        zero = " (0 may mean: not logged)" if self.other.source == "name" and self.other.value == 0 else ""
+        return f"{self.path}: {self.metric}: {trusted}, {other}{zero}: the first counts"
+
+
+_SOURCES = {
+    "state": "its own state",
+    "sibling": "the state of a later checkpoint",
+    "yaml": "best_k_models.yaml",
+    "csv": "metrics.csv",
+    "json": "a JSON file",
+    "name": "its name",
+}
+
+
+def settle(claims: Sequence[Score]) -> tuple[Score, Score | None]:
+    """The most trusted of the claims on one score, and the most trusted that contradicts it, if any.
+
+    A recorded infinity beside a NaN is the NaN: Lightning writes it so.
+    """
+    ordered = sorted(claims, key=lambda score: TRUST.index(score.source))
+    trusted = ordered[0]
+    if isinf(trusted.value) and any(isnan(claim.value) for claim in ordered):
+        trusted = Score(nan, "nan", trusted.source)
+    return trusted, next((claim for claim in ordered[1:] if not do_agree(trusted, claim)), None)
+
+
+def do_agree(one: Score, other: Score) -> bool:
+    """Whether two scores are equal at the precision that the coarser of them shows."""
+    if isnan(one.value) or isnan(other.value):
+        return (isnan(one.value) or isinf(one.value)) and (isnan(other.value) or isinf(other.value))
+    if one.value == other.value:
+        return True
+    room = max(_half_digit(one.text), _half_digit(other.text), _FLOAT32 * abs(one.value))
+    return abs(one.value - other.value) <= room * (1 + 1e-9)
+
+
+def _half_digit(text: str | None) -> float:
+    """Half of the last digit shown: 0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 for none."""
+    match = _NUMBER.fullmatch(text or "")
+    if match is None:
+        return 0.0
+    power = -len(match["decimals"]) + int(match["exponent"] or 0) - (2 if match["percent"] else 0)
+    return 0.5 * 10.0 ** max(power, -300)
+
+
+def match_paths(recorded: Iterable[str], held: Mapping[str, object], folder: str | None = None) -> dict[str, str]:
+    """Each recorded path (of any machine) to the run's own path that it means, where there is one.
+
+    Below ``folder``, the recorded home of the run, the rest of the path decides; without it the longest tail that the run holds.
+    """
+    found: dict[str, str] = {}
+    for path in recorded:
+        plain = path.replace("\\", "/")
+        inside = folder is not None and plain.startswith(folder.replace("\\", "/").rstrip("/") + "/")
+        own = plain[len(folder or "") :].lstrip("/") if inside else None if folder else _longest_tail(plain, held)
+        if own is not None and own in held:
+            found[path] = own
+    return found
+
+
+def _longest_tail(path: str, held: Mapping[str, object]) -> str | None:
+    parts = path.split("/")
+    tails = ("/".join(parts[start:]) for start in range(max(0, len(parts) - 8), len(parts)))
+    return next((tail for tail in tails if tail in held), None)

@@ -1,0 +1,72 @@
+"""Why a plan must not run, whatever its policy says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ckptctl.core.checkpoint import Run
+from ckptctl.core.plan import Plan, RunPlan
+
+
+class Objection(NamedTuple):
+    """Why a plan must not run."""
+
+    id: str
+    text: str
+    override: str | None = None
+    """The flag that overrides it, if any may."""
+
+
+class Ground(NamedTuple):
+    """What the guards must know of the place where a plan would run."""
+
+    path: str
+    """The root, with links resolved."""
+    is_mount: bool = False
+    homes: frozenset[str] = frozenset()
+    """Folders that are somebody's home, absolute, links resolved."""
+    is_empty: bool = False
+    """Nothing at all was listed in it."""
+
+
+def object_to(
+    plan: Plan, runs: Sequence[Run], grounds: Sequence[Ground], *, max_delete: int | None = None
+) -> list[Objection]:
+    """Every objection to a plan; an empty list lets it run. ``runs`` are those that the plan was drawn for."""
+    return [
+        *(objection for ground in grounds for objection in _object_to_ground(ground)),
+        *_object_to_listing(runs),
+        *(objection for run in plan.runs for objection in _object_to_emptying(run)),
+        *_object_to_number(plan, max_delete),
+    ]
+
+
+def _object_to_ground(ground: Ground) -> Iterator[Objection]:
+    below = "name the folder of runs below it"
+    if ground.path == "/":
+        yield Objection("root-is-filesystem", f"'/' is the whole file system: {below}")
+    elif ground.path in ground.homes:
+        yield Objection("root-is-home", f"'{ground.path}' is a home folder: {below}")
+    elif ground.is_mount:
+        yield Objection("root-is-mount", f"'{ground.path}' is a mount point: {below}")
+    if ground.is_empty:
+        yield Objection("root-is-empty", f"'{ground.path}' is empty: is its disk mounted?")
+
+
+def _object_to_listing(runs: Sequence[Run]) -> Iterator[Objection]:
+    for run in runs:
+        if not run.listed:
+            yield Objection("incomplete-listing", f"'{run.path or '.'}' could not be listed whole: nothing may go by what was not seen")
+
+
+def _object_to_emptying(run: RunPlan) -> Iterator[Objection]:
+    complete = [it for it in run.verdicts if it.checkpoint and it.checkpoint.state == "complete"]
+    if complete and all(verdict.action == "drop" for verdict in complete):
+        yield Objection("empties-run", f"'{run.path or '.'}' would lose its every complete checkpoint: widen a rule")
+
+
+def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]:
+    count = len(plan.dropped)
+    if max_delete is not None and count > max_delete:
+        yield Objection("max-delete", f"{count} checkpoints would go, more than the {max_delete} allowed", "--max-delete")

@@ -1,0 +1,192 @@
+"""What would be done with every checkpoint, and why. Nothing has happened yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect
+from ckptctl.core.ranking import Metric, choose_metric, in_order, is_usable, rank, score_of
+from ckptctl.core.units import NANOSECONDS, write_age
+from ckptctl.errors import NoScore
+
+Action = Literal["keep", "slim", "drop", "skip"]
+
+
+class Verdict(NamedTuple):
+    """What becomes of one checkpoint, or of a stray."""
+
+    path: str
+    action: Action
+    reasons: tuple[Reason, ...]
+    frees: int = 0
+    """Bytes that its going really frees: 0 while another name holds the same file."""
+    checkpoint: Checkpoint | None = None
+    """None for a stray."""
+
+
+class RunPlan(NamedTuple):
+    """The verdicts on one run, oldest checkpoint first, strays last."""
+
+    path: str
+    verdicts: tuple[Verdict, ...]
+    metric: Metric | None = None
+    notices: tuple[str, ...] = ()
+    unscored: bool = False
+    """The run was left alone because nothing in it has a usable score."""
+
+    @property
+    def dropped(self) -> list[Verdict]:
+        """What would go."""
+        return [verdict for verdict in self.verdicts if verdict.action == "drop"]
+
+    @property
+    def frees(self) -> int:
+        """Bytes that would be freed."""
+        return sum(verdict.frees for verdict in self.verdicts)
+
+
+class Plan(NamedTuple):
+    """The verdicts on all runs, under one policy."""
+
+    policy: Policy
+    runs: tuple[RunPlan, ...]
+
+    @property
+    def words(self) -> str:
+        """The policy in a sentence."""
+        return describe(self.policy)
+
+    @property
+    def dropped(self) -> list[Verdict]:
+        """What would go, of all runs."""
+        return [verdict for run in self.runs for verdict in run.dropped]
+
+    @property
+    def frees(self) -> int:
+        """Bytes that would be freed."""
+        return sum(run.frees for run in self.runs)
+
+
+def draw(run: Run, policy: Policy, now: int) -> RunPlan:
+    """Give every checkpoint and stray of a run its verdict; ``now`` in nanoseconds by the file server's clock.
+
+    Raises MetricUnclear or ModeUnclear where the policy ranks and nobody can tell by what.
+    """
+    quiet, restless = _part_by_age(run.checkpoints, policy, now)
+    candidates = tuple(in_order(it for it in quiet if it.state == "complete" and "last" not in it.roles))
+    standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
+    troubles = [standing.trouble for _, standing in standings if standing.trouble]
+    if troubles and not any(standing.metric and not standing.trouble for _, standing in standings):
+        return _leave_alone(run, troubles[0])
+    kept = protect([it for it in quiet if it.state == "complete"], run.pointers, last=policy.protect_last)
+    _apply_rules(kept, standings)
+    verdicts = [_judge(it, kept, restless, standings, policy) for it in run.checkpoints]
+    strays = [Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays]
+    metric = next((standing.metric for _, standing in standings if standing.metric), None)
+    return RunPlan(run.path, (*_count_freed(verdicts), *strays), metric, (*run.notices, *troubles))
+
+
+def _part_by_age(
+    checkpoints: Sequence[Checkpoint], policy: Policy, now: int
+) -> tuple[list[Checkpoint], dict[str, str]]:
+    """Those old enough to judge, and why each other one is not."""
+    if not policy.min_age:
+        return list(checkpoints), {}
+    young = {
+        it.path: f"live: written {write_age((now - it.modified) / NANOSECONDS)} ago"
+        for it in checkpoints
+        if now - it.modified < policy.min_age
+    }
+    return [it for it in checkpoints if it.path not in young], young
+
+
+def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Policy) -> Standing:
+    """How the run stands before one rule."""
+    standing = Standing(candidates, step_base=run.step_base, epoch_base=run.epoch_base)
+    if not isinstance(rule, TopK) or rule.count < 0 or not candidates:
+        return standing
+    try:
+        metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
+    except NoScore as error:
+        return standing._replace(trouble=error.text)
+    scores = [score for it in candidates if (score := score_of(it, metric.name)) is not None]
+    if not any(is_usable(score, metric.mode) for score in scores):
+        worth = "a usable value" if scores else "a value"
+        return standing._replace(metric=metric, trouble=f"no checkpoint has {worth} of '{metric.name}'")
+    ranked = rank(candidates, metric, threshold=policy.threshold, latest_wins=policy.latest_wins)
+    return standing._replace(ranked=tuple(ranked), metric=metric)
+
+
+def _leave_alone(run: Run, trouble: str) -> RunPlan:
+    reason = Reason("no-score", f"{trouble}: the run is left alone")
+    verdicts = tuple(Verdict(it.path, "keep", (reason,), checkpoint=it) for it in run.checkpoints)
+    return RunPlan(run.path, verdicts, notices=(*run.notices, f"{trouble}: left alone"), unscored=True)
+
+
+def _apply_rules(kept: dict[str, list[Reason]], standings: Sequence[tuple[Rule, Standing]]) -> None:
+    """Put what the rules say before what is kept always."""
+    said: dict[str, list[Reason]] = {}
+    for rule, standing in standings:
+        for path, text in rule.keep(standing).items():
+            said.setdefault(path, []).append(Reason(rule.id, text))
+    for path, reasons in said.items():
+        kept[path] = reasons + kept.get(path, [])
+
+
+def _judge(
+    checkpoint: Checkpoint,
+    kept: dict[str, list[Reason]],
+    restless: dict[str, str],
+    standings: Sequence[tuple[Rule, Standing]],
+    policy: Policy,
+) -> Verdict:
+    """One checkpoint's verdict: doubt skips, a reason keeps, and only then do the rules pass over it."""
+    path = checkpoint.path
+    if path in restless:
+        return Verdict(path, "skip", (Reason("min-age", restless[path]),), checkpoint=checkpoint)
+    if checkpoint.state != "complete":
+        text = f"{checkpoint.state}: {checkpoint.note}" if checkpoint.note else checkpoint.state
+        return Verdict(path, "skip", (Reason(checkpoint.state, f"{text}: left alone"),), checkpoint=checkpoint)
+    if reasons := kept.get(path) or _keep_by_nature(checkpoint, [it for _, it in standings], policy):
+        return Verdict(path, "keep", tuple(reasons), checkpoint=checkpoint)
+    passed = tuple(Reason(rule.id, rule.pass_over(checkpoint, standing)) for rule, standing in standings)
+    return Verdict(path, "drop", passed, checkpoint.size, checkpoint)
+
+
+def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], policy: Policy) -> list[Reason]:
+    """An independent ``last``, and what no ranking rule can rank."""
+    if "last" in checkpoint.roles:
+        return [Reason("last", "a save of its own under a last name")]
+    names = [standing.metric.name for standing in standings if standing.metric]
+    if names and not policy.drop_unranked and not any(score_of(checkpoint, name) for name in names):
+        return [Reason("unranked", f"unranked: no value of {' or '.join(names)}")]
+    return []
+
+
+def _count_freed(verdicts: list[Verdict]) -> list[Verdict]:
+    """Count a hard-linked file's bytes only where all of its names go, and once."""
+    going = Counter(
+        entry.identity
+        for verdict in verdicts
+        if verdict.action == "drop" and verdict.checkpoint
+        for entry in verdict.checkpoint.entries
+        if entry.links > 1 and entry.kind != "dir"
+    )
+    if not going:
+        return verdicts
+    counted: set[object] = set()
+    return [_free_of(verdict, going, counted) if verdict.action == "drop" else verdict for verdict in verdicts]
+
+
+def _free_of(verdict: Verdict, going: Counter[object], counted: set[object]) -> Verdict:
+    frees = 0
+    for entry in verdict.checkpoint.entries if verdict.checkpoint else ():
+        last_name = going[entry.identity] >= entry.links and entry.identity not in counted
+        if entry.links == 1 or entry.kind == "dir" or last_name:
+            frees += entry.size or 0
+        if last_name and entry.links > 1:
+            counted.add(entry.identity)
+    return verdict._replace(frees=frees)

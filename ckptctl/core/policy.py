@@ -1,0 +1,264 @@
+"""Which checkpoints a policy keeps, and why. Each rule names what it keeps; rules add up; none speaks for dropping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple, Protocol
+
+from ckptctl.core.checkpoint import Checkpoint, Pointer
+from ckptctl.core.ranking import Metric, Ranked, in_order, score_of
+
+
+class Reason(NamedTuple):
+    """Why a checkpoint is kept, dropped or skipped."""
+
+    rule: str
+    """Stable: the flag's name without dashes, or a word of its own."""
+    text: str
+
+
+class Standing(NamedTuple):
+    """A run as the rules see it."""
+
+    candidates: tuple[Checkpoint, ...]
+    """Complete, and not an independent save under a ``last`` name; oldest first."""
+    ranked: tuple[Ranked, ...] = ()
+    """Best first; only those that may win."""
+    metric: Metric | None = None
+    trouble: str | None = None
+    """Why nothing can be ranked, where the rule wants to."""
+    step_base: int = 0
+    """As in the run."""
+    epoch_base: int = 0
+    """As in the run."""
+
+
+class Rule(Protocol):
+    """One reason to keep."""
+
+    @property
+    def id(self) -> str:
+        """The flag's name without dashes."""
+        ...
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """Path of what is kept to the words that say why."""
+        ...
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+        """The words that say why this rule does not keep it."""
+        ...
+
+    def describe(self) -> str:
+        """What the rule keeps, as a part of a sentence that begins with "Keep"."""
+        ...
+
+
+class TopK(NamedTuple):
+    """R1: the best ``count`` by a metric; -1 keeps all."""
+
+    count: int
+    monitor: str | None = None
+    """What to rank by; None takes each run's own."""
+    mode: str = "auto"
+    """min, max or auto."""
+    id: str = "top-k"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """The first places of the ranking."""
+        if self.count < 0:
+            return _all(standing.candidates, "top-k -1 keeps all")
+        total = len(standing.ranked)
+        by = f" by {standing.metric.name}" if self.id == "keep-best" and standing.metric else ""
+        return {it.checkpoint.path: f"best {it.place} of {total}{by}" for it in standing.ranked[: self.count]}
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+        """Its place, or why it has none."""
+        name = standing.metric.name if standing.metric else "the metric"
+        place = next((it.place for it in standing.ranked if it.checkpoint.path == checkpoint.path), None)
+        if place is not None:
+            return f"rank {place} of {len(standing.ranked)} by {name}"
+        score = score_of(checkpoint, name)
+        if score is None:
+            return f"no value of {name}"
+        return f"{name} is {score.text or score.value}: it cannot win"
+
+    def describe(self) -> str:
+        """The best N."""
+        mode = f" ({self.mode})" if self.mode != "auto" else ""
+        by = f" by {self.monitor}{mode}" if self.monitor else ""
+        return "all" if self.count < 0 else f"the best {self.count}{by}"
+
+
+class KeepLast(NamedTuple):
+    """R2: the newest ``count`` by order; -1 keeps all."""
+
+    count: int
+    id: str = "keep-last"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """The end of the order."""
+        newest = list(reversed(standing.candidates))
+        chosen = newest if self.count < 0 else newest[: self.count]
+        return {checkpoint.path: f"last {place}" for place, checkpoint in enumerate(chosen, 1)}
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+        """How far from the end it is."""
+        place = len(standing.candidates) - standing.candidates.index(checkpoint)
+        return f"{place - 1} newer than it"
+
+    def describe(self) -> str:
+        """The last N."""
+        return "all" if self.count < 0 else f"the last {self.count}"
+
+
+class KeepEvery(NamedTuple):
+    """R3: those on the grid of every ``count`` steps or epochs; where saves miss it, the closest to each multiple."""
+
+    count: int
+    unit: Literal["steps", "epochs"] = "steps"
+    id: str = "keep-every"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """The closest to each multiple, within half a grid; of two as close the later."""
+        closest: dict[int, tuple[float, Checkpoint]] = {}
+        for checkpoint in standing.candidates:
+            done = self._done(checkpoint, standing)
+            for multiple in () if done is None else self._multiples(done):
+                distance = abs(done - multiple) if done is not None else 0
+                if multiple not in closest or distance <= closest[multiple][0]:
+                    closest[multiple] = (distance, checkpoint)
+        return {
+            checkpoint.path: f"at {multiple} {self.unit}" if distance == 0 else f"closest to {multiple} {self.unit}"
+            for multiple, (distance, checkpoint) in sorted(closest.items(), key=lambda item: -item[1][0])
+        }
+
+    def _done(self, checkpoint: Checkpoint, standing: Standing) -> float | None:
+        """Steps done, or epochs done: where the first is called 0, ``epoch + 1``, as Lightning counts them."""
+        if self.unit == "epochs":
+            return None if checkpoint.epoch is None else checkpoint.epoch + 1 - standing.epoch_base
+        return None if checkpoint.step is None else checkpoint.step + standing.step_base
+
+    def _multiples(self, done: float) -> list[int]:
+        below = int(done // self.count) * self.count
+        near = [below, below + self.count] if done % self.count else [below]
+        return [multiple for multiple in near if 2 * abs(done - multiple) <= self.count and (multiple or not done)]
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+        """That it is off the grid, or has no number."""
+        if self._done(checkpoint, standing) is None:
+            return f"its {self.unit[:-1]} is not known"
+        return f"not the closest to a multiple of {self.count} {self.unit}"
+
+    def describe(self) -> str:
+        """One at every N."""
+        return f"one every {self.count} {self.unit}"
+
+
+class KeepSteps(NamedTuple):
+    """R6: the named steps."""
+
+    steps: frozenset[int]
+    id: str = "keep-step"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """Those whose step is named."""
+        return {it.path: f"step {it.step} is named" for it in standing.candidates if it.step in self.steps}
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+        """That it is not named."""
+        return "its step is not named"
+
+    def describe(self) -> str:
+        """The steps."""
+        return "step " + ", ".join(map(str, sorted(self.steps)))
+
+
+class KeepGlob(NamedTuple):
+    """R6: names that match a pattern; ``*`` crosses ``/``."""
+
+    pattern: str
+    id: str = "keep"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """Those whose path or file name matches."""
+        return {it.path: f"matches {self.pattern}" for it in standing.candidates if self._matches(it.path)}
+
+    def _matches(self, path: str) -> bool:
+        return fnmatchcase(path, self.pattern) or fnmatchcase(path.rpartition("/")[2], self.pattern)
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+        """That it does not match."""
+        return f"does not match {self.pattern}"
+
+    def describe(self) -> str:
+        """The pattern."""
+        return f"what matches {self.pattern}"
+
+
+class Policy(NamedTuple):
+    """Everything that decides what stays."""
+
+    rules: tuple[Rule, ...]
+    threshold: float | None = None
+    """Only scores strictly better than this may win."""
+    latest_wins: bool = False
+    """Of equal scores, the later save (the callbacks keep the earlier)."""
+    drop_unranked: bool = False
+    """Whether checkpoints without a score may go."""
+    protect_last: bool = True
+    min_age: int | None = None
+    """Nanoseconds; younger than this is never touched. None: only what its layout cannot prove complete waits."""
+
+
+def describe(policy: Policy) -> str:
+    """The policy in a sentence or two."""
+    kept = " and ".join(rule.describe() for rule in policy.rules)
+    newest = ", the newest that can resume" if policy.protect_last else ""
+    return f"Keep {kept} of each run. Always kept: what a link names{newest}."
+
+
+def protect(candidates: Iterable[Checkpoint], pointers: Iterable[Pointer], *, last: bool) -> dict[str, list[Reason]]:
+    """R8: what no rule and no budget may drop, whatever the policy, by path.
+
+    ``last`` is False where the user gave up the newest (``--no-protect-last``).
+    """
+    held = in_order(candidates)
+    reasons: dict[str, list[Reason]] = {}
+
+    def keep(checkpoint: Checkpoint | None, rule: str, text: str) -> None:
+        if checkpoint is not None:
+            reasons.setdefault(checkpoint.path, []).append(Reason(rule, text))
+
+    for checkpoint in held:
+        names = sorted({it.path for it in pointers if it.target == checkpoint.path} | set(checkpoint.aliases))
+        names = [_seen_from(checkpoint.path, name) for name in names]
+        keep(checkpoint if names else None, "linked", f"linked by {', '.join(names)}")
+        keep(checkpoint if checkpoint.pinned else None, "pinned", "pinned")
+    if last:
+        _protect_newest(held, keep)
+    keep(held[0] if len(held) == 1 else None, "only", "the only complete checkpoint")
+    return reasons
+
+
+def _seen_from(path: str, name: str) -> str:
+    """A name without its folder where that is the path's own."""
+    folder = path.rpartition("/")[0]
+    return name[len(folder) :].lstrip("/") if name.rpartition("/")[0] == folder else name
+
+
+def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
+    """By order, by what can resume, and by time where a name without numbers leaves the order in doubt."""
+    resumable = [it for it in held if it.resumable is not False]
+    newest = held[-1] if held else None
+    keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
+    if resumable and resumable[-1] != newest:
+        keep(resumable[-1], "newest", "newest that can resume")
+    if any(it.step is None and it.epoch is None for it in held):
+        latest = max(held, key=lambda it: it.modified)
+        keep(latest if latest != newest else None, "newest", "newest by time")
+
+
+def _all(candidates: Iterable[Checkpoint], text: str) -> dict[str, str]:
+    return {checkpoint.path: text for checkpoint in candidates}

@@ -1,0 +1,142 @@
+"""The best over everything under a path: found by name, proved whole one by one from the top."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.condition import judge, look_again
+from ckptctl.core.checkpoint import Run
+from ckptctl.core.ranking import Metric, Ranked, choose_metric, count_metrics, rank, tell_counts
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
+from ckptctl.gather import resolve_ties
+from ckptctl.layouts import BY_NAME
+
+if TYPE_CHECKING:
+    from ckptctl.core.checkpoint import Checkpoint
+    from ckptctl.stores import Store
+
+
+class Wish(NamedTuple):
+    """What "best" is to mean."""
+
+    places: int = 1
+    monitor: str | None = None
+    mode: str = "auto"
+    threshold: float | None = None
+    now: int = 0
+
+
+class Leader(NamedTuple):
+    """One of the best, with where it lies."""
+
+    store: Store
+    run: Run
+    ranked: Ranked
+
+
+class Leaders(NamedTuple):
+    """The best, and by what."""
+
+    metric: Metric
+    places: tuple[Leader, ...]
+    run: Run
+    """The run that told the metric first."""
+
+
+class Contest:
+    """Runs are shown one by one; only the leaders are kept."""
+
+    def __init__(self, wish: Wish, where: str) -> None:
+        self.wish = wish
+        self.where = where
+        """The path, as the user knows it."""
+        self.metric: Metric | None = None
+        self.first: Run | None = None
+        self.leaders: list[Leader] = []
+        self.counts: Counter[str] = Counter()
+        """Metrics seen, for those who asked for another."""
+        self.checkpoints = 0
+
+    def show(self, store: Store, run: Run) -> None:
+        """Let a run's best compete; raises MetricUnclear and ModeUnclear, also where it disagrees with earlier runs."""
+        self.checkpoints += len(run.checkpoints)
+        self.counts.update(count_metrics(run.checkpoints))
+        metric = self._metric_of(run)
+        if metric is None:
+            return
+        run = resolve_ties(store, run, metric, self.wish.places)
+        found = [Leader(store, run, it) for it in self._prove(store, run, metric)]
+        if found:
+            self._agree(metric, run)
+            self.leaders = self._merge(metric, found)
+
+    def _metric_of(self, run: Run) -> Metric | None:
+        try:
+            return choose_metric(run, monitor=self.wish.monitor, mode=self.wish.mode)
+        except NoScore:
+            return None
+
+    def _prove(self, store: Store, run: Run, metric: Metric) -> Iterable[Ranked]:
+        """The first whole ones of a run; the rest is never looked at."""
+        wanted = self.wish.places if self.wish.places >= 0 else len(run.checkpoints)
+        for it in rank(run.checkpoints, metric, threshold=self.wish.threshold):
+            if wanted <= 0:
+                return
+            checked = check(store, it.checkpoint, self.wish.now)
+            if checked.state == "complete":
+                wanted -= 1
+                yield it._replace(checkpoint=checked)
+
+    def _agree(self, metric: Metric, run: Run) -> None:
+        if self.metric is None or self.first is None:
+            self.metric, self.first = metric, run
+        elif metric.name.replace("/", "_") != self.metric.name.replace("/", "_"):
+            raise MetricUnclear(
+                f"runs watch different metrics: {self.first.path or '.'} {self.metric.name}, {run.path or '.'} {metric.name}",
+                path=self.where,
+                hint="choose one with --monitor NAME",
+            )
+        elif metric.mode != self.metric.mode:
+            raise ModeUnclear(
+                f"runs disagree on '{metric.name}': {self.first.path or '.'} says {self.metric.mode}, {run.path or '.'} {metric.mode}",
+                path=self.where,
+                hint="pass --mode min or --mode max",
+            )
+
+    def _merge(self, metric: Metric, found: list[Leader]) -> list[Leader]:
+        sign = 1 if metric.mode == "min" else -1
+        merged = sorted([*self.leaders, *found], key=lambda leader: sign * leader.ranked.score.value)
+        return merged if self.wish.places < 0 else merged[: self.wish.places]
+
+    def close(self) -> Leaders:
+        """The leaders; raises NoCheckpoint and NoScore where there are none."""
+        if self.metric is not None and self.first is not None:
+            ranked = [it._replace(ranked=it.ranked._replace(place=place)) for place, it in enumerate(self.leaders, 1)]
+            return Leaders(self.metric, tuple(ranked), self.first)
+        if not self.checkpoints:
+            raise NoCheckpoint("no checkpoint found", path=self.where, hint="name the folder of a run, or one above it")
+        raise self._no_score()
+
+    def _no_score(self) -> NoScore:
+        asked = self.wish.monitor
+        wanted = f"a value for '{asked}'" if asked else "a metric"
+        if asked in self.counts:
+            bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"
+            return NoScore(f"no complete checkpoint has a usable value of '{asked}'{bar}", path=self.where)
+        hint = f"metrics found: {tell_counts(self.counts)}" if self.counts else "names and side files hold no metric"
+        near = get_close_matches(asked or "", self.counts, 1)
+        hint += f". Did you mean --monitor {near[0]}?" if near else ""
+        return NoScore(f"no checkpoint has {wanted}", path=self.where, hint=hint)
+
+
+def check(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:
+    """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown"."""
+    try:
+        entries = look_again(store, checkpoint)
+    except OSError as error:
+        return checkpoint._replace(state="unknown", note=str(error.strerror or error))
+    state, note = judge(store, BY_NAME[checkpoint.layout], entries, now)
+    return checkpoint._replace(entries=entries, state=state, note=note)

@@ -1,0 +1,71 @@
+"""The ``last`` and ``best`` names that we make: planned, then put in place in one step each."""
+
+from __future__ import annotations
+
+from posixpath import dirname, join, relpath
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ckptctl.errors import Refused
+from ckptctl.layouts import BY_NAME
+
+if TYPE_CHECKING:
+    from ckptctl.core.checkpoint import Checkpoint, Run
+    from ckptctl.stores import Store
+
+Kind = Literal["symlink", "hardlink", "copy", "pointer"]
+
+
+class Link(NamedTuple):
+    """A name to make: where, and for which checkpoint."""
+
+    path: str
+    checkpoint: str
+    """The path of what it stands for."""
+    kind: Kind = "symlink"
+    before: str | None = None
+    """The text of the link that is there now; None where there is none."""
+
+    @property
+    def target(self) -> str:
+        """The link's text: relative to its own folder, so that a moved run keeps it."""
+        return relpath(self.checkpoint, dirname(self.path) or ".")
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it stands already."""
+        return self.kind == "symlink" and self.before == self.target
+
+
+def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: Kind = "symlink") -> Link | None:
+    """The link ``name`` in a run's folder to one of its checkpoints; None where the checkpoint has that very name.
+
+    Raises Refused where a file or folder of its own has the name, or a folder should be linked as only files can.
+    """
+    path = join(run.path, with_extension(name, checkpoint))
+    if path == checkpoint.path:
+        return None
+    if checkpoint.unit != "file" and kind in ("hardlink", "copy"):
+        raise Refused(f"'{checkpoint.path}' is no single file: a {kind} of it cannot be put in place in one step", hint="use --kind symlink")
+    try:
+        entry = store.stat(path)
+    except FileNotFoundError:
+        return Link(path, checkpoint.path, kind)
+    if entry.kind != "link":
+        what = {"dir": "a folder", "file": "a file of its own"}.get(entry.kind, "neither file nor link")
+        raise Refused(
+            f"'{path}' is {what}, and may be the only copy of a state",
+            hint="move it away, or give the link another name with --name",
+        )
+    return Link(path, checkpoint.path, kind, entry.target)
+
+
+def with_extension(name: str, checkpoint: Checkpoint) -> str:
+    """A name with the checkpoint's own extension, unless it has it."""
+    endings = BY_NAME[checkpoint.layout].extensions
+    ending = next((it for it in endings if checkpoint.path.endswith(it)), "")
+    return name if name.endswith(ending) else name + ending
+
+
+def make(store: Store, link: Link) -> None:
+    """Put a name in place in one step, over a link that has it; raises OSError."""
+    store.link(link.path, link.checkpoint if link.kind in ("hardlink", "copy") else link.target, link.kind)

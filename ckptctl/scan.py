@@ -1,0 +1,202 @@
+"""The door in: a store's listing becomes runs of checkpoints, one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Stray
+from ckptctl.core.names import EXTENSIONS, Name, parse_folder
+from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.condition import judge
+from ckptctl.errors import UsageError
+from ckptctl.gather import gather
+from ckptctl.grove import Grove, group
+from ckptctl.layouts import LAYOUTS
+from ckptctl.pointers import follow
+
+if TYPE_CHECKING:
+    from ckptctl.core.layout import Layout
+    from ckptctl.core.template import Template
+    from ckptctl.stores import Store
+
+NUMBERS = ("epoch", "step", "global_step")
+"""Fields that say when, not how good."""
+
+
+class Options(NamedTuple):
+    """How to look."""
+
+    now: int = 0
+    """Nanoseconds since 1970, by the clock that stamps the files."""
+    stat: bool = True
+    """Whether to ask for sizes, times and proofs of wholeness; without, states are "unknown"."""
+    exact: bool = False
+    """Whether to read every checkpoint's own state."""
+    monitor: str | None = None
+    """What unnamed numbers mean, and a metric to look for in tables."""
+    template: Template | None = None
+    layout: str | None = None
+    """Take only this layout's checkpoints."""
+    extensions: tuple[str, ...] = ()
+    """Extensions beyond the known ones, taken for the chosen layout's or Lightning's."""
+    equals: str = "="
+    """What stands between a name and its value in file names."""
+
+
+def scan(store: Store, options: Options) -> Iterator[Run]:
+    """The runs below a store's root, in a stable order: a folder's own run after those of the folders below it.
+
+    A folder that could not be listed is a run with ``listed`` False.
+    """
+    layouts = choose_layouts(options)
+    for grove in group(store, layouts, stat=options.stat):
+        run = _build(store, grove, layouts, options)
+        if run is not None:
+            beside = grove.beside if run.checkpoints else {}
+            yield gather(store, run, beside, exact=options.exact, lasts=options.stat, monitor=options.monitor)
+
+
+def choose_layouts(options: Options) -> tuple[Layout, ...]:
+    """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
+    chosen = [it for it in LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
+    if not chosen:
+        raise UsageError(f"there is no layout '{options.layout}'", hint=f"layouts: {', '.join(it.name for it in LAYOUTS)}")
+    widened = options.layout or "lightning"
+    return tuple(
+        it._replace(extensions=it.extensions + options.extensions) if f"{it.name}-".startswith(f"{widened}-") else it
+        for it in chosen
+    )
+
+
+def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Options) -> Run | None:
+    """The run of a grove, by names alone; None where it holds neither checkpoint nor a link that should lead to one."""
+    units = [(layout, entries) for layout, entries in _units(grove, layouts)]
+    pointers = [follow(store, entry) for entry in grove.entries if _could_name_checkpoint(entry, layouts)]
+    if not (units or pointers or grove.failures):
+        return None
+    names = _read_names(grove, units, options)
+    checkpoints = [
+        _make(store, layout, entries, name, options) for (layout, entries), name in zip(units, names, strict=True)
+    ]
+    checkpoints, hard = _part_hard_links(checkpoints)
+    run = Run(
+        grove.path,
+        tuple(in_order(_mark(checkpoints, [*pointers, *hard], grove))),
+        tuple(pointers + hard),
+        tuple(_strays(grove, layouts)) if units else (),
+        epoch_base=max((layout.epoch_base for layout, _ in units), default=0),
+        notices=tuple(grove.failures),
+        listed=not grove.failures,
+    )
+    return run
+
+
+def _units(grove: Grove, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, tuple[Entry, ...]]]:
+    """Each checkpoint of a grove: its layout, and its entries, the one that loads first."""
+    files = [layout for layout in layouts if layout.unit == "file"]
+    endings = tuple(ending for layout in files for ending in layout.extensions)
+    for entry in grove.entries:
+        if entry.kind == "file" and entry.path.endswith(endings):
+            yield next(it for it in files if entry.path.endswith(it.extensions)), (entry,)
+        elif entry.kind == "dir" and entry.path in grove.units:
+            layout, inside = grove.units[entry.path]
+            yield layout, (entry, *inside)
+
+
+def _read_names(grove: Grove, units: Sequence[tuple[Layout, tuple[Entry, ...]]], options: Options) -> list[Name]:
+    start = len(grove.path) + 1 if grove.path else 0
+    known = (options.monitor,) if options.monitor else ()
+    return parse_folder(
+        [entries[0].path[start:] for _, entries in units],
+        known=known,
+        equals=options.equals,
+        extensions=(*options.extensions, *EXTENSIONS),
+        template=options.template,
+    )
+
+
+def _make(store: Store, layout: Layout, entries: tuple[Entry, ...], name: Name, options: Options) -> Checkpoint:
+    fields = name.fields
+    metrics = {
+        key: Score(field.number, field.text, "name")
+        for key, field in fields.items()
+        if field.number is not None and key not in NUMBERS
+    }
+    if len(name.bare) == 1 and name.bare[0].number is not None:
+        metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
+    state, note = judge(store, layout, entries, options.now) if options.stat else ("unknown", None)
+    return Checkpoint(
+        entries[0].path,
+        layout.name,
+        layout.unit,
+        entries,
+        _count(fields, "epoch"),
+        _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
+        name.version,
+        metrics,
+        state,
+        note,
+        name.roles,
+    )
+
+
+def _count(fields: Mapping[str, object], key: str) -> int | float | None:
+    """A number that counts, whole where it is whole."""
+    number = getattr(fields.get(key), "number", None)
+    if number is None or number != number or number in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+        return None
+    return int(number) if number == int(number) else float(number)
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _could_name_checkpoint(entry: Entry, layouts: Sequence[Layout]) -> bool:
+    endings = tuple(ending for layout in layouts for ending in layout.extensions)
+    return entry.kind == "link" and (entry.path.endswith(endings) or (entry.target or "").endswith(endings))
+
+
+def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
+    """A last or best name that is another name of a checkpoint's very file stands for it, and is no save of its own."""
+    plain = {
+        it.entries[0].identity: it for it in checkpoints if it.unit == "file" and it.entries[0].links > 1 and not it.roles
+    }
+    kept, pointers = [], []
+    for it in checkpoints:
+        other = plain.get(it.entries[0].identity) if it.roles and it.unit == "file" and it.entries[0].links > 1 else None
+        if other is None:
+            kept.append(it)
+        else:
+            pointers.append(Pointer(it.path, "hardlink", other.path, "ok"))
+    return kept, pointers
+
+
+def _mark(checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove) -> Iterator[Checkpoint]:
+    """The checkpoints with the names that stand for them and the pins beside them."""
+    pins = {entry.path for entry in grove.entries if entry.path.endswith(".keep")}
+    aliases: dict[str, list[str]] = {}
+    for pointer in pointers:
+        if pointer.target is not None:
+            aliases.setdefault(pointer.target, []).append(pointer.path)
+    for it in checkpoints:
+        if it.path in aliases or pins:
+            it = it._replace(aliases=tuple(aliases.get(it.path, ())), pinned=f"{it.path}.keep" in pins)  # noqa: PLW2901 - the usual case stays as made
+        yield it
+
+
+def _strays(grove: Grove, layouts: Sequence[Layout]) -> Iterator[Stray]:
+    """Entries that are neither checkpoints nor what training is known to leave beside them."""
+    endings = tuple(ending for layout in layouts for ending in layout.extensions)
+    patterns = {pattern for layout in layouts for pattern in layout.beside}
+    for entry in grove.entries:
+        name = entry.path.rpartition("/")[2]
+        if entry.kind == "other":
+            yield Stray(entry.path, "neither a file nor a folder")
+        elif entry.kind == "file" and not name.endswith((*endings, ".keep")):
+            if not any(fnmatchcase(name, pattern) for pattern in patterns):
+                yield Stray(entry.path, "not understood")
+        elif entry.kind == "dir" and name.endswith(endings) and entry.path not in grove.units:
+            yield Stray(entry.path, "a folder that no layout knows")
