@@ -121,13 +121,15 @@ def _read_one(store: Store, ledger: Ledger, path: str) -> bool:
     """Whether a record was read from a checkpoint's own state; a broken one is passed over, its wholeness is told elsewhere."""
     from ckptctl.layouts.callback_state import read_record
     from ckptctl.weights.torch_zip import read_values, scalar
+    from ckptctl.weights.zip_archive import open_archive
 
     checkpoint = ledger.held[path]
     if checkpoint.unit != "file":
         return False
     try:
         with store.open(checkpoint.path) as source:
-            record = read_record(read_values(source), lambda tensor: scalar(source, tensor))
+            archive = open_archive(source)
+            record = read_record(read_values(archive), lambda tensor: scalar(archive, tensor))
     except (OSError, Damaged):
         return False
     if record is not None:

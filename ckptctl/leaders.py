@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.condition import judge, look_again
 from ckptctl.core.checkpoint import Run
+from ckptctl.core.evidence import half_digit
 from ckptctl.core.ranking import Metric, Ranked, choose_metric, count_metrics, rank, tell_counts
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.gather import resolve_ties
@@ -16,6 +17,7 @@ from ckptctl.layouts import BY_NAME
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Checkpoint
+    from ckptctl.core.names import Name
     from ckptctl.stores import Store
 
 
@@ -59,6 +61,26 @@ class Contest:
         self.counts: Counter[str] = Counter()
         """Metrics seen, for those who asked for another."""
         self.checkpoints = 0
+
+    def could_place(self, names: Sequence[Name]) -> bool:
+        """Whether a run, as its names tell it, could have one of the best; True in doubt.
+
+        A name holds the rounded score, so a run whose names are all worse than the last leader, rounding included, cannot.
+        What the runs themselves recorded as metric and mode does not matter where both are asked for.
+        """
+        places, monitor, mode, *_ = self.wish
+        if self.metric is None or monitor is None or mode == "auto" or not 0 < places <= len(self.leaders):
+            return True
+        sign = 1 if mode == "min" else -1
+        bar = sign * self.leaders[-1].ranked.score.value
+        for name in names:
+            field = name.fields.get(monitor)
+            number = None if field is None else field.number
+            if number is None and "last" in name.roles:
+                continue
+            if field is None or number is None or sign * number - half_digit(field.text) < bar:
+                return True
+        return False
 
     def show(self, store: Store, run: Run) -> None:
         """Let a run's best compete; raises MetricUnclear and ModeUnclear, also where it disagrees with earlier runs."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Stray
-from ckptctl.core.names import EXTENSIONS, Name, parse_folder
-from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
+from ckptctl.core.ranking import UNNAMED
 from ckptctl.condition import judge
 from ckptctl.errors import UsageError
 from ckptctl.gather import gather
@@ -43,6 +44,8 @@ class Options(NamedTuple):
     """Extensions beyond the known ones, taken for the chosen layout's or Lightning's."""
     equals: str = "="
     """What stands between a name and its value in file names."""
+    is_worth: Callable[[Sequence[Name]], bool] | None = None
+    """Asked of the names of a run's checkpoints; a run that is not worth it is left out, and nothing more of it is read."""
 
 
 def scan(store: Store, options: Options) -> Iterator[Run]:
@@ -53,9 +56,9 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
     layouts = choose_layouts(options)
     for grove in group(store, layouts, stat=options.stat):
         run = _build(store, grove, layouts, options)
-        if run is not None:
-            beside = grove.beside if run.checkpoints else {}
-            yield gather(store, run, beside, exact=options.exact, lasts=options.stat, monitor=options.monitor)
+        if run is None:
+            continue
+        yield gather(store, run, grove.beside, exact=options.exact, lasts=options.stat, monitor=options.monitor)
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
@@ -71,26 +74,27 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
 
 
 def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Options) -> Run | None:
-    """The run of a grove, by names alone; None where it holds neither checkpoint nor a link that should lead to one."""
+    """The run of a grove, by names alone; None where there is no checkpoint, no link that should lead to one, or no worth."""
     units = [(layout, entries) for layout, entries in _units(grove, layouts)]
     pointers = [follow(store, entry) for entry in grove.entries if _could_name_checkpoint(entry, layouts)]
     if not (units or pointers or grove.failures):
         return None
     names = _read_names(grove, units, options)
+    if units and options.is_worth is not None and not options.is_worth(names):
+        return None
     checkpoints = [
         _make(store, layout, entries, name, options) for (layout, entries), name in zip(units, names, strict=True)
     ]
     checkpoints, hard = _part_hard_links(checkpoints)
-    run = Run(
+    return Run(
         grove.path,
-        tuple(in_order(_mark(checkpoints, [*pointers, *hard], grove))),
+        tuple(_mark(checkpoints, [*pointers, *hard], grove)),
         tuple(pointers + hard),
-        tuple(_strays(grove, layouts)) if units else (),
+        tuple(_strays(grove, layouts)) if units and options.stat else (),
         epoch_base=max((layout.epoch_base for layout, _ in units), default=0),
         notices=tuple(grove.failures),
         listed=not grove.failures,
     )
-    return run
 
 
 def _units(grove: Grove, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, tuple[Entry, ...]]]:
@@ -142,10 +146,11 @@ def _make(store: Store, layout: Layout, entries: tuple[Entry, ...], name: Name, 
     )
 
 
-def _count(fields: Mapping[str, object], key: str) -> int | float | None:
+def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     """A number that counts, whole where it is whole."""
-    number = getattr(fields.get(key), "number", None)
-    if number is None or number != number or number in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+    field = fields.get(key)
+    number = None if field is None else field.number
+    if number is None or not isfinite(number):
         return None
     return int(number) if number == int(number) else float(number)
 
@@ -155,8 +160,10 @@ def _whole(number: float | None) -> int | None:
 
 
 def _could_name_checkpoint(entry: Entry, layouts: Sequence[Layout]) -> bool:
+    if entry.kind != "link":
+        return False
     endings = tuple(ending for layout in layouts for ending in layout.extensions)
-    return entry.kind == "link" and (entry.path.endswith(endings) or (entry.target or "").endswith(endings))
+    return entry.path.endswith(endings) or (entry.target or "").endswith(endings)
 
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:

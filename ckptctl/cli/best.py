@@ -45,7 +45,7 @@ def command(
     console, stores = Console(), open_all([path])
     scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
     contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now), path)
-    for sight in see(stores, scanning, console):
+    for sight in see(stores, scanning._replace(is_worth=contest.could_place), console):
         with placed(sight.store):
             contest.show(sight.store, sight.run)
     leaders = contest.close()

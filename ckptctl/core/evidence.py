@@ -63,12 +63,15 @@ def do_agree(one: Score, other: Score) -> bool:
         return (isnan(one.value) or isinf(one.value)) and (isnan(other.value) or isinf(other.value))
     if one.value == other.value:
         return True
-    room = max(_half_digit(one.text), _half_digit(other.text), _FLOAT32 * abs(one.value))
+    room = max(half_digit(one.text), half_digit(other.text), _FLOAT32 * abs(one.value))
     return abs(one.value - other.value) <= room * (1 + 1e-9)
 
 
-def _half_digit(text: str | None) -> float:
-    """Half of the last digit shown: 0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 for none."""
+def half_digit(text: str | None) -> float:
+    """How far a number, as written, may be from what was measured: half of the last digit shown: 0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 for none."""
+    _, _, decimals = (text or "").partition(".")
+    if decimals.isdecimal():
+        return 0.5 * 10.0 ** -min(len(decimals), 300)
     match = _NUMBER.fullmatch(text or "")
     if match is None:
         return 0.0

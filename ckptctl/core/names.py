@@ -296,10 +296,14 @@ def _part_value(piece: str, key: str) -> tuple[Field | None, str]:
 _GAP = re.compile(r"[-, ]+")
 
 
+_GOES_ON = re.compile(r"[^\W\d_]|_[0-9]")
+"""What makes a number the beginning of a text: ``7b``, ``1_000`` (which only a template can tell from two numbers)."""
+
+
 def _read_last(piece: str) -> Field | None:
     """The last value; free text behind a number is left out, any other text is the value."""
     number = take_number(piece)
-    if number and not piece[number[1] :][:1].isalpha():
+    if number and not _GOES_ON.match(piece, number[1]):
         return read_field(number[0])
     constant = take_constant(piece)
     text = constant[0] if constant else piece.strip(" ")
@@ -350,7 +354,7 @@ def _read_all(paths: Sequence[str], grammar: Grammar) -> list[Name]:
         if shape is None:
             name = _read(path, grammar)
             if frame not in shapes:
-                shapes[frame] = _shape_of(name, frame, parts[1::2])
+                shapes[frame] = _shape_of(name, frame, parts[1::2], equals)
             names.append(name)
             continue
         texts = parts[1::2]
@@ -365,11 +369,11 @@ def _is_plain(extension: str) -> bool:
     return dot == "" and bool(words) and all(word[:1].isalpha() and word.isascii() and word.isalnum() for word in words)
 
 
-def _shape_of(name: Name, frame: tuple[str, ...], texts: list[str]) -> _Shape | None:
+def _shape_of(name: Name, frame: tuple[str, ...], texts: list[str], equals: str) -> _Shape | None:
     """The shape of a name, where the texts around its numbers alone decide how it is read."""
     if not texts or [field.text for field in name.fields.values()] != texts:
         return None
     is_short = sum(map(len, frame)) + _MOST_IN_A_NUMBER * len(texts) <= LONGEST
-    if not is_short or any("=" in text for text in frame) or counter_behind(frame[0]):
+    if not is_short or any(equals in text for text in frame) or counter_behind(frame[0]):
         return None
     return _Shape(tuple(name.fields), *name[2:])

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, Protocol
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer
-from ckptctl.core.ranking import Metric, Ranked, in_order, score_of
+from ckptctl.core.ranking import Metric, Ranked, in_order, in_time, score_of, was_restarted
 
 
 class Reason(NamedTuple):
@@ -92,16 +92,21 @@ class TopK(NamedTuple):
 
 
 class KeepLast(NamedTuple):
-    """R2: the newest ``count`` by order; -1 keeps all."""
+    """R2: the newest ``count`` by order, and by time too where training was restarted; -1 keeps all."""
 
     count: int
     id: str = "keep-last"
 
     def keep(self, standing: Standing) -> dict[str, str]:
         """The end of the order."""
-        newest = list(reversed(standing.candidates))
-        chosen = newest if self.count < 0 else newest[: self.count]
-        return {checkpoint.path: f"last {place}" for place, checkpoint in enumerate(chosen, 1)}
+        if self.count < 0:
+            return _all(standing.candidates, "keep-last -1 keeps all")
+        newest = enumerate(reversed(standing.candidates[-self.count :] if self.count else ()), 1)
+        kept = {checkpoint.path: f"last {place}" for place, checkpoint in newest}
+        if not was_restarted(standing.candidates):
+            return kept
+        latest = enumerate(reversed(in_time(standing.candidates)[-self.count :] if self.count else ()), 1)
+        return {checkpoint.path: f"last {place} by time" for place, checkpoint in latest} | kept
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
         """How far from the end it is."""
@@ -114,25 +119,28 @@ class KeepLast(NamedTuple):
 
 
 class KeepEvery(NamedTuple):
-    """R3: those on the grid of every ``count`` steps or epochs; where saves miss it, the closest to each multiple."""
+    """R3: those on the grid of every ``count`` steps or epochs; where saves miss it, the closest to each multiple.
+
+    One without the number is kept: it might be one of them.
+    """
 
     count: int
     unit: Literal["steps", "epochs"] = "steps"
     id: str = "keep-every"
 
     def keep(self, standing: Standing) -> dict[str, str]:
-        """The closest to each multiple, within half a grid; of two as close the later."""
-        closest: dict[int, tuple[float, Checkpoint]] = {}
-        for checkpoint in standing.candidates:
-            done = self._done(checkpoint, standing)
-            for multiple in () if done is None else self._multiples(done):
-                distance = abs(done - multiple) if done is not None else 0
-                if multiple not in closest or distance <= closest[multiple][0]:
-                    closest[multiple] = (distance, checkpoint)
-        return {
-            checkpoint.path: f"at {multiple} {self.unit}" if distance == 0 else f"closest to {multiple} {self.unit}"
-            for multiple, (distance, checkpoint) in sorted(closest.items(), key=lambda item: -item[1][0])
-        }
+        """All on the grid; else the closest to each multiple, within half a grid; of two as close the later."""
+        numbered = [(it.path, done) for it in standing.candidates if (done := self._done(it, standing)) is not None]
+        on_grid = {path: f"at {done:g} {self.unit}" for path, done in numbered if done % self.count == 0}
+        hit = {done for _, done in numbered if done % self.count == 0}
+        closest: dict[int, tuple[float, str]] = {}
+        for path, done in numbered:
+            for multiple in self._multiples_near(done):
+                if multiple not in hit and abs(done - multiple) <= closest.get(multiple, (self.count, ""))[0]:
+                    closest[multiple] = (abs(done - multiple), path)
+        near = {path: f"closest to {multiple} {self.unit}" for multiple, (_, path) in closest.items()}
+        unknown = {it.path for it in standing.candidates} - {path for path, _ in numbered}
+        return dict.fromkeys(unknown, self._unknown) | near | on_grid
 
     def _done(self, checkpoint: Checkpoint, standing: Standing) -> float | None:
         """Steps done, or epochs done: where the first is called 0, ``epoch + 1``, as Lightning counts them."""
@@ -140,15 +148,17 @@ class KeepEvery(NamedTuple):
             return None if checkpoint.epoch is None else checkpoint.epoch + 1 - standing.epoch_base
         return None if checkpoint.step is None else checkpoint.step + standing.step_base
 
-    def _multiples(self, done: float) -> list[int]:
+    def _multiples_near(self, done: float) -> list[int]:
+        """The multiples from 1 that are at most half a grid away."""
         below = int(done // self.count) * self.count
-        near = [below, below + self.count] if done % self.count else [below]
-        return [multiple for multiple in near if 2 * abs(done - multiple) <= self.count and (multiple or not done)]
+        return [it for it in (below, below + self.count) if it and 2 * abs(done - it) <= self.count]
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
-        """That it is off the grid, or has no number."""
-        if self._done(checkpoint, standing) is None:
-            return f"its {self.unit[:-1]} is not known"
+    @property
+    def _unknown(self) -> str:
+        return f"its {self.unit[:-1]} is not known"
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+        """That it is off the grid."""
         return f"not the closest to a multiple of {self.count} {self.unit}"
 
     def describe(self) -> str:

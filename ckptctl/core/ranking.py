@@ -9,6 +9,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
+from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
 
 Mode = Literal["min", "max"]
@@ -31,7 +32,11 @@ _MORE = frozenset(
     " concordance kappa mcc ndcg mrr hit hits hitrate reward rewards return returns win winrate likelihood elbo".split()
 )
 _WORD = re.compile(r"[a-z]+\d*")
-_LONG_ENDINGS = {"loss": "min", "error": "min", "perplexity": "min", "accuracy": "max", "reward": "max"}
+_LONG_ENDINGS: dict[str, Mode] = {"loss": "min", "error": "min", "perplexity": "min", "accuracy": "max", "reward": "max"}
+_NEGATIONS = ("neg", "negative")
+
+RESTART = 60 * NANOSECONDS
+"""Saves closer together than this say nothing of their order: a folder that was copied has such times."""
 
 
 class Metric(NamedTuple):
@@ -53,13 +58,14 @@ class Ranked(NamedTuple):
 def infer_mode(name: str) -> Mode | None:
     """Whether less or more is better, told from a metric's name; the last word that says it decides.
 
-    ``acc_loss`` is a loss, ``vaccine_loss`` too; ``neg_`` turns it round; None where no word says it.
+    ``acc_loss`` is a loss, ``vaccine_loss`` too; ``neg_`` in front turns it round; None where no word says it.
     """
     words = _WORD.findall(name.lower().replace("cross_entropy", "crossentropy"))
-    told = next((mode for word in reversed(words) if (mode := _mode_of_word(word))), None)
-    if told and ("neg" in words or "negative" in words):
-        return opposite(told)
-    return told
+    for at, word in reversed(list(enumerate(words))):
+        told = _mode_of_word(word)
+        if told:
+            return opposite(told) if any(negation in words[:at] for negation in _NEGATIONS) else told
+    return None
 
 
 def _mode_of_word(word: str) -> Mode | None:
@@ -68,7 +74,7 @@ def _mode_of_word(word: str) -> Mode | None:
             return "min"
         if form in _MORE:
             return "max"
-    return next((mode for ending, mode in _LONG_ENDINGS.items() if word.endswith(ending)), None)  # type: ignore[return-value]
+    return next((mode for ending, mode in _LONG_ENDINGS.items() if word.endswith(ending)), None)
 
 
 def opposite(mode: Mode) -> Mode:
@@ -82,7 +88,7 @@ def same_metric(one: str, other: str) -> bool:
 
 
 def score_of(checkpoint: Checkpoint, name: str) -> Score | None:
-    """The score under a name or its ``/`` and ``_`` variant; ``epoch`` and ``step`` are scores too; None where there is none."""
+    """The score under a name or its ``/`` and ``_`` variant, None where there is none; epoch and step are scores too."""
     metrics = checkpoint.metrics
     if name in metrics:
         return metrics[name]
@@ -106,12 +112,11 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
 
     ``mode`` is min, max or auto. Raises NoScore, MetricUnclear, ModeUnclear; ``path`` of the error is the run's.
     """
-    counts = count_metrics(run.checkpoints)
-    if monitor is not None and not any(score_of(checkpoint, monitor) for checkpoint in run.checkpoints):
-        raise NoScore(f"no checkpoint has a value for '{monitor}'", path=run.path, hint=f"metrics found: {tell_counts(counts)}")
-    name = monitor or _recorded(run, counts) or _only(run, counts)
-    if mode in ("min", "max"):
-        return Metric(name, mode)  # type: ignore[arg-type]
+    name = monitor or run.monitor or _only(run)
+    if not any(score_of(checkpoint, name) for checkpoint in run.checkpoints):
+        raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_tell_found(run))
+    if mode == "min" or mode == "max":  # noqa: PLR1714 - the type follows from it
+        return Metric(name, mode)
     recorded = run.mode if run.monitor is not None and same_metric(name, run.monitor) else None
     told = recorded or infer_mode(name)
     if told is None:
@@ -127,20 +132,19 @@ def _mode_unclear(name: str, run: Run) -> ModeUnclear:
     return ModeUnclear(text, path=run.path, hint=hint)
 
 
-def _recorded(run: Run, counts: Counter[str]) -> str | None:
-    """The monitor that training recorded, where some checkpoint has it; a counter may be one."""
-    if run.monitor is None:
-        return None
-    held = any(score_of(checkpoint, run.monitor) for checkpoint in run.checkpoints)
-    return run.monitor if held or not counts else None
-
-
-def _only(run: Run, counts: Counter[str]) -> str:
+def _only(run: Run) -> str:
+    counts = count_metrics(run.checkpoints)
     if len(counts) == 1:
         return next(iter(counts))
     if not counts:
-        raise NoScore("no checkpoint has a metric", path=run.path, hint="the names and the files beside them hold none")
-    raise MetricUnclear(f"several metrics, and none is named: {tell_counts(counts)}", path=run.path, hint="choose one with --monitor NAME")
+        raise NoScore("no checkpoint has a metric", path=run.path, hint=_tell_found(run))
+    text = f"several metrics, and none is named: {tell_counts(counts)}"
+    raise MetricUnclear(text, path=run.path, hint="choose one with --monitor NAME")
+
+
+def _tell_found(run: Run) -> str:
+    found = tell_counts(count_metrics(run.checkpoints))
+    return f"metrics found: {found}" if found else "the names and the files beside them hold none"
 
 
 def tell_counts(counts: Counter[str]) -> str:
@@ -205,3 +209,18 @@ def in_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     """Oldest save first."""
     held = list(checkpoints)
     return sorted(held, key=order_of(held))
+
+
+def in_time(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Earliest written first; of one time, in order."""
+    return sorted(in_order(checkpoints), key=lambda checkpoint: checkpoint.modified)
+
+
+def was_restarted(checkpoints: Iterable[Checkpoint]) -> bool:
+    """Whether steps fall while times rise: training began anew in a used folder, or something changed the times."""
+    latest = 0
+    for checkpoint in in_order(it for it in checkpoints if it.step is not None or it.epoch is not None):
+        if latest - checkpoint.modified > RESTART:
+            return True
+        latest = max(latest, checkpoint.modified)
+    return False

@@ -240,35 +240,39 @@ def _bad(text: str, why: str, *, hint: str | None = None) -> UsageError:
 def _pattern_of_spec(slot: Slot, lazy: str) -> str:
     """What the values of a field look like, more loosely than the spec says: the value decides, see ``_read_value``."""
     fill, align, _, _, _, width, grouping, precision, kind = _parts_of(slot.spec)
+    if not slot.spec and slot.name in _COUNTERS:
+        return f"[-+]?{_whole('', lazy)}"
     if not slot.spec:
-        return rf"[-+]?{_whole('', lazy)}" if slot.name in _COUNTERS else f"{_general('', lazy)}%?{lazy}|True|False"
+        return f"[-+]?{_general(_whole('', lazy), lazy)}%?{lazy}|True|False"
+    pad = re.escape(fill or " ") + f"*{lazy}" if width and fill != "0" else ""
+    sign = f"[-+ ]?{pad}" if align == "=" else f"{pad}[-+ ]?"
     number = _number_of(kind, precision, _whole(grouping, lazy), lazy)
-    pad = re.escape(fill or " ") + f"*{lazy}" if width and (fill or " ") != "0" else ""
-    return f"{pad}{number}{pad if align in ('<', '^') else ''}"
+    return f"{sign}{number}{pad if align in ('<', '^') else ''}"
+
+
+_NOT_FINITE = "0*(?:nan|inf|NAN|INF)"
 
 
 def _number_of(kind: str, precision: str, whole: str, lazy: str) -> str:
-    """The pattern of a number by its type (``f``) and digits behind the point."""
-    if kind == "d":
-        return f"[-+ ]?{whole}"
-    strange = "0*(?:nan|inf|NAN|INF)"
+    """The pattern of a number without its sign, by its type (``f``) and digits behind the point."""
     places = precision or "6"
     point = "" if places == "0" else rf"\.[0-9]{{{places}}}"
+    if kind == "d":
+        return whole
     if kind in ("f", "F", "%"):
-        return f"[-+ ]?(?:{whole}{point}|{strange}){kind if kind == '%' else ''}"
+        return f"(?:{whole}{point}|{_NOT_FINITE}){kind if kind == '%' else ''}"
     if kind in ("e", "E"):
-        return f"[-+ ]?(?:0*{lazy}[0-9]{point}[eE][-+][0-9]{{2,3}}|{strange})"
+        return f"(?:0*{lazy}[0-9]{point}[eE][-+][0-9]{{2,3}}|{_NOT_FINITE})"
     return _general(whole, lazy)
 
 
 def _whole(grouping: str, lazy: str) -> str:
-    return f"(?:[0-9]+{lazy}(?:{grouping}[0-9]{{3}})*{lazy})" if grouping else f"[0-9]+{lazy}"
+    return f"[0-9]+{lazy}(?:{grouping}[0-9]{{3}})*{lazy}" if grouping else f"[0-9]+{lazy}"
 
 
 def _general(whole: str, lazy: str) -> str:
-    whole = whole or _whole("", lazy)
     exponent = rf"(?:[eE][-+]?[0-9]+{lazy})?{lazy}"
-    return rf"[-+ ]?(?:{whole}(?:\.[0-9]+{lazy})?{lazy}{exponent}|0*(?:nan|inf|NAN|INF))"
+    return rf"(?:{whole}(?:\.[0-9]+{lazy})?{lazy}{exponent}|{_NOT_FINITE})"
 
 
 def _parts_of(spec: str) -> tuple[str, ...]:
@@ -279,7 +283,7 @@ def _parts_of(spec: str) -> tuple[str, ...]:
 def _read_value(spec: str, raw: str) -> Field | None:
     """The value of a field, if its spec writes it exactly so; an empty spec takes what any spec may have written."""
     fill = _parts_of(spec)[0] or " "
-    text = raw.strip(" " if fill == "0" else f" {fill}")
+    text = raw.strip(" ") if fill == "0" else raw.replace(fill, "").strip(" ")
     if text in ("True", "False"):
         return Field(text, None)
     field = read_field(text)

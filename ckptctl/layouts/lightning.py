@@ -1,0 +1,45 @@
+"""PyTorch Lightning 1.4 to today, and LinkBest: files, and folders for sharded and DeepSpeed strategies."""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout
+
+_BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
+
+LAYOUTS = (
+    Layout(
+        name="lightning-deepspeed",
+        unit="dir",
+        extensions=(".ckpt",),
+        sentinels=("zero_to_fp32.py", "latest"),
+        required=("zero_to_fp32.py", "latest", "checkpoint"),
+        beside=_BESIDE,
+        examples=("epoch=1-step=2.ckpt", "last.ckpt"),
+    ),
+    Layout(
+        name="lightning-sharded",
+        unit="dir",
+        extensions=(".ckpt",),
+        sentinels=("meta.pt", ".metadata", "__0_0.distcp"),
+        required=("meta.pt", ".metadata"),
+        beside=_BESIDE,
+        examples=("epoch=1-step=2.ckpt", "last.ckpt"),
+    ),
+    Layout(
+        name="lightning",
+        unit="file",
+        extensions=(".ckpt",),
+        beside=_BESIDE,
+        records=True,
+        is_proved=True,
+        examples=(
+            "epoch=3-step=1000.ckpt",
+            "epoch=2-val_loss=0.12-v1.ckpt",
+            "last.ckpt",
+            "hpc_ckpt_2.ckpt",
+            "on_exception.ckpt",
+            "epoch=1-val/loss=0.40.ckpt",
+        ),
+    ),
+)
+"""Folders: DeepSpeed (the tag is always ``checkpoint``), then sharded (FSDP, ModelParallel; ``meta.pt`` is written last)."""

@@ -1,0 +1,218 @@
+"""The JSON of the contract, schema version 1, in pieces that stream.
+
+All of it is ASCII: whatever a name holds reaches a terminal as an escape.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from json import JSONEncoder
+from math import isfinite
+from typing import Union
+
+from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
+from ckptctl.core.guard import Objection
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.plan import Plan, RunPlan, Verdict
+from ckptctl.core.ranking import Metric, Ranked
+from ckptctl.core.view import View
+from ckptctl.errors import CkptctlError
+from ckptctl.render.names import escape
+from ckptctl.render.rows import Tally, write_time
+
+BATCH = 1000
+"""Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
+
+Value = Union[None, bool, int, float, str, "list[Value]", "dict[str, Value]"]
+
+_encode = JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def ls(views: Iterable[View], *, root: str) -> Iterator[str]:
+    """One document, run by run, the totals at its end; paths are relative to ``root``."""
+    tally = Tally()
+    yield f'{{"schema_version":1,{_encode(_path("root", root))[1:-1]},"runs":['
+    for view in views:
+        yield from _run(view, "," if tally.runs else "")
+        tally = tally.add(view.run)
+    totals: Value = {"runs": tally.runs, "checkpoints": tally.checkpoints, "bytes": tally.size, "files": tally.files}
+    yield f'],"totals":{_encode(totals)}}}\n'
+
+
+def best(ranked: Iterable[Ranked], metric: Metric) -> Iterator[str]:
+    """The best, in rank order; a score that wins by being infinite is null, as its metric says."""
+    yield f'{{"schema_version":1,"monitor":{_encode(_text(metric.name))},"mode":"{metric.mode}","checkpoints":['
+    yield from _batches(
+        {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)} for it in ranked
+    )
+    yield "]}\n"
+
+
+def last(checkpoints: Iterable[Checkpoint]) -> Iterator[str]:
+    """The newest."""
+    yield '{"schema_version":1,"checkpoints":['
+    yield from _batches(map(checkpoint, checkpoints))
+    yield "]}\n"
+
+
+def prune(
+    plan: Plan, *, dry_run: bool, objections: Sequence[Objection] = (), outcome: Outcome | None = None
+) -> Iterator[str]:
+    """A plan, why it must not run, and what came of it where it did."""
+    yield f'{{"schema_version":1,"policy":{_encode(_text(plan.words))},"dry_run":{_encode(dry_run)},"runs":['
+    for place, run in enumerate(plan.runs):
+        yield from _run_plan(run, "," if place else "")
+    refusals: Value = [{"id": it.id, "text": _text(it.text), "override": it.override} for it in objections]
+    yield f'],"frees":{plan.frees},"objections":{_encode(refusals)},"outcome":'
+    yield f"{_encode(_outcome(outcome) if outcome else None)}}}\n"
+
+
+def error(trouble: CkptctlError) -> str:
+    """An error, for stderr."""
+    path = {"path": None} if trouble.path is None else _path("path", trouble.path)
+    hint = None if trouble.hint is None else _text(trouble.hint)
+    told = {"id": trouble.id, "text": _text(trouble.text), "hint": hint, **path, "exit_code": trouble.exit_code}
+    return _encode({"error": told}) + "\n"
+
+
+def export(runs: Iterable[Run]) -> Iterator[str]:
+    """All checkpoints in one document, each with its run."""
+    yield '{"schema_version":1,"checkpoints":['
+    yield from _batches(_with_run(run, it) for run in runs for it in run.checkpoints)
+    yield "]}\n"
+
+
+def lines(run: Run) -> Iterator[str]:
+    """A line for each checkpoint of a run, each with the run, in pieces of many lines."""
+    encoded = (f"{_encode(_with_run(run, it))}\n" for it in run.checkpoints)
+    while piece := "".join(islice(encoded, BATCH)):
+        yield piece
+
+
+def checkpoint(it: Checkpoint) -> dict[str, Value]:
+    """The contract's Checkpoint."""
+    members: dict[str, Value] = {"members": _texts(entry.path for entry in it.entries)} if it.unit == "family" else {}
+    return {
+        **_path("path", it.path),
+        "layout": it.layout,
+        "kind": it.unit,
+        **members,
+        "state": it.state,
+        "roles": _texts(it.roles),
+        "aliases": _texts(it.aliases),
+        "epoch": _finite(it.epoch),
+        "step": it.step,
+        "version": it.version,
+        "metrics": {_text(name): _score(score) for name, score in it.metrics.items()},
+        "bytes": it.size,
+        "files": it.files,
+        "modified": write_time(it.modified),
+        "pinned": it.pinned,
+    }
+
+
+def _with_run(run: Run, it: Checkpoint) -> dict[str, Value]:
+    return {**_path("run", run.path), **checkpoint(it)}
+
+
+def _score(score: Score) -> Value:
+    text = None if score.text is None else _text(score.text)
+    return {"value": _finite(score.value), "state": score.state, "text": text, "source": score.source}
+
+
+def _run(view: View, comma: str) -> Iterator[str]:
+    """A run in pieces; the metric is the one that it is ranked by, else the one that it recorded."""
+    run, metric = view.run, view.metric
+    monitor, mode = metric or (run.monitor, run.mode)
+    head = {
+        **_path("path", run.path),
+        "layouts": _texts(run.layouts),
+        "monitor": None if monitor is None else _text(monitor),
+        "mode": mode,
+    }
+    yield f'{comma}{_encode(head)[:-1]},"checkpoints":['
+    yield from _batches(map(checkpoint, run.checkpoints))
+    yield '],"pointers":['
+    yield from _batches(map(_pointer, run.pointers))
+    yield '],"strays":['
+    yield from _batches({**_path("path", it.path), "why": _text(it.why)} for it in run.strays)
+    yield "]}"
+
+
+def _pointer(pointer: Pointer) -> dict[str, Value]:
+    target: dict[str, Value] = {"target": None} if pointer.target is None else _path("target", pointer.target)
+    return {**_path("path", pointer.path), "kind": pointer.kind, **target, "state": pointer.state}
+
+
+def _run_plan(run: RunPlan, comma: str) -> Iterator[str]:
+    yield f'{comma}{_encode(_path("path", run.path))[:-1]},"verdicts":['
+    yield from _batches(map(_verdict, run.verdicts))
+    yield "]}"
+
+
+def _verdict(verdict: Verdict) -> dict[str, Value]:
+    reasons: Value = [{"rule": reason.rule, "text": _text(reason.text)} for reason in verdict.reasons]
+    return {**_path("path", verdict.path), "action": verdict.action, "reasons": reasons, "frees": verdict.frees}
+
+
+def _outcome(outcome: Outcome) -> Value:
+    return {
+        "dropped": _texts(outcome.dropped),
+        "slimmed": [],
+        "skipped": [_failure(it, "why") for it in outcome.skipped],
+        "failed": [_failure(it, "error") for it in outcome.failed],
+        "freed": outcome.freed,
+        "txid": outcome.txid,
+    }
+
+
+def _failure(failure: Failure, key: str) -> Value:
+    return {**_path("path", failure.path), key: _text(failure.why)}
+
+
+def _batches(values: Iterable[dict[str, Value]]) -> Iterator[str]:
+    """The inside of an array."""
+    stream, comma = iter(values), ""
+    while batch := list(islice(stream, BATCH)):
+        yield comma + _encode(batch)[1:-1]
+        comma = ","
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None
+
+
+def _text(text: str) -> str:
+    """A text as it is, unless no UTF-8 can hold it: then escaped."""
+    return text if _is_utf8(text) else escape(text)
+
+
+def _texts(texts: Iterable[str]) -> Value:
+    return [_text(text) for text in texts]
+
+
+def _path(key: str, path: str) -> dict[str, Value]:
+    """A path under its key; where it is not UTF-8, escaped, with its bytes beside it."""
+    if _is_utf8(path):
+        return {key: path}
+    return {key: escape(path), f"{key}_b64": b64encode(_bytes(path)).decode()}
+
+
+def _bytes(path: str) -> bytes:
+    """The name as the disk has it; half characters, which no disk makes, as their code points."""
+    try:
+        return path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

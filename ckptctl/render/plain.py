@@ -1,0 +1,145 @@
+"""A listing as plain aligned text for a terminal, streamed: nothing wraps, names are shortened, numbers never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import NamedTuple
+
+from ckptctl.core.units import write_size
+from ckptctl.core.view import View
+from ckptctl.render.names import clip, escape, locate, measure, pad, pad_left, shorten
+from ckptctl.render.rows import Row, Tally, Tone, columns_of, is_measured, rows_of, write_count
+
+SAMPLE = 500
+"""Rows that set the widths; a later row that is wider shifts only itself."""
+
+_NAME_LEAST = 16
+_HEAD_MOST = 20
+_MARKS_SURE = 12
+"""Cells that marks may claim from long names: "best, last" and a bit; with short names they have all that is left."""
+_MARKS_LEAST = 6
+
+
+class Span(NamedTuple):
+    """A piece of a line, or a line with its newline, and how it is to look."""
+
+    text: str
+    tone: Tone
+
+
+class Columns(NamedTuple):
+    """Which cells of a row are shown, and how wide."""
+
+    places: tuple[int, ...]
+    widths: tuple[int, ...]
+    heads: tuple[str, ...]
+    lead: int
+    """Cells before the name."""
+    name: int
+    """Width of the name's column."""
+    hidden: int
+    """Metrics for which there is no room."""
+
+
+def listing(view: View, now: int, *, root: str = ".", width: int = 80, all_metrics: bool = False) -> Iterator[str]:
+    """A run with its checkpoints, in pieces of many lines; ``now`` in nanoseconds, ``width`` in cells."""
+    spans = lay_out(view, now, root=root, width=width, all_metrics=all_metrics)
+    while piece := "".join(span.text for span in islice(spans, SAMPLE)):
+        yield piece
+
+
+def totals(tally: Tally) -> str:
+    """The line that ends a listing: ``2 runs · 8 checkpoints · 57.0 GB``."""
+    checkpoints = write_count(tally.checkpoints, "checkpoint")
+    return f"{write_count(tally.runs, 'run')} · {checkpoints} · {write_size(tally.size)}\n"
+
+
+def lay_out(view: View, now: int, *, root: str, width: int, all_metrics: bool) -> Iterator[Span]:
+    """The same listing as spans, for who wants to style it."""
+    metrics = columns_of(view, all_metrics=all_metrics)
+    rows = rows_of(view, now, metrics)
+    sample = list(islice(rows, SAMPLE))
+    columns = _fit(view, metrics, sample, width)
+    yield from _title(view, root, width, columns.hidden)
+    if sample:
+        heads = "".join("  " + pad_left(head, size) for head, size in zip(columns.heads, columns.widths, strict=True))
+        yield Span(f"{heads}  name\n", "dim")
+    for row in chain(sample, rows):
+        yield Span(_line(row, columns, width), row.tone)
+
+
+def _title(view: View, root: str, width: int, hidden: int) -> Iterator[Span]:
+    """Where, and in a few words what."""
+    path = escape(locate(root, view.run.path))
+    words = clip(" · ".join(_describe(view, hidden)), width - min(measure(path), _NAME_LEAST) - 3)
+    yield Span(shorten(path, width - measure(words) - 3), "title")
+    yield Span(f"   {words}\n", "dim")
+
+
+def _describe(view: View, hidden: int) -> Iterator[str]:
+    run = view.run
+    if not run.checkpoints:
+        yield "no checkpoints"
+        return
+    yield escape(", ".join(run.layouts))
+    if view.metric:
+        yield f"{shorten(escape(view.metric.name), _HEAD_MOST)} {view.metric.mode}"
+    if hidden:
+        yield f"{write_count(hidden, 'metric')} hidden: too narrow"
+    yield write_count(len(run.checkpoints), "checkpoint")
+    if all(map(is_measured, run.checkpoints)):
+        yield write_size(Tally().add(run).size)
+
+
+def _fit(view: View, metrics: Sequence[str], sample: Sequence[Row], width: int) -> Columns:
+    """Give up columns, the least needed first, until a name has room; then share the rest out."""
+    heads = ["epoch", "step", *(shorten(escape(name), _HEAD_MOST) for name in metrics), "size", "age"]
+    widths = [max(map(measure, column)) for column in zip(heads, *(row.cells for row in sample), strict=True)]
+    shown = _places_with_a_value(view, len(heads))
+    for place in _least_needed_first(len(heads)):
+        if 2 + sum(widths[it] + 2 for it in shown) + _NAME_LEAST <= width:
+            break
+        shown.discard(place)
+    places = tuple(sorted(shown))
+    hidden = sum(place not in shown for place in range(2, len(heads) - 2))
+    lead = 2 + sum(widths[it] + 2 for it in places)
+    name = _share_out(sample, width - lead)
+    return Columns(places, tuple(widths[it] for it in places), tuple(heads[it] for it in places), lead, name, hidden)
+
+
+def _places_with_a_value(view: View, count: int) -> set[int]:
+    """All columns but epoch and step where no checkpoint has one."""
+    places = set(range(count))
+    held = view.run.checkpoints
+    if all(it.epoch is None for it in held):
+        places.discard(0)
+    if all(it.step is None for it in held):
+        places.discard(1)
+    return places
+
+
+def _least_needed_first(count: int) -> Iterable[int]:
+    """Further metrics from the right, age, size, epoch, step, the metric."""
+    return (*range(count - 3, 2, -1), count - 1, count - 2, 0, 1, 2)
+
+
+def _share_out(sample: Sequence[Row], room: int) -> int:
+    """How wide the names' column is."""
+    name = max((measure(row.name) for row in sample), default=0)
+    marks = max((measure(row.marks) for row in sample), default=0)
+    sure = min(marks, max(_MARKS_SURE, room // 3))
+    has_marks = marks and room - _NAME_LEAST - 2 >= _MARKS_LEAST
+    return max(1, min(name, room - sure - 2 if has_marks else room))
+
+
+def _line(row: Row, columns: Columns, width: int) -> str:
+    """One row; where a cell is wider than its column, the name gives way."""
+    cells = [pad_left(row.cells[place], size) for place, size in zip(columns.places, columns.widths, strict=True)]
+    lead = "  ".join(("", *cells, ""))
+    over = measure(lead) - columns.lead
+    if not row.marks:
+        return f"{lead}{shorten(row.name, max(1, width - columns.lead - over))}\n"
+    name = shorten(row.name, max(1, columns.name - over))
+    start = f"{lead}{pad(name, columns.name - over)}  "
+    return f"{start}{clip(row.marks, width - measure(start))}".rstrip() + "\n"

@@ -1,0 +1,256 @@
+"""A plan, and what became of it, as people read it before and after they consent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ckptctl.core.guard import Objection
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.plan import Plan, RunPlan, Verdict
+from ckptctl.core.units import write_size
+from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
+from ckptctl.render.rows import show_name, write_count, write_epoch, write_number
+
+_FEW = 3
+"""So many are named one by one; of more the count is told, unless every decision is asked for."""
+
+_NAME_LEAST = 24
+_WHY_LEAST = 16
+_GAP = "   "
+
+
+class Item(NamedTuple):
+    """One line under a run."""
+
+    word: str
+    """keep, slim, drop, skip."""
+    what: str
+    """A name, or a count of them, escaped."""
+    why: str
+    is_name: bool = True
+    """Whether it may be shortened in the middle."""
+
+
+def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = False) -> Iterator[str]:
+    """The policy in words, what becomes of each run, and what a person must know before saying yes."""
+    yield fold(escape(plan.words), width) + "\n\n"
+    for run in plan.runs:
+        yield from _write_run(run, root, width, verbose=verbose)
+    notes = [*_notes(plan.runs, root), *_losses(plan.runs, root)]
+    if notes:
+        yield "\n"
+    for note in notes:
+        yield fold(f"note: {note}", width) + "\n"
+    yield "\n"
+
+
+def dry_run(plan: Plan) -> str:
+    """The line that ends a dry run."""
+    if not _changes(plan):
+        return nothing()
+    return f"Would {_tell(plan)}: {write_size(plan.frees)}. Nothing was changed (dry run).\n"
+
+
+def nothing() -> str:
+    """The line that ends a plan under which everything stays as it is."""
+    return "Nothing to delete.\n"
+
+
+def question(plan: Plan, *, trash: bool = False) -> str:
+    """What to ask, without the [y/N]; ``trash`` where it is only set aside."""
+    told = _tell(plan, "set aside" if trash else "delete")
+    ending = "?" if trash else ", for good?"
+    return f"{told[0].upper()}{told[1:]}, {write_size(plan.frees)}{ending}"
+
+
+def told(outcome: Outcome, *, root: str = ".", set_aside: int | None = None) -> str:
+    """What was done, and each item that was not; ``set_aside`` bytes where it went to the trash."""
+    count = write_count(len(outcome.dropped), "checkpoint")
+    if set_aside is None:
+        done = f"Deleted {count}, freed {write_size(outcome.freed)}."
+    else:
+        aside = f"{write_size(set_aside)}; nothing freed until 'ckptctl trash empty'"
+        done = f"Set aside {count} ({aside}). Undo: ckptctl undo {escape(outcome.txid)}"
+    return f"{done}{_tell_undone(outcome, root)}\n"
+
+
+def objections(refusals: Iterable[Objection]) -> Iterator[str]:
+    """Why a plan must not run, a line each, with the flag that would let it."""
+    for it in refusals:
+        override = f" ({it.override} overrides it)" if it.override else ""
+        yield f"refused[{it.id}]: {escape(it.text)}{override}\n"
+
+
+def _tell(plan: Plan, verb: str = "delete") -> str:
+    """What would be done, as part of a sentence: ``delete 15 checkpoints in 2 runs``."""
+    changed = _changes(plan)
+    slimmed = sum(verdict.action == "slim" for verdict in changed)
+    deleted = len(changed) - slimmed
+    parts = [f"{verb} {write_count(deleted, 'checkpoint')}"] if deleted or not slimmed else []
+    parts += [f"slim {write_count(slimmed, 'checkpoint')}"] if slimmed else []
+    runs = sum(any(map(_is_change, run.verdicts)) for run in plan.runs)
+    return f"{' and '.join(parts)} in {write_count(runs, 'run')}"
+
+
+def _changes(plan: Plan) -> list[Verdict]:
+    return [verdict for run in plan.runs for verdict in run.verdicts if _is_change(verdict)]
+
+
+def _is_change(verdict: Verdict) -> bool:
+    return verdict.action in ("drop", "slim")
+
+
+def _tell_undone(outcome: Outcome, root: str) -> str:
+    """Each item that was not done: one in the same line, several in a line each."""
+    groups = [("skipped", outcome.skipped), ("failed", outcome.failed)]
+    if len(outcome.skipped) + len(outcome.failed) == 1:
+        return "".join(f" 1 {word}: {_tell_failure(it, root)}." for word, failures in groups for it in failures)
+    return "".join(
+        f"\n{write_number(len(failures))} {word}:" + "".join(f"\n  {_tell_failure(it, root)}" for it in failures)
+        for word, failures in groups
+        if failures
+    )
+
+
+def _tell_failure(failure: Failure, root: str) -> str:
+    return f"{escape(locate(root, failure.path))}: {escape(failure.why)}"
+
+
+def _write_run(run: RunPlan, root: str, width: int, *, verbose: bool) -> Iterator[str]:
+    words = _summarize(run)
+    path = shorten(escape(locate(root, run.path)), max(_NAME_LEAST, width - measure(words) - len(_GAP)))
+    yield f"{path}{_GAP}{words}\n"
+    if verbose or any(map(_is_change, run.verdicts)):
+        yield from _align(list(_items(run, verbose=verbose)), width)
+
+
+def _summarize(run: RunPlan) -> str:
+    """The counts of a run in a few words: ``keep 3 of 17 · frees 148 GB``."""
+    actions = [verdict.action for verdict in run.verdicts if verdict.checkpoint]
+    if not actions:
+        return "no checkpoints"
+    if run.unscored:
+        return f"left alone · {write_count(len(actions), 'checkpoint')}"
+    words = [f"keep {write_number(actions.count('keep') + actions.count('slim'))} of {write_number(len(actions))}"]
+    words += [f"{action} {write_number(actions.count(action))}" for action in ("slim", "skip") if action in actions]
+    changes = "drop" in actions or "slim" in actions
+    return " · ".join((*words, f"frees {write_size(run.frees)}" if changes else "nothing to delete"))
+
+
+def _items(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
+    """What is kept with its reasons, then what goes, then what is left alone."""
+    for verdict in run.verdicts:
+        if verdict.action in ("keep", "slim"):
+            yield _name(verdict, run.path, _size_of(verdict) if verdict.action == "slim" else "")
+    yield from _drops(run, verbose=verbose)
+    yield from _skips(run, verbose=verbose)
+
+
+def _drops(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
+    dropped = run.dropped
+    if verbose or len(dropped) <= _FEW:
+        yield from (_name(verdict, run.path, _size_of(verdict)) for verdict in dropped)
+        return
+    span = _span_of(dropped)
+    size = write_size(sum(verdict.frees for verdict in dropped))
+    yield Item("drop", write_count(len(dropped), "checkpoint") + span, size, is_name=False)
+
+
+def _skips(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
+    """What is left alone; where many are for one reason, their count."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in run.verdicts:
+        if verdict.action == "skip":
+            groups.setdefault(_reasons_of(verdict), []).append(verdict)
+    for why, group in groups.items():
+        if verbose or len(group) <= _FEW:
+            yield from (_name(verdict, run.path) for verdict in group)
+        else:
+            yield Item("skip", write_count(len(group), "name"), why, is_name=False)
+
+
+def _name(verdict: Verdict, folder: str, size: str = "") -> Item:
+    it = verdict.checkpoint
+    what = show_name(it, folder) if it else escape(name_within(verdict.path, folder))
+    return Item(verdict.action, what, " · ".join(filter(None, (_reasons_of(verdict), size))))
+
+
+def _reasons_of(verdict: Verdict) -> str:
+    return ", ".join(escape(reason.text) for reason in verdict.reasons)
+
+
+def _size_of(verdict: Verdict) -> str:
+    """What its going frees; that it frees nothing is said, for its size would promise more."""
+    held = verdict.checkpoint.size if verdict.checkpoint else 0
+    if held and not verdict.frees:
+        return "frees nothing: other names hold its files"
+    return write_size(verdict.frees)
+
+
+def _span_of(verdicts: Sequence[Verdict]) -> str:
+    """From where to where: ``, steps 1 000 – 16 000``; by epochs, or empty, where not all have a step."""
+    held = [verdict.checkpoint for verdict in verdicts if verdict.checkpoint]
+    steps = [it.step for it in held if it.step is not None]
+    epochs = [it.epoch for it in held if it.epoch is not None]
+    if len(steps) == len(verdicts):
+        return f", steps {write_number(min(steps))} – {write_number(max(steps))}"
+    if len(epochs) == len(verdicts):
+        return f", epochs {write_epoch(min(epochs))} – {write_epoch(max(epochs))}"
+    return ""
+
+
+def _align(items: Sequence[Item], width: int) -> Iterator[str]:
+    """The lines under a run; reasons that are too long go on below themselves."""
+    rest = width - len("  keep  ") - len(_GAP)
+    why = max((measure(item.why) for item in items), default=0)
+    names = max((measure(item.what) for item in items if item.is_name), default=0)
+    counts = max((measure(item.what) for item in items if not item.is_name), default=0)
+    what = max(counts, min(names, max(rest - why, rest // 2, _NAME_LEAST)))
+    what = max(1, min(what, rest - _WHY_LEAST))
+    for item in items:
+        yield from _write_item(item, what, width)
+
+
+def _write_item(item: Item, what: int, width: int) -> Iterator[str]:
+    """A line with as many below it as its reasons need."""
+    lead = f"  {item.word}  {pad(shorten(item.what, what) if item.is_name else item.what, what)}{_GAP}"
+    room = max(1, width - measure(lead))
+    first, *rest = [shorten(part, room) for part in fold(item.why, room).split("\n")]
+    yield f"{lead}{first}".rstrip() + "\n"
+    for part in rest:
+        yield f"{' ' * measure(lead)}{part}\n"
+
+
+def _notes(runs: Sequence[RunPlan], root: str) -> Iterator[str]:
+    """What scan and plan noticed; what many runs share is told once."""
+    where: dict[str, list[str]] = {}
+    for run in runs:
+        for notice in dict.fromkeys((*run.notices, *_waiting(run))):
+            where.setdefault(escape(notice), []).append(escape(locate(root, run.path)))
+    for notice, paths in where.items():
+        if len(paths) <= _FEW:
+            yield from (f"{path}: {notice}" for path in paths)
+        else:
+            yield f"{write_count(len(paths), 'run')}, {paths[0]} the first: {notice}"
+
+
+def _waiting(run: RunPlan) -> Iterator[str]:
+    young = sum(any(reason.rule == "min-age" for reason in verdict.reasons) for verdict in run.verdicts)
+    if young:
+        yield f"{write_count(young, 'checkpoint')} too young to judge: left alone"
+
+
+def _losses(runs: Sequence[RunPlan], root: str) -> Iterator[str]:
+    """Runs that lose more than half of their bytes, the greatest loss first."""
+    losing = sorted((run for run in runs if 2 * run.frees > _size_of_run(run)), key=lambda run: -run.frees)
+    for run in losing[:_FEW]:
+        sizes = f"{write_size(run.frees)} of {write_size(_size_of_run(run))}"
+        yield f"{escape(locate(root, run.path))} loses more than half of its bytes: {sizes}."
+    if len(losing) > _FEW:
+        more = len(losing) - _FEW
+        yield f"{write_number(more)} more {'run loses' if more == 1 else 'runs lose'} more than half too."
+
+
+def _size_of_run(run: RunPlan) -> int:
+    return sum(verdict.checkpoint.size for verdict in run.verdicts if verdict.checkpoint)

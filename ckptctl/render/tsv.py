@@ -1,0 +1,76 @@
+"""Listings for pipes: a header line once, then tab-separated rows with whole paths and raw values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from ckptctl.core.checkpoint import Checkpoint, Score
+from ckptctl.core.ranking import score_of
+from ckptctl.core.view import View
+from ckptctl.render.names import escape, locate
+from ckptctl.render.overview import best_of
+from ckptctl.render.rows import Tally, links_of, marks_of, write_time
+
+BATCH = 2000
+"""Rows in one piece."""
+
+_HEADS = ("path", "layout", "state", "epoch", "step", "metric", "value")
+_TAIL = ("bytes", "files", "modified", "marks")
+_RUN_HEADS = ("run", "layouts", "metric", "mode", "checkpoints", "bytes", "last_step", "best", "best_value")
+
+
+def header(metrics: Sequence[str] = ()) -> str:
+    """The heads of `rows`; ``metrics`` get a column each after the watched one."""
+    return _join([*_HEADS, *metrics, *_TAIL])
+
+
+def rows(view: View, *, root: str = ".", metrics: Sequence[str] = ()) -> Iterator[str]:
+    """A line for each checkpoint of a run, in pieces of many lines; what is missing is empty."""
+    lines = _lines(view, root, metrics)
+    while piece := "".join(islice(lines, BATCH)):
+        yield piece
+
+
+def _lines(view: View, root: str, metrics: Sequence[str]) -> Iterator[str]:
+    links = links_of(view.run)
+    watched = view.metric.name if view.metric else None
+    for it in view.run.checkpoints:
+        score = score_of(it, watched) if watched else None
+        numbers = (it.epoch, it.step, watched, _write(score), *(_write(score_of(it, name)) for name in metrics))
+        counts = (it.size, it.files, _when(it), ", ".join(marks_of(it, view, links)))
+        yield _join([locate(root, it.path), it.layout, it.state, *numbers, *counts])
+
+
+def run_header() -> str:
+    """The heads of `run_row`."""
+    return _join(_RUN_HEADS)
+
+
+def run_row(view: View, *, root: str = ".") -> str:
+    """A run as one line."""
+    run, metric, best = view.run, view.metric, best_of(view)
+    tally = Tally().add(run)
+    step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
+    where = locate(root, best.path) if best else None
+    value = _write(score_of(best, metric.name)) if best and metric else None
+    name, mode = metric or (None, None)
+    return _join(
+        [locate(root, run.path), ",".join(run.layouts), name, mode, tally.checkpoints, tally.size, step, where, value]
+    )
+
+
+def _write(score: Score | None) -> str | None:
+    """All digits."""
+    return None if score is None else repr(score.value)
+
+
+def _when(checkpoint: Checkpoint) -> str | None:
+    return write_time(checkpoint.modified) if checkpoint.modified else None
+
+
+def _join(cells: Sequence[float | str | None]) -> str:
+    """One line; no cell can break it, for tabs and line ends are escaped."""
+    return (
+        "\t".join("" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells) + "\n"
+    )

@@ -1,0 +1,147 @@
+"""Where checkpoints lie: one protocol, one module for each kind of place."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
+
+from ckptctl.core.checkpoint import Entry
+
+PRIVATE = ".ckptctl"
+"""The tool's own folder: journal, trash, pins. No store lists it, at any depth."""
+
+
+class Folder(NamedTuple):
+    """One folder, as listed."""
+
+    path: str
+    """Relative to the root; "" is the root."""
+    entries: list[Entry]
+    """Sorted by path; folders among them."""
+    failure: str | None = None
+    """Why the listing is not complete; None where it is."""
+
+
+class Source(Protocol):
+    """An open file, read by position."""
+
+    size: int
+    """Bytes."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``; fewer only at the end of the file."""
+        ...
+
+
+class Store(Protocol):
+    """A place that holds checkpoints. Paths are relative to its root."""
+
+    url: str
+    """What the user called it; paths are shown below it."""
+    read_only: str | None
+    """Why nothing may be changed here; None where it may."""
+
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+        """Every folder from the root down, parents first, in the order of their names; links are not followed.
+
+        Without ``stat``, sizes, times and identities may be left out. A folder that cannot be read comes with why.
+        ``enter`` is asked for each folder after its parent was given; where it says no, nothing in that folder is read.
+        What is on another file system, and the tool's own folder, is not entered.
+        """
+        ...
+
+    def stat(self, path: str) -> Entry:
+        """The entry as it is now; raises FileNotFoundError."""
+        ...
+
+    def open(self, path: str) -> AbstractContextManager[Source]:
+        """Open a regular file, following no link; raises OSError."""
+        ...
+
+    def resolve(self, path: str) -> str | None:
+        """Where a link finally leads, relative to the root; None outside of it.
+
+        Raises FileNotFoundError where it leads to nothing, OSError (ELOOP) in a loop.
+        """
+        ...
+
+    def clock(self) -> int:
+        """Now, in nanoseconds since 1970, by the clock that stamps the files."""
+        ...
+
+    def make_folder(self, path: str) -> None:
+        """Make a private folder (mode 0700) and its parents; what is there already must be a real folder."""
+        ...
+
+    def rename(self, entry: Entry, path: str) -> None:
+        """Move an entry, if it is still the one that was listed, to a free name in one step; raises Changed, OSError.
+
+        The entry must have been listed with its identity. One that is gone raises FileNotFoundError.
+        """
+        ...
+
+    def delete_exact(self, entry: Entry) -> None:
+        """Remove an entry, a folder with all in it, if it is still the one that was listed; raises Changed, OSError.
+
+        The entry must have been listed with its identity. One that is gone raises FileNotFoundError.
+        """
+        ...
+
+    def link(self, path: str, target: str) -> None:
+        """Make ``path`` a symbolic link with the text ``target``, in one step in place of a link or file there."""
+        ...
+
+
+class Changed(OSError):
+    """The entry is not the one that was listed any more."""
+
+
+_MODULES = {"": "local", "file": "local"}
+"""URL scheme to module; every other scheme is fsspec's."""
+
+
+def open_store(url: str) -> Store:
+    """Open the store that a path or URL names; raises PathMissing, UsageError, MissingLibrary, StorageFailed."""
+    scheme, mark, _ = url.partition("://")
+    if not mark or "/" in scheme:
+        scheme = ""
+    module = import_module(f"ckptctl.stores.{_MODULES.get(scheme, 'remote')}")
+    return cast("Store", module.open_url(url))
+
+
+def split(path: str) -> list[str]:
+    """The names that a path consists of; raises OSError where it could lead out of the root, or is the root."""
+    parts = path.split("/")
+    if "\0" in path or not {"", ".", ".."}.isdisjoint(parts):
+        raise OSError(errno.EINVAL, "not a path below the root", path)
+    return parts
+
+
+def arrange(entries: Iterable[Entry], enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+    """Make folders of a flat listing, sorted by path, in the order of ``Store.walk``; what lies in one proves it."""
+    below: dict[str, list[Entry]] = {"": []}
+    for entry in entries:
+        if PRIVATE not in entry.path.split("/"):
+            _place(entry, below)
+    pending = [""]
+    while pending:
+        path = pending.pop()
+        if enter is None or enter(path):
+            found = sorted(below[path])
+            yield Folder(path, found)
+            pending += [entry.path for entry in reversed(found) if entry.kind == "dir"]
+
+
+def _place(entry: Entry, below: dict[str, list[Entry]]) -> None:
+    """Put an entry into its folder, and that one into its own, up to the first that is known already."""
+    known = False
+    while not known:
+        folder = entry.path.rpartition("/")[0]
+        known = folder in below
+        below.setdefault(folder, []).append(entry)
+        if entry.kind == "dir":
+            below.setdefault(entry.path, [])
+        entry = Entry(folder, "dir")

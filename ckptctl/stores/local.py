@@ -1,0 +1,342 @@
+"""Checkpoints in a folder, reached by directory descriptors, so that no link swapped meanwhile leads elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from itertools import islice
+from operator import attrgetter
+from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
+
+from ckptctl.core.checkpoint import Entry, Kind
+from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
+from ckptctl.stores import PRIVATE, Changed, Folder, split
+from ckptctl.stores.trail import Place, Trail, inside, mount_of, open_folder, step
+
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
+_NAME = attrgetter("name")
+# Entry(...) takes half as long again, which a walk without stat would feel: it makes one for each file.
+_make = tuple.__new__
+
+
+class LocalStore:
+    """A folder and all below it; ``root`` is its real absolute path, ``url`` what the user called it."""
+
+    read_only: str | None = None
+
+    def __init__(self, url: str, root: str) -> None:
+        self.url = url
+        self.root = root
+        self._root = open_folder(root)
+        self._mount = mount_of(self._root)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_root"):  # It has none if opening it failed.
+            os.close(self._root)
+
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+        """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
+        with closing(Trail(open_folder(".", self._root))) as trail:
+            pending = [(0, "")]
+            while pending:
+                depth, path = pending.pop()
+                folder = self._listed(trail, depth, path, stat=stat) if enter is None or enter(path) else None
+                if folder is None:
+                    continue
+                yield folder
+                pending += [(depth + 1, entry.path) for entry in reversed(folder.entries) if entry.kind == "dir"]
+
+    def _listed(self, trail: Trail, depth: int, path: str, *, stat: bool) -> Folder | None:
+        """One folder, with its failure if it cannot be read; None where another file system begins."""
+        try:
+            folder = trail.enter(depth, path.rpartition("/")[2])
+            return _list(folder, path, stat=stat) if mount_of(folder) == self._mount else None
+        except OSError as error:
+            return Folder(path, [], _reason(error))
+
+    def stat(self, path: str) -> Entry:
+        """The entry as it is now."""
+        with self._place(path) as place:
+            return _stated(path, *place)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[_File]:
+        """Open a regular file without waiting: a FIFO, socket, device, folder or link raises OSError at once."""
+        with self._place(path) as place:
+            descriptor = os.open(place.name, _FILE, dir_fd=place.folder)
+        try:
+            found = os.fstat(descriptor)
+            if not S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            yield _File(descriptor, found.st_size)
+        finally:
+            os.close(descriptor)
+
+    def resolve(self, path: str) -> str | None:
+        """Where a link finally leads; an absolute target in the root is inside, whichever way it is written."""
+        real = os.path.realpath(os.path.join(self.root, path), strict=True)
+        if real == self.root:
+            return ""
+        above = self.root.rstrip("/") + "/"
+        return real[len(above) :] if real.startswith(above) else None
+
+    def clock(self) -> int:
+        """The file server's time, read off a file that never has a name; where none can be made, this machine's."""
+        try:
+            descriptor = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._root)
+        except (OSError, AttributeError):
+            return time.time_ns()
+        try:
+            return os.fstat(descriptor).st_mtime_ns
+        finally:
+            os.close(descriptor)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
+        folder = os.dup(self._root)
+        try:
+            for part in split(path):
+                _ensure(Place(folder, part))
+                folder = step(folder, part)
+        finally:
+            os.close(folder)
+
+    def rename(self, entry: Entry, path: str) -> None:
+        """Move an entry to a free name; to another file system it raises OSError (EXDEV): nothing is ever copied.
+
+        The entry is looked at right before and right after; one that was swapped in between is moved back.
+        Nothing is synced: after a power cut the entry lies at one place or the other, never at none.
+        """
+        with self._place(entry.path) as old, self._place(path) as new:
+            _prove(entry, old)
+            _move(old, new)
+            try:
+                _prove(entry, new)
+            except Changed:
+                _move_back(entry, path, new, old)
+                raise
+
+    def delete_exact(self, entry: Entry) -> None:
+        """Remove a file, a link itself, or a folder with all in it; the only function here that deletes.
+
+        A folder that cannot go whole stays whole: one with a mount in it, or a folder that may not be read or changed.
+        """
+        with self._place(entry.path) as place:
+            _prove(entry, place)
+            if entry.kind != "dir":
+                os.unlink(place.name, dir_fd=place.folder)
+                return
+            with closing(Trail(open_folder(place.name, place.folder))) as trail:
+                _prove_open(entry, trail)
+                for _ in inside(trail, self._mount):
+                    pass
+                for item, is_folder in inside(trail, self._mount):
+                    (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
+            os.rmdir(place.name, dir_fd=place.folder)
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link, or replace a link or file by it in one rename; a real folder is not replaced."""
+        with self._place(path) as place:
+            if S_ISDIR(_mode(place)):
+                raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
+            new = place._replace(name=f"{PRIVATE}-{os.urandom(8).hex()}")
+            os.symlink(target, new.name, dir_fd=new.folder)
+            try:
+                os.replace(new.name, place.name, src_dir_fd=new.folder, dst_dir_fd=place.folder)
+            except BaseException:
+                self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
+                raise
+            os.fsync(place.folder)
+
+    @contextmanager
+    def _place(self, path: str) -> Iterator[Place]:
+        """Open the folder that holds a path, step by step.
+
+        Nothing stays open between calls: a descriptor that one thread closed, and that the kernel gave out anew,
+        would name another folder to the next.
+        """
+        *parts, name = split(path)
+        folder = os.dup(self._root)
+        try:
+            for part in parts:
+                folder = step(folder, part)
+            yield Place(folder, name)
+        finally:
+            os.close(folder)
+
+
+class _File:
+    """An open regular file."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes; memory is never taken for more than the file has."""
+        pieces = []
+        left = min(length, self.size - offset)
+        while left > 0 and (piece := os.pread(self._descriptor, left, offset)):
+            pieces.append(piece)
+            offset += len(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+
+def open_url(url: str) -> LocalStore:
+    """Open a folder by its path; raises PathMissing, UsageError for a file, StorageFailed where it cannot be read."""
+    typed = url.removeprefix("file://") or "."
+    try:
+        return LocalStore(typed, os.path.realpath(typed, strict=True))
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_folder(typed) from None
+    except OSError as error:
+        raise StorageFailed(_reason(error), path=typed) from error
+
+
+def _no_folder(typed: str) -> CkptctlError:
+    """What to say of a path that is no folder."""
+    if os.path.exists(typed):
+        folder = os.path.dirname(typed) or "."
+        return UsageError("is a file, not a folder", path=typed, hint=f"name its folder: {folder!r}")
+    above, name = os.path.split(typed.rstrip("/"))
+    while above.strip("/") and not os.path.isdir(above):
+        above, name = os.path.split(above)
+    near = _nearest(name, above or ".")
+    if near is None:
+        return PathMissing("no such folder", path=typed, hint=f"the nearest folder that exists is {above or '.'!r}")
+    return PathMissing("no such folder", path=typed, hint=f"did you mean {os.path.join(above, near)!r}?")
+
+
+def _nearest(name: str, folder: str) -> str | None:
+    """The subfolder whose name is most like ``name``, among the first thousand entries; None where none is."""
+    from difflib import get_close_matches
+
+    try:
+        with os.scandir(folder) as listing:
+            names = [item.name for item in islice(listing, 1000) if item.is_dir()]
+    except OSError:
+        return None
+    return next(iter(get_close_matches(name, names, 1)), None)
+
+
+def _list(folder: int, path: str, *, stat: bool) -> Folder:
+    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
+    prefix = f"{path}/" if path else ""
+    with os.scandir(folder) as listing:
+        found = sorted(listing, key=_NAME)
+    entries, failure = [], None
+    for item in found:
+        name = item.name
+        if name == PRIVATE:
+            continue
+        try:
+            entries.append(_stated(prefix + name, folder, name) if stat else _named(prefix + name, folder, item))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            failure = _reason(error)
+            entries.append(Entry(prefix + name, "other"))
+    return Folder(path, entries, failure)
+
+
+def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
+    """The entry by what the listing says of it, which costs no system call."""
+    if item.is_file(follow_symlinks=False):
+        return _make(Entry, (path, "file", None, None, None, 1, None))
+    if item.is_symlink():
+        return Entry(path, "link", target=os.readlink(item.name, dir_fd=folder))
+    return Entry(path, "dir" if item.is_dir(follow_symlinks=False) else "other")
+
+
+def _stated(path: str, folder: int, name: str) -> Entry:
+    """The entry as the file system has it now; a folder counts no bytes, and has one name."""
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    kind = _KINDS.get(S_IFMT(found.st_mode), "other")
+    size, links = (0, 1) if kind == "dir" else (found.st_size, found.st_nlink)
+    target = os.readlink(name, dir_fd=folder) if kind == "link" else None
+    return _make(Entry, (path, kind, size, found.st_mtime_ns, (found.st_dev, found.st_ino), links, target))
+
+
+def _prove(entry: Entry, place: Place) -> None:
+    """Raise Changed unless the name still stands for what was listed: kind, size, time, device and inode."""
+    if entry.identity is None:
+        raise ValueError(f"{entry.path!r} was listed without its identity")
+    now = _stated(entry.path, *place)
+    if (now.kind, now.size, now.modified, now.identity) != (entry.kind, entry.size, entry.modified, entry.identity):
+        raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+
+
+def _prove_open(entry: Entry, trail: Trail) -> None:
+    """Raise Changed unless the folder that was opened is the one that was listed."""
+    found = os.fstat(trail.at(0))
+    if (found.st_dev, found.st_ino) != entry.identity:
+        raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+
+
+def _ensure(place: Place) -> None:
+    """Make a private folder where the name is free."""
+    try:
+        os.mkdir(place.name, 0o700, dir_fd=place.folder)
+    except FileExistsError:
+        return
+    os.fsync(place.folder)
+
+
+def _mode(place: Place) -> int:
+    """Type and permissions of what has the name; 0 where nothing has it."""
+    try:
+        return os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _move(old: Place, new: Place) -> None:
+    """Rename to a name that must be free; raises FileExistsError."""
+    rename = _rename_to_free()
+    if rename is not None and rename(old, new):
+        return
+    # Neither this C library nor this file system can refuse a taken name in the same step. Looking first leaves a gap,
+    # in which only somebody who writes into the tool's own folder could put something.
+    if _mode(new):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new.name)
+    os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
+
+
+def _move_back(entry: Entry, path: str, new: Place, old: Place) -> None:
+    """Undo the move of something that was not listed; raises Changed that says where it lies if that fails."""
+    try:
+        _move(new, old)
+    except OSError as error:
+        raise Changed(errno.ESTALE, f"changed since it was listed, and is now {path!r}", entry.path) from error
+
+
+@cache
+def _rename_to_free() -> Callable[[Place, Place], bool] | None:
+    """Linux' renameat2 with RENAME_NOREPLACE, that is False where the file system does not know it; or None."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "renameat2"):
+        return None
+
+    def rename(old: Place, new: Place) -> bool:
+        names = old.folder, os.fsencode(old.name), new.folder, os.fsencode(new.name)
+        if library.renameat2(*names, ctypes.c_uint(1)) == 0:
+            return True
+        code = ctypes.get_errno()
+        if code not in {errno.EINVAL, errno.ENOSYS}:
+            raise OSError(code, os.strerror(code), old.name, None, new.name)
+        return False
+
+    return rename
+
+
+def _reason(error: OSError) -> str:
+    """Why, as the middle of a sentence: "permission denied"."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,188 @@
+"""Checkpoints in a dict: for tests and examples."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from ckptctl.core.checkpoint import Entry, Kind
+from ckptctl.stores import Changed, Folder, arrange, split
+
+_SECOND = 1_000_000_000
+_LINKS = 40
+"""So many links in a chain are taken for a loop, as Linux does."""
+
+
+class _Node(NamedTuple):
+    kind: Kind
+    data: bytes
+    """Of a link its target, encoded."""
+    modified: int
+    number: int
+
+
+class MemoryStore:
+    """Files and links by path; folders come and stay with what is put in them.
+
+    Its clock starts at ``now`` (nanoseconds since 1970) and goes on by one second with every change.
+    """
+
+    read_only: str | None = None
+
+    def __init__(  # noqa: PLR0913 - each may be left out
+        self,
+        files: Mapping[str, bytes] | None = None,
+        links: Mapping[str, str] | None = None,
+        *,
+        folders: Iterable[str] = (),
+        times: Mapping[str, int] | None = None,
+        now: int = 1_700_000_000 * _SECOND,
+        url: str = "memory",
+    ) -> None:
+        self.url = url
+        self.root = "/memory"
+        """What absolute targets of links inside begin with."""
+        self.now = now
+        self._made = 0
+        self._nodes: dict[str, _Node] = {"": _Node("dir", b"", now, 0)}
+        for path in folders:
+            self.make_folder(path)
+        for path, data in (files or {}).items():
+            self.write(path, data)
+        for path, target in (links or {}).items():
+            self.link(path, target)
+        for path, modified in (times or {}).items():
+            self._nodes[path] = self._nodes[path]._replace(modified=modified)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put a file in the place of what is there, as training does: it is another one, with another identity."""
+        if folder := path.rpartition("/")[0]:
+            self.make_folder(folder)
+        self._put(path, "file", data)
+
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+        """Every folder, parents first."""
+        entries = (self.stat(path) for path in sorted(self._nodes) if path)
+        bare = (entry._replace(size=None, modified=None, identity=None) for entry in entries)
+        return arrange(list(entries if stat else bare), enter)
+
+    def stat(self, path: str) -> Entry:
+        """The entry as it is now."""
+        node = self._node(path)
+        target = os.fsdecode(node.data) if node.kind == "link" else None
+        return Entry(path, node.kind, len(node.data), node.modified, (0, node.number), 1, target)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[_Bytes]:
+        """Open a file."""
+        node = self._node(path)
+        if node.kind != "file":
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        yield _Bytes(node.data)
+
+    def resolve(self, path: str) -> str | None:
+        """Where a link finally leads; what is outside of the store is taken to exist."""
+        home = self.root[1:]
+        at: list[str] = [home]
+        pending = path.split("/")[::-1]
+        followed = 0
+        while pending:
+            at = _go(at, pending.pop())
+            node = self._node("/".join(at[1:])) if at[:1] == [home] else None
+            if node is None or node.kind != "link":
+                continue
+            followed += 1
+            if followed > _LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.fsdecode(node.data)
+            at = [] if target.startswith("/") else at[:-1]
+            pending += target.split("/")[::-1]
+        return "/".join(at[1:]) if at[:1] == [home] else None
+
+    def clock(self) -> int:
+        """The store's own time."""
+        return self.now
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and its parents."""
+        parts = split(path)
+        for end in range(1, len(parts) + 1):
+            folder = "/".join(parts[:end])
+            if folder not in self._nodes:
+                self._put(folder, "dir", b"")
+            if self._nodes[folder].kind != "dir":
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+
+    def rename(self, entry: Entry, path: str) -> None:
+        """Move an entry to a free name."""
+        self._prove(entry)
+        split(path)
+        if path in self._nodes:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        self._touch(path)
+        self._touch(entry.path)
+        for old in self._tree(entry.path):
+            self._nodes[path + old[len(entry.path) :]] = self._nodes.pop(old)
+
+    def delete_exact(self, entry: Entry) -> None:
+        """Remove a file, a link itself, or a folder with all in it."""
+        self._prove(entry)
+        for path in self._tree(entry.path):
+            del self._nodes[path]
+        self._touch(entry.path)
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link, or replace a link or file by it."""
+        split(path)
+        if path in self._nodes and self._nodes[path].kind == "dir":
+            raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
+        self._put(path, "link", os.fsencode(target))
+
+    def _node(self, path: str) -> _Node:
+        if path not in self._nodes:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self._nodes[path]
+
+    def _put(self, path: str, kind: Kind, data: bytes) -> None:
+        self._touch(path)
+        self._made += 1
+        self._nodes[path] = _Node(kind, data, self.now, self._made)
+
+    def _touch(self, path: str) -> None:
+        """Let a second pass and stamp the folder that holds a path; raises FileNotFoundError if there is none."""
+        folder = path.rpartition("/")[0]
+        node = self._node(folder)
+        self.now += _SECOND
+        self._nodes[folder] = node._replace(modified=self.now)
+
+    def _tree(self, path: str) -> list[str]:
+        return [other for other in self._nodes if other == path or other.startswith(path + "/")]
+
+    def _prove(self, entry: Entry) -> None:
+        if entry.identity is None:
+            raise ValueError(f"{entry.path!r} was listed without its identity")
+        split(entry.path)
+        if self.stat(entry.path) != entry:
+            raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+
+
+class _Bytes:
+    """An open file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes."""
+        return self._data[offset : offset + length]
+
+
+def _go(at: list[str], part: str) -> list[str]:
+    """One step of a path, from a folder given by its names."""
+    if part in ("", "."):
+        return at
+    return at[:-1] if part == ".." else [*at, part]

@@ -1,0 +1,99 @@
+"""The inert pickle reader: what a pickle says, with nothing imported and nothing called.
+
+    pickled = read(data)
+    pickled.value        plain data and the nodes of ckptctl.weights.nodes
+    pickled.globals      every class and function that loading it would have imported
+
+A stream may come from anyone: whatever is wrong with it ends in Damaged, after work that its length bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import error as MissingBytes  # noqa: N812 - what it means here
+from typing import NamedTuple
+
+from ckptctl.errors import Damaged
+from ckptctl.weights.machine import LIMITS, Decoder, Limits, Machine
+from ckptctl.weights.nodes import Global
+from ckptctl.weights.opcodes import STOP, TABLE
+
+_OPERATIONS_BETWEEN_LOOKS = 4096
+_NAMES_IN_HINT = 5
+
+
+class Pickled(NamedTuple):
+    """One pickle, read."""
+
+    value: object
+    globals: tuple[Global, ...]
+    """Every name in it, used or not, in the order of mention."""
+    oddities: tuple[str, ...]
+    """What honest pickles do not do, in words; empty for an honest one."""
+    end: int
+    """The offset behind its STOP."""
+
+
+def read(
+    data: bytes, at: int = 0, limits: Limits = LIMITS, decoders: Mapping[Global, Decoder] | None = None
+) -> Pickled:
+    """Read the pickle that begins at byte ``at``; raises Damaged for what is malformed or beyond the limits.
+
+    A decoder is given the arguments of the calls by REDUCE of its Global, and what it returns stands in their place.
+    """
+    if len(data) > limits.data:
+        raise Damaged(f"pickle: {len(data):,} bytes are more than the {limits.data:,} that are read")
+    machine = Machine(data, limits, decoders or {})
+    try:
+        return _finish(machine, _run(machine, at))
+    except (IndexError, MissingBytes) as error:
+        raise Damaged(_why(error), hint=_names(machine)) from None
+    except Damaged as error:
+        error.hint = error.hint or _names(machine)
+        raise
+
+
+def read_all(data: bytes, limits: Limits = LIMITS) -> list[Pickled]:
+    """Read pickle behind pickle to the end of the data; raises Damaged where anything else follows one."""
+    found: list[Pickled] = []
+    at = 0
+    while at < len(data) or not found:
+        if len(found) == limits.pickles:
+            raise Damaged(f"pickle: more than {limits.pickles:,} of them in one file")
+        found.append(read(data, at, limits))
+        at = found[-1].end
+    return found
+
+
+def _run(machine: Machine, at: int) -> int:
+    """Do every operation before STOP; returns the offset behind it."""
+    data, table = machine.data, TABLE
+    for _ in range(0, machine.limits.operations, _OPERATIONS_BETWEEN_LOOKS):
+        for _ in range(_OPERATIONS_BETWEEN_LOOKS):
+            opcode = data[at]
+            if opcode == STOP:
+                return at + 1
+            at = table[opcode](machine, at + 1)
+        machine.look_at_limits()
+    raise Damaged(f"pickle: more than {machine.limits.operations:,} operations")
+
+
+def _finish(machine: Machine, end: int) -> Pickled:
+    value = machine.stack.pop()
+    if machine.stack or machine.outer:
+        machine.oddities["values left behind"] = None
+    if end < machine.frame_end:
+        raise Damaged("pickle: its last frame reaches beyond its end")
+    return Pickled(value, tuple(machine.globals.values()), tuple(machine.oddities), end)
+
+
+def _why(error: Exception) -> str:
+    if "list" in str(error):
+        return "pickle: takes a value that was never put"
+    return "pickle: cut short"
+
+
+def _names(machine: Machine) -> str | None:
+    """What it named until it broke: a real unpickler would have called that before it noticed."""
+    names = [ascii(f"{known.module}.{known.name}") for known in machine.globals.values()]
+    return f"until there it names {', '.join(names[:_NAMES_IN_HINT])}" if names else None

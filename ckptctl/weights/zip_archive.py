@@ -1,0 +1,249 @@
+"""The directory of a zip archive, read strictly: what two readers could understand differently is refused.
+
+Every archive that torch, Keras or numpy write passes: one end record at the very end, no comment, the directory right
+before it, the first member at byte 0, names that differ (torch looks them up without regard to case), no overlap.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple, Protocol
+
+from ckptctl.errors import Damaged
+
+STORED = 0
+_HAS_DESCRIPTOR = 0x08
+_ENCRYPTED = 0x01 | 0x40 | 0x2000
+_FULL16 = 0xFFFF
+_FULL32 = 0xFFFFFFFF
+"""In a 32-bit field: the true value stands in the zip64 extra."""
+_LARGEST_DIRECTORY = 64 << 20
+_LONGEST_DESCRIPTOR = 24
+_LONGEST_COMMENT = 0xFFFF
+_ZIP64_EXTRA = 1
+
+_END = Struct("<4sHHHHIIH")
+_LOCATOR = Struct("<4sIQI")
+_END64 = Struct("<4sQ4xIIQQQQ")
+_ENTRY = Struct("<4s4xHH4xIIIHHHH6xI")
+_HEADER = Struct("<4s2xHH4xIIIHH")
+_EXTRA = Struct("<HH")
+_TAIL = _END.size + _LOCATOR.size + _END64.size
+
+
+class Source(Protocol):
+    """An open file, read by position."""
+
+    size: int
+    """Bytes."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``; fewer only at the end of the file."""
+        ...
+
+
+class End(NamedTuple):
+    """What the end records say."""
+
+    directory: int
+    """Offset of the central directory."""
+    length: int
+    """Its bytes."""
+    members: int
+    """How many it lists."""
+    start: int
+    """Where the end records begin: the directory must reach to there."""
+
+
+class Member(NamedTuple):
+    """One member, as the central directory has it."""
+
+    name: bytes
+    header: int
+    """Offset of its local header."""
+    size: int
+    packed: int
+    """Bytes it takes in the file."""
+    crc: int
+    method: int
+    flags: int
+
+
+class Archive:
+    """An archive whose directory was proved to be unambiguous."""
+
+    __slots__ = ("end", "has_checksums", "members", "source")
+
+    def __init__(self, source: Source, end: End, members: dict[bytes, Member]) -> None:
+        self.source = source
+        self.end = end
+        self.members = members
+        self.has_checksums = any(member.crc for member in members.values())
+        """torch can be told to write none; then all of them are 0."""
+
+    def locate(self, name: bytes) -> int:
+        """Offset of a stored member's data; raises Damaged where its local header says otherwise, KeyError."""
+        member = self.members[name]
+        if member.flags & _ENCRYPTED or member.method != STORED or member.packed != member.size:
+            raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
+        data = prove_header(self.source, member)
+        if data + member.size > self.end.directory:
+            raise Damaged(f"ambiguous zip: {show(name)} overlaps the directory")
+        return data
+
+    def read(self, name: bytes, most: int) -> bytes:
+        """Give a stored member's content, its checksum proved; raises Damaged, also for more than ``most`` bytes."""
+        member = self.members[name]
+        if member.size > most:
+            raise Damaged(f"{show(name)}: {member.size:,} bytes are more than the {most:,} that are read")
+        content = self.source.read(self.locate(name), member.size)
+        if len(content) != member.size:
+            raise Damaged(f"{show(name)}: the file ended while it was read")
+        if self.has_checksums and _checksum(content) != member.crc:
+            raise Damaged(f"{show(name)}: its checksum does not fit its content")
+        return content
+
+
+def open_archive(source: Source) -> Archive:
+    """Read the directory; raises Damaged for what is no zip, cut short or ambiguous."""
+    end = find_end(source)
+    if end is None:
+        raise Damaged("cut short: end record missing" if source.read(0, 4) == b"PK\x03\x04" else "not a zip archive")
+    if end.directory + end.length != end.start:
+        raise Damaged("ambiguous zip: the directory does not end where its end record begins")
+    if end.length > _LARGEST_DIRECTORY or end.members * _ENTRY.size > end.length:
+        raise Damaged(f"zip: a directory of {end.length:,} bytes for {end.members:,} members")
+    entries = _read_entries(source.read(end.directory, end.length), end.members)
+    members = {entry.name: entry for entry in entries}
+    if len({name.lower() for name in members}) != len(entries):
+        raise Damaged("ambiguous zip: two members have one name")
+    _prove_places(source, entries, end)
+    return Archive(source, end, members)
+
+
+def find_end(source: Source) -> End | None:
+    """Read the end records, None where the file does not end in one; raises Damaged where they are ambiguous."""
+    tail = source.read(max(0, source.size - _TAIL), _TAIL)
+    if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
+        _refuse_behind(source)
+        return None
+    _, disk, first_disk, here, count, length, directory, _ = _END.unpack_from(tail, len(tail) - _END.size)
+    if disk or first_disk or here != count:
+        raise Damaged("ambiguous zip: it says that it has several parts")
+    short = End(directory, length, count, source.size - _END.size)
+    if tail[-_END.size - _LOCATOR.size :][:4] == b"PK\x06\x07":
+        return _widen(short, tail, source.size)
+    if count == _FULL16 or _FULL32 in (length, directory):
+        raise Damaged("ambiguous zip: its zip64 end record is missing")
+    return short
+
+
+def prove_header(source: Source, member: Member) -> int:
+    """Offset of a member's data; raises Damaged where its local header and the directory differ."""
+    length = _HEADER.size + len(member.name)
+    header = source.read(member.header, length)
+    if len(header) != length:
+        raise Damaged(f"cut short inside {show(member.name)}")
+    magic, flags, method, crc, packed, size, name_length, extra_length = _HEADER.unpack_from(header)
+    same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
+    if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
+        raise Damaged(f"ambiguous zip: {show(member.name)} is called otherwise in its own header")
+    told = crc == member.crc and _agree(packed, member.packed) and _agree(size, member.size)
+    if not told and not flags & _HAS_DESCRIPTOR:
+        raise Damaged(f"ambiguous zip: {show(member.name)} has another size or checksum in its own header")
+    return int(member.header + length + extra_length)
+
+
+def show(name: bytes) -> str:
+    """Write a member's name as text fit for a message."""
+    return ascii(str(name, "utf-8", "replace"))
+
+
+def _agree(short: int, full: int) -> bool:
+    return short in (full, _FULL32)
+
+
+def _checksum(content: bytes) -> int:
+    from zlib import crc32
+
+    return crc32(content)
+
+
+def _refuse_behind(source: Source) -> None:
+    """Raise Damaged where an end record stands near the end of the file, but something follows it."""
+    longest = _END.size + _LONGEST_COMMENT
+    tail = source.read(max(0, source.size - longest), longest)
+    at = tail.rfind(b"PK\x05\x06")
+    if at >= 0 and at + _END.size + int.from_bytes(tail[at + _END.size - 2 : at + _END.size], "little") <= len(tail):
+        raise Damaged("ambiguous zip: bytes follow its end record")
+
+
+def _widen(short: End, tail: bytes, size: int) -> End:
+    """The end as its zip64 record has it; raises Damaged where a 32-bit field says something else."""
+    _, disk, at, disks = _LOCATOR.unpack_from(tail, len(tail) - _END.size - _LOCATOR.size)
+    if len(tail) < _TAIL or disk or disks != 1 or at != size - _TAIL:
+        raise Damaged("ambiguous zip: bytes stand before it, or several archives behind each other")
+    magic, length, disk, first_disk, here, count, directory_length, directory = _END64.unpack_from(tail)
+    if magic != b"PK\x06\x06" or length != _END64.size - 12 or disk or first_disk or here != count:
+        raise Damaged("ambiguous zip: its zip64 end record is malformed")
+    wide = End(directory, directory_length, count, at)
+    same = _agree(short.length, wide.length) and _agree(short.directory, wide.directory)
+    if not same or short.members not in (count, _FULL16):
+        raise Damaged("ambiguous zip: its two end records differ")
+    return wide
+
+
+def _read_entries(directory: bytes, count: int) -> list[Member]:
+    entries: list[Member] = []
+    at = 0
+    for _ in range(count):
+        if at + _ENTRY.size > len(directory):
+            raise Damaged("zip: its directory has fewer members than announced")
+        magic, *fields, name_length, extra_length, comment_length, disk, header = _ENTRY.unpack_from(directory, at)
+        flags, method, crc, packed, size = fields
+        if magic != b"PK\x01\x02" or disk:
+            raise Damaged("zip: its directory is broken")
+        names = at + _ENTRY.size
+        extra = names + name_length
+        at = extra + extra_length + comment_length
+        member = Member(directory[names:extra], header, size, packed, crc, method, flags)
+        if _FULL32 in (packed, size, header):
+            member = _widen_member(member, directory[extra : extra + extra_length])
+        entries.append(member)
+    if at != len(directory):
+        raise Damaged("zip: its directory has more than the members announced")
+    return entries
+
+
+def _widen_member(member: Member, extra: bytes) -> Member:
+    """The member with the 64-bit values that its extra field has for every 32-bit field that is full."""
+    values = _find_extra(extra)
+    full = [field for field in ("size", "packed", "header") if getattr(member, field) == _FULL32]
+    if len(values) < 8 * len(full):
+        raise Damaged(f"zip: {show(member.name)} lacks its 64-bit size")
+    wide = {field: int.from_bytes(values[8 * place : 8 * place + 8], "little") for place, field in enumerate(full)}
+    return member._replace(**wide)  # type: ignore[arg-type] # all of them are integers
+
+
+def _find_extra(extra: bytes) -> bytes:
+    at = 0
+    while at + _EXTRA.size <= len(extra):
+        kind, length = _EXTRA.unpack_from(extra, at)
+        at += _EXTRA.size + length
+        if kind == _ZIP64_EXTRA:
+            return extra[at - length : at]
+    return b""
+
+
+def _prove_places(source: Source, entries: list[Member], end: End) -> None:
+    """Raise Damaged where members overlap, or where bytes that no member owns stand before or behind them."""
+    free = 0
+    for member in sorted(entries, key=lambda entry: entry.header):
+        if member.header < free or (free == 0 and member.header):
+            raise Damaged(f"ambiguous zip: {show(member.name)} does not begin behind the member before it")
+        free = member.header + _HEADER.size + len(member.name) + member.packed
+    if entries:
+        last = max(entries, key=lambda entry: entry.header)
+        free = prove_header(source, last) + last.packed
+    if not 0 <= end.directory - free <= _LONGEST_DESCRIPTOR:
+        raise Damaged("ambiguous zip: bytes that no member owns stand before the directory")

@@ -1,0 +1,107 @@
+"""What every test can rely on: an environment of its own, the program as its users call it, and honest skips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("CKPTCTL_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES", "XDG_")
+"""What would change the program's answers."""
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither the person's settings nor the machine's reach a test."""
+    for name in os.environ:
+        if name.startswith(OURS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+    monkeypatch.setenv("TZ", "UTC")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the PATH that holds ``ckptctl``, run from this checkout by this Python."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "ckptctl"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m ckptctl "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+# A test that cannot run says why.
+
+
+def lacks(*modules: str) -> str | None:
+    """The modules that are not installed."""
+    missing = [name for name in modules if find_spec(name) is None]
+    return f"not installed for {sys.executable}: {', '.join(missing)}" if missing else None
+
+
+def is_not_root() -> str | None:
+    """Whether this user is none of those who may do everything."""
+    return None if os.geteuid() == 0 else "only root may do this"
+
+
+def has_no_terminal() -> str | None:
+    """Whether the machine gives out no pseudo-terminals."""
+    try:
+        for side in os.openpty():
+            os.close(side)
+    except OSError as error:
+        return f"no pseudo-terminal: {error}"
+    return None
+
+
+@cache
+def cannot_trace() -> str | None:
+    """Whether strace is missing or forbidden."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    ran = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
+    return f"strace may not trace: {ran.stderr.strip()}" if ran.returncode else None
+
+
+@cache
+def cannot_mount() -> str | None:
+    """Whether a process with mounts of its own may not mount."""
+    if shutil.which("unshare") is None:
+        return "unshare is not installed"
+    attempt = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    ran = subprocess.run(attempt, capture_output=True, text=True, check=False)
+    return f"mounting is not allowed: {ran.stderr.strip()}" if ran.returncode else None
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "lightning": lambda: lacks("torch", "lightning"),
+    "keras": lambda: lacks("torch", "keras"),
+    "s3": lambda: lacks("moto", "flask", "s3fs"),
+    "root": is_not_root,
+    "tty": has_no_terminal,
+    "strace": cannot_trace,
+    "mount": cannot_mount,
+}
+"""Marker to doubt: the answer is why the test cannot run here, None where it can."""
+FOREIGN = {"lightning", "keras", "s3"}
+"""Markers of tests in which other people's code runs: its warnings are not our errors."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, with the reason."""
+    for item in items:
+        marks = [name for name in NEEDS if item.get_closest_marker(name)]
+        for reason in filter(None, (NEEDS[name]() for name in marks)):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if FOREIGN & set(marks):
+            item.add_marker(pytest.mark.filterwarnings("ignore"))

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pytest
+
+from ckptctl.core.checkpoint import Run, Stray
+from ckptctl.core.guard import Objection
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.plan import Action, Plan, RunPlan, Verdict, draw
+from ckptctl.core.policy import KeepLast, Policy, Reason, TopK
+from ckptctl.core.view import View
+from ckptctl.render import plan as screens
+from ckptctl.render.names import measure
+from tests.render.samples import GB, NOW, lightning, long, make, odd, score, transformers
+
+POLICY = Policy((TopK(2), KeepLast(1)))
+
+
+def plan_of(*views: View) -> Plan:
+    return Plan(POLICY, tuple(draw(it.run, POLICY, NOW) for it in views))
+
+
+def show(plan: Plan, width: int = 100, *, verbose: bool = False, root: str = "runs/") -> list[str]:
+    return "".join(screens.screen(plan, root=root, width=width, verbose=verbose)).splitlines()
+
+
+def hand_made(actions: Iterable[Action], *, path: str = "r", size: int = GB) -> Plan:
+    verdicts = []
+    for n, action in enumerate(actions):
+        it = make(f"{path}/{n}", size=size)
+        frees = size if action in ("drop", "slim") else 0
+        verdicts.append(Verdict(it.path, action, (Reason("rule", "why"),), frees, it))
+    return Plan(POLICY, (RunPlan(path, tuple(verdicts)),))
+
+
+def test_the_policy_comes_first_in_words() -> None:
+    assert show(plan_of(long()), 200)[0] == (
+        "Keep the best 2 and the last 1 of each run. Always kept: what a link names, the newest that can resume."
+    )
+
+
+def test_a_run_says_what_it_keeps_and_frees() -> None:
+    assert "runs/lr3e-4   keep 2 of 17 · frees 159 GB" in show(plan_of(long()))
+
+
+def test_what_is_kept_has_all_its_reasons() -> None:
+    lines = show(plan_of(long()))
+    assert "  keep  epoch=16-step=17000-val_loss=0.2588.ckpt   best 1 of 17, last 1, newest that can resume" in lines
+
+
+def test_many_that_go_are_one_line() -> None:
+    lines = [line for line in show(plan_of(long())) if line.startswith("  drop")]
+    assert lines == ["  drop  15 checkpoints, steps 1\u00a0000 – 15\u00a0000       159 GB"]
+
+
+def test_many_that_go_without_steps_are_told_by_epochs_or_by_number() -> None:
+    by_epoch = long()
+    run = by_epoch.run
+    stepless = run._replace(checkpoints=tuple(it._replace(step=None) for it in run.checkpoints))
+    bare = stepless._replace(checkpoints=tuple(it._replace(epoch=None) for it in stepless.checkpoints))
+    assert any("15 checkpoints, epochs 0 – 14 " in line for line in show(plan_of(by_epoch._replace(run=stepless))))
+    assert any("  drop  15 checkpoints   " in line for line in show(plan_of(by_epoch._replace(run=bare))))
+
+
+def test_a_few_that_go_are_named_with_their_reasons() -> None:
+    lines = [line for line in show(plan_of(lightning())) if line.startswith("  drop")]
+    assert lines == [
+        "  drop  epoch=00-val_loss=0.50.ckpt   rank 3 of 3 by val_loss, 3 newer than it · 10.6 GB",
+        "  drop  epoch=02-val_loss=nan.ckpt    val_loss is nan: it cannot win, 1 newer than it · 10.6 GB",
+    ]
+
+
+def test_every_one_that_goes_is_named_where_asked() -> None:
+    lines = [line for line in show(plan_of(long()), verbose=True) if line.startswith("  drop")]
+    assert len(lines) == 15
+    assert all("rank" in line and "newer than it" in line for line in lines)
+
+
+def test_what_is_left_alone_is_named() -> None:
+    lines = show(plan_of(odd()), verbose=True, root="")
+    assert "  skip  notes.txt" in {line.split("   ")[0] for line in lines}
+    assert sum(line.startswith("  skip") for line in lines) == 4
+
+
+def test_many_left_alone_for_one_reason_are_one_line() -> None:
+    run = long().run._replace(strays=tuple(Stray(f"lr3e-4/s{n}", "not understood") for n in range(4)))
+    lines = [line for line in show(plan_of(View(run))) if line.startswith("  skip")]
+    assert [line.split("   ")[0] for line in lines] == ["  skip  4 names"]
+    assert lines[0].endswith("   not understood: left alone")
+
+
+def test_a_run_that_loses_nothing_is_one_line() -> None:
+    lines = show(hand_made(["keep", "keep", "skip"]))
+    assert [line for line in lines if line.startswith(("runs/r", "  "))] == [
+        "runs/r   keep 2 of 3 · skip 1 · nothing to delete"
+    ]
+
+
+def test_a_run_without_checkpoints_is_one_line() -> None:
+    assert "runs/r   no checkpoints" in show(Plan(POLICY, (RunPlan("r", ()),)))
+
+
+def test_a_run_that_is_left_alone_says_so_twice_at_its_place_and_before_the_question() -> None:
+    lines = show(plan_of(View(Run("r", (make("r/a"),)))))
+    assert "runs/r   left alone · 1 checkpoint" in lines
+    assert lines[-2] == "note: runs/r: no checkpoint has a metric: left alone"
+
+
+def test_notes_that_many_runs_share_are_told_once() -> None:
+    runs = tuple(RunPlan(f"r{n}", (), notices=("two sources disagree",)) for n in range(12))
+    assert [line for line in show(Plan(POLICY, runs)) if line.startswith("note")] == [
+        "note: 12 runs, runs/r0 the first: two sources disagree"
+    ]
+    assert [line for line in show(Plan(POLICY, runs[:2])) if line.startswith("note")] == [
+        "note: runs/r0: two sources disagree",
+        "note: runs/r1: two sources disagree",
+    ]
+
+
+def test_checkpoints_that_are_too_young_are_noted() -> None:
+    policy = POLICY._replace(min_age=2 * 3600 * 10**9)
+    plan = Plan(policy, (draw(transformers().run, policy, NOW),))
+    assert "note: runs/bert: 2 checkpoints too young to judge: left alone" in show(plan)
+
+
+def test_a_run_that_loses_more_than_half_is_noted() -> None:
+    assert "note: runs/lr3e-4 loses more than half of its bytes: 159 GB of 180 GB." in show(plan_of(long()))
+    assert not any("half" in line for line in show(hand_made(["keep", "drop"])))
+
+
+def test_the_greatest_losses_come_first_and_few() -> None:
+    runs = tuple(hand_made(["drop"], path=f"r{n}", size=n * GB).runs[0] for n in range(1, 6))
+    notes = [line for line in show(Plan(POLICY, runs)) if line.startswith("note")]
+    assert [note.split()[1] for note in notes] == ["runs/r5", "runs/r4", "runs/r3", "2"]
+    assert notes[-1] == "note: 2 more runs lose more than half too."
+    assert show(Plan(POLICY, runs[:4]))[-2] == "note: 1 more run loses more than half too."
+
+
+def test_what_frees_nothing_says_so() -> None:
+    verdict = Verdict("r/a", "drop", (Reason("top-k", "rank 2 of 2"),), 0, make("r/a"))
+    lines = show(Plan(POLICY, (RunPlan("r", (verdict,)),)))
+    assert "  drop  a   rank 2 of 2 · frees nothing: other names hold its files" in lines
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_no_line_is_wider_than_the_terminal(width: int, verbose: bool) -> None:
+    lines = show(plan_of(long(), lightning(), odd(), transformers()), width, verbose=verbose)
+    assert [line for line in lines if measure(line) > width] == []
+
+
+def test_reasons_that_are_too_long_go_on_below_themselves() -> None:
+    lines = show(plan_of(long()), 70)
+    at = next(n for n, line in enumerate(lines) if "best 1 of 17" in line)
+    assert lines[at].index("best") == len(lines[at + 1]) - len(lines[at + 1].lstrip())
+    told = " ".join((lines[at][lines[at].index("best") :], lines[at + 1].strip()))
+    assert told == "best 1 of 17, last 1, newest that can resume"
+
+
+def test_a_dry_run_says_that_nothing_was_changed() -> None:
+    plan = plan_of(long(), lightning())
+    assert screens.dry_run(plan) == "Would delete 17 checkpoints in 2 runs: 180 GB. Nothing was changed (dry run).\n"
+
+
+def test_the_question_says_how_much_and_that_it_is_for_good() -> None:
+    plan = plan_of(long(), lightning())
+    assert screens.question(plan) == "Delete 17 checkpoints in 2 runs, 180 GB, for good?"
+    assert screens.question(plan, trash=True) == "Set aside 17 checkpoints in 2 runs, 180 GB?"
+
+
+def test_one_is_singular() -> None:
+    assert screens.question(hand_made(["keep", "drop"])) == "Delete 1 checkpoint in 1 run, 1.0 GB, for good?"
+
+
+def test_slimming_is_told_apart() -> None:
+    plan = hand_made(["keep", "slim", "slim", "drop"])
+    assert screens.question(plan) == "Delete 1 checkpoint and slim 2 checkpoints in 1 run, 3.0 GB, for good?"
+    assert "runs/r   keep 3 of 4 · slim 2 · frees 3.0 GB" in show(plan)
+    assert "  slim  1   why · 1.0 GB" in show(plan)
+    assert screens.question(hand_made(["slim"])) == "Slim 1 checkpoint in 1 run, 1.0 GB, for good?"
+
+
+def test_nothing_to_do_is_said() -> None:
+    assert screens.dry_run(hand_made(["keep", "skip"])) == "Nothing to delete.\n"
+    assert screens.nothing() == "Nothing to delete.\n"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome("7f3a", ("a", "b"), freed=159 * GB), "Deleted 2 checkpoints, freed 159 GB.\n"),
+        (
+            Outcome("7f3a", ("a",), (Failure("x/epoch=4.ckpt", "changed since the plan"),), freed=GB),
+            "Deleted 1 checkpoint, freed 1.0 GB. 1 skipped: runs/x/epoch=4.ckpt: changed since the plan.\n",
+        ),
+        (
+            Outcome("7f3a", (), (Failure("a", "young"), Failure("b", "open")), (Failure("c", "read-only"),)),
+            """\
+Deleted 0 checkpoints, freed 0 B.
+2 skipped:
+  runs/a: young
+  runs/b: open
+1 failed:
+  runs/c: read-only
+""",
+        ),
+    ],
+    ids=["all", "one skipped", "several"],
+)
+def test_each_item_that_was_not_done_is_named(outcome: Outcome, text: str) -> None:
+    assert screens.told(outcome, root="runs/") == text
+
+
+def test_what_was_set_aside_can_be_undone() -> None:
+    outcome = Outcome("7f3a", tuple("abc"))
+    assert screens.told(outcome, set_aside=159 * GB) == (
+        "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty'). Undo: ckptctl undo 7f3a\n"
+    )
+
+
+def test_objections_name_what_overrides_them() -> None:
+    given = [Objection("max-delete", "9 would go", "--max-delete"), Objection("root-is-home", "it is a home")]
+    assert list(screens.objections(given)) == [
+        "refused[max-delete]: 9 would go (--max-delete overrides it)\n",
+        "refused[root-is-home]: it is a home\n",
+    ]
+
+
+def test_a_checkpoint_that_cannot_win_is_not_told_as_a_rank() -> None:
+    run = lightning().run
+    lost = make(f"{run.path}/x.ckpt", step=1, metrics={"val_loss": score(math.inf, "inf", "yaml")})
+    lines = show(plan_of(View(run._replace(checkpoints=(lost, *run.checkpoints)))), 120)
+    assert any("val_loss is inf: it cannot win" in line for line in lines)

@@ -1,0 +1,459 @@
+"""What every store promises, whatever it stands on: one suite, inherited by the tests of each."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import pytest
+
+from ckptctl.core.checkpoint import Entry
+from ckptctl.errors import Refused
+from ckptctl.stores import Changed, Folder, Store
+
+SECOND = 1_000_000_000
+ANY = r"\w"
+"""Of the words of an error: the stores need not agree on them."""
+TREE = {
+    "run1/epoch=1.ckpt": b"one",
+    "run1/epoch=2.ckpt": b"twenty-two",
+    "run1/hparams.yaml": b"lr: 0.1\n",
+    "run10/last.ckpt": b"ten",
+    "run2/checkpoint-500/model.safetensors": b"weights",
+    "run2/checkpoint-500/trainer_state.json": b"{}",
+    "top.ckpt": b"",
+}
+NAMES = [
+    "a [1].ckpt",
+    "a*.ckpt",
+    "a?.ckpt",
+    "{a,b}.ckpt",
+    "-n.ckpt",
+    " lead and trail ",
+    "per%20cent&amp;.ckpt",
+    "épôque=1-Ω.ckpt",
+    "epoch=0-val_loss=-0.5.ckpt",
+    "quote\"and'.ckpt",
+    "back\\slash.ckpt",
+    "~.ckpt",
+    "#1.ckpt",
+]
+
+
+class StoreContract:
+    """Inherit, and say how a store with certain files is made."""
+
+    has_links = True
+    is_writable = True
+
+    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
+        """A store that holds these files, and links by their text."""
+        raise NotImplementedError
+
+    def put(self, store: Store, path: str, data: bytes) -> None:
+        """Write a file behind the store's back, as training would."""
+        raise NotImplementedError
+
+    def root(self, store: Store) -> str:
+        """What the absolute path of a thing in the store begins with."""
+        raise NotImplementedError
+
+    def make_writable(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
+        if not self.is_writable:
+            pytest.skip("this kind of store is read-only")
+        return self.make(files, links)
+
+    def make_linked(self, files: Mapping[str, bytes], links: Mapping[str, str]) -> Store:
+        if not self.has_links:
+            pytest.skip("this kind of store has no links")
+        return self.make(files, links)
+
+    # Listing
+
+    @pytest.mark.parametrize("stat", [False, True], ids=["names", "stat"])
+    def test_a_walk_gives_parents_first_in_the_order_of_names(self, stat: bool) -> None:
+        folders = list(self.make(TREE).walk(stat=stat))
+        assert [folder.path for folder in folders] == ["", "run1", "run10", "run2", "run2/checkpoint-500"]
+        assert all(folder.failure is None for folder in folders)
+
+    @pytest.mark.parametrize("stat", [False, True], ids=["names", "stat"])
+    def test_a_walk_gives_every_entry_once_with_its_kind(self, stat: bool) -> None:
+        listed = [(entry.path, entry.kind) for folder in self.make(TREE).walk(stat=stat) for entry in folder.entries]
+        folders = ["run1", "run10", "run2", "run2/checkpoint-500"]
+        assert sorted(listed) == sorted([(path, "file") for path in TREE] + [(path, "dir") for path in folders])
+
+    def test_entries_come_sorted_by_path(self) -> None:
+        for folder in self.make(TREE).walk(stat=False):
+            assert [entry.path for entry in folder.entries] == sorted(entry.path for entry in folder.entries)
+
+    def test_entries_lie_in_the_folder_that_lists_them(self) -> None:
+        for folder in self.make(TREE).walk(stat=False):
+            assert {entry.path.rpartition("/")[0] for entry in folder.entries} <= {folder.path}
+
+    def test_a_walk_with_stat_gives_sizes_times_and_identities(self) -> None:
+        files = _files(self.make(TREE))
+        assert {path: entry.size for path, entry in files.items()} == {path: len(data) for path, data in TREE.items()}
+        assert all(entry.modified for entry in files.values())
+
+    def test_two_walks_give_the_same(self) -> None:
+        store = self.make(TREE)
+        assert list(store.walk(stat=True)) == list(store.walk(stat=True))
+
+    def test_two_walks_at_once_do_not_disturb_each_other(self) -> None:
+        store = self.make(TREE)
+        walks = zip(store.walk(stat=False), store.walk(stat=False), strict=True)
+        assert all(one == other for one, other in walks)
+
+    def test_a_second_walk_sees_what_came_meanwhile(self) -> None:
+        store = self.make(TREE)
+        list(store.walk(stat=True))
+        self.put(store, "run1/epoch=3.ckpt", b"three")
+        assert _files(store)["run1/epoch=3.ckpt"].size == 5
+
+    def test_a_folder_that_is_not_to_be_entered_is_only_listed(self) -> None:
+        store = self.make(TREE)
+        folders = list(store.walk(stat=False, enter=lambda path: not path.endswith("checkpoint-500")))
+        assert [folder.path for folder in folders] == ["", "run1", "run10", "run2"]
+        assert _paths(folders[-1]) == ["run2/checkpoint-500"]
+
+    def test_whether_to_enter_is_asked_after_the_parent_was_given(self) -> None:
+        given: list[str] = []
+        asked: dict[str, list[str]] = {}
+
+        def enter(path: str) -> bool:
+            asked[path] = [*given]
+            return True
+
+        for folder in self.make(TREE).walk(stat=False, enter=enter):
+            given += [folder.path]
+        assert asked["run2/checkpoint-500"] == ["", "run1", "run10", "run2"]
+        assert list(asked) == given
+
+    def test_the_own_folder_is_never_listed(self) -> None:
+        store = self.make({"a.ckpt": b"a", ".ckptctl/trash/1/b.ckpt": b"b", "run/.ckptctl/journal": b"", "run/x": b""})
+        assert sorted(_files(store)) == ["a.ckpt", "run/x"]
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_name_is_taken_literally(self, name: str) -> None:
+        decoys = {f"d/{decoy}": b"decoy" for decoy in ("a1.ckpt", "ab.ckpt", "a.ckpt", "a 1.ckpt")}
+        store = self.make({**decoys, f"d/{name}": b"the one"})
+        assert sorted(_files(store)) == sorted([*decoys, f"d/{name}"])
+        with store.open(f"d/{name}") as file:
+            assert file.read(0, 100) == b"the one"
+
+    # One entry
+
+    def test_stat_tells_what_the_walk_told(self) -> None:
+        store = self.make(TREE)
+        for path, entry in _files(store).items():
+            assert store.stat(path)._replace(modified=None) == entry._replace(modified=None)
+
+    def test_stat_tells_the_time_that_the_walk_told_to_the_second(self) -> None:
+        store = self.make(TREE)
+        told = [(store.stat(path).modified, entry.modified) for path, entry in _files(store).items()]
+        assert all(one is not None and other is not None and abs(one - other) < SECOND for one, other in told)
+
+    @pytest.mark.parametrize("path", ["no.ckpt", "run1/no.ckpt", "no/no.ckpt", "run"])
+    def test_what_is_not_there_is_not_found(self, path: str) -> None:
+        store = self.make(TREE)
+        with pytest.raises(FileNotFoundError):
+            store.stat(path)
+        with pytest.raises(FileNotFoundError), store.open(path):
+            pass
+        with pytest.raises(FileNotFoundError):
+            store.resolve(path)
+
+    @pytest.mark.parametrize(
+        ("offset", "length", "expected"),
+        [
+            (0, 3, b"012"),
+            (3, 4, b"3456"),
+            (8, 100, b"89"),
+            (10, 1, b""),
+            (99, 1, b""),
+            (0, 0, b""),
+            (0, 1 << 60, b"0123456789"),
+        ],
+        ids=["start", "middle", "end", "at the end", "past the end", "nothing", "more than there is"],
+    )
+    def test_a_read_gives_bytes_by_position(self, offset: int, length: int, expected: bytes) -> None:
+        with self.make({"x.ckpt": b"0123456789"}).open("x.ckpt") as file:
+            assert file.size == 10
+            assert file.read(offset, length) == expected
+
+    def test_an_empty_file_reads_as_nothing(self) -> None:
+        with self.make(TREE).open("top.ckpt") as file:
+            assert (file.size, file.read(0, 10)) == (0, b"")
+
+    def test_a_folder_cannot_be_opened_as_a_file(self) -> None:
+        with pytest.raises(OSError, match=ANY), self.make(TREE).open("run1"):
+            pass
+
+    def test_what_is_no_link_resolves_to_itself(self) -> None:
+        assert self.make(TREE).resolve("run1/epoch=1.ckpt") == "run1/epoch=1.ckpt"
+
+    def test_the_clock_is_not_behind_the_files(self) -> None:
+        store = self.make(TREE)
+        newest = max(entry.modified or 0 for entry in _files(store).values())
+        assert newest - SECOND < store.clock() < newest + 600 * SECOND
+
+    # Links
+
+    def test_a_link_is_listed_with_its_text_and_not_followed(self) -> None:
+        store = self.make_linked(TREE, {"last.ckpt": "run1/epoch=2.ckpt", "latest": "run2", "gone": "no/where"})
+        folders = list(store.walk(stat=False))
+        links = {entry.path: entry.target for entry in folders[0].entries if entry.kind == "link"}
+        assert links == {"last.ckpt": "run1/epoch=2.ckpt", "latest": "run2", "gone": "no/where"}
+        assert "latest" not in [folder.path for folder in folders]
+
+    def test_stat_tells_of_a_link_itself(self) -> None:
+        store = self.make_linked(TREE, {"last.ckpt": "run1/epoch=2.ckpt"})
+        entry = store.stat("last.ckpt")
+        assert (entry.kind, entry.target, entry.size) == ("link", "run1/epoch=2.ckpt", len("run1/epoch=2.ckpt"))
+
+    def test_a_link_cannot_be_opened(self) -> None:
+        store = self.make_linked(TREE, {"last.ckpt": "run1/epoch=2.ckpt"})
+        with pytest.raises(OSError, match=ANY), store.open("last.ckpt"):
+            pass
+
+    @pytest.mark.parametrize(
+        ("links", "expected"),
+        [
+            ({"run1/last": "epoch=2.ckpt"}, "run1/epoch=2.ckpt"),
+            ({"run1/last": "../run10/last.ckpt"}, "run10/last.ckpt"),
+            ({"run1/last": "./././epoch=2.ckpt"}, "run1/epoch=2.ckpt"),
+            ({"run1/last": "best", "run1/best": "first", "run1/first": "epoch=1.ckpt"}, "run1/epoch=1.ckpt"),
+            ({"run1/last": "../current/last.ckpt", "current": "run10"}, "run10/last.ckpt"),
+            ({"run1/last": "../run2/checkpoint-500"}, "run2/checkpoint-500"),
+            ({"run1/last": ".."}, ""),
+            ({"run1/last": "/ROOT/run10/last.ckpt"}, "run10/last.ckpt"),
+            ({"run1/last": "/ROOT"}, ""),
+            ({"run1/last": "/"}, None),
+            ({"run1/last": "../.."}, None),
+        ],
+        ids=["sibling", "cousin", "dots", "chain", "through a link", "folder", "root", "absolute", "absolute root",
+             "top of all", "above"],
+    )  # fmt: skip
+    def test_a_link_resolves_to_where_it_finally_leads(self, links: dict[str, str], expected: str | None) -> None:
+        store = self.make_linked(TREE, {})
+        for path, target in links.items():
+            store.link(path, target.replace("/ROOT", self.root(store)))
+        assert store.resolve("run1/last") == expected
+
+    def test_a_dangling_link_leads_to_nothing(self) -> None:
+        with pytest.raises(FileNotFoundError):
+            self.make_linked(TREE, {"run1/last": "epoch=9.ckpt"}).resolve("run1/last")
+
+    @pytest.mark.parametrize("links", [{"a": "a"}, {"a": "b", "b": "c", "c": "a"}], ids=["of one", "of three"])
+    def test_a_loop_of_links_is_told_as_one(self, links: dict[str, str]) -> None:
+        with pytest.raises(OSError, match="symbolic") as caught:
+            self.make_linked(TREE, links).resolve("a")
+        assert caught.value.errno == errno.ELOOP
+
+    def test_a_name_that_only_begins_like_the_root_is_outside(self) -> None:
+        store = self.make_linked(TREE, {})
+        store.link("out", self.root(store) + "-other")
+        with suppress(FileNotFoundError):  # on a real disk there is nothing of that name
+            assert store.resolve("out") is None
+
+    # A store that may not be written to
+
+    def test_a_store_says_why_it_may_not_be_changed(self) -> None:
+        store = self.make(TREE)
+        assert (store.read_only is None) == self.is_writable
+
+    def test_a_read_only_store_refuses_every_change(self) -> None:
+        if self.is_writable:
+            pytest.skip("this kind of store may be written to")
+        store = self.make(TREE)
+        entry = _files(store)["top.ckpt"]
+        before = list(store.walk(stat=True))
+        changes: list[Callable[[], object]] = [
+            lambda: store.rename(entry, "other.ckpt"),
+            lambda: store.delete_exact(entry),
+            lambda: store.link("last.ckpt", "top.ckpt"),
+            lambda: store.make_folder("new"),
+        ]
+        for change in changes:
+            with pytest.raises(Refused) as caught:
+                change()
+            assert (caught.value.id, caught.value.exit_code) == ("read-only-store", 6)
+        assert list(store.walk(stat=True)) == before
+
+    # Folders
+
+    def test_a_folder_is_made_with_its_parents(self) -> None:
+        store = self.make_writable(TREE)
+        store.make_folder("new/a/b")
+        assert [store.stat(path).kind for path in ("new", "new/a", "new/a/b")] == ["dir"] * 3
+
+    def test_making_a_folder_that_is_there_changes_nothing(self) -> None:
+        store = self.make_writable(TREE)
+        before = list(store.walk(stat=True))
+        store.make_folder("run2/checkpoint-500")
+        assert list(store.walk(stat=True)) == before
+
+    @pytest.mark.parametrize("path", ["top.ckpt", "top.ckpt/x", "linked", "linked/x"])
+    def test_a_folder_is_not_made_of_or_through_something_else(self, path: str) -> None:
+        store = self.make_writable(TREE, {"linked": "run1"})
+        with pytest.raises(OSError, match=ANY):
+            store.make_folder(path)
+        assert [store.stat(path).kind for path in ("top.ckpt", "linked")] == ["file", "link"]
+        assert "run1/x" not in _all(store)
+
+    # Moving
+
+    @pytest.mark.parametrize(
+        "path", ["run1/epoch=1.ckpt", "run2/checkpoint-500", "last"], ids=["file", "folder", "link"]
+    )
+    def test_a_move_keeps_what_is_moved_and_all_else(self, path: str) -> None:
+        store = self.make_writable(TREE, {"last": "run1/epoch=1.ckpt"})
+        before, entry = _all(store), store.stat(path)
+        store.make_folder(".ckptctl/trash/1")
+        store.rename(entry, ".ckptctl/trash/1/0")
+        assert store.stat(".ckptctl/trash/1/0") == entry._replace(path=".ckptctl/trash/1/0")
+        assert _all(store) == [other for other in before if other != path and not other.startswith(path + "/")]
+
+    def test_a_move_and_a_move_back_restore_everything(self) -> None:
+        store = self.make_writable(TREE)
+        store.make_folder("aside")
+        before, entry = _files(store), store.stat("run2/checkpoint-500")
+        store.rename(entry, "aside/0")
+        store.rename(entry._replace(path="aside/0"), "run2/checkpoint-500")
+        assert _files(store) == before
+
+    @pytest.mark.parametrize("taken", ["run1/epoch=2.ckpt", "run10", "last", "dangling"])
+    def test_a_move_never_overwrites(self, taken: str) -> None:
+        store = self.make_writable(TREE, {"last": "top.ckpt", "dangling": "nowhere"})
+        before = list(store.walk(stat=True))
+        with pytest.raises(FileExistsError):
+            store.rename(store.stat("run1/epoch=1.ckpt"), taken)
+        assert list(store.walk(stat=True)) == before
+
+    def test_a_folder_is_not_moved_over_an_empty_folder(self) -> None:
+        store = self.make_writable(TREE)
+        store.make_folder("empty")
+        with pytest.raises(FileExistsError):
+            store.rename(store.stat("run2/checkpoint-500"), "empty")
+        assert "run2/checkpoint-500/model.safetensors" in _all(store)
+
+    def test_a_move_into_a_folder_that_is_not_there_fails_and_changes_nothing(self) -> None:
+        store = self.make_writable(TREE)
+        before = list(store.walk(stat=True))
+        with pytest.raises(FileNotFoundError):
+            store.rename(store.stat("top.ckpt"), "no/such/folder")
+        assert list(store.walk(stat=True)) == before
+
+    # Removing
+
+    @pytest.mark.parametrize(
+        "path", ["run1/epoch=1.ckpt", "run2/checkpoint-500", "run2", "last", "latest"],
+        ids=["file", "folder", "deep folder", "link to a file", "link to a folder"],
+    )  # fmt: skip
+    def test_removing_takes_exactly_what_was_named(self, path: str) -> None:
+        store = self.make_writable(TREE, {"last": "run1/epoch=2.ckpt", "latest": "run10"})
+        before = _all(store)
+        store.delete_exact(store.stat(path))
+        assert _all(store) == [other for other in before if other != path and not other.startswith(path + "/")]
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_removing_takes_a_name_literally(self, name: str) -> None:
+        store = self.make_writable({**dict.fromkeys(NAMES, b""), "a1.ckpt": b"", "ab.ckpt": b"", "a 1.ckpt": b""})
+        before = _all(store)
+        store.delete_exact(store.stat(name))
+        assert _all(store) == [other for other in before if other != name]
+
+    # What is not as it was
+
+    @pytest.mark.parametrize("path", ["run1/epoch=1.ckpt", "run2/checkpoint-500"], ids=["file", "folder"])
+    def test_what_changed_since_it_was_listed_is_neither_moved_nor_removed(self, path: str) -> None:
+        store = self.make_writable(TREE)
+        entry = store.stat(path)
+        time.sleep(0.02)  # a file system stamps no finer than the kernel's tick
+        self.put(store, path if entry.kind == "file" else f"{path}/optimizer.pt", b"something else")
+        before = _all(store)
+        with pytest.raises(Changed):
+            store.rename(entry, "moved")
+        with pytest.raises(Changed):
+            store.delete_exact(entry)
+        assert _all(store) == before
+
+    def test_a_folder_in_the_place_of_a_file_is_not_removed(self) -> None:
+        store = self.make_writable(TREE)
+        entry = store.stat("top.ckpt")
+        store.delete_exact(entry)
+        self.put(store, "top.ckpt/precious", b"")
+        with pytest.raises(Changed):
+            store.delete_exact(entry)
+        assert "top.ckpt/precious" in _all(store)
+
+    def test_what_is_gone_is_told_as_not_found(self) -> None:
+        store = self.make_writable(TREE)
+        entry = store.stat("top.ckpt")
+        store.delete_exact(entry)
+        with pytest.raises(FileNotFoundError):
+            store.delete_exact(entry)
+        with pytest.raises(FileNotFoundError):
+            store.rename(entry, "moved")
+
+    def test_an_entry_listed_without_its_identity_is_neither_moved_nor_removed(self) -> None:
+        store = self.make_writable(TREE)
+        entry = next(entry for folder in store.walk(stat=False) for entry in folder.entries if entry.path == "top.ckpt")
+        assert entry.identity is None
+        changes: list[Callable[[], object]] = [lambda: store.delete_exact(entry), lambda: store.rename(entry, "moved")]
+        for change in changes:
+            with pytest.raises(ValueError, match="identity"):
+                change()
+        assert _all(store) == _all(self.make(TREE))
+
+    @pytest.mark.parametrize("path", ["", ".", "..", "../x", "/x", "run1/../top.ckpt", "run1//x", "run1/", "a\0b"])
+    def test_a_path_that_could_lead_elsewhere_is_no_target_of_a_change(self, path: str) -> None:
+        store = self.make_writable(TREE)
+        before, entry = list(store.walk(stat=True)), store.stat("top.ckpt")
+        changes: list[Callable[[], object]] = [
+            lambda: store.rename(entry, path),
+            lambda: store.rename(entry._replace(path=path), "moved"),
+            lambda: store.delete_exact(entry._replace(path=path)),
+            lambda: store.link(path, "top.ckpt"),
+            lambda: store.make_folder(path),
+        ]
+        for change in changes:
+            with pytest.raises(OSError, match=ANY):
+                change()
+        assert list(store.walk(stat=True)) == before
+
+    # Linking
+
+    def test_a_link_is_made(self) -> None:
+        store = self.make_writable(TREE)
+        store.link("run1/last.ckpt", "epoch=2.ckpt")
+        assert store.resolve("run1/last.ckpt") == "run1/epoch=2.ckpt"
+
+    @pytest.mark.parametrize("path", ["run1/old", "run1/gone", "run1/epoch=1.ckpt"], ids=["link", "dangling", "file"])
+    def test_a_link_takes_the_place_of_a_link_or_file_and_leaves_nothing_beside_it(self, path: str) -> None:
+        store = self.make_writable(TREE, {"run1/old": "hparams.yaml", "run1/gone": "nowhere"})
+        before = _all(store)
+        store.link(path, "epoch=2.ckpt")
+        assert (store.stat(path).kind, store.stat(path).target) == ("link", "epoch=2.ckpt")
+        assert _all(store) == before
+
+    def test_a_link_does_not_take_the_place_of_a_folder(self) -> None:
+        store = self.make_writable(TREE)
+        before = list(store.walk(stat=True))
+        with pytest.raises(IsADirectoryError, match="folder"):
+            store.link("run2/checkpoint-500", "../run1/epoch=1.ckpt")
+        assert list(store.walk(stat=True)) == before
+
+
+def _files(store: Store) -> dict[str, Entry]:
+    return {entry.path: entry for folder in store.walk(stat=True) for entry in folder.entries if entry.kind == "file"}
+
+
+def _all(store: Store) -> list[str]:
+    return sorted(entry.path for folder in store.walk(stat=False) for entry in folder.entries)
+
+
+def _paths(folder: Folder) -> list[str]:
+    return [entry.path for entry in folder.entries]

@@ -1,0 +1,135 @@
+"""The sessions in the documents run, and say what they said."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if path.exists()]
+BLOCK = re.compile(r"^```console\n(\$ ckptctl.*?)^```$", re.MULTILINE | re.DOTALL)
+ANSWER = re.compile(r"(?<=\[y/N\]) (\w+)$")
+VARIES = [
+    (re.compile(r"\b\d[\d.]* ?(B|kB|MB|GB|TB)\b"), "SIZE"),
+    (re.compile(r"\b\d+(\.\d+)?(s|min|m|h|d|w|y)\b"), "AGE"),
+    (re.compile(r"\s+"), " "),
+]
+"""What differs from day to day, or with the width of what does."""
+
+
+class Command(NamedTuple):
+    """One command of a session."""
+
+    line: str
+    output: list[str]
+    """As the document has it; answers that a person typed stand behind their question."""
+
+
+def commands_of(document: str) -> Iterator[Command]:
+    """The commands of every session in a document, in order."""
+    for block in BLOCK.findall(document):
+        for part in re.split(r"(?m)^\$ ", block)[1:]:
+            line, *output = part.replace("\\\n", "").splitlines()
+            yield Command(line, output)
+
+
+def play(command: Command, folder: Path, programs: Path) -> list[str]:
+    """What a terminal shows when a person runs the command, and answers as in the document."""
+    env = {"PATH": f"{programs}:{os.defpath}", "HOME": str(folder), "TERM": "xterm", "NO_COLOR": "1", "LANG": "C.UTF-8"}
+    typed = [found[1] for line in command.output if (found := ANSWER.search(line))]
+    answers = {f"[y/N]{end}": f"{answer}\n" for answer in typed for end in ("", ":")}
+    with Terminal(["bash", "--norc", "-c", command.line], cwd=folder, env=env, columns=100) as terminal:
+        return terminal.finish(answers)[1].splitlines()
+
+
+def flatten(lines: list[str]) -> list[str]:
+    """Lines without what varies, and without empty ones."""
+    flat = []
+    for line in lines:
+        for pattern, word in VARIES:
+            line = pattern.sub(word, line)  # noqa: PLW2901 - one pattern after the other
+        flat.append(line.strip())
+    return [line for line in flat if line]
+
+
+def is_as_told(told: list[str], shown: list[str]) -> bool:
+    """Whether lines are those of the document; one of … or ... stands there for any number of them."""
+    pattern = "".join(r"(.*\n)*?" if line in {"…", "..."} else re.escape(line) + r"\n" for line in told)
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in shown)) is not None
+
+
+@pytest.mark.tty
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_sessions_of_a_document_show_what_the_program_says(document: Path, tmp_path: Path, programs: Path) -> None:
+    commands = list(commands_of(document.read_text(encoding="utf-8")))
+    if commands and not commands[0].line.startswith("ckptctl demo"):
+        play(Command("ckptctl demo runs", []), tmp_path, programs)
+    for command in commands:
+        shown = play(command, tmp_path, programs)
+        assert is_as_told(flatten(command.output), flatten(shown)), "\n".join([f"$ {command.line}", *shown])
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="there is no README")
+def test_the_readme_has_a_session() -> None:
+    assert list(commands_of((ROOT / "README.md").read_text(encoding="utf-8")))
+
+
+DOCUMENT = """
+```console
+$ ckptctl ls a \\
+  b
+one  2 MB
+two
+$ cat c
+```
+```console
+$ ls
+```
+```bash
+ckptctl ls
+```
+```console
+$ ckptctl prune
+Sure? [y/N] y
+```
+"""
+
+
+def test_a_session_is_read_as_commands_with_their_output() -> None:
+    assert list(commands_of(DOCUMENT)) == [
+        Command("ckptctl ls a   b", ["one  2 MB", "two"]),
+        Command("cat c", []),
+        Command("ckptctl prune", ["Sure? [y/N] y"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown", "same"),
+    [
+        pytest.param(["7 a   1.5 MB  3h"], ["7 a 12 kB 20s"], True, id="sizes and ages vary"),
+        pytest.param(["7 1.5 MB"], ["8 1.5 MB"], False, id="numbers before them do not"),
+        pytest.param(["a 0.40"], ["a 0.41"], False, id="scores do not"),
+        pytest.param(["a", "…", "c"], ["a", "b", "b", "c"], True, id="dots stand for lines"),
+        pytest.param(["a", "…"], ["b"], False, id="but not for those that are told"),
+        pytest.param(["a"], ["a", "b"], False, id="a line too many"),
+        pytest.param(["a", "b"], ["a"], False, id="a line too few"),
+        pytest.param(["a", ""], ["", "a"], True, id="empty lines do not count"),
+    ],
+)
+def test_what_is_told_is_compared_without_what_varies(told: list[str], shown: list[str], same: bool) -> None:
+    assert is_as_told(flatten(told), flatten(shown)) is same
+
+
+@pytest.mark.tty
+def test_a_question_is_answered_as_in_the_document(tmp_path: Path, programs: Path) -> None:
+    command = Command("read -p 'Sure? [y/N] ' a; echo got $a", ["Sure? [y/N] yes", "got yes"])
+    assert play(command, tmp_path, programs) == ["Sure? [y/N] yes", "got yes"]
