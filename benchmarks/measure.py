@@ -23,6 +23,8 @@ class Lap(NamedTuple):
 
     seconds: float
     """By the clock on the wall."""
+    work: float
+    """Seconds of processor time, its own and the kernel's for it: what a busy machine changes least."""
     peak: int
     """Bytes of memory held at most; not below what this script itself holds, which the kernel counts in."""
 
@@ -52,18 +54,20 @@ def _run(contestant: Contestant) -> Lap:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, contestant.command)
-    return Lap(seconds, usage.ru_maxrss * 1024)
+    return Lap(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def compare(laps: list[Lap], peer: list[Lap]) -> float:
-    """How many times the peer's time: the median over the rounds."""
-    return median(one.seconds / other.seconds for one, other in zip(laps, peer, strict=True))
+def compare(ours: list[float], theirs: list[float]) -> float:
+    """How many times the peer's: the median over the rounds."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def tell(laps: dict[str, list[Lap]], peers: dict[str, str]) -> None:
     """Print a Markdown row for each contestant that has a peer."""
-    print("| command | beside | ratio | ms | peer's ms |")
-    print("|---|---|--:|--:|--:|")
+    print("| command | beside | ratio of time | of processor time | ms | peer's ms |")
+    print("|---|---|--:|--:|--:|--:|")
     for name, peer in peers.items():
-        ours, theirs = (1000 * median(lap.seconds for lap in laps[it]) for it in (name, peer))
-        print(f"| `{name}` | `{peer}` | {compare(laps[name], laps[peer]):.2f} | {ours:.0f} | {theirs:.0f} |")
+        ours, theirs = ([lap.seconds for lap in laps[it]] for it in (name, peer))
+        work = compare([lap.work for lap in laps[name]], [lap.work for lap in laps[peer]])
+        figures = f"{compare(ours, theirs):.2f} | {work:.2f} | {1000 * median(ours):.0f} | {1000 * median(theirs):.0f}"
+        print(f"| `{name}` | `{peer}` | {figures} |")

@@ -1,8 +1,8 @@
 """The door out: a plan is carried out here and nowhere else.
 
-Each checkpoint leaves its place by one rename into ``.ckptctl/trash/<id>/`` on the same file system, and is removed from
-there; so it is always whole in its place, or gone from it. Right before the rename and again before the removal the
-store compares device, inode, size and time with what the plan saw. What a link names is never in a plan.
+Each checkpoint leaves its place by one rename into ``.ckptctl/trash/<id>/`` on the same file system, and is removed
+from there; so it is always whole in its place, or gone from it. Right before the rename and again before the removal
+the store compares device, inode, size and time with what the plan saw. What a link names is never in a plan.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ckptctl.condition import look_again
 from ckptctl.core.checkpoint import Checkpoint, Entry
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict
-from ckptctl.errors import Refused
+from ckptctl.errors import Refused, StorageFailed
 from ckptctl.stores import Changed
 
 if TYPE_CHECKING:
@@ -25,12 +25,17 @@ TRASH = ".ckptctl/trash"
 
 
 def apply(
-    plan: Plan, store: Store, txid: str, *, tell: Callable[[Verdict], None] | None = None, stop: Callable[[], bool] = bool
+    plan: Plan,
+    store: Store,
+    txid: str,
+    *,
+    tell: Callable[[Verdict], None] | None = None,
+    stop: Callable[[], bool] = bool,
 ) -> Outcome:
     """Carry out a plan's drops, one checkpoint at a time; what changed since the plan is skipped, what fails is named.
 
     ``txid`` must be new. ``tell`` is called after each checkpoint that went; where ``stop`` says so between two,
-    the rest is skipped. Raises Refused for a store that is read-only.
+    the rest is skipped. Raises Refused for a store that is read-only, StorageFailed where nothing can be moved.
     """
     if store.read_only:
         raise Refused(store.read_only, id="read-only-store")
@@ -38,7 +43,7 @@ def apply(
     if not plan.dropped:
         return outcome
     trash = f"{TRASH}/{txid}"
-    store.make_folder(trash)
+    _make_trash(store, trash)
     for number, verdict in enumerate(plan.dropped):
         if stop():
             left = tuple(Failure(it.path, "stopped before it") for it in plan.dropped[number:])
@@ -49,6 +54,14 @@ def apply(
             tell(verdict)
     _sweep(store, trash)
     return outcome
+
+
+def _make_trash(store: Store, trash: str) -> None:
+    try:
+        store.make_folder(trash)
+    except OSError as error:
+        text = f"no folder can be made there: {error.strerror or error}"
+        raise StorageFailed(text, path=trash, done="nothing was deleted") from error
 
 
 def _drop(store: Store, verdict: Verdict, place: str, outcome: Outcome) -> Outcome:
@@ -63,7 +76,8 @@ def _drop(store: Store, verdict: Verdict, place: str, outcome: Outcome) -> Outco
         why = "gone since the plan" if isinstance(error, FileNotFoundError) else "changed since the plan"
         return outcome._replace(skipped=(*outcome.skipped, Failure(verdict.path, why)))
     except OSError as error:
-        return outcome._replace(failed=(*outcome.failed, Failure(verdict.path, f"{error.strerror or error}: left in place")))
+        why = f"{error.strerror or error}: left in place"
+        return outcome._replace(failed=(*outcome.failed, Failure(verdict.path, why)))
     try:
         store.delete_exact(moved)
     except OSError as error:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ckptctl.core.layout import Layout
     from ckptctl.stores import Store
 
+FORMAT_IS_SILENT = "its format does not say where it ends"
+"""What the proof says of a file in which nothing is wrong, nor can be: legacy pickles."""
 QUIET = 600 * NANOSECONDS
 """Younger than this, a checkpoint that nothing proves whole may still be in the writing."""
 
@@ -34,7 +36,7 @@ def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int) -> t
 
 
 def _prove_file(store: Store, layout: Layout, entry: Entry) -> tuple[bool | None, str | None]:
-    """Whether a file is whole; None with a reason where it cannot be read, None alone where its format does not tell."""
+    """Whether a file is whole; None with a reason where it is in doubt, None alone where its format does not tell."""
     if not layout.is_proved:
         return None, None
     from ckptctl.weights.wholeness import prove
@@ -44,7 +46,7 @@ def _prove_file(store: Store, layout: Layout, entry: Entry) -> tuple[bool | None
             proof = prove(source)
     except OSError as error:
         return None, f"cannot be read: {error.strerror or error}"
-    return proof.whole, (proof.why if proof.whole is False else None)
+    return proof.whole, (None if proof.why == FORMAT_IS_SILENT else proof.why)
 
 
 def _prove_folder(layout: Layout, entries: Sequence[Entry]) -> tuple[bool | None, str | None]:

@@ -6,9 +6,9 @@ more only where a name holds neither epoch nor step, where scores tie by rounded
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from math import inf, nan
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
 from ckptctl.core.evidence import Dispute, do_agree, match_paths, settle
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ckptctl.stores import Store
 
 T = TypeVar("T")
+Watched = tuple[str | None, Literal["min", "max"] | None]
+"""The monitor and mode that training recorded."""
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
 MOST_FAILURES = 3
@@ -48,9 +50,20 @@ class Ledger:
         if all(score.source != other.source for other in scores):
             scores.append(score)
 
+    def speakers(self, metric: str) -> set[str]:
+        """Paths of those whose own state says the metric."""
+        held = ((path, claims.get(metric, ())) for path, claims in self.claims.items())
+        return {path for path, scores in held if any(score.source == "state" for score in scores)}
 
-def gather(
-    store: Store, run: Run, beside: Mapping[str, str], *, exact: bool = False, lasts: bool = True, monitor: str | None = None
+
+def gather(  # noqa: PLR0913 - what is worth reading, and at what price
+    store: Store,
+    run: Run,
+    beside: Mapping[str, str],
+    *,
+    exact: bool = False,
+    lasts: bool = True,
+    monitor: str | None = None,
 ) -> Run:
     """The run with all that could be learnt of its scores, numbers and monitor.
 
@@ -102,7 +115,8 @@ def _read_records(store: Store, ledger: Ledger, *, exact: bool, lasts: bool) -> 
     needed = [path for path in order if exact or _needs_numbers(ledger.held[path], lasts=lasts)]
     for path in needed:
         _read_one(store, ledger, path)
-    for path in [path for path in order if "last" not in ledger.held[path].roles and path not in needed][:MOST_FAILURES]:
+    others = [path for path in order if "last" not in ledger.held[path].roles and path not in needed]
+    for path in others[:MOST_FAILURES]:
         if _read_one(store, ledger, path):
             break
 
@@ -118,7 +132,7 @@ def _needs_numbers(checkpoint: Checkpoint, *, lasts: bool) -> bool:
 
 
 def _read_one(store: Store, ledger: Ledger, path: str) -> bool:
-    """Whether a record was read from a checkpoint's own state; a broken one is passed over, its wholeness is told elsewhere."""
+    """Whether a record was read from a checkpoint's own state; a broken one is passed over: others tell of it."""
     from ckptctl.layouts.callback_state import read_record
     from ckptctl.weights.torch_zip import read_values, scalar
     from ckptctl.weights.zip_archive import open_archive
@@ -138,40 +152,52 @@ def _read_one(store: Store, ledger: Ledger, path: str) -> bool:
 
 
 def _claim_records(ledger: Ledger) -> None:
-    for own, record in ledger.records.items():
-        for watch in record.watches:
-            _claim_watch(ledger, own, watch)
+    """What each state says of its own checkpoint, then what it says of others, the newest first.
+
+    Names are used again, so an older state may mean another file; what a checkpoint says of itself, no sibling does.
+    """
+    newest = sorted(ledger.records, key=lambda path: (ledger.held[path].modified, ledger.records[path].step or 0))
+    watches = [(own, watch) for own in reversed(newest) for watch in ledger.records[own].watches]
+    known = [(own, it.monitor, _scores_of(ledger, own, it)) for own, it in watches if it.monitor is not None]
+    for own, metric, scores in known:
+        if own in scores:
+            ledger.claim(own, metric, Score(scores[own], None, "state"))
+    speakers = {metric: ledger.speakers(metric) for _, metric, _ in known}
+    for _, metric, scores in known:
+        for path in scores.keys() - speakers[metric]:
+            ledger.claim(path, metric, Score(scores[path], None, "sibling"))
 
 
-def _claim_watch(ledger: Ledger, own: str, watch: Watch) -> None:
-    if watch.monitor is None:
-        return
-    known = match_paths(watch.scores, ledger.held, watch.folder)
-    for recorded, path in known.items():
-        source = "state" if path == own else "sibling"
-        ledger.claim(path, watch.monitor, Score(watch.scores[recorded], None, source))
-    if watch.current is not None and not watch.scores and "last" not in ledger.held[own].roles:
-        ledger.claim(own, watch.monitor, Score(watch.current, None, "state"))
+def _scores_of(ledger: Ledger, own: str, watch: Watch) -> Mapping[str, float]:
+    """A callback's scores by the run's own paths; before Lightning 1.5 that of its own checkpoint alone."""
+    if watch.current is not None and not watch.scores:
+        return {} if "last" in ledger.held[own].roles else {own: _unmask(watch.current, watch.mode)}
+    paths = match_paths(watch.scores, ledger.held, watch.folder)
+    return {path: _unmask(watch.scores[recorded], watch.mode) for recorded, path in paths.items()}
 
 
-def _watched(ledger: Ledger) -> tuple[str | None, str | None]:
+def _unmask(value: float, mode: str | None) -> float:
+    """NaN where Lightning put the worst infinity in its place: it must not win when someone asks for the other mode."""
+    return nan if value == {"min": inf, "max": -inf}.get(mode or "") else value
+
+
+def _watched(ledger: Ledger) -> Watched:
     """The monitor and mode that training recorded; None where it recorded several, or none."""
     watches = {
         (watch.monitor, watch.mode) for record in ledger.records.values() for watch in record.watches if watch.monitor
     }
     monitors = {monitor for monitor, _ in watches}
     modes = {mode for _, mode in watches if mode}
-    return (
-        monitors.pop() if len(monitors) == 1 else None,
-        modes.pop() if len(modes) == 1 and len(watches) <= 2 else None,
-    )
+    if len(monitors) != 1:
+        return None, None
+    return monitors.pop(), modes.pop() if len(modes) == 1 else None
 
 
 def _named_metrics(run: Run) -> set[str]:
     return {name for checkpoint in run.checkpoints for name in checkpoint.metrics if name not in COUNTERS}
 
 
-def _claim_yaml(store: Store, ledger: Ledger, beside: Mapping[str, str], watched: tuple[str | None, str | None]) -> None:
+def _claim_yaml(store: Store, ledger: Ledger, beside: Mapping[str, str], watched: Watched) -> None:
     if "best_k_models.yaml" not in beside:
         return
     from ckptctl.readers.yaml import MOST_BYTES, read_scores
@@ -182,16 +208,21 @@ def _claim_yaml(store: Store, ledger: Ledger, beside: Mapping[str, str], watched
     known = {path: scores[recorded] for recorded, path in match_paths(scores, ledger.held).items()}
     metric = watched[0] or _metric_that_fits(ledger.run, ledger.held, known)
     for path, value in known.items():
-        ledger.claim(path, metric, Score(value, None, "yaml"))
+        ledger.claim(path, metric, Score(_unmask(value, watched[1]), None, "yaml"))
 
 
 def _metric_that_fits(run: Run, held: Mapping[str, Checkpoint], known: Mapping[str, float]) -> str:
-    """The metric of the names that the file's numbers mean: the only one, or the one that agrees with most of them."""
-    fits = Counter({name: 0 for name in sorted(_named_metrics(run))})
-    for path, value in known.items():
-        for name, score in held[path].metrics.items():
-            fits[name] += name in fits and do_agree(Score(value, None, "yaml"), score)
-    return fits.most_common(1)[0][0] if fits else UNNAMED
+    """The metric of the names that the file's numbers mean: the one that agrees with most of them."""
+    names = sorted(_named_metrics(run))
+    fits = {name: sum(_says(held[path], name, value) for path, value in known.items()) for name in names}
+    best = max(names, key=fits.__getitem__, default=UNNAMED)
+    return best if 2 * fits.get(best, 0) > len(known) else UNNAMED
+
+
+def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
+    """Whether a name says a value."""
+    score = checkpoint.metrics.get(name)
+    return score is not None and do_agree(Score(value, None, "yaml"), score)
 
 
 def _claim_csv(store: Store, ledger: Ledger, beside: Mapping[str, str], wanted: set[str]) -> None:
@@ -243,11 +274,12 @@ def _base_of(records: Iterable[Record]) -> int:
 
 
 def _is_before_1_6(record: Record) -> bool:
-    parts = (record.writer or "").split(".")[:2]
-    return len(parts) == 2 and all(part.isdigit() for part in parts) and tuple(map(int, parts)) < (1, 6)
+    major, _, rest = (record.writer or "").partition(".")
+    minor = rest.partition(".")[0]
+    return major.isdecimal() and minor.isdecimal() and (int(major), int(minor)) < (1, 6)
 
 
-def _close(ledger: Ledger, watched: tuple[str | None, str | None]) -> Run:
+def _close(ledger: Ledger, watched: Watched) -> Run:
     disputes: list[Dispute] = []
     changed = {path: _settle_all(path, ledger, disputes) for path in {*ledger.claims, *ledger.records}}
     checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in ledger.held.items())

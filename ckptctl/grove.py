@@ -28,13 +28,14 @@ class Grove:
         """Folders that are checkpoints: the layout, and all that lies in them."""
         self.failures: list[str] = []
         """What could not be listed, and why."""
-        self.beside = self._tables(parent) | {it.path.rpartition("/")[2]: it.path for it in folder.entries if it.kind == "file"}
+        files = [entry.path for entry in folder.entries if entry.kind == "file"]
+        self.beside = self._tables(parent) | {path.rpartition("/")[2]: path for path in files}
         """Side files by name; the logger's tables lie in the folder above (Lightning's ``version_0/metrics.csv``)."""
 
     def _tables(self, parent: Grove | None) -> dict[str, str]:
-        if parent is None or self.path.rpartition("/")[0] != parent.path:
-            return {}
-        return {name: path for name, path in parent.beside.items() if name == "metrics.csv"}
+        table = parent.beside.get("metrics.csv") if parent else None
+        is_above = table is not None and table.rpartition("/")[0] == self.path.rpartition("/")[0]
+        return {"metrics.csv": table} if table is not None and is_above else {}
 
     def holds(self, path: str) -> bool:
         """Whether a path lies in this folder."""
@@ -80,8 +81,6 @@ def _join(top: Grove, folder: Folder, layouts: Sequence[Layout]) -> bool:
 def _layout_of_folder(folder: Folder, layouts: Sequence[Layout]) -> Layout | None:
     """The layout whose sentinel lies in the folder."""
     name = folder.path.rpartition("/")[2]
-    held = {entry.path.rpartition("/")[2] for entry in folder.entries} if "." in name else set()
-    return next(
-        (it for it in layouts if it.unit == "dir" and name.endswith(it.extensions) and not held.isdisjoint(it.sentinels)),
-        None,
-    )
+    possible = [it for it in layouts if it.unit == "dir" and name.endswith(it.extensions)]
+    held = {entry.path.rpartition("/")[2] for entry in folder.entries} if possible else set()
+    return next((it for it in possible if not held.isdisjoint(it.sentinels)), None)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.condition import judge, look_again
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.evidence import half_digit
-from ckptctl.core.ranking import Metric, Ranked, choose_metric, count_metrics, rank, tell_counts
+from ckptctl.core.ranking import Metric, Ranked, choose_metric, count_metrics, rank, same_metric, tell_counts
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.gather import resolve_ties
 from ckptctl.layouts import BY_NAME
+from ckptctl.stores import Store
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Checkpoint
     from ckptctl.core.names import Name
-    from ckptctl.stores import Store
 
 
 class Wish(NamedTuple):
@@ -65,7 +65,8 @@ class Contest:
     def could_place(self, names: Sequence[Name]) -> bool:
         """Whether a run, as its names tell it, could have one of the best; True in doubt.
 
-        A name holds the rounded score, so a run whose names are all worse than the last leader, rounding included, cannot.
+        A name holds the rounded score, so a run whose names are all worse than the last leader, rounding included,
+        cannot; but a 0 may mean that nothing was logged.
         What the runs themselves recorded as metric and mode does not matter where both are asked for.
         """
         places, monitor, mode, *_ = self.wish
@@ -78,7 +79,7 @@ class Contest:
             number = None if field is None else field.number
             if number is None and "last" in name.roles:
                 continue
-            if field is None or number is None or sign * number - half_digit(field.text) < bar:
+            if field is None or not number or sign * number - half_digit(field.text) < bar:
                 return True
         return False
 
@@ -104,7 +105,8 @@ class Contest:
     def _prove(self, store: Store, run: Run, metric: Metric) -> Iterable[Ranked]:
         """The first whole ones of a run; the rest is never looked at."""
         wanted = self.wish.places if self.wish.places >= 0 else len(run.checkpoints)
-        for it in rank(run.checkpoints, metric, threshold=self.wish.threshold):
+        possible = [it for it in run.checkpoints if it.state != "partial"]
+        for it in rank(possible, metric, threshold=self.wish.threshold):
             if wanted <= 0:
                 return
             checked = check(store, it.checkpoint, self.wish.now)
@@ -115,18 +117,17 @@ class Contest:
     def _agree(self, metric: Metric, run: Run) -> None:
         if self.metric is None or self.first is None:
             self.metric, self.first = metric, run
-        elif metric.name.replace("/", "_") != self.metric.name.replace("/", "_"):
-            raise MetricUnclear(
-                f"runs watch different metrics: {self.first.path or '.'} {self.metric.name}, {run.path or '.'} {metric.name}",
-                path=self.where,
-                hint="choose one with --monitor NAME",
-            )
+        elif not same_metric(metric.name, self.metric.name):
+            says = f"{self._tell_first()} {self.metric.name}, {run.path or '.'} {metric.name}"
+            text = f"runs watch different metrics: {says}"
+            raise MetricUnclear(text, path=self.where, hint="choose one with --monitor NAME")
         elif metric.mode != self.metric.mode:
-            raise ModeUnclear(
-                f"runs disagree on '{metric.name}': {self.first.path or '.'} says {self.metric.mode}, {run.path or '.'} {metric.mode}",
-                path=self.where,
-                hint="pass --mode min or --mode max",
-            )
+            says = f"{self._tell_first()} says {self.metric.mode}, {run.path or '.'} {metric.mode}"
+            text = f"runs disagree on '{metric.name}': {says}"
+            raise ModeUnclear(text, path=self.where, hint="pass --mode min or --mode max")
+
+    def _tell_first(self) -> str:
+        return (self.first and self.first.path) or "."
 
     def _merge(self, metric: Metric, found: list[Leader]) -> list[Leader]:
         sign = 1 if metric.mode == "min" else -1
@@ -145,9 +146,10 @@ class Contest:
     def _no_score(self) -> NoScore:
         asked = self.wish.monitor
         wanted = f"a value for '{asked}'" if asked else "a metric"
-        if asked in self.counts:
+        seen = next((name for name in sorted(self.counts) if asked is None or same_metric(name, asked)), None)
+        if seen is not None:
             bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"
-            return NoScore(f"no complete checkpoint has a usable value of '{asked}'{bar}", path=self.where)
+            return NoScore(f"no complete checkpoint has a usable value of '{asked or seen}'{bar}", path=self.where)
         hint = f"metrics found: {tell_counts(self.counts)}" if self.counts else "names and side files hold no metric"
         near = get_close_matches(asked or "", self.counts, 1)
         hint += f". Did you mean --monitor {near[0]}?" if near else ""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Kind = Literal["symlink", "hardlink", "copy", "pointer"]
 
 
+_KINDS: dict[str, Kind] = {"hardlink": "hardlink", "text": "pointer"}
+"""What a scan calls names that are no links and yet may be replaced: what they stand for stays."""
+
+
 class Link(NamedTuple):
     """A name to make: where, and for which checkpoint."""
 
@@ -23,7 +27,8 @@ class Link(NamedTuple):
     """The path of what it stands for."""
     kind: Kind = "symlink"
     before: str | None = None
-    """The text of the link that is there now; None where there is none."""
+    """What the name that is there now leads to, relative to its folder; None where there is none."""
+    before_kind: Kind | None = None
 
     @property
     def target(self) -> str:
@@ -33,7 +38,7 @@ class Link(NamedTuple):
     @property
     def is_right(self) -> bool:
         """Whether it stands already."""
-        return self.kind == "symlink" and self.before == self.target
+        return self.kind == self.before_kind and self.before == self.target
 
 
 def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: Kind = "symlink") -> Link | None:
@@ -41,22 +46,26 @@ def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: K
 
     Raises Refused where a file or folder of its own has the name, or a folder should be linked as only files can.
     """
-    path = join(run.path, with_extension(name, checkpoint))
+    path = join(run.path, name if kind == "pointer" else with_extension(name, checkpoint))
     if path == checkpoint.path:
         return None
     if checkpoint.unit != "file" and kind in ("hardlink", "copy"):
-        raise Refused(f"'{checkpoint.path}' is no single file: a {kind} of it cannot be put in place in one step", hint="use --kind symlink")
+        text = f"'{checkpoint.path}' is no single file: a {kind} of it cannot be put in place in one step"
+        raise Refused(text, hint="use --kind symlink")
     try:
         entry = store.stat(path)
     except FileNotFoundError:
         return Link(path, checkpoint.path, kind)
+    for it in run.pointers:
+        if it.path == path and it.target is not None and it.kind in _KINDS:
+            return Link(path, checkpoint.path, kind, relpath(it.target, dirname(path) or "."), _KINDS[it.kind])
     if entry.kind != "link":
         what = {"dir": "a folder", "file": "a file of its own"}.get(entry.kind, "neither file nor link")
         raise Refused(
             f"'{path}' is {what}, and may be the only copy of a state",
             hint="move it away, or give the link another name with --name",
         )
-    return Link(path, checkpoint.path, kind, entry.target)
+    return Link(path, checkpoint.path, kind, entry.target, "symlink")
 
 
 def with_extension(name: str, checkpoint: Checkpoint) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from errno import ELOOP
+from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
 
-from ckptctl.core.checkpoint import Entry, Pointer, Run
+from ckptctl.core.checkpoint import Entry, Pointer, Run, Unit
 
 if TYPE_CHECKING:
     from ckptctl.stores import Store
+
+
+LONGEST_NAME = 4096
+"""Bytes of a text that may name a checkpoint."""
 
 
 def follow(store: Store, entry: Entry) -> Pointer:
@@ -23,6 +28,20 @@ def follow(store: Store, entry: Entry) -> Pointer:
     return Pointer(entry.path, "symlink", target, "outside" if target is None else "ok")
 
 
+def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | None:
+    """The pointer that a small text file without an extension is, if it names one of ``paths`` and nothing else."""
+    name = entry.path.rpartition("/")[2]
+    if entry.kind != "file" or "." in name or entry.size is None or not 0 < entry.size <= LONGEST_NAME:
+        return None
+    try:
+        with store.open(entry.path) as source:
+            text = source.read(0, LONGEST_NAME).decode().removesuffix("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    target = normpath(join(dirname(entry.path), text))
+    return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
+
+
 def find_pointers(store: Store) -> list[Pointer]:
     """Every link below the root, wherever it lies: any of them may hold a checkpoint in place."""
     return [
@@ -33,20 +52,18 @@ def find_pointers(store: Store) -> list[Pointer]:
 def attach(run: Run, pointers: Sequence[Pointer]) -> Run:
     """The run with all the tree's links that lead to its checkpoints, or into them."""
     own = {pointer.path for pointer in run.pointers}
+    units = {checkpoint.path: checkpoint.unit for checkpoint in run.checkpoints}
     led = [
         pointer._replace(target=holder)
         for pointer in pointers
-        if pointer.path not in own and (holder := _holder(run, pointer.target)) is not None
+        if pointer.path not in own and (holder := _holder(units, pointer.target)) is not None
     ]
     return run._replace(pointers=(*run.pointers, *led)) if led else run
 
 
-def _holder(run: Run, target: str | None) -> str | None:
-    """The checkpoint that a path is, or lies in, or that lies in it."""
-    if target is None:
-        return None
-    for checkpoint in run.checkpoints:
-        path = checkpoint.path
-        if target == path or (checkpoint.unit == "dir" and target.startswith(path + "/")):
-            return path
-    return None
+def _holder(units: Mapping[str, Unit], target: str | None) -> str | None:
+    """The checkpoint that a path is, or lies in."""
+    path = target or ""
+    while path and path not in units:
+        path = path.rpartition("/")[0]
+    return path if path and (path == target or units[path] == "dir") else None

@@ -7,23 +7,24 @@ from fnmatch import fnmatchcase
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckptctl.condition import judge
 from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.ranking import UNNAMED
-from ckptctl.condition import judge
 from ckptctl.errors import UsageError
 from ckptctl.gather import gather
 from ckptctl.grove import Grove, group
 from ckptctl.layouts import LAYOUTS
-from ckptctl.pointers import follow
+from ckptctl.pointers import follow, read_text
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout
-    from ckptctl.core.template import Template
+    from ckptctl.core.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
     from ckptctl.stores import Store
 
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
+UNFINISHED = "-unfinished"
 
 
 class Options(NamedTuple):
@@ -45,7 +46,7 @@ class Options(NamedTuple):
     equals: str = "="
     """What stands between a name and its value in file names."""
     is_worth: Callable[[Sequence[Name]], bool] | None = None
-    """Asked of the names of a run's checkpoints; a run that is not worth it is left out, and nothing more of it is read."""
+    """Asked of the names of a run's checkpoints; a run that is not worth it is left out, and nothing of it is read."""
 
 
 def scan(store: Store, options: Options) -> Iterator[Run]:
@@ -65,7 +66,8 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
     """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
     chosen = [it for it in LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
     if not chosen:
-        raise UsageError(f"there is no layout '{options.layout}'", hint=f"layouts: {', '.join(it.name for it in LAYOUTS)}")
+        hint = f"layouts: {', '.join(it.name for it in LAYOUTS)}"
+        raise UsageError(f"there is no layout '{options.layout}'", hint=hint)
     widened = options.layout or "lightning"
     return tuple(
         it._replace(extensions=it.extensions + options.extensions) if f"{it.name}-".startswith(f"{widened}-") else it
@@ -74,8 +76,8 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
 
 
 def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Options) -> Run | None:
-    """The run of a grove, by names alone; None where there is no checkpoint, no link that should lead to one, or no worth."""
-    units = [(layout, entries) for layout, entries in _units(grove, layouts)]
+    """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
+    units = list(_units(grove, layouts))
     pointers = [follow(store, entry) for entry in grove.entries if _could_name_checkpoint(entry, layouts)]
     if not (units or pointers or grove.failures):
         return None
@@ -86,11 +88,14 @@ def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Optio
         _make(store, layout, entries, name, options) for (layout, entries), name in zip(units, names, strict=True)
     ]
     checkpoints, hard = _part_hard_links(checkpoints)
+    paths = {it.path for it in checkpoints}
+    texts = [it for entry in grove.entries if (it := read_text(store, entry, paths))] if options.stat else []
+    pointers += [*hard, *texts]
     return Run(
         grove.path,
-        tuple(_mark(checkpoints, [*pointers, *hard], grove)),
-        tuple(pointers + hard),
-        tuple(_strays(grove, layouts)) if units and options.stat else (),
+        tuple(_mark(checkpoints, pointers, grove, layouts)),
+        tuple(pointers),
+        tuple(_strays(grove, layouts, {it.path for it in texts})) if units and options.stat else (),
         epoch_base=max((layout.epoch_base for layout, _ in units), default=0),
         notices=tuple(grove.failures),
         listed=not grove.failures,
@@ -168,12 +173,12 @@ def _could_name_checkpoint(entry: Entry, layouts: Sequence[Layout]) -> bool:
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
     """A last or best name that is another name of a checkpoint's very file stands for it, and is no save of its own."""
-    plain = {
-        it.entries[0].identity: it for it in checkpoints if it.unit == "file" and it.entries[0].links > 1 and not it.roles
-    }
+    linked = [it for it in checkpoints if it.unit == "file" and it.entries[0].links > 1]
+    plain = {it.entries[0].identity: it for it in linked if not it.roles}
+    names = {it.path for it in linked if it.roles}
     kept, pointers = [], []
     for it in checkpoints:
-        other = plain.get(it.entries[0].identity) if it.roles and it.unit == "file" and it.entries[0].links > 1 else None
+        other = plain.get(it.entries[0].identity) if it.path in names else None
         if other is None:
             kept.append(it)
         else:
@@ -181,9 +186,12 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
     return kept, pointers
 
 
-def _mark(checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove) -> Iterator[Checkpoint]:
-    """The checkpoints with the names that stand for them and the pins beside them."""
+def _mark(
+    checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, layouts: Sequence[Layout]
+) -> Iterator[Checkpoint]:
+    """The checkpoints with the names that stand for them, and the pins and markers beside them."""
     pins = {entry.path for entry in grove.entries if entry.path.endswith(".keep")}
+    unfinished = set(_unfinished(grove, layouts))
     aliases: dict[str, list[str]] = {}
     for pointer in pointers:
         if pointer.target is not None:
@@ -191,10 +199,19 @@ def _mark(checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove:
     for it in checkpoints:
         if it.path in aliases or pins:
             it = it._replace(aliases=tuple(aliases.get(it.path, ())), pinned=f"{it.path}.keep" in pins)  # noqa: PLW2901 - the usual case stays as made
+        if it.path in unfinished or "unfinished" in it.roles:
+            it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
         yield it
 
 
-def _strays(grove: Grove, layouts: Sequence[Layout]) -> Iterator[Stray]:
+def _unfinished(grove: Grove, layouts: Sequence[Layout]) -> Iterator[str]:
+    """What NeMo's markers call unfinished: ``X-unfinished`` stands beside ``X.ckpt`` until that is whole."""
+    stems = [it.path[: -len(UNFINISHED)] for it in grove.entries if it.path.endswith(UNFINISHED)]
+    endings = {ending for layout in layouts for ending in layout.extensions}
+    return (stem + ending for stem in stems for ending in endings)
+
+
+def _strays(grove: Grove, layouts: Sequence[Layout], texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
     endings = tuple(ending for layout in layouts for ending in layout.extensions)
     patterns = {pattern for layout in layouts for pattern in layout.beside}
@@ -203,7 +220,7 @@ def _strays(grove: Grove, layouts: Sequence[Layout]) -> Iterator[Stray]:
         if entry.kind == "other":
             yield Stray(entry.path, "neither a file nor a folder")
         elif entry.kind == "file" and not name.endswith((*endings, ".keep")):
-            if not any(fnmatchcase(name, pattern) for pattern in patterns):
+            if entry.path not in texts and not any(fnmatchcase(name, pattern) for pattern in patterns):
                 yield Stray(entry.path, "not understood")
         elif entry.kind == "dir" and name.endswith(endings) and entry.path not in grove.units:
             yield Stray(entry.path, "a folder that no layout knows")

@@ -40,6 +40,8 @@ def command(
     json: opt.Json = False,
 ) -> None:
     """Print the best checkpoint under PATH."""
+    opt.refuse_together(json=json, null=null)
+    opt.check_name(link)
     if places == 0:
         raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
     console, stores = Console(), open_all([path])
@@ -55,15 +57,15 @@ def command(
 
         console.answer(best((it.ranked for it in leaders.places), leaders.metric))
     else:
-        console.answer(_line(it, "\0" if null else "\n", score=score) for it in leaders.places)
+        console.hand_over((_show(it, score=score) for it in leaders.places), null=null)
     if link is not None:
         link_best(console, leaders.places[0], link)
     require_whole(console)
 
 
-def _line(leader: Leader, end: str, *, score: bool) -> str:
+def _show(leader: Leader, *, score: bool) -> tuple[str, str]:
     path = locate(leader.store.url, leader.ranked.checkpoint.path)
-    return f"{path}\t{write_score(leader.ranked.score)}{end}" if score else path + end
+    return path, f"\t{write_score(leader.ranked.score)}" if score else ""
 
 
 def warn_of_mode(console: Console, leaders: Leaders, *, asked: opt.ModeName) -> None:
@@ -81,9 +83,14 @@ def link_best(console: Console, leader: Leader, name: str) -> None:
     """Make the link in the leader's own run; raises Refused, OSError."""
     from ckptctl.links import make, plan_link
 
-    if leader.store.read_only:
-        raise Refused(leader.store.read_only, id="read-only-store", path=leader.store.url, done="no link was made")
-    link = plan_link(leader.store, leader.run, name, leader.ranked.checkpoint)
+    store, run = leader.store, leader.run
+    if store.read_only:
+        raise Refused(store.read_only, id="read-only-store", path=store.url, done="no link was made")
+    try:
+        link = plan_link(store, run, name, leader.ranked.checkpoint)
+    except Refused as error:
+        error.path, error.done = locate(store.url, run.path), "no link was made"
+        raise
     if link is not None and not link.is_right:
-        make(leader.store, link)
-        console.remark(f"{escape(locate(leader.store.url, link.path))} -> {escape(link.target)}")
+        make(store, link)
+        console.remark(f"{escape(locate(store.url, link.path))} -> {escape(link.target)}")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from shutil import get_terminal_size
 
 from ckptctl.render.messages import warning
+from ckptctl.render.names import encode, escape
+
+
+class ReaderGone(Exception):
+    """Nobody reads the answer any more; no OSError, for typer would catch that and end with 1."""
 
 
 class Console:
@@ -28,12 +33,42 @@ class Console:
     def answer(self, pieces: Iterable[str]) -> None:
         """Write an answer, piece by piece as it comes."""
         for piece in pieces:
-            sys.stdout.write(piece)
-        sys.stdout.flush()
+            _write(piece)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+    def hand_over(self, paths: Iterable[tuple[str, str]], *, null: bool) -> None:
+        """Write paths for another program, each with what follows it: a line each, or their very bytes and a NUL.
+
+        In lines, a name that would move the cursor or begin another line is escaped, and a warning says so.
+        """
+        if null:
+            self._hand_over_bytes(paths)
+            return
+        escaped = 0
+        for path, rest in paths:
+            shown = escape(path)
+            escaped += shown != path
+            _write(f"{shown}{rest}\n")
+        self._flush()
+        if escaped:
+            names = "1 name is" if escaped == 1 else f"{escaped} names are"
+            self.warn(f"{names} escaped here, and must not be used as written: -0 gives the exact bytes")
+
+    def _hand_over_bytes(self, paths: Iterable[tuple[str, str]]) -> None:
+        self._flush()
+        for path, rest in paths:
+            _write_bytes(encode(path + rest) + b"\0")
+        self._flush()
 
     def remark(self, text: str) -> None:
         """Write a line about the answer, after what has been answered so far."""
-        sys.stdout.flush()
+        self._flush()
         sys.stderr.write(text if text.endswith("\n") else text + "\n")
         sys.stderr.flush()
 
@@ -50,10 +85,30 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Whether the person says yes; an empty line and the end of input say no."""
-        sys.stdout.flush()
+        self._flush()
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except UnicodeDecodeError:
+            return False
+        except KeyboardInterrupt:
+            self.remark("")
+            raise
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+
+
+def _write_bytes(raw: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(raw)
+    except BrokenPipeError as error:
+        raise ReaderGone from error
 
 
 def _has_color(asked: str, *, terminal: bool) -> bool:
@@ -62,8 +117,3 @@ def _has_color(asked: str, *, terminal: bool) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
-
-
-def lines(items: Iterable[str], *, ends: str = "\n") -> Iterator[str]:
-    """Each item with its end."""
-    return (item + ends for item in items)

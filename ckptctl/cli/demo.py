@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from ckptctl.cli.console import Console
 from ckptctl.demo import write_demo
+from ckptctl.render.names import escape
 
 EPILOG = """Examples:
 
@@ -26,14 +28,14 @@ def command(
     target = folder or "ckptctl-demo"
     console = Console()
     written = write_demo(target)
-    console.answer([f"Wrote {len(written)} files below {target}/. Nothing else was touched.\n"])
+    console.answer([f"Wrote {len(written)} files below {escape(target.rstrip('/'))}/. Nothing else was touched.\n"])
     for argv in (
         ["ls", target],
         ["best", target, "--monitor", "val_loss"],
         ["prune", target, "--top-k", "2", "--monitor", "val_loss", "--mode", "min", "--dry-run"],
     ):
-        console.answer([f"\n$ ckptctl {' '.join(argv)}\n"])
+        console.answer([f"\n$ ckptctl {escape(shlex.join(argv))}\n"])
         code = run(argv)
         if code:
             raise typer.Exit(code)
-    console.answer([f"\nTry more: ckptctl --help. When done: rm -r {target}\n"])
+    console.answer([f"\nTry more: ckptctl --help. When done: {escape(shlex.join(['rm', '-r', target]))}\n"])

@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import chain
 from math import inf, isnan, nan
 from os.path import realpath
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -17,9 +17,11 @@ from ckptctl.cli.look import Sight, open_all, placed, read_options, require_some
 from ckptctl.cli.output import write_whole
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.ranking import COUNTERS, choose_metric, rank, score_of
-from ckptctl.core.view import view
+from ckptctl.core.view import View, view
+from ckptctl.errors import NoScore
 from ckptctl.gather import resolve_ties
-from ckptctl.render.names import locate
+from ckptctl.render.names import escape, locate
+from ckptctl.stores import Store
 
 EPILOG = """Examples:
 
@@ -59,76 +61,117 @@ def command(
     """
     console, stores = Console(), open_all(paths)
     scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact)
+    terms = Terms(len(stores) > 1 and form is not FormatName.yaml, scanning.now, top_k, monitor, mode.value)
     sights = see(stores, scanning, console)
     if form is FormatName.yaml or top_k is not None:
-        sights = (_keep_best(sight, top_k, monitor, mode.value) for sight in sights)
-    first = next(sights, None)
+        extracts = iter(list(_keep_best(sights, terms, console)))
+    else:
+        extracts = (Extract(store, _look(store, run, terms)) for store, run in sights)
+    first = next(extracts, None)
     require_some(first, stores)
-    pieces = _WRITERS[form](chain([first] if first else [], sights), len(stores) > 1, scanning.now)
+    pieces = _WRITERS[form](chain([first] if first else [], extracts), terms)
     if output is None:
         console.answer(pieces)
     else:
         write_whole(output, pieces)
-        console.remark(f"wrote {output}")
+        console.remark(f"wrote {escape(output)}")
     require_whole(console)
 
 
-def _keep_best(sight: Sight, top_k: int | None, monitor: str | None, mode: str) -> Sight:
-    """The sight with only its best checkpoints, with a score each; raises what choosing a metric raises."""
-    with placed(sight.store):
-        metric = choose_metric(sight.run, monitor=monitor, mode=mode)
-    run = resolve_ties(sight.store, sight.run, metric, top_k or 0)
-    scored = [it for it in run.checkpoints if "last" not in it.roles and score_of(it, metric.name)]
-    chosen = scored if top_k is None else [it.checkpoint for it in rank(scored, metric)][:top_k]
-    return sight._replace(run=run._replace(checkpoints=tuple(chosen), monitor=metric.name, mode=metric.mode))
+class Terms(NamedTuple):
+    """What the writers must know."""
+
+    many: bool
+    """Whether runs of several places stand together, and so have paths as seen from here."""
+    now: int
+    top_k: int | None
+    monitor: str | None
+    mode: str
 
 
-def _runs(sights: Iterable[Sight], *, many: bool) -> Iterator[Run]:
-    return (relocate(it.run, it.store.url) if many else it.run for it in sights)
+class Extract(NamedTuple):
+    """What is written of a run."""
+
+    store: Store
+    seen: View
+    """Its best and newest are those of the whole run, also where the run has been cut."""
 
 
-def _json(sights: Iterable[Sight], many: bool, now: int) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Iterator[Extract]:
+    """The runs with only their best checkpoints, with a score each; a run that has no score is left out with a warning.
+
+    Raises MetricUnclear and ModeUnclear, and NoScore where no run has a score.
+    """
+    found, missing = False, None
+    for store, run in sights:
+        try:
+            with placed(store):
+                yield _cut(store, run, terms)
+            found = True
+        except NoScore as error:
+            missing = missing or (error if run.checkpoints else None)
+            if run.checkpoints:
+                console.warn(f"{error.path or '.'}: {error.text}: left out")
+    if missing and not found:
+        raise missing
+
+
+def _cut(store: Store, run: Run, terms: Terms) -> Extract:
+    metric = choose_metric(run, monitor=terms.monitor, mode=terms.mode)
+    run = resolve_ties(store, run, metric, terms.top_k or 0)._replace(monitor=metric.name, mode=metric.mode)
+    seen = _look(store, run, terms)
+    complete = [it for it in seen.run.checkpoints if it.state == "complete" and "last" not in it.roles]
+    scored = [it for it in complete if score_of(it, metric.name)]
+    chosen = scored if terms.top_k is None else [it.checkpoint for it in rank(scored, metric)][: terms.top_k]
+    return Extract(store, seen._replace(run=seen.run._replace(checkpoints=tuple(chosen))))
+
+
+def _look(store: Store, run: Run, terms: Terms) -> View:
+    return view(relocate(run, store.url) if terms.many else run, monitor=terms.monitor, mode=terms.mode)
+
+
+def _json(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     from ckptctl.render.json import export
 
-    return export(_runs(sights, many=many))
+    return export(it.seen.run for it in extracts)
 
 
-def _jsonl(sights: Iterable[Sight], many: bool, now: int) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _jsonl(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     from ckptctl.render.json import lines
 
-    return (piece for run in _runs(sights, many=many) for piece in lines(run))
+    return (piece for it in extracts for piece in lines(it.seen.run))
 
 
-def _csv(sights: Iterable[Sight], many: bool, now: int) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _csv(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """All runs are read before the first line: each metric of any has a column."""
     from ckptctl.render import csv
     from ckptctl.render.rows import metrics_of
 
-    runs = list(_runs(sights, many=many))
+    runs = [it.seen.run for it in extracts]
     metrics = metrics_of(runs)
     yield csv.header(metrics)
     for run in runs:
         yield from csv.rows(run, metrics)
 
 
-def _markdown(sights: Iterable[Sight], many: bool, now: int) -> Iterator[str]:
+def _markdown(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:
     from ckptctl.render.markdown import listing
     from ckptctl.render.rows import metrics_of
 
-    views = [view(run) for run in _runs(sights, many=many)]
+    views = [it.seen for it in extracts]
     names = [name for name in metrics_of(it.run for it in views) if name not in COUNTERS]
-    return listing(views, now, names)
+    return listing(views, terms.now, names)
 
 
-def _yaml(sights: Iterable[Sight], many: bool, now: int) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _yaml(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """Absolute paths and scores, NaN as the callback stores it: the infinity that is worst."""
     from ckptctl.render.yaml import best_k_models
 
     scores: dict[str, float] = {}
-    for store, run in sights:
+    for store, seen in extracts:
         top = store.url if "://" in store.url else realpath(store.url)
-        for it in run.checkpoints:
-            scores[locate(top, it.path)] = _as_recorded(it, run)
+        for it in seen.run.checkpoints:
+            scores[locate(top, it.path)] = _as_recorded(it, seen.run)
     yield best_k_models(scores)
 
 
@@ -143,7 +186,7 @@ def _as_recorded(checkpoint: Checkpoint, run: Run) -> float:
     return worst if isnan(value) else value
 
 
-_WRITERS: dict[FormatName, Callable[[Iterable[Sight], bool, int], Iterator[str]]] = {
+_WRITERS: dict[FormatName, Callable[[Iterable[Extract], Terms], Iterator[str]]] = {
     FormatName.json: _json,
     FormatName.jsonl: _jsonl,
     FormatName.csv: _csv,

@@ -36,6 +36,7 @@ def command(
 
     In a run the newest has the highest step, else the highest epoch, else the latest time; over runs the latest time.
     """
+    opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_all([path])
     scanning = read_options(opt.Names(template, layout, ext, equals), exact=resumable)
     found = [
@@ -50,7 +51,7 @@ def command(
 
         console.answer(last([newest]))
     else:
-        console.answer([locate(sight.store.url, newest.path) + ("\0" if null else "\n")])
+        console.hand_over([(locate(sight.store.url, newest.path), "")], null=null)
     require_whole(console)
 
 

@@ -12,7 +12,7 @@ from ckptctl.core.ranking import choose_metric, in_order, rank
 from ckptctl.errors import NoScore, PartlyDone, Refused
 from ckptctl.gather import resolve_ties
 from ckptctl.links import Kind, Link, make, plan_link
-from ckptctl.render.names import escape, locate
+from ckptctl.render.names import escape, locate, measure, shorten
 from ckptctl.scan import Options
 from ckptctl.stores import Store
 
@@ -86,11 +86,16 @@ def _link(sight: Sight, name: str, found: Checkpoint, linking: Linking, console:
         return f"{shown}: {error.text}" + (f" ({error.hint})" if error.hint else "")
     except OSError as error:
         return f"{shown}: {name}: {error.strerror or error}"
-    console.answer([_line(sight.store, link, is_dry=linking.is_dry)])
+    console.answer([_line(sight.store, link, console, is_dry=linking.is_dry)])
     return None
 
 
-def _line(store: Store, link: Link, *, is_dry: bool) -> str:
+def _line(store: Store, link: Link, console: Console, *, is_dry: bool) -> str:
     done = "made" if link.before is None else "repointed"
     what = "is right" if link.is_right else f"would be {done}" if is_dry else done
-    return f"{what}\t{escape(locate(store.url, link.path))}\t{escape(link.target)}\n"
+    name, target = escape(locate(store.url, link.path)), escape(link.target)
+    if not console.is_terminal:
+        return f"{what}\t{name}\t{target}\n"
+    room = console.width - measure(what) - len("   -> ")
+    shown = shorten(target, max(room // 2, room - measure(name)))
+    return f"{what}  {shorten(name, room - measure(shown))} -> {shown}\n"

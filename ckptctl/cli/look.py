@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
+from os.path import realpath, sep
 from time import time_ns
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
 from ckptctl.cli.options import Names, expand
 from ckptctl.core.checkpoint import Run
-from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone
+from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.names import locate
 from ckptctl.render.rows import write_count
 from ckptctl.scan import Options, scan
@@ -40,6 +42,16 @@ def read_options(
 def open_all(paths: Sequence[str] | None) -> list[Store]:
     """The stores of the places, in the order given; raises what opening raises."""
     return [open_store(path) for path in expand(paths)]
+
+
+def open_apart(paths: Sequence[str] | None) -> list[Store]:
+    """As `open_all`; raises UsageError where one place lies in another: what is in both would be planned twice."""
+    stores = open_all(paths)
+    places = sorted((realpath(it.url) + sep, it.url) for it in stores if "://" not in it.url)
+    for (outer, name), (inner, other) in pairwise(places):
+        if inner.startswith(outer):
+            raise UsageError(f"'{other}' lies in '{name}', which is named too", hint="name one of them")
+    return stores
 
 
 def see(stores: Sequence[Store], options: Options, console: Console) -> Iterator[Sight]:

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console, lines
+from ckptctl.cli.console import Console
 from ckptctl.cli.look import Sight, open_all, read_options, require_some, require_whole, see
-from ckptctl.cli.sorting import Key, parse_key, sort_run
+from ckptctl.cli.sorting import Key, has_key, parse_key, sort_run
 from ckptctl.core.checkpoint import relocate
 from ckptctl.core.view import View, view
 from ckptctl.render.names import locate
@@ -53,12 +53,13 @@ def command(
     scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=not bare)
     many = len(stores) > 1
     root = "." if many else stores[0].url
-    seen = _look(see(stores, scanning, console), key, limit, monitor=monitor, mode=mode.value, many=many)
+    sights = _check_key(see(stores, scanning, console), key, console)
+    seen = _look(sights, key, limit, monitor=monitor, mode=mode.value, many=many)
     first = next(seen, None)
     require_some(first, stores)
     shown = chain([first] if first else [], seen)
     if quiet or null:
-        console.answer(lines(_paths(shown, root), ends="\0" if null else "\n"))
+        console.hand_over(_paths(shown, root), null=null)
     elif json:
         console.answer(_json(shown, root))
     elif console.is_terminal or console.has_color:
@@ -75,11 +76,23 @@ def _look(
     for sight in sights:
         run = relocate(sight.run, sight.store.url) if many else sight.run
         seen = view(run, monitor=monitor, mode=mode)
-        yield seen._replace(run=sort_run(run, key, limit))
+        shown = sort_run(run, key, limit)
+        yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
 
 
-def _paths(views: Iterable[View], root: str) -> Iterator[str]:
-    return (locate(root, it.path) for seen in views for it in seen.run.checkpoints)
+def _check_key(sights: Iterable[Sight], key: Key, console: Console) -> Iterator[Sight]:
+    """The same sights; a warning at their end where no checkpoint has the key."""
+    is_known = has_any = False
+    for sight in sights:
+        has_any = has_any or bool(sight.run.checkpoints)
+        is_known = is_known or has_key(sight.run, key)
+        yield sight
+    if has_any and not is_known:
+        console.warn(f"--sort {key.name}: no checkpoint has it, so they stand in the order of saving")
+
+
+def _paths(views: Iterable[View], root: str) -> Iterator[tuple[str, str]]:
+    return ((locate(root, it.path), "") for seen in views for it in seen.run.checkpoints)
 
 
 def _json(views: Iterable[View], root: str) -> Iterator[str]:

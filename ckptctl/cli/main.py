@@ -10,6 +10,7 @@ from typing import cast
 import typer
 
 from ckptctl.cli import app
+from ckptctl.cli.console import ReaderGone
 from ckptctl.errors import CkptctlError, StorageFailed, UsageError
 from ckptctl.render.messages import error_lines
 
@@ -28,12 +29,13 @@ def run(argv: Sequence[str]) -> int:
         return _run(argv)
     except CkptctlError as error:
         return _tell(error, argv)
-    except BrokenPipeError:
+    except ReaderGone:
         _abandon_output()
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
+        _abandon_output_if_stuck()
         return _tell(StorageFailed(error.strerror or str(error), path=_path_of(error)), argv)
 
 
@@ -74,6 +76,14 @@ def _tell(error: CkptctlError, argv: Sequence[str]) -> int:
 
 def _path_of(error: OSError) -> str | None:
     return os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None
+
+
+def _abandon_output_if_stuck() -> None:
+    """What cannot be written now, to a full disk, cannot be written at the end either."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _abandon_output()
 
 
 def _abandon_output() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from glob import glob, has_magic
-from os.path import lexists
+from os.path import isdir, lexists, realpath
 from typing import Annotated, NamedTuple
 
 import typer
 
 from ckptctl.errors import UsageError
+from ckptctl.render.names import quote
 
 
 class ModeName(str, Enum):
@@ -59,7 +60,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Paths only.")]
 Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended by a NUL.")]
 Exact = Annotated[bool, typer.Option("--exact", help="Read every checkpoint's own state.")]
 Color = Annotated[ColorName, typer.Option(help="When to use colour.")]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, show_default=False, help="A line a decision.")]
 
 
 class Names(NamedTuple):
@@ -72,14 +73,20 @@ class Names(NamedTuple):
 
 
 def expand(paths: Sequence[str] | None) -> list[str]:
-    """The places that the arguments mean, in order, each once; a glob that matches nothing is kept for its error."""
+    """The places that the arguments mean, in order, each once; a glob that matches no folder is kept for its error."""
     found: list[str] = []
     for path in paths or ["."]:
         if not path:
             raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
         is_glob = "://" not in path and has_magic(path) and not lexists(path)
-        found += sorted(glob(path)) or [path] if is_glob else [path]
-    return list(dict.fromkeys(found))
+        found += sorted(filter(isdir, glob(path))) or [path] if is_glob else [path]
+    return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+def check_name(name: str | None) -> None:
+    """Raise UsageError for the name of a link that is none: a link lies beside what it names."""
+    if name is not None and (name in ("", ".", "..") or "/" in name or "\0" in name):
+        raise UsageError(f"{quote(name)} is not a name for a link", hint="give a name without folders: best")
 
 
 def refuse_together(**given: bool) -> None:

@@ -23,6 +23,9 @@ def write_whole(path: str, pieces: Iterable[str]) -> None:
         _discard(temporary)
         text = f"cannot be written: {error.strerror or error}"
         raise StorageFailed(text, path=path, done="nothing was changed") from error
+    except BaseException:
+        _discard(temporary)
+        raise
 
 
 def _discard(temporary: str) -> None:

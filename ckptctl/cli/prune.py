@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import open_all, read_options
+from ckptctl.cli.look import open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
 from ckptctl.cli.retention import Keeping, make_policy
 
@@ -69,7 +69,7 @@ def command(
         protect_last=not no_protect_last,
         min_age=min_age,
     )
-    stores = open_all(paths)
+    stores = open_apart(paths)
     scanning = read_options(
         opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, now=min(it.clock() for it in stores)
     )

@@ -63,20 +63,37 @@ class Draft(NamedTuple):
 def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> int:
     """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
     terms = pruning.terms
-    draft = draw_all(pruning, console)
+    draft = _refuse_ground(pruning) or draw_all(pruning, console)
     objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
     if not objections:
         require_some(draft.plan.runs, pruning.stores)
-    if not json:
+    if draft.plan.runs and not json:
         _show(draft, console, verbose=verbose)
     refusal = _refuse(draft, objections, terms, console)
     outcome, code = None, 0
     if refusal is None and draft.plan.dropped and not terms.is_dry:
         outcome, code = _carry_out(pruning, draft, console)
-    _tell(draft, objections, outcome, console, is_dry=terms.is_dry, json=json)
+    if json:
+        _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
+    elif refusal is None:
+        _tell(draft, objections, outcome, console, is_dry=terms.is_dry)
+    else:
+        _object_further(objections[1:], console)
     if refusal is not None:
         raise refusal
     return code or _finish(draft, outcome, terms)
+
+
+def _refuse_ground(pruning: Pruning) -> Draft | None:
+    """An empty draft where the place itself forbids to go on: nobody should wait for a scan of ``/`` to hear so."""
+    if pruning.terms.is_dry and not pruning.terms.is_check:
+        return None
+    plan, grounds = Plan(pruning.terms.policy, ()), tuple(survey(store) for store in pruning.stores)
+    return Draft(plan, _root_of(pruning), (), (), grounds) if object_to(plan, (), grounds) else None
+
+
+def _root_of(pruning: Pruning) -> str:
+    return "." if len(pruning.stores) > 1 else pruning.stores[0].url
 
 
 def draw_all(pruning: Pruning, console: Console | None) -> Draft:
@@ -97,9 +114,8 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
             if run.checkpoints:
                 plans.append(draw(run, pruning.terms.policy, pruning.scanning.now))
                 owners.append(store)
-    root = "." if many else pruning.stores[0].url
     grounds = tuple(survey(store) for store in pruning.stores)
-    return Draft(Plan(pruning.terms.policy, tuple(plans)), root, tuple(owners), tuple(runs), grounds)
+    return Draft(Plan(pruning.terms.policy, tuple(plans)), _root_of(pruning), tuple(owners), tuple(runs), grounds)
 
 
 def _resolve(store: Store, run: Run, policy: Policy) -> Run:
@@ -127,7 +143,8 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
         return None
     done = "nothing was deleted"
     for it in objections:
-        return Refused(it.text, id=it.id, done=done, hint=f"raise {it.override} to allow it" if it.override else None)
+        hint = f"raise {it.override} to allow it" if it.override else None
+        return Refused(it.text, id=it.id, path=draft.root if len(draft.grounds) == 1 else None, done=done, hint=hint)
     if terms.is_dry or not draft.plan.dropped:
         return None
     for store in draft.owners:
@@ -157,9 +174,12 @@ def _carry_out(pruning: Pruning, draft: Draft, console: Console) -> tuple[Outcom
 
 def _look_again(pruning: Pruning, draft: Draft) -> tuple[Draft, tuple[Failure, ...]]:
     """The plan, less what a new one would not drop: hours may have passed over the question."""
-    fresh = {it.path: it.checkpoint for it in draw_all(pruning, console=None).plan.dropped}
+    again = draw_all(pruning, console=None)
+    objections = object_to(again.plan, again.runs, again.grounds)
+    fresh = {} if objections else {it.path: it.checkpoint for it in again.plan.dropped}
     same = {it.path for it in draft.plan.dropped if _are_same(it.checkpoint, fresh.get(it.path))}
-    changed = tuple(Failure(it.path, "changed since the plan") for it in draft.plan.dropped if it.path not in same)
+    why = objections[0].text if objections else "changed since the plan"
+    changed = tuple(Failure(it.path, why) for it in draft.plan.dropped if it.path not in same)
     runs = tuple(
         run._replace(verdicts=tuple(it for it in run.verdicts if it.action != "drop" or it.path in same))
         for run in draft.plan.runs
@@ -192,29 +212,31 @@ def _warn_of_leftovers(store: Store, console: Console) -> None:
     )
 
 
-def _tell(
-    draft: Draft,
-    objections: Sequence[Objection],
-    outcome: Outcome | None,
-    console: Console,
-    *,
-    is_dry: bool,
-    json: bool,
+def _answer_json(
+    draft: Draft, objections: Sequence[Objection], outcome: Outcome | None, console: Console, *, is_dry: bool
 ) -> None:
-    """Say how it ended, also where it ends in a refusal."""
-    if json:
-        from ckptctl.render.json import prune as as_json
+    from ckptctl.render.json import prune as as_json
 
-        console.answer(as_json(draft.plan, dry_run=is_dry, objections=objections, outcome=outcome))
-        return
-    for line in words.objections(objections):
-        console.remark(line)
+    console.answer(as_json(draft.plan, dry_run=is_dry, objections=objections, outcome=outcome))
+
+
+def _tell(
+    draft: Draft, objections: Sequence[Objection], outcome: Outcome | None, console: Console, *, is_dry: bool
+) -> None:
+    """Say how it ended."""
+    _object_further(objections, console)
     if outcome is not None:
         console.say(words.told(outcome, root=draft.root))
     elif is_dry:
         console.say(words.dry_run(draft.plan))
     elif not draft.plan.dropped:
         console.say(words.nothing())
+
+
+def _object_further(objections: Sequence[Objection], console: Console) -> None:
+    """Say what stands against a plan; of a refusal, what the error itself does not say."""
+    for line in words.objections(objections):
+        console.remark(line)
 
 
 def _finish(draft: Draft, outcome: Outcome | None, terms: Terms) -> int:

@@ -40,21 +40,30 @@ def parse_key(text: str) -> Key:
     return Key(name, bool(mark) and order == "desc")
 
 
+def has_key(run: Run, key: Key) -> bool:
+    """Whether there is anything to sort by."""
+    return key.name == "step" or key.name in _PLAIN or any(score_of(it, key.name) for it in run.checkpoints)
+
+
 def sort_run(run: Run, key: Key, limit: int | None) -> Run:
     """The run with its checkpoints in the asked order, and no more than the limit; a metric puts its best first."""
     held = list(run.checkpoints)
-    if key.name != "step":
-        held.sort(key=_PLAIN.get(key.name) or _by_metric(key.name))
-    if key.is_reversed:
-        held.reverse()
+    place = _PLAIN.get(key.name)
+    if key.name == "step":
+        held = held[::-1] if key.is_reversed else held
+    elif place is not None:
+        held.sort(key=place, reverse=key.is_reversed)
+    else:
+        held.sort(key=_by_metric(key))
     return run._replace(checkpoints=tuple(held[:limit]))
 
 
-def _by_metric(name: str) -> Callable[[Checkpoint], float | str]:
-    sign = -1 if infer_mode(name) == "max" else 1
+def _by_metric(key: Key) -> Callable[[Checkpoint], float]:
+    """Best first, or worst; what has no number is last either way."""
+    sign = -1 if (infer_mode(key.name) == "max") != key.is_reversed else 1
 
     def place(checkpoint: Checkpoint) -> float:
-        score = score_of(checkpoint, name)
+        score = score_of(checkpoint, key.name)
         return inf if score is None or isnan(score.value) else sign * score.value
 
     return place

@@ -155,7 +155,8 @@ def relocate(run: Run, folder: str) -> Run:
             it._replace(path=move(it.path), aliases=tuple(map(move, it.aliases))) for it in run.checkpoints
         ),
         pointers=tuple(
-            it._replace(path=move(it.path), target=None if it.target is None else move(it.target)) for it in run.pointers
+            it._replace(path=move(it.path), target=None if it.target is None else move(it.target))
+            for it in run.pointers
         ),
         strays=tuple(it._replace(path=move(it.path)) for it in run.strays),
     )

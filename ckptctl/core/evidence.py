@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import isinf, isnan, nan
+from math import isfinite, isinf, isnan
 from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Score
 
 TRUST = ("state", "sibling", "yaml", "csv", "json", "name")
 
-_NUMBER = re.compile(r"[-+]?[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d+))?(?P<percent>%?)")
+_NUMBER = re.compile(r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)")
 _FLOAT32 = 1e-6
 """Relative: what a score loses by passing through a float32 tensor, with room."""
 
@@ -30,7 +30,7 @@ class Dispute(NamedTuple):
 
     def describe(self) -> str:
         """Both sources in a sentence."""
-        trusted, other = (f"{_SOURCES[it.source]} says {it.text or repr(it.value)}" for it in (self.trusted, self.other))
+        trusted, other = (f"{_SOURCES[it.source]} says {it.text or it.value}" for it in (self.trusted, self.other))
         zero = " (0 may mean: not logged)" if self.other.source == "name" and self.other.value == 0 else ""
         return f"{self.path}: {self.metric}: {trusted}, {other}{zero}: the first counts"
 
@@ -48,12 +48,13 @@ _SOURCES = {
 def settle(claims: Sequence[Score]) -> tuple[Score, Score | None]:
     """The most trusted of the claims on one score, and the most trusted that contradicts it, if any.
 
-    A recorded infinity beside a NaN is the NaN: Lightning writes it so.
+    Lightning records an infinity for a NaN; so where the name or a table says which of them it was, that counts.
     """
     ordered = sorted(claims, key=lambda score: TRUST.index(score.source))
     trusted = ordered[0]
-    if isinf(trusted.value) and any(isnan(claim.value) for claim in ordered):
-        trusted = Score(nan, "nan", trusted.source)
+    if not isfinite(trusted.value):
+        written = next((it for it in ordered if it.text is not None and not isfinite(it.value)), trusted)
+        trusted = written._replace(source=trusted.source)
     return trusted, next((claim for claim in ordered[1:] if not do_agree(trusted, claim)), None)
 
 
@@ -61,14 +62,17 @@ def do_agree(one: Score, other: Score) -> bool:
     """Whether two scores are equal at the precision that the coarser of them shows."""
     if isnan(one.value) or isnan(other.value):
         return (isnan(one.value) or isinf(one.value)) and (isnan(other.value) or isinf(other.value))
-    if one.value == other.value:
-        return True
+    if one.value == other.value or not (isfinite(one.value) and isfinite(other.value)):
+        return one.value == other.value
     room = max(half_digit(one.text), half_digit(other.text), _FLOAT32 * abs(one.value))
     return abs(one.value - other.value) <= room * (1 + 1e-9)
 
 
 def half_digit(text: str | None) -> float:
-    """How far a number, as written, may be from what was measured: half of the last digit shown: 0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 for none."""
+    """How far a number, as written, may be from what was measured: half of the last digit shown.
+
+    0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 where nothing is written.
+    """
     _, _, decimals = (text or "").partition(".")
     if decimals.isdecimal():
         return 0.5 * 10.0 ** -min(len(decimals), 300)
@@ -76,13 +80,14 @@ def half_digit(text: str | None) -> float:
     if match is None:
         return 0.0
     power = -len(match["decimals"]) + int(match["exponent"] or 0) - (2 if match["percent"] else 0)
-    return 0.5 * 10.0 ** max(power, -300)
+    return 0.5 * 10.0 ** max(-300, min(300, power))
 
 
 def match_paths(recorded: Iterable[str], held: Mapping[str, object], folder: str | None = None) -> dict[str, str]:
     """Each recorded path (of any machine) to the run's own path that it means, where there is one.
 
-    Below ``folder``, the recorded home of the run, the rest of the path decides; without it the longest tail that the run holds.
+    Below ``folder``, the recorded home of the run, the rest of the path decides; without it the longest tail that the
+    run holds.
     """
     found: dict[str, str] = {}
     for path in recorded:

@@ -57,7 +57,8 @@ def _object_to_ground(ground: Ground) -> Iterator[Objection]:
 def _object_to_listing(runs: Sequence[Run]) -> Iterator[Objection]:
     for run in runs:
         if not run.listed:
-            yield Objection("incomplete-listing", f"'{run.path or '.'}' could not be listed whole: nothing may go by what was not seen")
+            text = f"'{run.path or '.'}' could not be listed whole: nothing may go by what was not seen"
+            yield Objection("incomplete-listing", text)
 
 
 def _object_to_emptying(run: RunPlan) -> Iterator[Objection]:
@@ -69,4 +70,5 @@ def _object_to_emptying(run: RunPlan) -> Iterator[Objection]:
 def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]:
     count = len(plan.dropped)
     if max_delete is not None and count > max_delete:
-        yield Objection("max-delete", f"{count} checkpoints would go, more than the {max_delete} allowed", "--max-delete")
+        text = f"{count} checkpoints would go, more than the {max_delete} allowed"
+        yield Objection("max-delete", text, "--max-delete")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect
-from ckptctl.core.ranking import Metric, choose_metric, in_order, is_usable, rank, score_of
+from ckptctl.core.ranking import Metric, choose_metric, in_order, is_usable, rank, score_of, was_restarted
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import NoScore
 
@@ -79,14 +79,36 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
     candidates = tuple(in_order(it for it in quiet if it.state == "complete" and "last" not in it.roles))
     standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
     troubles = [standing.trouble for _, standing in standings if standing.trouble]
-    if troubles and not any(standing.metric and not standing.trouble for _, standing in standings):
+    if troubles:
         return _leave_alone(run, troubles[0])
     kept = protect([it for it in quiet if it.state == "complete"], run.pointers, last=policy.protect_last)
     _apply_rules(kept, standings)
-    verdicts = [_judge(it, kept, restless, standings, policy) for it in run.checkpoints]
-    strays = [Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays]
+    verdicts = _count_freed([_judge(it, kept, restless, standings, policy) for it in run.checkpoints])
     metric = next((standing.metric for _, standing in standings if standing.metric), None)
-    return RunPlan(run.path, (*_count_freed(verdicts), *strays), metric, (*run.notices, *troubles))
+    return RunPlan(run.path, (*verdicts, *_pass_strays(run)), metric, (*run.notices, *_warn(standings)))
+
+
+def _pass_strays(run: Run) -> tuple[Verdict, ...]:
+    return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
+
+
+def _warn(standings: Sequence[tuple[Rule, Standing]]) -> Iterator[str]:
+    """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
+    if standings and was_restarted(standings[0][1].candidates):
+        yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
+    for rule, standing in standings:
+        if isinstance(rule, TopK) and standing.metric and standing.ranked:
+            yield from _warn_of_rank(rule, standing, standing.metric.name)
+
+
+def _warn_of_rank(rule: TopK, standing: Standing, name: str) -> Iterator[str]:
+    scores = [it.score for it in standing.ranked]
+    if scores[0].state != "finite":
+        yield f"{standing.ranked[0].checkpoint.path}: {name} is {scores[0].state}, and counts as the best"
+    places = rule.count
+    if 0 < places < len(scores) and scores[places - 1].value == scores[places].value:
+        value = scores[places].text or scores[places].value
+        yield f"{name} is {value} on both sides of place {places}: the order of saving decided"
 
 
 def _part_by_age(
@@ -123,7 +145,8 @@ def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Pol
 def _leave_alone(run: Run, trouble: str) -> RunPlan:
     reason = Reason("no-score", f"{trouble}: the run is left alone")
     verdicts = tuple(Verdict(it.path, "keep", (reason,), checkpoint=it) for it in run.checkpoints)
-    return RunPlan(run.path, verdicts, notices=(*run.notices, f"{trouble}: left alone"), unscored=True)
+    notices = (*run.notices, f"{trouble}: left alone")
+    return RunPlan(run.path, (*verdicts, *_pass_strays(run)), notices=notices, unscored=True)
 
 
 def _apply_rules(kept: dict[str, list[Reason]], standings: Sequence[tuple[Rule, Standing]]) -> None:
@@ -168,7 +191,7 @@ def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], polic
 
 def _count_freed(verdicts: list[Verdict]) -> list[Verdict]:
     """Count a hard-linked file's bytes only where all of its names go, and once."""
-    going = Counter(
+    going: Counter[object] = Counter(
         entry.identity
         for verdict in verdicts
         if verdict.action == "drop" and verdict.checkpoint
@@ -181,7 +204,7 @@ def _count_freed(verdicts: list[Verdict]) -> list[Verdict]:
     return [_free_of(verdict, going, counted) if verdict.action == "drop" else verdict for verdict in verdicts]
 
 
-def _free_of(verdict: Verdict, going: Counter[object], counted: set[object]) -> Verdict:
+def _free_of(verdict: Verdict, going: Mapping[object, int], counted: set[object]) -> Verdict:
     frees = 0
     for entry in verdict.checkpoint.entries if verdict.checkpoint else ():
         last_name = going[entry.identity] >= entry.links and entry.identity not in counted

@@ -58,7 +58,7 @@ class Rule(Protocol):
 class TopK(NamedTuple):
     """R1: the best ``count`` by a metric; -1 keeps all."""
 
-    count: int
+    count: int  # type: ignore[assignment] # a tuple counts too; here it is how many to keep
     monitor: str | None = None
     """What to rank by; None takes each run's own."""
     mode: str = "auto"
@@ -94,7 +94,7 @@ class TopK(NamedTuple):
 class KeepLast(NamedTuple):
     """R2: the newest ``count`` by order, and by time too where training was restarted; -1 keeps all."""
 
-    count: int
+    count: int  # type: ignore[assignment] # a tuple counts too; here it is how many to keep
     id: str = "keep-last"
 
     def keep(self, standing: Standing) -> dict[str, str]:
@@ -124,14 +124,14 @@ class KeepEvery(NamedTuple):
     One without the number is kept: it might be one of them.
     """
 
-    count: int
+    count: int  # type: ignore[assignment] # a tuple counts too; here it is how many to keep
     unit: Literal["steps", "epochs"] = "steps"
     id: str = "keep-every"
 
     def keep(self, standing: Standing) -> dict[str, str]:
         """All on the grid; else the closest to each multiple, within half a grid; of two as close the later."""
         numbered = [(it.path, done) for it in standing.candidates if (done := self._done(it, standing)) is not None]
-        on_grid = {path: f"at {done:g} {self.unit}" for path, done in numbered if done % self.count == 0}
+        on_grid = {path: f"at {int(done)} {self.unit}" for path, done in numbered if done % self.count == 0}
         hit = {done for _, done in numbered if done % self.count == 0}
         closest: dict[int, tuple[float, str]] = {}
         for path, done in numbered:
@@ -173,8 +173,12 @@ class KeepSteps(NamedTuple):
     id: str = "keep-step"
 
     def keep(self, standing: Standing) -> dict[str, str]:
-        """Those whose step is named."""
-        return {it.path: f"step {it.step} is named" for it in standing.candidates if it.step in self.steps}
+        """Those whose step is named, and those whose step is not known: one might be it."""
+        return {
+            it.path: "its step is not known" if it.step is None else f"step {it.step} is named"
+            for it in standing.candidates
+            if it.step is None or it.step in self.steps
+        }
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
         """That it is not named."""
@@ -186,17 +190,18 @@ class KeepSteps(NamedTuple):
 
 
 class KeepGlob(NamedTuple):
-    """R6: names that match a pattern; ``*`` crosses ``/``."""
+    """R6: paths that match a pattern, or end in what matches it behind a ``/``; ``*`` crosses ``/``."""
 
     pattern: str
     id: str = "keep"
 
     def keep(self, standing: Standing) -> dict[str, str]:
-        """Those whose path or file name matches."""
-        return {it.path: f"matches {self.pattern}" for it in standing.candidates if self._matches(it.path)}
-
-    def _matches(self, path: str) -> bool:
-        return fnmatchcase(path, self.pattern) or fnmatchcase(path.rpartition("/")[2], self.pattern)
+        """Those whose path, or the end of it, matches."""
+        return {
+            it.path: f"matches {self.pattern}"
+            for it in standing.candidates
+            if fnmatchcase(f"/{it.path}", f"*/{self.pattern}")
+        }
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
         """That it does not match."""
@@ -259,14 +264,14 @@ def _seen_from(path: str, name: str) -> str:
 
 
 def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
-    """By order, by what can resume, and by time where a name without numbers leaves the order in doubt."""
+    """By order, by what can resume, and by time where the order is in doubt: no numbers, or a second training."""
     resumable = [it for it in held if it.resumable is not False]
     newest = held[-1] if held else None
     keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
     if resumable and resumable[-1] != newest:
         keep(resumable[-1], "newest", "newest that can resume")
-    if any(it.step is None and it.epoch is None for it in held):
-        latest = max(held, key=lambda it: it.modified)
+    if was_restarted(held) or any(it.step is None and it.epoch is None for it in held):
+        latest = in_time(held)[-1]
         keep(latest if latest != newest else None, "newest", "newest by time")
 
 

@@ -23,16 +23,17 @@ UNNAMED = "value"
 """What a number in a name is called when neither the name nor a template says it (Keras ``05-0.32``)."""
 
 _LESS = frozenset(
-    "loss losses error errors err wer cer mer ter mse mae rmse rmsle mape smape mase ppl perplexity fid kid nll bpb bpc bce ce"
-    " crossentropy kl kld divergence lpips eer brier hinge logcosh poisson misfit regret latency epe".split()
+    "loss losses error errors err wer cer mer ter mse mae rmse rmsle mape smape mase ppl perplexity fid kid nll bpb bpc"
+    " bce ce crossentropy kl kld divergence lpips eer brier hinge logcosh poisson misfit regret latency epe".split()
 )
 _MORE = frozenset(
-    "acc accuracy auc auroc auprc roc ap map mar f1 f2 fmeasure fbeta precision recall sensitivity specificity iou miou giou"
-    " dice jaccard bleu chrf rouge rougel meteor cider psnr ssim snr sdr sisdr r2 cosine corr correlation pearson spearman"
-    " concordance kappa mcc ndcg mrr hit hits hitrate reward rewards return returns win winrate likelihood elbo".split()
+    "acc accuracy auc auroc auprc roc ap map mar f1 f2 fmeasure fbeta precision recall sensitivity specificity"
+    " iou miou giou dice jaccard bleu chrf rouge rougel meteor cider psnr ssim snr sdr sisdr r2 cosine corr"
+    " correlation pearson spearman concordance kappa mcc ndcg mrr hit hits hitrate reward rewards return returns"
+    " win winrate likelihood elbo".split()
 )
 _WORD = re.compile(r"[a-z]+\d*")
-_LONG_ENDINGS: dict[str, Mode] = {"loss": "min", "error": "min", "perplexity": "min", "accuracy": "max", "reward": "max"}
+_ENDINGS: dict[str, Mode] = {"loss": "min", "error": "min", "perplexity": "min", "accuracy": "max", "reward": "max"}
 _NEGATIONS = ("neg", "negative")
 
 RESTART = 60 * NANOSECONDS
@@ -74,7 +75,7 @@ def _mode_of_word(word: str) -> Mode | None:
             return "min"
         if form in _MORE:
             return "max"
-    return next((mode for ending, mode in _LONG_ENDINGS.items() if word.endswith(ending)), None)
+    return next((mode for ending, mode in _ENDINGS.items() if word.endswith(ending)), None)
 
 
 def opposite(mode: Mode) -> Mode:
@@ -88,7 +89,7 @@ def same_metric(one: str, other: str) -> bool:
 
 
 def score_of(checkpoint: Checkpoint, name: str) -> Score | None:
-    """The score under a name or its ``/`` and ``_`` variant, None where there is none; epoch and step are scores too."""
+    """The score under a name or its ``/`` and ``_`` variant, if there is one; epoch and step are scores too."""
     metrics = checkpoint.metrics
     if name in metrics:
         return metrics[name]
@@ -115,8 +116,8 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
     name = monitor or run.monitor or _only(run)
     if not any(score_of(checkpoint, name) for checkpoint in run.checkpoints):
         raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_tell_found(run))
-    if mode == "min" or mode == "max":  # noqa: PLR1714 - the type follows from it
-        return Metric(name, mode)
+    if mode != "auto":
+        return Metric(name, "max" if mode == "max" else "min")
     recorded = run.mode if run.monitor is not None and same_metric(name, run.monitor) else None
     told = recorded or infer_mode(name)
     if told is None:
@@ -149,7 +150,8 @@ def _tell_found(run: Run) -> str:
 
 def tell_counts(counts: Counter[str]) -> str:
     """Metrics with the number of checkpoints that have them, the commonest first."""
-    return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} ({count})" for name, count in ordered)
 
 
 def is_usable(score: Score, mode: Mode) -> bool:
@@ -190,8 +192,8 @@ def rank(
 def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[float | int | str, ...]]:
     """The key that puts a run's checkpoints in the order in which training saved them.
 
-    By step, epoch, time, version, name; a number counts only where every numbered checkpoint has it, so that a name with
-    an epoch alone is not held against one that has a step. Those with neither number come first.
+    By step, epoch, time, version, name; a number counts only where every numbered checkpoint has it, so that a name
+    with an epoch alone is not held against one that has a step. Those with neither number come first.
     """
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     by_step = all(checkpoint.step is not None for checkpoint in numbered)

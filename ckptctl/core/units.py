@@ -11,10 +11,11 @@ _SIZES = {"": 1, "B": 1} | {
     for power, prefix in enumerate("KMGTP", 1)
     for form, base in (("", 1000), ("B", 1000), ("IB", 1024))
 }
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]{0,3})")
+_AMOUNT = r"([0-9]{1,18}(?:\.[0-9]{1,18})?)"
+_SIZE = re.compile(rf"{_AMOUNT}\s*([A-Za-z]{{0,3}})")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*([smhdw])\s*)+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_DURATION = re.compile(rf"(?:{_AMOUNT}\s*([smhdw])\s*)+")
+_DURATION_PART = re.compile(rf"{_AMOUNT}\s*([smhdw])")
 
 NANOSECONDS = 1_000_000_000
 
@@ -25,7 +26,7 @@ def parse_size(text: str) -> int:
     unit = _SIZES.get(match[2].upper()) if match else None
     if match is None or unit is None:
         raise UsageError(f"'{text}' is not a size", hint="write it like 500MB, 20GB or 1.5TiB")
-    return round(float(match[1]) * unit)
+    return int(float(match[1]) * unit + 0.5)
 
 
 def parse_duration(text: str) -> int:
@@ -35,18 +36,18 @@ def parse_duration(text: str) -> int:
         return 0
     if not _DURATION.fullmatch(plain):
         raise UsageError(f"'{text}' is not a length of time", hint="write it like 10m, 1h30m or 7d")
-    return round(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(plain)))
+    return int(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(plain)) + 0.5)
 
 
 def write_size(size: int) -> str:
     """Bytes as people read them: decimal units, three digits: ``10.6 GB``."""
-    if size < 1000:
+    if size < 1000:  # noqa: PLR2004 - a kilo
         return f"{size} B"
     amount = float(size)
     for unit in ("kB", "MB", "GB", "TB"):
         amount /= 1000
-        if amount < 999.5:
-            return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+        if amount < 999.5:  # noqa: PLR2004 - more would be written as 1000
+            return f"{amount:.{int(amount < 99.95)}f} {unit}"  # noqa: PLR2004 - three digits
     return f"{amount / 1000:.1f} PB"
 
 

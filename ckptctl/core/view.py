@@ -21,6 +21,8 @@ class View(NamedTuple):
     """Path of the newest complete checkpoint."""
     doubt: CkptctlError | None = None
     """Why there is no metric, where that is worth a word."""
+    hidden: int = 0
+    """Checkpoints of the run that are not to be shown."""
 
 
 def view(run: Run, *, monitor: str | None = None, mode: str = "auto") -> View:

@@ -1,4 +1,4 @@
-"""Every framework's layout, in the order in which they are tried: folders before files, the particular before the general."""
+"""Every framework's layout, in the order in which they are tried: folders first, the particular before the general."""
 
 from __future__ import annotations
 

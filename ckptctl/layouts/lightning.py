@@ -42,4 +42,7 @@ LAYOUTS = (
         ),
     ),
 )
-"""Folders: DeepSpeed (the tag is always ``checkpoint``), then sharded (FSDP, ModelParallel; ``meta.pt`` is written last)."""
+"""Folders first: DeepSpeed (the tag is always ``checkpoint``), then sharded (FSDP, ModelParallel).
+
+Of a sharded one ``meta.pt`` is written last.
+"""

@@ -25,7 +25,7 @@ Table = Mapping[str, Mapping[int, list[Cell]]]
 
 
 def read_metrics(data: bytes) -> Table:
-    """The table by metric and epoch; rows without an epoch and cells that are no number are passed over; raises Damaged."""
+    """The table by metric and epoch, without rows that have no epoch and cells that are no number; raises Damaged."""
     try:
         lines = data.decode().splitlines()
         rows = csv.DictReader(lines, strict=True)

@@ -19,7 +19,7 @@ from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.ranking import Metric, Ranked
 from ckptctl.core.view import View
 from ckptctl.errors import CkptctlError
-from ckptctl.render.names import escape
+from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
 BATCH = 1000
@@ -197,15 +197,7 @@ def _path(key: str, path: str) -> dict[str, Value]:
     """A path under its key; where it is not UTF-8, escaped, with its bytes beside it."""
     if _is_utf8(path):
         return {key: path}
-    return {key: escape(path), f"{key}_b64": b64encode(_bytes(path)).decode()}
-
-
-def _bytes(path: str) -> bytes:
-    """The name as the disk has it; half characters, which no disk makes, as their code points."""
-    try:
-        return path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return path.encode("utf-8", "surrogatepass")
+    return {key: escape(path), f"{key}_b64": b64encode(encode(path)).decode()}
 
 
 def _is_utf8(text: str) -> bool:

@@ -37,6 +37,14 @@ def _escape_one(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
+def encode(path: str) -> bytes:
+    """A path as the disk has it; half characters, which no disk makes, as their code points."""
+    try:
+        return path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
+
+
 def quote(text: str) -> str:
     """A name in quotes, escaped; double quotes where it has a single one in it."""
     mark = '"' if "'" in text and '"' not in text else "'"

@@ -14,7 +14,7 @@ from ckptctl.core.units import write_size
 from ckptctl.core.view import View
 from ckptctl.render.names import escape, locate, measure, pad, pad_left, shorten
 from ckptctl.render.plain import SAMPLE
-from ckptctl.render.rows import MISSING, Tally, write_number, write_score
+from ckptctl.render.rows import MISSING, Tally, best_of, write_number, write_score
 
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 24
@@ -64,11 +64,6 @@ def values_of(run: Run, metric: str) -> Iterator[float]:
         score = score_of(checkpoint, metric)
         if score is not None and isfinite(score.value):
             yield score.value
-
-
-def best_of(view: View) -> Checkpoint | None:
-    """The best checkpoint itself."""
-    return next((it for it in view.run.checkpoints if it.path == view.best), None)
 
 
 def _best_of(view: View) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ckptctl.core.units import write_size
 from ckptctl.core.view import View
 from ckptctl.render.names import clip, escape, locate, measure, pad, pad_left, shorten
-from ckptctl.render.rows import Row, Tally, Tone, columns_of, is_measured, rows_of, write_count
+from ckptctl.render.rows import Row, Tally, Tone, columns_of, is_measured, rows_of, write_count, write_number
 
 SAMPLE = 500
 """Rows that set the widths; a later row that is wider shifts only itself."""
@@ -80,14 +80,15 @@ def _title(view: View, root: str, width: int, hidden: int) -> Iterator[Span]:
 def _describe(view: View, hidden: int) -> Iterator[str]:
     run = view.run
     if not run.checkpoints:
-        yield "no checkpoints"
+        yield f"0 of {write_count(view.hidden, 'checkpoint')}" if view.hidden else "no checkpoints"
         return
     yield escape(", ".join(run.layouts))
     if view.metric:
         yield f"{shorten(escape(view.metric.name), _HEAD_MOST)} {view.metric.mode}"
     if hidden:
         yield f"{write_count(hidden, 'metric')} hidden: too narrow"
-    yield write_count(len(run.checkpoints), "checkpoint")
+    count = write_count(len(run.checkpoints) + view.hidden, "checkpoint")
+    yield f"{write_number(len(run.checkpoints))} of {count}" if view.hidden else count
     if all(map(is_measured, run.checkpoints)):
         yield write_size(Tally().add(run).size)
 

@@ -133,6 +133,11 @@ def rows_of(view: View, now: int, metrics: Sequence[str]) -> Iterator[Row]:
         yield Row(cells, show_name(checkpoint, run.path), marks, _tone_of(checkpoint, view))
 
 
+def best_of(view: View) -> Checkpoint | None:
+    """The best checkpoint itself."""
+    return next((it for it in view.run.checkpoints if it.path == view.best), None)
+
+
 def is_measured(checkpoint: Checkpoint) -> bool:
     """Whether the sizes of its files were asked for."""
     return all(entry.size is not None or entry.kind == "dir" for entry in checkpoint.entries)

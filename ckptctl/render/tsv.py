@@ -9,8 +9,7 @@ from ckptctl.core.checkpoint import Checkpoint, Score
 from ckptctl.core.ranking import score_of
 from ckptctl.core.view import View
 from ckptctl.render.names import escape, locate
-from ckptctl.render.overview import best_of
-from ckptctl.render.rows import Tally, links_of, marks_of, write_time
+from ckptctl.render.rows import Tally, best_of, links_of, marks_of, write_time
 
 BATCH = 2000
 """Rows in one piece."""

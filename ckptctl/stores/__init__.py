@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol, cast
 
 from ckptctl.core.checkpoint import Entry
 
@@ -83,16 +83,24 @@ class Store(Protocol):
         """
         ...
 
-    def delete_exact(self, entry: Entry) -> None:
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove an entry, a folder with all in it, if it is still the one that was listed; raises Changed, OSError.
 
+        With ``only_empty`` a folder that holds anything stays, and that is an OSError.
         The entry must have been listed with its identity. One that is gone raises FileNotFoundError.
         """
         ...
 
-    def link(self, path: str, target: str) -> None:
-        """Make ``path`` a symbolic link with the text ``target``, in one step in place of a link or file there."""
+    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> None:
+        """Make ``path`` stand for another, in one step in place of a link or file there; raises OSError.
+
+        ``target`` is the text of a symbolic link or pointer file, and the path of the file to hard-link or copy.
+        """
         ...
+
+
+LinkKind = Literal["symlink", "hardlink", "copy", "pointer"]
+"""What can stand for a checkpoint; a pointer is a text file that holds the way to it."""
 
 
 class Changed(OSError):

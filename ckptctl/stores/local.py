@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import islice
 from operator import attrgetter
@@ -14,7 +14,8 @@ from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
 from ckptctl.core.checkpoint import Entry, Kind
 from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
-from ckptctl.stores import PRIVATE, Changed, Folder, split
+from ckptctl.stores import PRIVATE, Changed, Folder, LinkKind, split
+from ckptctl.stores.copying import copy_file, link_hard, write_text
 from ckptctl.stores.trail import Place, Trail, inside, mount_of, open_folder, step
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -121,7 +122,7 @@ class LocalStore:
                 _move_back(entry, path, new, old)
                 raise
 
-    def delete_exact(self, entry: Entry) -> None:
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove a file, a link itself, or a folder with all in it; the only function here that deletes.
 
         A folder that cannot go whole stays whole: one with a mount in it, or a folder that may not be read or changed.
@@ -133,25 +134,35 @@ class LocalStore:
                 return
             with closing(Trail(open_folder(place.name, place.folder))) as trail:
                 _prove_open(entry, trail)
-                for _ in inside(trail, self._mount):
+                for _ in () if only_empty else inside(trail, self._mount):
                     pass
-                for item, is_folder in inside(trail, self._mount):
+                for item, is_folder in () if only_empty else inside(trail, self._mount):
                     (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
             os.rmdir(place.name, dir_fd=place.folder)
 
-    def link(self, path: str, target: str) -> None:
-        """Make a symbolic link, or replace a link or file by it in one rename; a real folder is not replaced."""
+    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> None:
+        """Make a name for another, or replace a link or file by it in one rename; a real folder is not replaced."""
         with self._place(path) as place:
             if S_ISDIR(_mode(place)):
                 raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
             new = place._replace(name=f"{PRIVATE}-{os.urandom(8).hex()}")
-            os.symlink(target, new.name, dir_fd=new.folder)
             try:
+                self._make(new, target, kind)
                 os.replace(new.name, place.name, src_dir_fd=new.folder, dst_dir_fd=place.folder)
             except BaseException:
-                self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
+                with suppress(FileNotFoundError):
+                    self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
                 raise
             os.fsync(place.folder)
+
+    def _make(self, new: Place, target: str, kind: LinkKind) -> None:
+        if kind == "symlink":
+            os.symlink(target, new.name, dir_fd=new.folder)
+        elif kind == "pointer":
+            write_text(new, target + "\n")
+        else:
+            with self._place(target) as source:
+                (link_hard if kind == "hardlink" else copy_file)(source, new)
 
     @contextmanager
     def _place(self, path: str) -> Iterator[Place]:

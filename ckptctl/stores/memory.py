@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Entry, Kind
-from ckptctl.stores import Changed, Folder, arrange, split
+from ckptctl.stores import Changed, Folder, LinkKind, arrange, split
 
 _SECOND = 1_000_000_000
 _LINKS = 40
@@ -127,19 +127,27 @@ class MemoryStore:
         for old in self._tree(entry.path):
             self._nodes[path + old[len(entry.path) :]] = self._nodes.pop(old)
 
-    def delete_exact(self, entry: Entry) -> None:
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove a file, a link itself, or a folder with all in it."""
         self._prove(entry)
-        for path in self._tree(entry.path):
+        held = list(self._tree(entry.path))
+        if only_empty and len(held) > 1:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), entry.path)
+        for path in held:
             del self._nodes[path]
         self._touch(entry.path)
 
-    def link(self, path: str, target: str) -> None:
-        """Make a symbolic link, or replace a link or file by it."""
+    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> None:
+        """Make a name for another, or replace a link or file by it."""
         split(path)
         if path in self._nodes and self._nodes[path].kind == "dir":
             raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
-        self._put(path, "link", os.fsencode(target))
+        if kind == "symlink":
+            self._put(path, "link", os.fsencode(target))
+        elif kind == "hardlink":
+            raise OSError(errno.EOPNOTSUPP, "no hard links here", path)
+        else:
+            self._put(path, "file", self._node(target).data if kind == "copy" else os.fsencode(target + "\n"))
 
     def _node(self, path: str) -> _Node:
         if path not in self._nodes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from ckptctl.core.checkpoint import Entry
 from ckptctl.errors import CkptctlError, MissingLibrary, PathMissing, Refused, StorageFailed, UsageError
-from ckptctl.stores import Folder, arrange
+from ckptctl.stores import Folder, LinkKind, arrange
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -79,13 +79,14 @@ class RemoteStore:
         del path
         raise _refusal(self._above + entry.path)
 
-    def delete_exact(self, entry: Entry) -> NoReturn:
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> NoReturn:
         """Refuse."""
+        del only_empty
         raise _refusal(self._above + entry.path)
 
-    def link(self, path: str, target: str) -> NoReturn:
+    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> NoReturn:
         """Refuse."""
-        del target
+        del target, kind
         raise _refusal(self._above + path)
 
     def _list(self) -> list[Entry]:

@@ -1,7 +1,7 @@
 """What a pickle says, as inert values.
 
 Plain data comes as None, bool, int, float, str, bytes, bytearray, tuple, list and dict; all else as the nodes below.
-A node keeps Python's hash and equality by identity: nothing of a file is compared when it is a key.
+Only a Global, two short names, is compared by what it says; as keys, the others are wrapped and told apart by identity.
 Values may share parts, contain themselves and nest deeper than Python can recurse: walk them by identity, on a budget.
 """
 

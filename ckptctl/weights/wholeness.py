@@ -48,6 +48,8 @@ def prove(source: Source) -> Proof:
             return _prove_hdf5(source, head[start : start + _SUPERBLOCK])
     if head[8:9] == b"{":
         return _prove_safetensors(source, int.from_bytes(head[:8], "little"))
+    if head[:1] != b"\x80":
+        return Proof(whole=None, why="in no format that is known")
     return Proof(whole=None, why="its format does not say where it ends")
 
 

@@ -6,6 +6,7 @@ before it, the first member at byte 0, names that differ (torch looks them up wi
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from struct import Struct
 from typing import NamedTuple, Protocol
 
@@ -72,11 +73,11 @@ class Member(NamedTuple):
 class Archive:
     """An archive whose directory was proved to be unambiguous."""
 
-    __slots__ = ("end", "has_checksums", "members", "source")
+    __slots__ = ("_starts", "has_checksums", "members", "source")
 
     def __init__(self, source: Source, end: End, members: dict[bytes, Member]) -> None:
         self.source = source
-        self.end = end
+        self._starts = [*sorted(member.header for member in members.values()), end.directory]
         self.members = members
         self.has_checksums = any(member.crc for member in members.values())
         """torch can be told to write none; then all of them are 0."""
@@ -87,8 +88,8 @@ class Archive:
         if member.flags & _ENCRYPTED or member.method != STORED or member.packed != member.size:
             raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
         data = prove_header(self.source, member)
-        if data + member.size > self.end.directory:
-            raise Damaged(f"ambiguous zip: {show(name)} overlaps the directory")
+        if data + member.size > self._starts[bisect_right(self._starts, member.header)]:
+            raise Damaged(f"ambiguous zip: {show(name)} reaches into what follows it")
         return data
 
     def read(self, name: bytes, most: int) -> bytes:
@@ -147,7 +148,7 @@ def prove_header(source: Source, member: Member) -> int:
     magic, flags, method, crc, packed, size, name_length, extra_length = _HEADER.unpack_from(header)
     same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
     if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
-        raise Damaged(f"ambiguous zip: {show(member.name)} is called otherwise in its own header")
+        raise Damaged(f"ambiguous zip: {show(member.name)} is described otherwise in its own header")
     told = crc == member.crc and _agree(packed, member.packed) and _agree(size, member.size)
     if not told and not flags & _HAS_DESCRIPTOR:
         raise Damaged(f"ambiguous zip: {show(member.name)} has another size or checksum in its own header")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from itertools import permutations
-from math import inf, isnan, nan
+from math import inf, isnan
 
 import pytest
 
@@ -38,6 +38,7 @@ SELF_CONTAINED = [
     ("24 a vector at the end", "epoch=1-vec=tensor([1., 2.]).ckpt", {"epoch": 1, "vec": None}),
     ("25 a repeated extension", "epoch=2-val_loss=0.32.ckpt.ckpt", {"epoch": 2, "val_loss": 0.32}),
     ("26 garbled by Lightning before 2.0.3", "epoch=3-epoch=epoch_test=4.ckpt", {"epoch": 3, "epoch_test": 4}),
+    ("26 garbled, with a dash in the key", "top=3-top=top-5=0.8.ckpt", {"top": 3, "top-5": 0.8}),
     ("27 colons", "epoch:3-val_loss:1e-05.ckpt", {"epoch": 3, "val_loss": 1e-5}),
     ("27 colons and a key with a dash", "epoch:3-top-5:0.5.ckpt", {"epoch": 3, "top-5": 0.5}),
     ("commas between groups of three", "big=1,234,567.88-epoch=1.ckpt", {"big": 1234567.88, "epoch": 1}),
@@ -196,6 +197,7 @@ WORDY = [
     ("resnet50-epoch03.pth", {"epoch": "03"}, [], "resnet50"),
     ("sd-1.5-epoch03.pth", {"epoch": "03"}, [], "sd-1.5"),
     ("epoch02-0.32.pt", {"epoch": "02"}, ["0.32"], ""),
+    ("epoch12,3456.pt", {"epoch": "12"}, ["3456"], ""),
     ("epoch02-5shot.pt", {"epoch": "02"}, [], ""),
     ("epoch02-v1.5.pt", {"epoch": "02"}, [], ""),
     ("epoch02-foo0.5.pt", {"epoch": "02", "foo": "0.5"}, [], ""),
@@ -410,9 +412,9 @@ def test_a_folder_is_cut_by_the_callers_equals_sign() -> None:
     assert not is_cut_by_slash("epoch:1-val", equals="")
 
 
-# Whatever a file may be called. That the work grows with the length and not faster is not timed: every pattern is anchored
-# or its parts cannot match the same character, rounds over endings are bounded by the roles, and above 4096 characters
-# nothing is taken apart.
+# Whatever a file may be called. That the work grows with the length and not faster is reasoned, not timed: patterns are
+# anchored or their neighbouring parts cannot match the same character, roles bound the rounds over endings, and what is
+# longer than 4096 characters is not taken apart.
 
 HOSTILE = {
     "runs of a key": "a-" * 100_000,
@@ -446,7 +448,7 @@ HOSTILE = {
 @pytest.mark.parametrize(("equals", "join"), [("=", "-"), (":", "_"), ("", ""), ("-", "="), ("0", "1"), ("=", "last")])
 def test_no_name_is_too_strange(path: str, equals: str, join: str) -> None:
     read = parse_folder([path, path, f"x{path}"], equals=equals, join=join, known={"x", "a"})
-    assert read[0] == read[1] or nan in [field.number for field in read[0].fields.values()]
+    assert repr(read[0]) == repr(read[1])
     assert isinstance(is_cut_by_slash(path, equals), bool)
     assert Template("{epoch:02d}-{a}.{b:8.2f}", equals=equals, join=join).match(path) is None
 

@@ -8,7 +8,7 @@ from ckptctl.core.names import Field, Name
 from ckptctl.core.template import Template
 from ckptctl.errors import UsageError
 
-# What Lightning 2.6.6 wrote for these, from float64 and int64 tensors: template, auto_insert_metric_name, metrics, name.
+# What Lightning 2.6.6 wrote, from float64 and int64 tensors: template, auto_insert_metric_name, metrics, name.
 WRITTEN: list[tuple[str, bool, dict[str, object], str]] = [
     ("", True, {"epoch": 0, "step": 10}, "epoch=0-step=10"),
     ("{epoch}", True, {"epoch": 7}, "epoch=7"),

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
 import pytest
@@ -70,8 +71,7 @@ def case_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str
     def make(name: str) -> str:
         if CASES is None:
             return str(tmp_path_factory.mktemp(name))
-        folder = os.path.join(CASES, name)
-        os.makedirs(folder)
-        return folder
+        os.makedirs(CASES, exist_ok=True)
+        return mkdtemp(prefix=f"{name}-", dir=CASES)
 
     return make

@@ -91,17 +91,18 @@ def draw_recipe(seed: int) -> Recipe:
     monitor = rng.choice(("val_loss", "val_loss", "val_accuracy"))
     mode: Mode = "max" if monitor == "val_accuracy" else rng.choice(("min", "min", "max"))
     values = tuple(draw_values(rng, rng.randint(3, 10)))
-    return Recipe(
+    recipe = Recipe(
         seed=seed,
         monitor=monitor,
         mode=mode,
         told="auto" if (monitor, mode) == ("val_loss", "min") and rng.random() < 0.5 else mode,
         template=rng.choice(TEMPLATES).replace("M", monitor),
-        threshold=rng.choice(
-            (None, None, rng.uniform(0, 1), rng.choice([value for value in values if not isnan(value)] or [0.5]))
-        ),
+        threshold=None,
         values=values,
     )
+    told = [value for value in values if not isnan(value)] or [0.5]
+    best = min(told) if mode == "min" else max(told)
+    return recipe._replace(threshold=rng.choice((None, rng.uniform(0, 1), rng.choice(told), recipe.seen(best))))
 
 
 class Injector(keras.callbacks.Callback):

@@ -109,12 +109,17 @@ class Answers(NamedTuple):
 
 
 def draw_recipe(seed: int) -> Recipe:
-    """The training that belongs to the seed."""
+    """The training that belongs to the seed.
+
+    Where a slash cuts the name before its first "=", the folder does not show that it belongs to the name: only
+    the state inside can tell, so such names are not drawn together with weights alone.
+    """
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     monitor = rng.choice(("val_loss", "val/loss", "val_acc"))
     template, inserts_names = rng.choice(TEMPLATES)
     story: Story = rng.choices(("once", "rerun", "resumed", "forked"), (6, 1, 1, 1))[0]
-    weights_only = story not in {"resumed", "forked"} and rng.random() < 0.2
+    unreadable = "/" in monitor and (template or "").startswith(("{M", "m--"))
+    weights_only = story not in {"resumed", "forked"} and rng.random() < 0.2 and not unreadable
     logs_csv = story == "once" and rng.random() < 0.3
     linking = not (template or "").startswith("best")
     return Recipe(

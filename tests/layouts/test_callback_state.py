@@ -332,6 +332,7 @@ def test_a_checkpoint_is_resumable_with_the_state_of_an_optimizer(states: object
         ("{'mode': __import__('os').system('x')}", {}),
         ("{'mode': {'deep': 1}}", {}),
         ("{mode: 'min'}", {}),
+        ("{'mode': 'min', broken}", {}),
     ],
 )
 def test_settings_are_read_from_the_key_and_nothing_is_evaluated(inside: str, settings: dict[str, str]) -> None:

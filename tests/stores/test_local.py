@@ -328,6 +328,17 @@ def test_a_wide_tree_is_walked_and_removed_with_few_descriptors(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_way_back_up_that_is_gone_leaves_nothing_open(tmp_path: Path) -> None:
+    deepest = "/".join(["d"] * 200)
+    for end in range(0, len(deepest), 2):
+        (tmp_path / deepest[: end + 1] / "e").mkdir(parents=True)
+    walk = open_store(str(tmp_path)).walk(stat=False)
+    assert deepest in (folder.path for folder in walk)  # reads no further than that
+    (tmp_path / deepest[:3]).rename(tmp_path / "moved")
+    failures = [folder.failure for folder in walk]
+    assert (failures[0], failures[-2:]) == (None, ["no such file or directory", None])
+
+
 # What is no regular file
 
 
@@ -432,7 +443,8 @@ def test_a_reader_never_misses_a_link_that_is_replaced(tree: Path) -> None:
 # The clock
 
 
-def test_the_clock_is_the_file_system_s_and_leaves_no_trace(tree: Path) -> None:
+def test_the_clock_is_the_file_system_s_and_leaves_no_trace(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
     store = open_store(str(tree))
     before = (sorted(os.listdir(tree)), tree.stat().st_mtime_ns)
     (tree / "run1" / "new").write_bytes(b"")

@@ -116,6 +116,41 @@ def test_a_store_that_cannot_be_reached_failed_with_a_cause_of_one_line() -> Non
     assert "\n" not in caught.value.text
 
 
+class Broken(fsspec.AbstractFileSystem):  # type: ignore[misc] # without types
+    """A storage library with an error of its own, told in two lines; one object can be seen."""
+
+    protocol = "broken"
+
+    def find(self, path: str, **_: object) -> dict[str, dict[str, object]]:
+        if path == "all":
+            raise RuntimeError("the first line\nthe second")
+        return {f"{path}/a": self.info(f"{path}/a")}
+
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        return {"name": path, "size": 1, "type": "file"}
+
+    def cat_file(self, path: str, **_: object) -> bytes:
+        raise RuntimeError(f"{path} cannot be read\nthe second")
+
+
+@pytest.fixture
+def _broken() -> None:
+    fsspec.register_implementation("broken", Broken, clobber=True)
+
+
+@pytest.mark.usefixtures("_broken")
+def test_an_error_of_a_library_is_failed_storage_told_in_its_first_line() -> None:
+    with pytest.raises(StorageFailed) as caught:
+        open_store("broken://all")
+    assert (caught.value.text, caught.value.path) == ("the first line", "broken://all")
+
+
+@pytest.mark.usefixtures("_broken")
+def test_an_error_of_a_library_while_reading_is_an_os_error() -> None:
+    with open_store("broken://some").open("a") as file, pytest.raises(OSError, match=r"some/a cannot be read$"):
+        file.read(0, 1)
+
+
 def test_local_paths_never_load_fsspec() -> None:
     code = (
         "import sys; from ckptctl.stores import open_store; list(open_store('.').walk(stat=True)); print(*sys.modules)"
@@ -168,6 +203,16 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("the moto server did not start")
 
 
+@pytest.fixture(scope="module")
+def many(server: str) -> str:
+    """A prefix on the server with 2,002 keys, in three folders."""
+    assert server
+    keys = {"one": 1, "thousand": 1000, "more": 1001}
+    names = [f"bucket/many/{folder}/run{n % 7}/{n}.ckpt" for folder, number in keys.items() for n in range(number)]
+    fsspec.filesystem("s3").pipe(dict.fromkeys(names, b"x"), batch_size=32)
+    return "s3://bucket/many"
+
+
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The S3 requests made from here on, by their names."""
@@ -192,13 +237,6 @@ class TestS3(RemoteContract):
 @pytest.mark.s3
 @pytest.mark.usefixtures("server")
 class TestS3Requests:
-    @pytest.fixture(scope="class")
-    def many(self) -> str:
-        keys = {"one": 1, "thousand": 1000, "more": 1001}
-        names = [f"bucket/many/{folder}/run{n % 7}/{n}.ckpt" for folder, number in keys.items() for n in range(number)]
-        fsspec.filesystem("s3").pipe(dict.fromkeys(names, b"x"), batch_size=32)
-        return "s3://bucket/many"
-
     @pytest.mark.parametrize(
         ("below", "keys", "lists"), [("/one", 1, 1), ("/thousand", 1000, 1), ("/more", 1001, 2), ("", 2002, 3)]
     )
@@ -215,6 +253,13 @@ class TestS3Requests:
         with store.open("a.ckpt") as file:
             file.read(2, 3)
         assert requests == ["head_object", "get_object"]
+
+    def test_a_read_past_the_end_is_no_request(self, requests: list[str]) -> None:
+        write("s3://bucket/past", {"a.ckpt": b"0123456789"})
+        with open_store("s3://bucket/past").open("a.ckpt") as file:
+            requests.clear()
+            assert [file.read(10, 1), file.read(99, 5), file.read(3, 0)] == [b""] * 3
+        assert requests == []
 
 
 @pytest.mark.s3
@@ -259,6 +304,11 @@ class TestS3Keys:
         assert len(paths(store)) == 2
         with pytest.raises(FileNotFoundError, match="cannot be named"), store.open("a.ckpt?versionId=1"):
             pass
+
+    def test_a_marker_of_a_folder_without_a_name_keeps_its_slash(self) -> None:
+        put_keys("slashes/", ["a//"])
+        folders = [folder.path for folder in open_store("s3://bucket/slashes").walk(stat=True)]
+        assert folders == ["", "a", "a/"]
 
     def test_a_marker_alone_makes_an_empty_folder(self) -> None:
         put_keys("marker/", [""])

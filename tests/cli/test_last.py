@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calls import LAST, NAMES, Answer, age, call, make_run, save, state
+from tests.cli.schema import LAST as SCHEMA
+from tests.cli.schema import misfits
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "runs" / "a")
+
+
+def test_the_last_is_a_bare_path(run: Path) -> None:
+    assert call("last", run) == Answer(0, f"{run}/{LAST}\n".encode(), "")
+
+
+def test_json_is_as_the_contract_has_it(run: Path) -> None:
+    document = call("last", run, "--json").json
+    assert misfits(document, SCHEMA) == []
+    assert [it["path"] for it in document["checkpoints"]] == [LAST]
+
+
+def test_null_ends_the_path_with_a_nul(run: Path) -> None:
+    assert call("last", run, "-0").raw == os.fsencode(run / LAST) + b"\0"
+
+
+def test_steps_count_more_than_times(run: Path) -> None:
+    age(run / LAST, 10 * 3600)
+    assert call("last", run).lines == [f"{run}/{LAST}"]
+
+
+def test_steps_are_numbers_not_text(tmp_path: Path) -> None:
+    save(tmp_path, ["step=10.ckpt", "step=9.ckpt"])
+    assert call("last", tmp_path).lines == [f"{tmp_path}/step=10.ckpt"]
+
+
+def test_over_runs_the_latest_written_is_the_last(run: Path) -> None:
+    other = save(run.parent / "b", ["epoch=0-step=1.ckpt"]) / "epoch=0-step=1.ckpt"
+    age(other, 7200)
+    assert call("last", run.parent).lines == [f"{run}/{LAST}"]
+    age(other, -3600 * 2)
+    age(run / LAST, 7200)
+    assert call("last", run.parent).lines == [str(other)]
+
+
+def test_what_is_not_whole_is_passed_over(run: Path) -> None:
+    save(run, ["epoch=9-step=1000.ckpt"], state()[:200])
+    assert call("last", run).lines == [f"{run}/{LAST}"]
+
+
+def test_resumable_skips_what_holds_no_optimizer_state(run: Path) -> None:
+    save(run, ["epoch=9-step=1000.ckpt"], state(optimizer_states=()))
+    assert call("last", run).lines == [f"{run}/epoch=9-step=1000.ckpt"]
+    assert call("last", run, "--resumable").lines == [f"{run}/{LAST}"]
+
+
+def test_nothing_that_resumes_is_no_checkpoint(tmp_path: Path) -> None:
+    save(tmp_path, ["epoch=0.ckpt"], state(optimizer_states=()))
+    answer = call("last", tmp_path, "--resumable")
+    assert (answer.code, answer.out) == (4, "")
+
+
+def test_a_last_file_that_is_newer_is_the_last(run: Path) -> None:
+    save(run, ["last.ckpt"], state(epoch=4, global_step=500))
+    assert call("last", run).lines == [f"{run}/last.ckpt"]
+
+
+def test_a_last_file_that_is_older_is_not(run: Path) -> None:
+    save(run, ["last.ckpt"], state(epoch=0, global_step=100))
+    assert call("last", run).lines == [f"{run}/{LAST}"]
+
+
+def test_a_last_link_is_answered_by_what_it_names(run: Path) -> None:
+    (run / "last.ckpt").symlink_to(NAMES[0])
+    assert call("last", run).lines == [f"{run}/{LAST}"]

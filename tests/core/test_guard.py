@@ -1,0 +1,98 @@
+"""Why a plan must not run."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckptctl.core.checkpoint import Checkpoint, Run, Stray
+from ckptctl.core.guard import Ground, object_to
+from ckptctl.core.plan import Plan, draw
+from ckptctl.core.policy import KeepSteps, Policy, TopK
+from tests.core.samples import NOW, run_of, save, saves
+
+HERE = Ground("/data/runs")
+NOTHING = KeepSteps(frozenset({-1}))
+"""A rule that keeps nothing."""
+
+
+def plan_for(*runs: Run, policy: Policy | None = None) -> Plan:
+    policy = policy or Policy((TopK(1),))
+    return Plan(policy, tuple(draw(run, policy, NOW) for run in runs))
+
+
+def ids(plan: Plan, runs: list[Run], *grounds: Ground, max_delete: int | None = None) -> list[str]:
+    return [it.id for it in object_to(plan, runs, grounds or [HERE], max_delete=max_delete)]
+
+
+def test_an_ordinary_plan_may_run() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    assert ids(plan_for(run), [run]) == []
+
+
+@pytest.mark.parametrize(
+    ("ground", "expected"),
+    [
+        pytest.param(Ground("/"), ["root-is-filesystem"], id="the file system"),
+        pytest.param(Ground("/", is_mount=True), ["root-is-filesystem"], id="the file system, which is mounted"),
+        pytest.param(Ground("/home/a", homes=frozenset({"/home/a"})), ["root-is-home"], id="a home"),
+        pytest.param(Ground("/home/a", is_mount=True, homes=frozenset({"/home/a"})), ["root-is-home"], id="a home on a disk"),
+        pytest.param(Ground("/home/a/runs", homes=frozenset({"/home/a"})), [], id="a folder in a home"),
+        pytest.param(Ground("/mnt/disk", is_mount=True), ["root-is-mount"], id="a mount point"),
+        pytest.param(Ground("/data", is_empty=True), ["root-is-empty"], id="an empty folder"),
+        pytest.param(Ground("/mnt", is_mount=True, is_empty=True), ["root-is-mount", "root-is-empty"], id="both"),
+        pytest.param(Ground("s3://bucket/runs"), [], id="a bucket"),
+    ],
+)
+def test_some_places_are_too_large_or_too_empty(ground: Ground, expected: list[str]) -> None:
+    run = run_of(*saves(0.5, 0.4))
+    assert ids(plan_for(run), [run], ground) == expected
+
+
+def test_one_bad_place_among_several_is_enough() -> None:
+    run = run_of(*saves(0.5, 0.4))
+    assert ids(plan_for(run), [run], HERE, Ground("/")) == ["root-is-filesystem"]
+
+
+def test_nothing_goes_by_a_listing_that_is_not_complete() -> None:
+    whole, broken = run_of(*saves(0.5, 0.4)), run_of(path="b", listed=False)
+    objections = object_to(plan_for(whole), [whole, broken], [HERE])
+    assert [(it.id, it.override) for it in objections] == [("incomplete-listing", None)]
+    assert objections[0].text == "'b' could not be listed whole: nothing may go by what was not seen"
+    assert object_to(plan_for(whole), [run_of(listed=False)], [HERE])[0].text.startswith("'.' could not")
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        pytest.param(saves(0.5, 0.4), ["empties-run"], id="all go"),
+        pytest.param((*saves(0.5, 0.4), save("x", state="damaged")), ["empties-run"], id="only a broken one stays"),
+        pytest.param((*saves(0.5, 0.4), save("last.ckpt", roles=("last",))), [], id="a last stays"),
+        pytest.param(saves(0.5), [], id="the only one stays by itself"),
+        pytest.param((save("x", state="damaged"),), [], id="there was none"),
+    ],
+)
+def test_no_run_may_lose_its_every_complete_checkpoint(held: tuple[Checkpoint, ...], expected: list[str]) -> None:
+    run = run_of(*held, strays=[Stray("notes", "why")])
+    plan = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    assert ids(plan, [run]) == expected
+
+
+def test_a_run_that_would_be_emptied_is_named() -> None:
+    run = run_of(*saves(0.5, 0.4), path="a/b")
+    plan = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    assert "'a/b'" in object_to(plan, [run], [HERE])[0].text
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(None, []), (2, []), (3, []), (1, ["max-delete"]), (0, ["max-delete"])])
+def test_no_more_may_go_than_allowed(allowed: int | None, expected: list[str]) -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    plan = plan_for(run)
+    assert len(plan.dropped) == 2
+    assert ids(plan, [run], max_delete=allowed) == expected
+
+
+def test_the_number_that_goes_is_summed_over_runs_and_may_be_raised() -> None:
+    runs = [run_of(*saves(0.5, 0.4), path=path) for path in "ab"]
+    objection = object_to(plan_for(*runs), runs, [HERE], max_delete=1)[0]
+    assert objection.text == "2 checkpoints would go, more than the 1 allowed"
+    assert objection.override == "--max-delete"

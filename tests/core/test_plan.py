@@ -1,0 +1,307 @@
+"""One verdict for every checkpoint, with its reasons."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+
+from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
+from ckptctl.core.plan import Plan, RunPlan, draw
+from ckptctl.core.policy import KeepEvery, KeepLast, KeepSteps, Policy, Reason, Rule, TopK
+from ckptctl.core.ranking import Metric
+from ckptctl.errors import MetricUnclear, ModeUnclear
+from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score
+
+
+def plan(run: Run, *rules: Rule, **others: object) -> RunPlan:
+    return draw(run, Policy(rules, **others), NOW)  # type: ignore[arg-type]
+
+
+def actions(drawn: RunPlan) -> dict[str, str]:
+    return {it.path: it.action for it in drawn.verdicts}
+
+
+def reasons(drawn: RunPlan, path: str) -> list[str]:
+    return [f"{it.rule}: {it.text}" for verdict in drawn.verdicts if verdict.path == path for it in verdict.reasons]
+
+
+def test_every_checkpoint_and_stray_has_one_verdict_in_order() -> None:
+    run = run_of(*saves(0.5, 0.3, 0.4), strays=[Stray("notes.txt", "not understood")])
+    drawn = plan(run, TopK(1))
+    assert [(it.path, it.action) for it in drawn.verdicts] == [
+        ("epoch=0.ckpt", "drop"),
+        ("epoch=1.ckpt", "keep"),
+        ("epoch=2.ckpt", "keep"),
+        ("notes.txt", "skip"),
+    ]
+    assert drawn.metric == Metric("val_loss", "min")
+    assert drawn.verdicts[3].checkpoint is None
+    assert reasons(drawn, "notes.txt") == ["stray: not understood: left alone"]
+
+
+def test_every_verdict_says_why() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.3, 0.4)), TopK(1), KeepLast(1))
+    assert reasons(drawn, "epoch=0.ckpt") == ["top-k: rank 3 of 3 by val_loss", "keep-last: 2 newer than it"]
+    assert reasons(drawn, "epoch=1.ckpt") == ["top-k: best 1 of 3"]
+    assert reasons(drawn, "epoch=2.ckpt") == ["keep-last: last 1", "newest: newest that can resume"]
+
+
+def test_rules_add_up() -> None:
+    run = run_of(*saves(0.1, 0.5, 0.4, 0.3))
+    drawn = plan(run, TopK(1), KeepEvery(20))
+    assert actions(drawn) == dict(zip(actions(drawn), ["keep", "keep", "drop", "keep"], strict=True))
+
+
+def test_without_rules_nothing_but_what_is_always_kept_has_a_reason_to_stay() -> None:
+    drawn = plan(run_of(*saves(0.1, 0.2)))
+    assert actions(drawn) == {"epoch=0.ckpt": "drop", "epoch=1.ckpt": "keep"}
+
+
+# What does not take part
+
+
+@pytest.mark.parametrize("state", ["partial", "live", "damaged", "unknown"])
+def test_what_is_not_complete_is_left_alone_and_does_not_count(state: State) -> None:
+    broken = save("broken.ckpt", 0.01, step=99, state=state, note="why")
+    drawn = plan(run_of(*saves(0.5, 0.3, 0.4), broken), TopK(1), KeepLast(1))
+    assert reasons(drawn, "broken.ckpt") == [f"{state}: {state}: why: left alone"]
+    assert actions(drawn) == {
+        "epoch=0.ckpt": "drop",
+        "epoch=1.ckpt": "keep",
+        "epoch=2.ckpt": "keep",
+        "broken.ckpt": "skip",
+    }
+
+
+def test_a_state_without_a_note_is_told_alone() -> None:
+    drawn = plan(run_of(*saves(0.5), save("x", state="unknown")), KeepLast(1))
+    assert reasons(drawn, "x") == ["unknown: unknown: left alone"]
+
+
+def test_an_independent_last_stays_and_fills_no_place() -> None:
+    last = save("last.ckpt", 0.01, epoch=9, step=99, roles=("last",))
+    drawn = plan(run_of(*saves(0.5, 0.3, 0.4), last), TopK(1), KeepLast(1), protect_last=False)
+    assert reasons(drawn, "last.ckpt") == ["last: a save of its own under a last name"]
+    assert actions(drawn) == {
+        "epoch=0.ckpt": "drop",
+        "epoch=1.ckpt": "keep",
+        "epoch=2.ckpt": "keep",
+        "last.ckpt": "keep",
+    }
+
+
+def test_what_is_younger_than_the_min_age_is_not_touched_and_does_not_count() -> None:
+    young = 1000 * HOUR - MINUTE
+    held = (*saves(0.5, 0.3), save("new.ckpt", 0.1, epoch=9, step=99, at=young))
+    drawn = plan(run_of(*held), TopK(1), min_age=MINUTE + 1)
+    assert reasons(drawn, "new.ckpt") == ["min-age: live: written 1m ago"]
+    assert reasons(drawn, "epoch=1.ckpt") == ["top-k: best 1 of 2", "newest: newest that can resume"]
+
+
+@pytest.mark.parametrize("min_age", [None, 0, MINUTE])
+def test_what_is_as_old_as_the_min_age_counts(min_age: int | None) -> None:
+    held = (*saves(0.5, 0.3), save("new.ckpt", 0.1, epoch=9, step=99, at=1000 * HOUR - MINUTE))
+    assert actions(plan(run_of(*held), TopK(1), min_age=min_age))["epoch=1.ckpt"] == "drop"
+
+
+# Scores that are missing
+
+
+def test_what_has_no_score_stays_as_unranked() -> None:
+    drawn = plan(run_of(*saves(0.5, None, 0.4)), TopK(1))
+    assert reasons(drawn, "epoch=1.ckpt") == ["unranked: unranked: no value of val_loss"]
+
+
+def test_what_has_no_score_may_go_where_asked() -> None:
+    drawn = plan(run_of(*saves(0.5, None, 0.4)), TopK(1), drop_unranked=True)
+    assert reasons(drawn, "epoch=1.ckpt") == ["top-k: no value of val_loss"]
+    assert actions(drawn)["epoch=1.ckpt"] == "drop"
+
+
+def test_of_several_metrics_one_is_enough_to_be_ranked() -> None:
+    held = [
+        save("a", metrics={"x_loss": score(1.0)}, step=1),
+        save("b", metrics={"y_acc": score(1.0)}, step=2),
+        save("c", step=3),
+        save("d", metrics={"x_loss": score(0.5), "y_acc": score(2.0)}, step=4),
+    ]
+    drawn = plan(run_of(*held, monitor=None), TopK(1, "x_loss"), TopK(1, "y_acc"))
+    assert actions(drawn) == {"a": "drop", "b": "drop", "c": "keep", "d": "keep"}
+    assert reasons(drawn, "c") == ["unranked: unranked: no value of x_loss or y_acc"]
+
+
+def test_nan_has_a_score_and_goes() -> None:
+    assert actions(plan(run_of(*saves(nan, 0.5, 0.4)), TopK(2)))["epoch=0.ckpt"] == "drop"
+
+
+ALONE = [
+    pytest.param(saves(None, None), None, "no checkpoint has a metric", id="no metric"),
+    pytest.param(saves(None, None), "val_acc", "no checkpoint has a value for 'val_acc'", id="not that metric"),
+    pytest.param(saves(nan, inf), None, "no checkpoint has a usable value of 'val_loss'", id="only NaN"),
+    pytest.param(
+        (*saves(None, None), save("last.ckpt", 0.1, roles=("last",))),
+        "val_loss",
+        "no checkpoint has a value of 'val_loss'",
+        id="only an independent last has it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("held", "monitor", "trouble"), ALONE)
+@pytest.mark.parametrize("others", [(), (KeepLast(1),)], ids=["alone", "beside another rule"])
+def test_a_run_that_cannot_be_ranked_is_left_alone(
+    held: tuple[Checkpoint, ...], monitor: str | None, trouble: str, others: tuple[Rule, ...]
+) -> None:
+    drawn = plan(run_of(*held, monitor=None, strays=[Stray("x", "why")]), *others, TopK(1, monitor))
+    assert set(actions(drawn).values()) == {"keep", "skip"}
+    assert reasons(drawn, "epoch=0.ckpt") == [f"no-score: {trouble}: the run is left alone"]
+    assert reasons(drawn, "x") == ["stray: why: left alone"]
+    assert drawn.notices == (f"{trouble}: left alone",)
+    assert drawn.unscored
+
+
+def test_a_run_that_lacks_one_of_two_metrics_is_left_alone() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.4, 0.3)), TopK(1, "val_loss"), TopK(1, "val_acc"))
+    assert drawn.unscored
+    assert not drawn.dropped
+
+
+def test_a_rule_that_keeps_all_needs_no_metric() -> None:
+    drawn = plan(run_of(*saves(None, None), monitor=None), TopK(-1))
+    assert set(actions(drawn).values()) == {"keep"}
+    assert not drawn.unscored
+
+
+def test_a_run_without_candidates_needs_no_metric() -> None:
+    drawn = plan(run_of(save("last.ckpt", roles=("last",)), save("x", state="damaged")), TopK(1))
+    assert actions(drawn) == {"last.ckpt": "keep", "x": "skip"}
+    assert not drawn.unscored
+
+
+def test_a_run_that_nobody_can_tell_how_to_rank_raises() -> None:
+    with pytest.raises(MetricUnclear):
+        plan(run_of(save("a", metrics={"x_loss": score(1), "y_loss": score(1)}), monitor=None), TopK(1))
+    with pytest.raises(ModeUnclear):
+        plan(run_of(save("a", metrics={"x": score(1)}), monitor=None, mode=None), TopK(1))
+
+
+def test_nothing_better_than_the_threshold_leaves_only_what_is_always_kept() -> None:
+    assert actions(plan(run_of(*saves(0.5, 0.4)), TopK(2), threshold=0.4)) == {"epoch=0.ckpt": "drop", "epoch=1.ckpt": "keep"}
+
+
+# What is always kept
+
+
+def test_a_links_target_stays_whatever_its_rank() -> None:
+    run = run_of(*saves(0.9, 0.3, 0.4), pointers=[Pointer("best.ckpt", "symlink", "epoch=0.ckpt", "ok")])
+    assert reasons(plan(run, TopK(1)), "epoch=0.ckpt") == ["linked: linked by best.ckpt"]
+
+
+def test_a_pinned_one_stays_and_uses_up_no_place() -> None:
+    held = (save("pinned.ckpt", 0.9, step=1, pinned=True), *saves(0.3, 0.4, 0.5, start=1))
+    drawn = plan(run_of(*held), TopK(1))
+    assert actions(drawn) == {"pinned.ckpt": "keep", "epoch=1.ckpt": "keep", "epoch=2.ckpt": "drop", "epoch=3.ckpt": "keep"}
+
+
+def test_the_newest_may_be_given_up() -> None:
+    assert actions(plan(run_of(*saves(0.3, 0.4)), TopK(1), protect_last=False))["epoch=1.ckpt"] == "drop"
+
+
+# What a person should know
+
+
+def test_a_tie_for_the_last_place_is_told() -> None:
+    held = [save(f"{n}.ckpt", metrics={"val_loss": score(0.5, "0.50", "name")}, step=n) for n in range(3)]
+    drawn = plan(run_of(*held), TopK(2))
+    assert actions(drawn) == {"0.ckpt": "keep", "1.ckpt": "keep", "2.ckpt": "keep"}
+    assert drawn.notices == ("val_loss is 0.50 on both sides of place 2: the order of saving decided",)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+def test_a_tie_elsewhere_is_not_told(count: int) -> None:
+    assert plan(run_of(*saves(0.1, 0.5, 0.5)), TopK(count), KeepSteps(frozenset())).notices == ()
+
+
+def test_a_tie_of_scores_without_text_is_told_by_their_value() -> None:
+    assert "val_loss is 0.5 on both sides" in plan(run_of(*saves(0.5, 0.5)), TopK(1)).notices[0]
+
+
+def test_an_infinite_best_is_told() -> None:
+    notices = plan(run_of(*saves(0.5, -inf)), TopK(1)).notices
+    assert notices == ("epoch=1.ckpt: val_loss is -inf, and counts as the best",)
+
+
+def test_a_second_training_in_the_folder_is_told_and_its_newest_stays() -> None:
+    held = [save("old.ckpt", step=900, at=HOUR), save("older.ckpt", step=800), save("new.ckpt", step=10, at=9 * HOUR)]
+    drawn = plan(run_of(*held), KeepLast(1))
+    assert actions(drawn) == {"old.ckpt": "keep", "older.ckpt": "drop", "new.ckpt": "keep"}
+    assert drawn.notices[0].startswith("steps fall while times rise")
+
+
+def test_notices_of_the_scan_come_first() -> None:
+    run = run_of(*saves(0.5, 0.5))._replace(notices=("seen",))
+    assert plan(run, TopK(1)).notices[0] == "seen"
+
+
+# What is freed
+
+
+def test_going_frees_the_size() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.4, 0.3)), TopK(1))
+    assert [it.frees for it in drawn.verdicts] == [100, 100, 0]
+    assert drawn.frees == 200
+    assert [it.path for it in drawn.dropped] == ["epoch=0.ckpt", "epoch=1.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("links", "frees"),
+    [
+        pytest.param(2, [100, 0], id="both names go: counted once"),
+        pytest.param(3, [0, 0], id="a third name stays somewhere"),
+    ],
+)
+def test_a_hard_linked_file_frees_its_bytes_once_all_its_names_go(links: int, frees: list[int]) -> None:
+    held = [
+        save("a.ckpt", 0.9, step=1, links=links, inode=7),
+        save("b.ckpt", 0.9, step=2, links=links, inode=7),
+        save("c.ckpt", 0.1, step=3),
+    ]
+    assert [it.frees for it in plan(run_of(*held), TopK(1)).verdicts] == [*frees, 0]
+
+
+def test_a_name_that_stays_keeps_the_bytes() -> None:
+    held = [
+        save("a.ckpt", 0.9, step=1, links=2, inode=7),
+        save("b.ckpt", 0.8, step=2, size=50),
+        save("c.ckpt", 0.1, step=3, links=2, inode=7),
+    ]
+    assert [it.frees for it in plan(run_of(*held), TopK(1)).verdicts] == [0, 50, 0]
+
+
+def test_the_files_in_a_folder_are_counted_one_by_one() -> None:
+    folder = save("a.ckpt", 0.9, step=1, size=0)
+    top = folder.entries[0]._replace(kind="dir")
+    inside = [
+        top._replace(path=f"a.ckpt/{n}", kind="file", size=10, links=links, identity=(1, n)) for n, links in enumerate((1, 2, 1))
+    ]
+    held = folder._replace(unit="dir", entries=(top, *inside))
+    assert plan(run_of(held, save("b.ckpt", 0.1, step=2)), TopK(1)).frees == 20
+
+
+# The whole
+
+
+def test_a_plan_sums_up_its_runs() -> None:
+    policy = Policy((TopK(1),))
+    one = draw(run_of(*saves(0.5, 0.4), path="a"), policy, NOW)
+    two = draw(run_of(*saves(0.5, 0.4, 0.3), path="b"), policy, NOW)
+    whole = Plan(policy, (one, two))
+    assert len(whole.dropped) == 3
+    assert whole.frees == 300
+    assert whole.words.startswith("Keep the best 1")
+
+
+def test_a_skip_is_told_by_its_rule() -> None:
+    drawn = plan(run_of(*saves(0.5), save("x", state="partial", note="cut")), KeepLast(1))
+    assert drawn.verdicts[1].reasons == (Reason("partial", "partial: cut: left alone"),)

@@ -1,0 +1,300 @@
+"""What each rule keeps, and the words in which it says so."""
+
+from __future__ import annotations
+
+from math import nan
+
+import pytest
+
+from ckptctl.core.checkpoint import Checkpoint, Pointer
+from ckptctl.core.policy import (
+    KeepEvery,
+    KeepGlob,
+    KeepLast,
+    KeepSteps,
+    Policy,
+    Reason,
+    Rule,
+    Standing,
+    TopK,
+    describe,
+    protect,
+)
+from ckptctl.core.ranking import Metric, rank
+from tests.core.samples import HOUR, MINUTE, save, saves
+
+LOSS = Metric("val_loss", "min")
+
+
+def stand(*held: Checkpoint, step_base: int = 0, epoch_base: int = 0, metric: Metric | None = LOSS) -> Standing:
+    ranked = tuple(rank(held, metric)) if metric else ()
+    return Standing(held, ranked, metric, step_base=step_base, epoch_base=epoch_base)
+
+
+def at_steps(*steps: int | None) -> tuple[Checkpoint, ...]:
+    return tuple(save(f"{n}.ckpt", step=step, at=n * HOUR) for n, step in enumerate(steps))
+
+
+def at_epochs(*epochs: float) -> tuple[Checkpoint, ...]:
+    return tuple(save(f"{n}.ckpt", epoch=epoch, at=n * HOUR) for n, epoch in enumerate(epochs))
+
+
+# R1
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [
+        (0, {}),
+        (1, {"epoch=1.ckpt": "best 1 of 3"}),
+        (2, {"epoch=1.ckpt": "best 1 of 3", "epoch=3.ckpt": "best 2 of 3"}),
+        (9, {"epoch=1.ckpt": "best 1 of 3", "epoch=3.ckpt": "best 2 of 3", "epoch=0.ckpt": "best 3 of 3"}),
+    ],
+)
+def test_top_k_keeps_the_first_places(count: int, kept: dict[str, str]) -> None:
+    assert TopK(count).keep(stand(*saves(0.5, 0.3, nan, 0.4))) == kept
+
+
+def test_top_k_of_minus_one_keeps_all_even_what_has_no_place() -> None:
+    kept = TopK(-1).keep(stand(*saves(0.5, nan, None)))
+    assert kept == dict.fromkeys(["epoch=0.ckpt", "epoch=1.ckpt", "epoch=2.ckpt"], "top-k -1 keeps all")
+
+
+def test_keep_best_names_its_metric_for_there_may_be_several() -> None:
+    assert TopK(1, "val_loss", "min", "keep-best").keep(stand(*saves(0.5))) == {"epoch=0.ckpt": "best 1 of 1 by val_loss"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "rank 2 of 2 by val_loss"), (nan, "val_loss is nan: it cannot win"), (None, "no value of val_loss")],
+)
+def test_top_k_says_why_it_passes_over(value: float | None, text: str) -> None:
+    held = (*saves(0.1), save("x.ckpt", value, step=99))
+    assert TopK(1).pass_over(held[1], stand(*held)) == text
+
+
+def test_top_k_without_a_metric_says_that_there_is_no_value() -> None:
+    held = saves(0.1)
+    assert TopK(1).pass_over(held[0], stand(*held, metric=None)) == "no value of the metric"
+
+
+# R2
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [
+        (0, {}),
+        (1, {"epoch=2.ckpt": "last 1"}),
+        (2, {"epoch=2.ckpt": "last 1", "epoch=1.ckpt": "last 2"}),
+        (5, {"epoch=2.ckpt": "last 1", "epoch=1.ckpt": "last 2", "epoch=0.ckpt": "last 3"}),
+        (-1, dict.fromkeys(["epoch=0.ckpt", "epoch=1.ckpt", "epoch=2.ckpt"], "keep-last -1 keeps all")),
+    ],
+)
+def test_keep_last_keeps_the_end_of_the_order(count: int, kept: dict[str, str]) -> None:
+    assert KeepLast(count).keep(stand(*saves(1, 1, 1))) == kept
+
+
+RESTARTED = (
+    save("new-10", step=10, at=7 * HOUR),
+    save("old-20", step=20, at=1 * HOUR),
+    save("new-20", step=20, at=8 * HOUR),
+    save("old-30", step=30, at=2 * HOUR),
+    save("old-40", step=40, at=3 * HOUR),
+)
+"""Trained to step 40, then anew in the same folder."""
+
+
+def test_keep_last_of_a_restarted_run_keeps_the_last_by_step_and_the_last_by_time() -> None:
+    kept = KeepLast(2).keep(stand(*RESTARTED))
+    assert kept == {
+        "old-40": "last 1",
+        "old-30": "last 2",
+        "new-20": "last 1 by time",
+        "new-10": "last 2 by time",
+    }
+    assert KeepLast(0).keep(stand(*RESTARTED)) == {}
+
+
+def test_keep_last_says_how_many_are_newer() -> None:
+    held = saves(1, 1, 1)
+    assert KeepLast(1).pass_over(held[0], stand(*held)) == "2 newer than it"
+
+
+# R3
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        pytest.param((100, 150, 200), {"0.ckpt": "at 100 steps", "2.ckpt": "at 200 steps"}, id="on the grid"),
+        pytest.param((0, 1), {"0.ckpt": "at 0 steps"}, id="step 0 is on the grid, and nothing is close to it"),
+        pytest.param((90, 120, 160), {"0.ckpt": "closest to 100 steps", "2.ckpt": "closest to 200 steps"}, id="off it"),
+        pytest.param((90, 110), {"1.ckpt": "closest to 100 steps"}, id="of two as close the later"),
+        pytest.param((90, 100, 101), {"1.ckpt": "at 100 steps"}, id="a hit ends the search"),
+        pytest.param((49,), {}, id="more than half a grid away from the first multiple"),
+        pytest.param((50,), {"0.ckpt": "closest to 100 steps"}, id="half a grid away"),
+        pytest.param((150,), {"0.ckpt": "closest to 200 steps"}, id="in the middle it is close to both"),
+        pytest.param((100, 100), {"0.ckpt": "at 100 steps", "1.ckpt": "at 100 steps"}, id="two saves of one step"),
+        pytest.param((100, None), {"0.ckpt": "at 100 steps", "1.ckpt": "its step is not known"}, id="no step: in doubt"),
+        pytest.param((2_000_000,), {"0.ckpt": "at 2000000 steps"}, id="written out"),
+    ],
+)
+def test_keep_every_keeps_the_grid_and_else_the_closest_to_it(steps: tuple[int | None, ...], kept: dict[str, str]) -> None:
+    assert KeepEvery(100).keep(stand(*at_steps(*steps))) == kept
+
+
+def test_keep_every_counts_steps_done_where_names_count_from_0() -> None:
+    assert KeepEvery(100).keep(stand(*at_steps(99, 100), step_base=1)) == {"0.ckpt": "at 100 steps"}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "epoch_base", "kept"),
+    [
+        pytest.param((0, 1, 2, 3), 0, {"1.ckpt": "at 2 epochs", "3.ckpt": "at 4 epochs"}, id="Lightning counts from 0"),
+        pytest.param((1, 2, 3, 4), 1, {"1.ckpt": "at 2 epochs", "3.ckpt": "at 4 epochs"}, id="Keras counts from 1"),
+        pytest.param((0.5,), 0, {"0.ckpt": "closest to 2 epochs"}, id="a fraction of an epoch"),
+    ],
+)
+def test_keep_every_counts_epochs_done(epochs: tuple[float, ...], epoch_base: int, kept: dict[str, str]) -> None:
+    assert KeepEvery(2, "epochs").keep(stand(*at_epochs(*epochs), epoch_base=epoch_base)) == kept
+
+
+def test_keep_every_epochs_keeps_what_has_no_epoch() -> None:
+    assert KeepEvery(2, "epochs").keep(stand(save("a", step=1))) == {"a": "its epoch is not known"}
+
+
+def test_keep_every_says_that_it_is_off_the_grid() -> None:
+    held = at_steps(7)
+    assert KeepEvery(100).pass_over(held[0], stand(*held)) == "not the closest to a multiple of 100 steps"
+
+
+# R6
+
+
+def test_keep_step_keeps_the_named_and_what_may_be_one() -> None:
+    kept = KeepSteps(frozenset({10, 30})).keep(stand(*at_steps(10, 20, 30, None)))
+    assert kept == {"0.ckpt": "step 10 is named", "2.ckpt": "step 30 is named", "3.ckpt": "its step is not known"}
+    held = at_steps(20)
+    assert KeepSteps(frozenset({10})).pass_over(held[0], stand(*held)) == "its step is not named"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("epoch=1*", "runs/a/epoch=1-v1.ckpt", True),
+        ("a/epoch=1*", "runs/a/epoch=1-v1.ckpt", True),
+        ("runs/*", "runs/a/epoch=1-v1.ckpt", True),
+        ("runs/a/epoch=1-v1.ckpt", "runs/a/epoch=1-v1.ckpt", True),
+        ("epoch=1", "runs/a/epoch=1-v1.ckpt", False),
+        ("poch=1*", "runs/a/epoch=1-v1.ckpt", False),
+        ("EPOCH=1*", "epoch=1-v1.ckpt", False),
+        ("epoch=[12]*", "epoch=2.ckpt", True),
+        ("epoch=?.ckpt", "epoch=10.ckpt", False),
+        ("*", "line\nbreak.ckpt", True),
+    ],
+)
+def test_keep_matches_a_path_or_the_end_of_it(pattern: str, path: str, *, matches: bool) -> None:
+    held = save(path)
+    kept = KeepGlob(pattern).keep(stand(held))
+    assert kept == ({path: f"matches {pattern}"} if matches else {})
+    assert KeepGlob(pattern).pass_over(held, stand(held)) == f"does not match {pattern}"
+
+
+# R8
+
+
+ONE, TWO = (save(name, step=step) for name, step in (("one", 1), ("two", 2)))
+
+
+def protected(*held: Checkpoint, pointers: tuple[Pointer, ...] = (), last: bool = True) -> dict[str, list[Reason]]:
+    return protect(held, pointers, last=last)
+
+
+def test_the_newest_is_protected() -> None:
+    assert protected(ONE, TWO) == {"two": [Reason("newest", "newest that can resume")]}
+
+
+def test_the_newest_is_given_up_where_asked_but_not_the_only_one() -> None:
+    assert protected(ONE, TWO, last=False) == {}
+    assert protected(ONE, last=False) == {"one": [Reason("only", "the only complete checkpoint")]}
+
+
+def test_of_nothing_nothing_is_protected() -> None:
+    assert protected() == {}
+
+
+def test_the_newest_that_can_resume_is_protected_beside_a_newer_one_that_cannot() -> None:
+    assert protected(ONE, TWO, save("three", step=3, resumable=False)) == {
+        "three": [Reason("newest", "newest")],
+        "two": [Reason("newest", "newest that can resume")],
+    }
+
+
+def test_where_none_can_resume_the_newest_is_protected_all_the_same() -> None:
+    held = (save("one", step=1, resumable=False), save("two", step=2, resumable=False))
+    assert protected(*held) == {"two": [Reason("newest", "newest")]}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param((save("latest", at=9 * HOUR), save("top", step=5, at=1)), id="a name without numbers"),
+        pytest.param((save("latest", step=1, at=9 * HOUR), save("top", step=5, at=1)), id="a second training"),
+    ],
+)
+def test_the_latest_is_protected_too_where_the_order_is_in_doubt(held: tuple[Checkpoint, ...]) -> None:
+    assert protected(*held) == {
+        "top": [Reason("newest", "newest that can resume")],
+        "latest": [Reason("newest", "newest by time")],
+    }
+
+
+def test_times_of_a_copy_put_nothing_in_doubt() -> None:
+    assert set(protected(save("a", step=1, at=MINUTE), save("b", step=2, at=0))) == {"b"}
+
+
+def test_the_target_of_a_pointer_is_protected_under_the_names_that_lead_to_it() -> None:
+    held = (save("r/one", step=1, aliases=("r/best",)), save("r/two", step=2))
+    pointers = (
+        Pointer("r/best", "symlink", "r/one", "ok"),
+        Pointer("elsewhere/x", "symlink", "r/one", "ok"),
+        Pointer("r/broken", "symlink", None, "dangling"),
+    )
+    assert protected(*held, pointers=pointers, last=False) == {
+        "r/one": [Reason("linked", "linked by elsewhere/x, best")]
+    }
+
+
+def test_names_in_the_root_are_told_as_they_are() -> None:
+    pointers = (Pointer("best", "symlink", "one", "ok"),)
+    assert protected(ONE, TWO, pointers=pointers, last=False) == {"one": [Reason("linked", "linked by best")]}
+
+
+def test_a_pin_protects() -> None:
+    pinned = save("one", step=1, pinned=True)
+    assert protected(pinned, TWO, last=False) == {"one": [Reason("pinned", "pinned")]}
+
+
+# The policy in words
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ((TopK(3),), "Keep the best 3 of each run."),
+        ((TopK(-1), KeepLast(-1)), "Keep all and all of each run."),
+        ((TopK(3, "val_loss"),), "Keep the best 3 by val_loss of each run."),
+        ((TopK(3, "val_loss", "max"),), "Keep the best 3 by val_loss (max) of each run."),
+        ((KeepLast(2), KeepEvery(5, "epochs")), "Keep the last 2 and one every 5 epochs of each run."),
+        ((KeepSteps(frozenset({20, 3})), KeepGlob("x*")), "Keep step 3, 20 and what matches x* of each run."),
+    ],
+)
+def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> None:
+    assert describe(Policy(rules)) == f"{words} Always kept: what a link names, the newest that can resume."
+    assert describe(Policy(rules, protect_last=False)) == f"{words} Always kept: what a link names."
+
+
+def test_every_rule_has_the_name_of_its_flag() -> None:
+    rules: tuple[Rule, ...] = (TopK(1), KeepLast(1), KeepEvery(1), KeepSteps(frozenset()), KeepGlob("*"))
+    assert [rule.id for rule in rules] == ["top-k", "keep-last", "keep-every", "keep-step", "keep"]

@@ -1,0 +1,285 @@
+"""What happens when a plan is carried out: to what goes, to what changed meanwhile, and to everything else."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ckptctl.apply import TRASH, apply
+from ckptctl.condition import QUIET
+from ckptctl.core.checkpoint import Entry, Stray
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.plan import Plan, Verdict, draw
+from ckptctl.core.policy import KeepLast, Policy, TopK
+from ckptctl.errors import Refused, StorageFailed
+from ckptctl.scan import Options, scan
+from ckptctl.stores.local import open_url
+from ckptctl.stores.memory import MemoryStore
+from ckptctl.weights.torch_write import encode_torch
+from tests.core.samples import run_of
+
+WHOLE = encode_torch({"state_dict": {}})
+NAMES = [f"r/epoch={n}-val_loss=0.{5 - n}.ckpt" for n in range(4)]
+"""The last is the best."""
+
+
+def store_of(names: list[str] | None = None) -> MemoryStore:
+    return MemoryStore(dict.fromkeys(NAMES if names is None else names, WHOLE) | {"r/notes.txt": b"mine"})
+
+
+def plan_of(store: MemoryStore, *, keep: int = 1) -> Plan:
+    policy = Policy((KeepLast(keep),))
+    options = Options(now=store.clock() + QUIET)
+    return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
+
+
+def files(store: MemoryStore) -> set[str]:
+    return {it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "file"}
+
+
+def has_trash(store: MemoryStore) -> bool:
+    try:
+        store.stat(TRASH)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+# What goes
+
+
+def test_exactly_what_was_planned_goes() -> None:
+    store = store_of()
+    outcome = apply(plan_of(store, keep=2), store, "t")
+    assert outcome == Outcome("t", tuple(NAMES[:2]), freed=2 * len(WHOLE))
+    assert files(store) == {*NAMES[2:], "r/notes.txt"}
+    assert outcome.is_whole
+
+
+def test_nothing_is_left_in_the_trash_and_the_trash_goes() -> None:
+    store = store_of()
+    apply(plan_of(store), store, "t")
+    with pytest.raises(FileNotFoundError):
+        store.stat(".ckptctl")
+
+
+def test_what_else_lies_in_the_trash_stays() -> None:
+    store = store_of()
+    store.write(f"{TRASH}/older/0", b"left by a crash")
+    apply(plan_of(store), store, "t")
+    assert store.stat(f"{TRASH}/older/0").size == len(b"left by a crash")
+    with pytest.raises(FileNotFoundError):
+        store.stat(f"{TRASH}/t")
+
+
+def test_a_plan_that_drops_nothing_touches_nothing() -> None:
+    store = store_of()
+    before = store.clock()
+    assert apply(plan_of(store, keep=-1), store, "t") == Outcome("t")
+    assert store.clock() == before
+    assert not has_trash(store)
+
+
+def test_a_folder_goes_whole() -> None:
+    folders = {f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata", "deep/x")}
+    store = MemoryStore(folders)
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.dropped == ("r/epoch=0.ckpt", "r/epoch=1.ckpt")
+    assert outcome.freed == 6
+    assert {it.partition(".ckpt")[0] for it in files(store)} == {"r/epoch=2"}
+
+
+def test_checkpoints_of_one_name_in_two_runs_go_apart() -> None:
+    store = store_of([f"{run}/epoch={n}.ckpt" for run in "ab" for n in range(2)])
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.dropped == ("a/epoch=0.ckpt", "b/epoch=0.ckpt")
+
+
+def test_each_that_went_is_told_at_once() -> None:
+    store = store_of()
+    told: list[tuple[str, bool]] = []
+
+    def tell(verdict: Verdict) -> None:
+        told.append((verdict.path, verdict.path in files(store)))
+
+    apply(plan_of(store), store, "t", tell=tell)
+    assert told == [(name, False) for name in NAMES[:3]]
+
+
+# What does not
+
+
+CHANGES: dict[str, Callable[[MemoryStore, str], None]] = {
+    "rewritten": lambda store, path: store.write(path, WHOLE),
+    "grown": lambda store, path: store.write(path, WHOLE + b"x"),
+    "a link now": lambda store, path: store.link(path, "epoch=3-val_loss=0.2.ckpt"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_changed_since_the_plan_stays(change: Callable[[MemoryStore, str], None]) -> None:
+    store = store_of()
+    plan = plan_of(store)
+    change(store, NAMES[1])
+    outcome = apply(plan, store, "t")
+    assert outcome.dropped == (NAMES[0], NAMES[2])
+    assert outcome.skipped == (Failure(NAMES[1], "changed since the plan"),)
+    assert store.stat(NAMES[1])
+    assert not has_trash(store)
+
+
+def test_what_is_gone_since_the_plan_is_named() -> None:
+    store = store_of()
+    plan = plan_of(store)
+    store.delete_exact(store.stat(NAMES[1]))
+    outcome = apply(plan, store, "t")
+    assert outcome.skipped == (Failure(NAMES[1], "gone since the plan"),)
+    assert len(outcome.dropped) == 2
+
+
+@pytest.mark.parametrize("inside", ["meta.pt", "deep/x", "deep/new", "new"])
+def test_a_folder_in_which_anything_changed_stays_whole(inside: str) -> None:
+    folders = {f"r/epoch={n}.ckpt/{name}": b"x" for n in range(2) for name in ("meta.pt", ".metadata", "deep/x")}
+    store = MemoryStore(folders)
+    plan = plan_of(store)
+    store.write(f"r/epoch=0.ckpt/{inside}", b"changed")
+    before = files(store)
+    outcome = apply(plan, store, "t")
+    assert outcome.skipped == (Failure("r/epoch=0.ckpt", "changed since the plan"),)
+    assert files(store) == before
+
+
+def test_a_folder_that_is_gone_is_named() -> None:
+    store = MemoryStore({f"r/epoch={n}.ckpt/{name}": b"x" for n in range(2) for name in ("meta.pt", ".metadata")})
+    plan = plan_of(store)
+    store.delete_exact(store.stat("r/epoch=0.ckpt"))
+    assert apply(plan, store, "t").skipped == (Failure("r/epoch=0.ckpt", "gone since the plan"),)
+
+
+def test_a_stray_in_a_plan_is_passed_over() -> None:
+    store = store_of()
+    run = draw(run_of(strays=[Stray("r/notes.txt", "why")]), Policy((TopK(1),)), 0)
+    verdicts = tuple(it._replace(action="drop") for it in run.verdicts)
+    outcome = apply(Plan(Policy(()), (run._replace(verdicts=verdicts),)), store, "t")
+    assert outcome == Outcome("t")
+    assert "r/notes.txt" in files(store)
+
+
+def test_where_it_is_stopped_the_rest_stays_and_is_named() -> None:
+    store = store_of()
+    told: list[Verdict] = []
+    outcome = apply(plan_of(store), store, "t", tell=told.append, stop=lambda: bool(told))
+    assert outcome.dropped == (NAMES[0],)
+    assert outcome.skipped == tuple(Failure(name, "stopped before it") for name in NAMES[1:3])
+    assert files(store) == {*NAMES[1:], "r/notes.txt"}
+    assert not has_trash(store)
+
+
+# When the disk refuses
+
+
+class Refusing(MemoryStore):
+    """A store in which one thing fails."""
+
+    fails_to = ""
+    path = ""
+
+    def _fail(self, what: str, path: str) -> None:
+        if what == self.fails_to and self.path in path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    def make_folder(self, path: str) -> None:
+        self._fail("make", path)
+        super().make_folder(path)
+
+    def rename(self, entry: Entry, path: str) -> None:
+        self._fail("rename", entry.path)
+        super().rename(entry, path)
+
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
+        self._fail("delete", entry.path)
+        super().delete_exact(entry, only_empty=only_empty)
+
+
+def refusing(what: str, path: str = "") -> Refusing:
+    store = Refusing(dict.fromkeys(NAMES, WHOLE))
+    store.fails_to, store.path = what, path
+    return store
+
+
+def test_what_cannot_be_moved_stays_in_place_and_is_named() -> None:
+    store = refusing("rename", NAMES[1])
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
+    assert outcome.dropped == (NAMES[0], NAMES[2])
+    assert files(store) == {NAMES[1], NAMES[3]}
+
+
+def test_what_cannot_be_removed_lies_in_the_trash_and_is_named() -> None:
+    store = refusing("delete", f"{TRASH}/t/1")
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
+    assert outcome.dropped == (NAMES[0], NAMES[2])
+    assert outcome.freed == 2 * len(WHOLE)
+    assert store.stat(f"{TRASH}/t/1").size == len(WHOLE)
+
+
+def test_where_no_trash_can_be_made_nothing_goes() -> None:
+    store = refusing("make")
+    with pytest.raises(StorageFailed, match="no folder can be made") as caught:
+        apply(plan_of(store), store, "t")
+    assert (caught.value.done, caught.value.path) == ("nothing was deleted", f"{TRASH}/t")
+    assert files(store) == set(NAMES)
+
+
+def test_an_identifier_that_was_used_before_deletes_nothing_of_before() -> None:
+    store = store_of()
+    store.write(f"{TRASH}/t/0", b"somebody's")
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.failed == (Failure(NAMES[0], "File exists: left in place"),)
+    assert store.stat(f"{TRASH}/t/0").size == len(b"somebody's")
+
+
+def test_a_store_that_is_read_only_is_refused_even_with_nothing_to_do() -> None:
+    store = store_of()
+    store.read_only = "nothing may be changed in s3"
+    with pytest.raises(Refused, match="s3") as caught:
+        apply(plan_of(store, keep=-1), store, "t")
+    assert caught.value.id == "read-only-store"
+
+
+# On a real disk
+
+
+def test_a_real_prune_removes_files_and_folders_and_leaves_links_alone(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.ckpt"
+    outside.write_bytes(b"precious")
+    run = tmp_path / "run"
+    run.mkdir()
+    for n in range(4):
+        (run / f"epoch={n}.ckpt").write_bytes(WHOLE)
+    (run / "epoch=9.ckpt").symlink_to(outside)
+    (run / "best.ckpt").symlink_to("epoch=1.ckpt")
+    store = open_url(str(run))
+    policy = Policy((KeepLast(1),))
+    plan = Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
+    outcome = apply(plan, store, "t")
+    assert outcome.dropped == ("epoch=0.ckpt", "epoch=2.ckpt")
+    assert sorted(os.listdir(run)) == ["best.ckpt", "epoch=1.ckpt", "epoch=3.ckpt", "epoch=9.ckpt"]
+    assert outside.read_bytes() == b"precious"
+
+
+def test_a_real_file_that_grows_after_the_plan_stays(tmp_path: Path) -> None:
+    for n in range(2):
+        (tmp_path / f"epoch={n}.ckpt").write_bytes(WHOLE)
+    store = open_url(str(tmp_path))
+    policy = Policy((KeepLast(1),))
+    plan = Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
+    with (tmp_path / "epoch=0.ckpt").open("ab") as file:
+        file.write(b"more")
+    assert apply(plan, store, "t").skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
+    assert sorted(os.listdir(tmp_path)) == ["epoch=0.ckpt", "epoch=1.ckpt"]
