@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.condition import look_again
 from ckptctl.core.checkpoint import Checkpoint, Entry
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import STOPPED, Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.stores import Changed
@@ -46,7 +46,7 @@ def apply(
     _make_trash(store, trash)
     for number, verdict in enumerate(plan.dropped):
         if stop():
-            left = tuple(Failure(it.path, "stopped before it") for it in plan.dropped[number:])
+            left = tuple(Failure(it.path, STOPPED) for it in plan.dropped[number:])
             outcome = outcome._replace(skipped=(*outcome.skipped, *left))
             break
         outcome = _drop(store, verdict, f"{trash}/{number}", outcome)

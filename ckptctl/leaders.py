@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.condition import judge, look_again
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.evidence import half_digit
-from ckptctl.core.ranking import Metric, Ranked, choose_metric, count_metrics, rank, same_metric, tell_counts
+from ckptctl.core.ranking import (
+    NAME_THEM,
+    UNNAMED,
+    Metric,
+    Ranked,
+    choose_metric,
+    count_metrics,
+    rank,
+    same_metric,
+    tell_counts,
+)
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.gather import resolve_ties
 from ckptctl.layouts import BY_NAME
@@ -146,6 +156,8 @@ class Contest:
     def _no_score(self) -> NoScore:
         asked = self.wish.monitor
         wanted = f"a value for '{asked}'" if asked else "a metric"
+        if set(self.counts) == {UNNAMED} and (asked or self.wish.mode == "auto"):
+            return NoScore("the numbers in the names have no name", path=self.where, hint=NAME_THEM)
         seen = next((name for name in sorted(self.counts) if asked is None or same_metric(name, asked)), None)
         if seen is not None:
             bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"

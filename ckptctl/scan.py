@@ -12,7 +12,7 @@ from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Stra
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.ranking import UNNAMED
 from ckptctl.errors import UsageError
-from ckptctl.gather import gather
+from ckptctl.gather import Wanted, gather
 from ckptctl.grove import Grove, group
 from ckptctl.layouts import LAYOUTS
 from ckptctl.pointers import follow, read_text
@@ -37,7 +37,10 @@ class Options(NamedTuple):
     exact: bool = False
     """Whether to read every checkpoint's own state."""
     monitor: str | None = None
-    """What unnamed numbers mean, and a metric to look for in tables."""
+    """A metric to look for in tables, and what the unnamed numbers mean of a run that lies in the root itself.
+
+    Further down it does not name them: a tree may hold runs in which they are something else.
+    """
     template: Template | None = None
     layout: str | None = None
     """Take only this layout's checkpoints."""
@@ -45,6 +48,8 @@ class Options(NamedTuple):
     """Extensions beyond the known ones, taken for the chosen layout's or Lightning's."""
     equals: str = "="
     """What stands between a name and its value in file names."""
+    resumable: bool = False
+    """Whether to read states, newest first, until one can resume."""
     is_worth: Callable[[Sequence[Name]], bool] | None = None
     """Asked of the names of a run's checkpoints; a run that is not worth it is left out, and nothing of it is read."""
 
@@ -55,11 +60,12 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
     A folder that could not be listed is a run with ``listed`` False.
     """
     layouts = choose_layouts(options)
+    wanted = Wanted(options.exact, options.stat, options.monitor, options.resumable)
     for grove in group(store, layouts, stat=options.stat):
         run = _build(store, grove, layouts, options)
         if run is None:
             continue
-        yield gather(store, run, grove.beside, exact=options.exact, lasts=options.stat, monitor=options.monitor)
+        yield gather(store, run, grove.beside, wanted)
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
@@ -84,8 +90,9 @@ def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Optio
     names = _read_names(grove, units, options)
     if units and options.is_worth is not None and not options.is_worth(names):
         return None
+    own = options._replace(monitor=None) if grove.path else options
     checkpoints = [
-        _make(store, layout, entries, name, options) for (layout, entries), name in zip(units, names, strict=True)
+        _make(store, layout, entries, name, own) for (layout, entries), name in zip(units, names, strict=True)
     ]
     checkpoints, hard = _part_hard_links(checkpoints)
     paths = {it.path for it in checkpoints}
@@ -172,10 +179,10 @@ def _could_name_checkpoint(entry: Entry, layouts: Sequence[Layout]) -> bool:
 
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
-    """A last or best name that is another name of a checkpoint's very file stands for it, and is no save of its own."""
+    """A name without numbers, or of a last or best, that is another name of a checkpoint's very file stands for it."""
     linked = [it for it in checkpoints if it.unit == "file" and it.entries[0].links > 1]
-    plain = {it.entries[0].identity: it for it in linked if not it.roles}
-    names = {it.path for it in linked if it.roles}
+    plain = {it.entries[0].identity: it for it in linked if _is_plain(it)}
+    names = {it.path for it in linked if not _is_plain(it)}
     kept, pointers = [], []
     for it in checkpoints:
         other = plain.get(it.entries[0].identity) if it.path in names else None
@@ -184,6 +191,11 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
         else:
             pointers.append(Pointer(it.path, "hardlink", other.path, "ok"))
     return kept, pointers
+
+
+def _is_plain(checkpoint: Checkpoint) -> bool:
+    """Whether a name says which save it is."""
+    return not checkpoint.roles and bool(checkpoint.metrics or (checkpoint.epoch, checkpoint.step) != (None, None))
 
 
 def _mark(

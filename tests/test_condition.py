@@ -34,7 +34,9 @@ def judged(data: bytes, age: int) -> tuple[str, str | None]:
         pytest.param(WHOLE, 0, "complete", None, id="whole, just written"),
         pytest.param(WHOLE, -QUIET, "complete", None, id="whole, from the future"),
         pytest.param(WHOLE[:-30], 0, "live", "cut short: end record missing, written 0s ago", id="cut, just written"),
-        pytest.param(WHOLE[:-30], QUIET - 1, "live", "cut short: end record missing, written 9m ago", id="cut, not quiet"),
+        pytest.param(
+            WHOLE[:-30], QUIET - 1, "live", "cut short: end record missing, written 9m ago", id="cut, not quiet"
+        ),
         pytest.param(WHOLE[:-30], QUIET, "damaged", "cut short: end record missing", id="cut, quiet"),
         pytest.param(b"", 0, "live", "empty file, written 0s ago", id="empty, just written"),
         pytest.param(b"", QUIET, "damaged", "empty file", id="empty, quiet"),
@@ -45,7 +47,9 @@ def judged(data: bytes, age: int) -> tuple[str, str | None]:
         ),
     ],
 )
-def test_a_file_is_judged_by_its_format_and_then_by_its_age(data: bytes, age: int, state: str, note: str | None) -> None:
+def test_a_file_is_judged_by_its_format_and_then_by_its_age(
+    data: bytes, age: int, state: str, note: str | None
+) -> None:
     assert judged(data, age) == (state, note)
 
 
@@ -95,7 +99,9 @@ def folder(*names: str) -> list[Entry]:
         ((), QUIET, "partial", "meta.pt is missing"),
     ],
 )
-def test_a_folder_is_judged_by_what_must_be_in_it(names: tuple[str, ...], age: int, state: str, note: str | None) -> None:
+def test_a_folder_is_judged_by_what_must_be_in_it(
+    names: tuple[str, ...], age: int, state: str, note: str | None
+) -> None:
     assert judge(MemoryStore(), FOLDER, folder(*names), age) == (state, note)
 
 

@@ -41,9 +41,10 @@ class Watched(MemoryStore):
             yield source
 
 
-def gathered(files: Mapping[str, bytes], **options: object) -> Run:
+def gathered(files: Mapping[str, bytes] | MemoryStore, **options: object) -> Run:
     store = files if isinstance(files, MemoryStore) else MemoryStore(files)
-    (run,) = scan(store, Options(now=store.clock() + QUIET)._replace(**options))
+    wanted = Options(now=store.clock() + QUIET)._replace(**options)  # type: ignore[arg-type] # as the test says
+    (run,) = scan(store, wanted)
     return run
 
 
@@ -79,11 +80,13 @@ def test_one_state_is_read_for_a_run_that_its_names_tell() -> None:
 
 
 def test_a_newest_state_that_cannot_be_read_makes_way_for_the_next() -> None:
-    run = gathered({
-        "epoch=0-val_loss=0.5.ckpt": lightning(state({"epoch=0-val_loss=0.5.ckpt": 0.5012})),
-        "epoch=1-val_loss=0.4.ckpt": b"garbage",
-        "epoch=2-val_loss=0.3.ckpt": BARE[:-40],
-    })
+    run = gathered(
+        {
+            "epoch=0-val_loss=0.5.ckpt": lightning(state({"epoch=0-val_loss=0.5.ckpt": 0.5012})),
+            "epoch=1-val_loss=0.4.ckpt": b"garbage",
+            "epoch=2-val_loss=0.3.ckpt": BARE[:-40],
+        }
+    )
     assert said(run, "epoch=0-val_loss=0.5.ckpt") == (0.5012, None, "state")
 
 
@@ -101,11 +104,13 @@ def test_all_states_are_read_where_asked() -> None:
 
 
 def test_the_callbacks_own_list_tells_where_no_state_does() -> None:
-    run = gathered({
-        "epoch=0-val_loss=0.50.ckpt": BARE,
-        "epoch=1-val_loss=0.40.ckpt": BARE,
-        "best_k_models.yaml": f"{HOME}/epoch=0-val_loss=0.50.ckpt: 0.5012\n{HOME}/gone.ckpt: 0.1\n".encode(),
-    })
+    run = gathered(
+        {
+            "epoch=0-val_loss=0.50.ckpt": BARE,
+            "epoch=1-val_loss=0.40.ckpt": BARE,
+            "best_k_models.yaml": f"{HOME}/epoch=0-val_loss=0.50.ckpt: 0.5012\n{HOME}/gone.ckpt: 0.1\n".encode(),
+        }
+    )
     assert said(run, "epoch=0-val_loss=0.50.ckpt") == (0.5012, None, "yaml")
     assert said(run, "epoch=1-val_loss=0.40.ckpt") == (0.4, "0.40", "name")
     assert run.notices == ()
@@ -120,7 +125,9 @@ def test_the_callbacks_own_list_tells_where_no_state_does() -> None:
         pytest.param("epoch=0-batch=20.ckpt", 0.5012, "value", id="a counter is no metric"),
     ],
 )
-def test_a_list_without_a_recorded_monitor_belongs_to_the_metric_that_it_fits(name: str, scores: float, metric: str) -> None:
+def test_a_list_without_a_recorded_monitor_belongs_to_the_metric_that_it_fits(
+    name: str, scores: float, metric: str
+) -> None:
     run = gathered({name: BARE, "best_k_models.yaml": f"{HOME}/{name}: {scores}\n".encode()})
     assert said(run, name, metric) == (scores, None, "yaml")
 
@@ -136,6 +143,27 @@ def test_a_table_tells_by_epoch_alone_where_no_step_is_known() -> None:
     assert one(run, "epoch=1-loss=0.5.ckpt").step is not None  # its own state says it
     run = gathered({"epoch=1.keras": b"x", "metrics.csv": table("1,7,0.41")})
     assert said(run, "epoch=1.keras") == (0.41, "0.41", "csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "found"),
+    [
+        pytest.param("0.50", "1,9,0.4", (0.5, "0.50", "name"), id="nothing of the epoch"),
+        pytest.param("0.00", "1,9,0.4", (0.0, "0.00", "name"), id="nothing of the epoch, though it is 0"),
+    ],
+)
+def test_a_table_that_does_not_tell_of_the_epoch_says_nothing(
+    text: str, row: str, found: tuple[float, str, str]
+) -> None:
+    name = f"epoch=0-val_loss={text}.ckpt"
+    run = gathered({name: BARE, "metrics.csv": table(row)})
+    assert said(run, name) == found
+
+
+def test_a_zero_is_no_score_where_the_table_tells_of_the_epoch_but_not_of_the_metric() -> None:
+    name = "epoch=0-val_loss=0.00.ckpt"
+    run = gathered({name: BARE, "metrics.csv": table("0,9,,0.4", "1,19,0.3,", head="epoch,step,val_loss,lr")})
+    assert one(run, name).metrics["val_loss"].state == "nan"
 
 
 def test_a_table_counts_steps_as_names_before_1_6_do() -> None:
@@ -186,11 +214,13 @@ def test_of_tables_the_nearer_counts() -> None:
 
 def test_the_order_of_trust_decides_and_the_rest_is_told() -> None:
     name = "epoch=0-val_loss=0.10.ckpt"
-    run = gathered({
-        name: lightning(state({name: 0.5})),
-        "best_k_models.yaml": f"{HOME}/{name}: 0.4\n".encode(),
-        "metrics.csv": table("0,,0.3"),
-    })
+    run = gathered(
+        {
+            name: lightning(state({name: 0.5})),
+            "best_k_models.yaml": f"{HOME}/{name}: 0.4\n".encode(),
+            "metrics.csv": table("0,,0.3"),
+        }
+    )
     assert said(run, name) == (0.5, None, "state")
     assert run.notices == (f"{name}: val_loss: its own state says 0.5, best_k_models.yaml says 0.4: the first counts",)
 
@@ -210,11 +240,13 @@ def test_a_name_with_a_slash_and_a_record_with_another_are_one_metric() -> None:
 
 def test_of_states_that_disagree_the_later_written_counts() -> None:
     """A name that was used again: the older state remembers the file that had it before."""
-    run = gathered({
-        "last.ckpt": lightning(state({"epoch=1-val_loss=0.3.ckpt": 0.9}), epoch=5, step=50),
-        "epoch=1-val_loss=0.3.ckpt": BARE,
-        "epoch=2-val_loss=0.2.ckpt": lightning(state({"epoch=1-val_loss=0.3.ckpt": 0.31}), epoch=2, step=20),
-    })
+    run = gathered(
+        {
+            "last.ckpt": lightning(state({"epoch=1-val_loss=0.3.ckpt": 0.9}), epoch=5, step=50),
+            "epoch=1-val_loss=0.3.ckpt": BARE,
+            "epoch=2-val_loss=0.2.ckpt": lightning(state({"epoch=1-val_loss=0.3.ckpt": 0.31}), epoch=2, step=20),
+        }
+    )
     assert said(run, "epoch=1-val_loss=0.3.ckpt") == (0.31, None, "sibling")
 
 
@@ -232,7 +264,9 @@ def test_of_states_that_disagree_the_later_written_counts() -> None:
         pytest.param(inf, None, "epoch=0.ckpt", "inf", id="nobody recorded a mode"),
     ],
 )
-def test_a_recorded_infinity_is_what_it_stands_for(recorded: float, mode: str | None, name: str, state_of_score: str) -> None:
+def test_a_recorded_infinity_is_what_it_stands_for(
+    recorded: float, mode: str | None, name: str, state_of_score: str
+) -> None:
     run = gathered({name: lightning(state({name: recorded}, mode=mode))})
     assert one(run, name).metrics["val_loss"].state == state_of_score
 
@@ -272,7 +306,8 @@ def test_two_callbacks_scores_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scored"), [pytest.param("epoch=0.ckpt", True, id="its own"), pytest.param("last.ckpt", False, id="a last")]
+    ("name", "scored"),
+    [pytest.param("epoch=0.ckpt", True, id="its own"), pytest.param("last.ckpt", False, id="a last")],
 )
 def test_before_1_5_a_state_tells_its_own_score_only(name: str, *, scored: bool) -> None:
     run = gathered({name: lightning(state(current=0.5), writer="1.4.9")})
@@ -284,7 +319,14 @@ def test_before_1_5_a_state_tells_its_own_score_only(name: str, *, scored: bool)
 
 @pytest.mark.parametrize(
     ("writer", "epoch", "step", "base"),
-    [("2.6.6", 3, 40, 0), ("1.6.0", 3, 40, 0), ("1.5.10", 2, 39, 1), ("1.4.9", 2, 39, 1), ("1.6.0rc1", 3, 40, 0), ("odd", 3, 40, 0)],
+    [
+        ("2.6.6", 3, 40, 0),
+        ("1.6.0", 3, 40, 0),
+        ("1.5.10", 2, 39, 1),
+        ("1.4.9", 2, 39, 1),
+        ("1.6.0rc1", 3, 40, 0),
+        ("odd", 3, 40, 0),
+    ],
 )
 def test_numbers_that_a_name_lacks_come_from_the_state_in_the_base_of_names(
     writer: str, epoch: int, step: int, base: int
@@ -357,7 +399,10 @@ def test_an_empty_list_says_nothing() -> None:
 
 def tied(*scores: float) -> tuple[Watched, Run]:
     """A run whose names all say 0.50, and whose states alone know better."""
-    files = {f"epoch={n}-val_loss=0.50.ckpt": lightning(state({f"epoch={n}-val_loss=0.50.ckpt": it})) for n, it in enumerate(scores)}
+    files = {
+        f"epoch={n}-val_loss=0.50.ckpt": lightning(state({f"epoch={n}-val_loss=0.50.ckpt": it}))
+        for n, it in enumerate(scores)
+    }
     store = Watched({**files, f"epoch={len(scores)}-val_loss=0.90.ckpt": BARE})
     run = gathered(store, stat=False)
     store.opened.clear()
@@ -405,8 +450,13 @@ def test_a_tie_of_a_layout_without_records_is_not_read() -> None:
 
 def test_what_a_state_says_may_raise_another_tie() -> None:
     """Once the first three are known to be worse than their names, those behind them decide the place."""
-    files = {f"epoch={n}-val_loss=0.50.ckpt": lightning(state({f"epoch={n}-val_loss=0.50.ckpt": 0.7})) for n in range(2)}
-    others = {f"epoch={n}-val_loss=0.60.ckpt": lightning(state({f"epoch={n}-val_loss=0.60.ckpt": 0.6 + n / 1000})) for n in (4, 3)}
+    files = {
+        f"epoch={n}-val_loss=0.50.ckpt": lightning(state({f"epoch={n}-val_loss=0.50.ckpt": 0.7})) for n in range(2)
+    }
+    others = {
+        f"epoch={n}-val_loss=0.60.ckpt": lightning(state({f"epoch={n}-val_loss=0.60.ckpt": 0.6 + n / 1000}))
+        for n in (4, 3)
+    }
     store = Watched({**files, **others, "epoch=9-val_loss=0.90.ckpt": BARE})
     run = resolve_ties(store, gathered(store, stat=False), LOSS, 1)
     first = rank(run.checkpoints, LOSS)[0]
@@ -444,7 +494,9 @@ def test_a_real_run_tells_its_scores_beyond_the_printed_digits(
     found = {it.path: it.metrics[name].value for it in run.checkpoints if "last" not in it.roles}
     if scores is not None:
         assert found == pytest.approx(scores, rel=1e-6)
-    assert all(it.metrics[name].source in ("state", "sibling", "yaml") for it in run.checkpoints if "last" not in it.roles)
+    assert all(
+        it.metrics[name].source in ("state", "sibling", "yaml") for it in run.checkpoints if "last" not in it.roles
+    )
     assert run.notices == ()
 
 
@@ -468,9 +520,11 @@ def test_weights_only_are_told_apart(tmp_path: Path) -> None:
 
 def test_what_a_checkpoint_says_of_itself_no_older_sibling_disputes() -> None:
     """A constant name: the older file remembers what the newer one's name meant before."""
-    run = gathered({
-        "best.ckpt": lightning(state({"best.ckpt": 0.5, "best-v1.ckpt": 0.6}), epoch=1, step=10),
-        "best-v1.ckpt": lightning(state({"best.ckpt": 0.5, "best-v1.ckpt": 0.4}), epoch=2, step=20),
-    })
+    run = gathered(
+        {
+            "best.ckpt": lightning(state({"best.ckpt": 0.5, "best-v1.ckpt": 0.6}), epoch=1, step=10),
+            "best-v1.ckpt": lightning(state({"best.ckpt": 0.5, "best-v1.ckpt": 0.4}), epoch=2, step=20),
+        }
+    )
     assert said(run, "best-v1.ckpt") == (0.4, None, "state")
     assert run.notices == ()

@@ -30,7 +30,12 @@ def paths(leaders: Leaders) -> list[str]:
     return [it.ranked.checkpoint.path for it in leaders.places]
 
 
-RUNS = ["a/epoch=0-val_loss=0.5.ckpt", "a/epoch=1-val_loss=0.3.ckpt", "b/epoch=0-val_loss=0.4.ckpt", "b/epoch=1-val_loss=0.2.ckpt"]
+RUNS = [
+    "a/epoch=0-val_loss=0.5.ckpt",
+    "a/epoch=1-val_loss=0.3.ckpt",
+    "b/epoch=0-val_loss=0.4.ckpt",
+    "b/epoch=1-val_loss=0.2.ckpt",
+]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +157,14 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
     [
         pytest.param([], Wish(), NoCheckpoint, "no checkpoint found", "name the folder of a run", id="nothing"),
         pytest.param(["epoch=0.ckpt"], Wish(), NoScore, "no checkpoint has a metric", "hold no metric", id="no metric"),
+        pytest.param(
+            ["05-0.32.keras"],
+            Wish(),
+            NoScore,
+            "the numbers in the names have no name",
+            "say what the numbers are",
+            id="numbers without a name",
+        ),
         pytest.param(
             ["epoch=0-val_loss=0.5.ckpt"],
             Wish(monitor="val_los"),

@@ -73,7 +73,9 @@ def test_a_link_in_the_root_is_relative_too() -> None:
     assert Link("best.ckpt", "epoch=1.ckpt").target == "epoch=1.ckpt"
 
 
-def test_a_link_that_stands_is_right_and_one_that_leads_elsewhere_is_repointed(store: LocalStore, tmp_path: Path) -> None:
+def test_a_link_that_stands_is_right_and_one_that_leads_elsewhere_is_repointed(
+    store: LocalStore, tmp_path: Path
+) -> None:
     link(store, "best", "epoch=1.ckpt")
     right = plan(store, "best", "epoch=1.ckpt")
     assert right is not None
@@ -98,7 +100,7 @@ def test_a_checkpoint_that_has_the_very_name_needs_no_link(store: LocalStore) ->
 
 def test_a_file_of_its_own_is_never_replaced(store: LocalStore, tmp_path: Path) -> None:
     before = (tmp_path / "run" / "last.ckpt").read_bytes()
-    with pytest.raises(Refused, match="'run/last.ckpt' is a file of its own"):
+    with pytest.raises(Refused, match=r"'run/last\.ckpt' is a file of its own"):
         plan(store, "last", "epoch=2.ckpt")
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
 
@@ -125,7 +127,9 @@ def test_a_hard_link_is_another_name_of_the_file(store: LocalStore, tmp_path: Pa
     assert (tmp_path / "run" / "best.ckpt").samefile(tmp_path / "run" / "epoch=1.ckpt")
 
 
-def test_a_hard_link_of_ours_is_right_or_repointed_for_its_file_has_another_name(store: LocalStore, tmp_path: Path) -> None:
+def test_a_hard_link_of_ours_is_right_or_repointed_for_its_file_has_another_name(
+    store: LocalStore, tmp_path: Path
+) -> None:
     link(store, "best", "epoch=1.ckpt", "hardlink")
     right = plan(store, "best", "epoch=1.ckpt", "hardlink")
     assert right is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,8 @@ WHOLE = encode_torch({"state_dict": {}})
 
 
 def runs(store: MemoryStore, **options: object) -> dict[str, Run]:
-    return {it.path: it for it in scan(store, Options(now=store.clock() + QUIET)._replace(**options))}
+    wanted = Options(now=store.clock() + QUIET)._replace(**options)  # type: ignore[arg-type] # as the test says
+    return {it.path: it for it in scan(store, wanted)}
 
 
 def run_of(*names: str, links: dict[str, str] | None = None, **options: object) -> Run:
@@ -58,8 +59,8 @@ class Watched(MemoryStore):
 class Broken(MemoryStore):
     """A store in which one folder cannot be listed."""
 
-    def walk(self, *, stat: bool, enter: object = None) -> Iterator[Folder]:
-        for folder in super().walk(stat=stat):
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+        for folder in super().walk(stat=stat, enter=enter):
             yield Folder(folder.path, [], "permission denied") if folder.path == "b" else folder
 
 
@@ -100,7 +101,11 @@ def test_a_folder_that_is_a_checkpoint_is_taken_whole() -> None:
     run = runs(store)["r"]
     (checkpoint,) = run.checkpoints
     assert (checkpoint.layout, checkpoint.unit, checkpoint.step) == ("lightning-sharded", "dir", 2)
-    assert {it.path.removeprefix("r/epoch=1-step=2.ckpt").strip("/") for it in checkpoint.entries} == {"", "deep", *inside}
+    assert {it.path.removeprefix("r/epoch=1-step=2.ckpt").strip("/") for it in checkpoint.entries} == {
+        "",
+        "deep",
+        *inside,
+    }
     assert (checkpoint.state, checkpoint.entries[0].path) == ("complete", checkpoint.path)
 
 
@@ -111,10 +116,10 @@ def test_a_folder_that_cannot_be_listed_is_told_and_marks_its_run() -> None:
     assert found["b"].checkpoints == ()
 
 
-def test_a_folder_in_a_checkpoint_that_cannot_be_listed_marks_the_run(tmp_path: Path) -> None:
+def test_a_folder_in_a_checkpoint_that_cannot_be_listed_marks_the_run() -> None:
     class Sealed(MemoryStore):
-        def walk(self, *, stat: bool, enter: object = None) -> Iterator[Folder]:
-            for folder in super().walk(stat=stat):
+        def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+            for folder in super().walk(stat=stat, enter=enter):
                 yield folder._replace(failure="stale") if folder.path == "x.ckpt/deep" else folder
 
     store = Sealed({"x.ckpt/meta.pt": b"x", "x.ckpt/.metadata": b"x", "x.ckpt/deep/y": b"x"})
@@ -376,9 +381,15 @@ def test_a_folder_without_checkpoints_has_no_strays_to_tell() -> None:
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        ("pl26/topk2_last", {"epoch=01-val_loss=0.40.ckpt": (), "epoch=03-val_loss=0.30.ckpt": (), "last.ckpt": ("last",)}),
+        (
+            "pl26/topk2_last",
+            {"epoch=01-val_loss=0.40.ckpt": (), "epoch=03-val_loss=0.30.ckpt": (), "last.ckpt": ("last",)},
+        ),
         ("pl26/slash_nested", {"epoch=1-val/loss=0.40.ckpt": ()}),
-        ("pl26/linkbest", {"epoch=00-val_loss=0.50.ckpt": (), "epoch=01-val_loss=0.40.ckpt": (), "last.ckpt": ("last",)}),
+        (
+            "pl26/linkbest",
+            {"epoch=00-val_loss=0.50.ckpt": (), "epoch=01-val_loss=0.40.ckpt": (), "last.ckpt": ("last",)},
+        ),
         ("pl26/constant_name", {"best.ckpt": ("best",), "best-v1.ckpt": ("best",)}),
         ("pl14/default", {"epoch=1-step=3.ckpt": ()}),
     ],
@@ -393,4 +404,6 @@ def test_a_real_folder_is_one_run(tmp_path: Path, case: str, expected: dict[str,
 
 def test_links_of_a_real_folder_lead_to_their_checkpoints() -> None:
     (run,) = scan(open_url(str(FIXTURES / "pl26" / "linkbest")), Options())
-    assert [(it.path, it.target, it.state) for it in run.pointers] == [("best.ckpt", "epoch=01-val_loss=0.40.ckpt", "ok")]
+    assert [(it.path, it.target, it.state) for it in run.pointers] == [
+        ("best.ckpt", "epoch=01-val_loss=0.40.ckpt", "ok")
+    ]

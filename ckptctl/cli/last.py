@@ -38,7 +38,7 @@ def command(
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_all([path])
-    scanning = read_options(opt.Names(template, layout, ext, equals), exact=resumable)
+    scanning = read_options(opt.Names(template, layout, ext, equals), resumable=resumable)
     found = [
         (sight, newest)
         for sight in see(stores, scanning, console)

@@ -96,6 +96,7 @@ def _line(store: Store, link: Link, console: Console, *, is_dry: bool) -> str:
     name, target = escape(locate(store.url, link.path)), escape(link.target)
     if not console.is_terminal:
         return f"{what}\t{name}\t{target}\n"
-    room = console.width - measure(what) - len("   -> ")
+    what = what.ljust(len("would be repointed" if is_dry else "repointed"))
+    room = console.width - len(what) - len("   -> ")
     shown = shorten(target, max(room // 2, room - measure(name)))
     return f"{what}  {shorten(name, room - measure(shown))} -> {shown}\n"

@@ -27,7 +27,13 @@ class Sight(NamedTuple):
 
 
 def read_options(
-    names: Names, *, monitor: str | None = None, exact: bool = False, stat: bool = True, now: int = 0
+    names: Names,
+    *,
+    monitor: str | None = None,
+    exact: bool = False,
+    resumable: bool = False,
+    stat: bool = True,
+    now: int = 0,
 ) -> Options:
     """The options of a scan; raises UsageError for a template that cannot be read."""
     template = None
@@ -36,7 +42,17 @@ def read_options(
 
         template = Template(names.template, equals=names.equals)
     extensions = tuple(it if it.startswith(".") else f".{it}" for it in names.extensions or ())
-    return Options(now or time_ns(), stat, exact, monitor, template, names.layout, extensions, names.equals)
+    return Options(
+        now=now or time_ns(),
+        stat=stat,
+        exact=exact,
+        resumable=resumable,
+        monitor=monitor,
+        template=template,
+        layout=names.layout,
+        extensions=extensions,
+        equals=names.equals,
+    )
 
 
 def open_all(paths: Sequence[str] | None) -> list[Store]:

@@ -11,6 +11,7 @@ from ckptctl.cli.console import Console
 from ckptctl.cli.look import open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
 from ckptctl.cli.retention import Keeping, make_policy
+from ckptctl.core.policy import TopK
 
 EPILOG = """Examples:
 
@@ -69,11 +70,17 @@ def command(
         protect_last=not no_protect_last,
         min_age=min_age,
     )
-    stores = open_apart(paths)
+    console, stores = Console(color.value), open_apart(paths)
+    if monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
+        console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
     scanning = read_options(
-        opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, now=min(it.clock() for it in stores)
+        opt.Names(template, layout, ext, equals),
+        monitor=monitor,
+        exact=exact,
+        resumable=not no_protect_last,
+        now=min(it.clock() for it in stores),
     )
     terms = Terms(
         policy, is_dry=dry_run or check, is_check=check, has_consent=yes, max_delete=max_delete, strict=strict
     )
-    raise typer.Exit(prune(Pruning(stores, scanning, terms), Console(color.value), json=json, verbose=bool(verbose)))
+    raise typer.Exit(prune(Pruning(stores, scanning, terms), console, json=json, verbose=bool(verbose)))

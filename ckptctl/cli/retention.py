@@ -42,7 +42,7 @@ def read_rules(flags: Keeping) -> tuple[Rule, ...]:
 def _rules(flags: Keeping) -> Iterator[Rule]:
     if flags.top_k is not None:
         yield TopK(_count("--top-k", flags.top_k), flags.monitor, flags.mode)
-    yield from map(_read_best, flags.keep_best or ())
+    yield from (_read_best(text, flags.mode) for text in flags.keep_best or ())
     if flags.keep_last is not None:
         yield KeepLast(_count("--keep-last", flags.keep_last))
     yield from map(_read_every, flags.keep_every or ())
@@ -57,11 +57,12 @@ def _count(flag: str, count: int) -> int:
     return count
 
 
-def _read_best(text: str) -> TopK:
+def _read_best(text: str, mode: str) -> TopK:
+    """``METRIC[:MODE]=N``; without a mode of its own, by the one that is asked for everywhere."""
     match = _BEST.fullmatch(text)
     if match is None:
         raise UsageError(f"'{text}' does not say which best to keep", hint="write --keep-best val_loss:min=3")
-    return TopK(_count("--keep-best", int(match["count"])), match["metric"], match["mode"] or "auto", "keep-best")
+    return TopK(_count("--keep-best", int(match["count"])), match["metric"], match["mode"] or mode, "keep-best")
 
 
 def _read_every(text: str) -> KeepEvery:

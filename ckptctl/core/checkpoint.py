@@ -79,6 +79,8 @@ class Checkpoint(NamedTuple):
     pinned: bool = False
     resumable: bool | None = None
     """Whether it holds optimizer state; None where nobody looked."""
+    lineage: int = 0
+    """Which of the trainings that used the folder one after the other saved it, from 0."""
 
     @property
     def size(self) -> int:

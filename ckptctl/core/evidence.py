@@ -83,20 +83,33 @@ def half_digit(text: str | None) -> float:
     return 0.5 * 10.0 ** max(-300, min(300, power))
 
 
-def match_paths(recorded: Iterable[str], held: Mapping[str, object], folder: str | None = None) -> dict[str, str]:
+def match_paths(
+    recorded: Iterable[str], held: Mapping[str, object], folder: str | None = None, run: str = ""
+) -> dict[str, str]:
     """Each recorded path (of any machine) to the run's own path that it means, where there is one.
 
     Below ``folder``, the recorded home of the run, the rest of the path decides; without it the longest tail that the
-    run holds.
+    run holds. ``run`` is the run's own folder: it may lie below the recorded one (``val/loss=0.8.ckpt`` in ``val``).
     """
+    home = None if folder is None else folder.replace("\\", "/").rstrip("/") + "/"
     found: dict[str, str] = {}
     for path in recorded:
         plain = path.replace("\\", "/")
-        inside = folder is not None and plain.startswith(folder.replace("\\", "/").rstrip("/") + "/")
-        own = plain[len(folder or "") :].lstrip("/") if inside else None if folder else _longest_tail(plain, held)
-        if own is not None and own in held:
+        own = _longest_tail(plain, held) if home is None else _below(plain, home, held, run)
+        if own is not None:
             found[path] = own
     return found
+
+
+def _below(path: str, home: str, held: Mapping[str, object], run: str) -> str | None:
+    """The rest of a path below its recorded home, less the folders at its front that are the run's own last ones."""
+    if not path.startswith(home):
+        return None
+    front, own = "", path[len(home) :].lstrip("/")
+    while own not in held and "/" in own:
+        folder, _, own = own.partition("/")
+        front = f"{front}/{folder}"
+    return own if own in held and f"/{run}".endswith(front) else None
 
 
 def _longest_tail(path: str, held: Mapping[str, object]) -> str | None:

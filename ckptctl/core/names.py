@@ -143,10 +143,11 @@ def _find_versioned(endings: Iterable[tuple[str, str]], join: str) -> frozenset[
     found = set()
     for stem, extension in endings:
         base, gap, word = part_last_word(stem, join)
-        if gap and VERSION.fullmatch(word):
-            if (base, extension) in seen:
-                found.add((base, extension))
-            seen.add((base, extension))
+        if not (gap and VERSION.fullmatch(word)):
+            continue
+        if (base, extension) in seen:
+            found.add((base, extension))
+        seen.add((base, extension))
     return frozenset(found)
 
 
@@ -350,14 +351,13 @@ def _read_all(paths: Sequence[str], grammar: Grammar) -> list[Name]:
     for path in paths:
         parts = numbers.split(path)
         frame = tuple(parts[::2])
-        shape = shapes.get(frame)
-        if shape is None:
-            name = _read(path, grammar)
-            if frame not in shapes:
-                shapes[frame] = _shape_of(name, frame, parts[1::2], equals)
-            names.append(name)
-            continue
         texts = parts[1::2]
+        if frame not in shapes:
+            shapes[frame] = _shape_of(_read(path, grammar), frame, texts, equals)
+        shape = shapes[frame]
+        if shape is None:
+            names.append(_read(path, grammar))
+            continue
         fields = dict(zip(shape.keys, map(_make_field, zip(texts, map(float, texts), strict=True)), strict=True))
         names.append(_make_name((fields, (), *shape[1:])))
     return names

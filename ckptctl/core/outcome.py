@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+STOPPED = "stopped before it"
+"""Why an item was skipped that a signal came before."""
+
 
 class Failure(NamedTuple):
     """One item that did not go as planned."""

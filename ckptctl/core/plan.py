@@ -75,6 +75,8 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
 
     Raises MetricUnclear or ModeUnclear where the policy ranks and nobody can tell by what.
     """
+    if not policy.rules:
+        return RunPlan(run.path, _keep_all(run, Reason("no-rule", "no rule says what to keep")), notices=run.notices)
     quiet, restless = _part_by_age(run.checkpoints, policy, now)
     candidates = tuple(in_order(it for it in quiet if it.state == "complete" and "last" not in it.roles))
     standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
@@ -94,7 +96,9 @@ def _pass_strays(run: Run) -> tuple[Verdict, ...]:
 
 def _warn(standings: Sequence[tuple[Rule, Standing]]) -> Iterator[str]:
     """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
-    if standings and was_restarted(standings[0][1].candidates):
+    if any(it.lineage for it in standings[0][1].candidates):
+        yield "more than one training used this folder: the last is the newest one's, an earlier one's newest is kept too"
+    elif was_restarted(standings[0][1].candidates):
         yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
     for rule, standing in standings:
         if isinstance(rule, TopK) and standing.metric and standing.ranked:
@@ -143,10 +147,13 @@ def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Pol
 
 
 def _leave_alone(run: Run, trouble: str) -> RunPlan:
-    reason = Reason("no-score", f"{trouble}: the run is left alone")
-    verdicts = tuple(Verdict(it.path, "keep", (reason,), checkpoint=it) for it in run.checkpoints)
-    notices = (*run.notices, f"{trouble}: left alone")
-    return RunPlan(run.path, (*verdicts, *_pass_strays(run)), notices=notices, unscored=True)
+    verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
+    return RunPlan(run.path, verdicts, notices=(*run.notices, f"{trouble}: left alone"), unscored=True)
+
+
+def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
+    kept = (Verdict(it.path, "keep", (reason,), checkpoint=it) for it in run.checkpoints)
+    return (*kept, *_pass_strays(run))
 
 
 def _apply_rules(kept: dict[str, list[Reason]], standings: Sequence[tuple[Rule, Standing]]) -> None:
@@ -180,12 +187,13 @@ def _judge(
 
 
 def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], policy: Policy) -> list[Reason]:
-    """An independent ``last``, and what no ranking rule can rank."""
+    """An independent ``last``, and what a ranking rule cannot rank: another rule that can must not make it go."""
     if "last" in checkpoint.roles:
         return [Reason("last", "a save of its own under a last name")]
-    names = [standing.metric.name for standing in standings if standing.metric]
-    if names and not policy.drop_unranked and not any(score_of(checkpoint, name) for name in names):
-        return [Reason("unranked", f"unranked: no value of {' or '.join(names)}")]
+    names = dict.fromkeys(standing.metric.name for standing in standings if standing.metric)
+    missing = [name for name in names if score_of(checkpoint, name) is None]
+    if missing and not policy.drop_unranked:
+        return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
     return []
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, Protocol
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer
-from ckptctl.core.ranking import Metric, Ranked, in_order, in_time, score_of, was_restarted
+from ckptctl.core.ranking import Metric, Ranked, came_later, in_order, in_time, score_of
 
 
 class Reason(NamedTuple):
@@ -101,12 +101,13 @@ class KeepLast(NamedTuple):
         """The end of the order."""
         if self.count < 0:
             return _all(standing.candidates, "keep-last -1 keeps all")
-        newest = enumerate(reversed(standing.candidates[-self.count :] if self.count else ()), 1)
-        kept = {checkpoint.path: f"last {place}" for place, checkpoint in newest}
-        if not was_restarted(standing.candidates):
-            return kept
-        latest = enumerate(reversed(in_time(standing.candidates)[-self.count :] if self.count else ()), 1)
-        return {checkpoint.path: f"last {place} by time" for place, checkpoint in latest} | kept
+        newest = list(reversed(standing.candidates))[: self.count]
+        latest = list(reversed(in_time(standing.candidates)))[: self.count]
+        return {
+            it.path: f"last {place} by time"
+            for place, it in enumerate(latest, 1)
+            if any(came_later(it, other) for other in newest)
+        } | {it.path: f"last {place}" for place, it in enumerate(newest, 1)}
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
         """How far from the end it is."""
@@ -264,15 +265,30 @@ def _seen_from(path: str, name: str) -> str:
 
 
 def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
-    """By order, by what can resume, and by time where the order is in doubt: no numbers, or a second training."""
-    resumable = [it for it in held if it.resumable is not False]
+    """By order and by what can resume; where the order is in doubt, by each number and by time too."""
     newest = held[-1] if held else None
+    resumable = [it for it in held if it.resumable is not False]
     keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
     if resumable and resumable[-1] != newest:
         keep(resumable[-1], "newest", "newest that can resume")
-    if was_restarted(held) or any(it.step is None and it.epoch is None for it in held):
-        latest = in_time(held)[-1]
-        keep(latest if latest != newest else None, "newest", "newest by time")
+    highest = in_order(it._replace(lineage=0) for it in held)[-1] if held else None
+    if newest is not None and highest is not None and highest.path != newest.path:
+        keep(highest, "newest", "newest of an earlier training")
+    for it, number in _newest_by_number(held):
+        keep(it if it != newest else None, "newest", f"newest by {number}")
+    latest = in_time(held)[-1] if held else None
+    if newest is None or latest is None or latest == newest:
+        return
+    if came_later(latest, newest) or (latest.step is None and latest.epoch is None):
+        keep(latest, "newest", "newest by time")
+
+
+def _newest_by_number(held: list[Checkpoint]) -> Iterator[tuple[Checkpoint, str]]:
+    """The highest by each number that some of those with numbers lack: it does not count in the order."""
+    for number, other in (("step", "epoch"), ("epoch", "step")):
+        with_it = [it for it in held if getattr(it, number) is not None]
+        if with_it and any(getattr(it, number) is None and getattr(it, other) is not None for it in held):
+            yield max(with_it, key=lambda it: (getattr(it, number), it.modified)), number
 
 
 def _all(candidates: Iterable[Checkpoint], text: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ COUNTERS = frozenset(
 UNNAMED = "value"
 """What a number in a name is called when neither the name nor a template says it (Keras ``05-0.32``)."""
 
+NAME_THEM = "say what the numbers are: --template TEXT, or --monitor NAME with the run's own folder as PATH"
+
 _LESS = frozenset(
     "loss losses error errors err wer cer mer ter mse mae rmse rmsle mape smape mase ppl perplexity fid kid nll bpb bpc"
     " bce ce crossentropy kl kld divergence lpips eer brier hinge logcosh poisson misfit regret latency epe".split()
@@ -120,17 +122,12 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
         return Metric(name, "max" if mode == "max" else "min")
     recorded = run.mode if run.monitor is not None and same_metric(name, run.monitor) else None
     told = recorded or infer_mode(name)
+    if told is None and name == UNNAMED:
+        raise NoScore("the numbers in its names have no name", path=run.path, hint=NAME_THEM)
     if told is None:
-        raise _mode_unclear(name, run)
+        text = f"nobody can tell whether less or more of '{name}' is better"
+        raise ModeUnclear(text, path=run.path, hint="pass --mode min or --mode max")
     return Metric(name, told)
-
-
-def _mode_unclear(name: str, run: Run) -> ModeUnclear:
-    if name == UNNAMED:
-        text, hint = "the numbers in its names have no name", "say what they are: --monitor NAME, or --template TEXT"
-    else:
-        text, hint = f"nobody can tell whether less or more of '{name}' is better", "pass --mode min or --mode max"
-    return ModeUnclear(text, path=run.path, hint=hint)
 
 
 def _only(run: Run) -> str:
@@ -192,8 +189,8 @@ def rank(
 def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[float | int | str, ...]]:
     """The key that puts a run's checkpoints in the order in which training saved them.
 
-    By step, epoch, time, version, name; a number counts only where every numbered checkpoint has it, so that a name
-    with an epoch alone is not held against one that has a step. Those with neither number come first.
+    By training, step, epoch, time, version, name; a number counts only where every numbered checkpoint has it, so that
+    a name with an epoch alone is not held against one that has a step. Those with neither number come first.
     """
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
@@ -202,7 +199,7 @@ def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[
     def key(checkpoint: Checkpoint) -> tuple[float | int | str, ...]:
         step = checkpoint.step if by_step and checkpoint.step is not None else -1
         epoch = checkpoint.epoch if by_epoch and checkpoint.epoch is not None else -1
-        return (step, epoch, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
+        return (checkpoint.lineage, step, epoch, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
 
     return key
 
@@ -218,11 +215,17 @@ def in_time(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     return sorted(in_order(checkpoints), key=lambda checkpoint: checkpoint.modified)
 
 
+def came_later(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether it was written so long after the other that, if its number is lower, training must have begun anew."""
+    return one.modified - other.modified > RESTART
+
+
 def was_restarted(checkpoints: Iterable[Checkpoint]) -> bool:
     """Whether steps fall while times rise: training began anew in a used folder, or something changed the times."""
-    latest = 0
-    for checkpoint in in_order(it for it in checkpoints if it.step is not None or it.epoch is not None):
-        if latest - checkpoint.modified > RESTART:
+    numbered = in_order(it for it in checkpoints if it.step is not None or it.epoch is not None)
+    latest = numbered[0] if numbered else None
+    for checkpoint in numbered:
+        if latest is not None and came_later(latest, checkpoint):
             return True
-        latest = max(latest, checkpoint.modified)
+        latest = max(latest or checkpoint, checkpoint, key=lambda it: it.modified)
     return False

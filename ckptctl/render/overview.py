@@ -8,7 +8,7 @@ from itertools import islice
 from math import isfinite
 from typing import NamedTuple
 
-from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.checkpoint import Run
 from ckptctl.core.ranking import in_order, score_of
 from ckptctl.core.units import write_size
 from ckptctl.core.view import View
@@ -138,7 +138,7 @@ def _fit(sample: Sequence[Digest], metric: str, width: int) -> Sheet:
         rest = width - best - 2 - sum(sizes[it] + 2 for it in places)
         if rest >= _RUN_LEAST + 2 + _FEWEST_BARS:
             break
-        places.remove(place)
+        places = [it for it in places if it != place]
     rest = width - best - 4 - sum(sizes[it] + 2 for it in places)
     run = max(3, *(measure(row.run) for row in sample))
     line = max(_width_of(row, metric) for row in sample)

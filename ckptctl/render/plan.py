@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.guard import Objection
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import STOPPED, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.units import write_size
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
@@ -37,7 +37,7 @@ def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = Fals
     yield fold(escape(plan.words), width) + "\n\n"
     for run in plan.runs:
         yield from _write_run(run, root, width, verbose=verbose)
-    notes = [*_notes(plan.runs, root), *_losses(plan.runs, root)]
+    notes = [*_notes(plan.runs, root, width), *_losses(plan.runs, root, width)]
     if notes:
         yield "\n"
     for note in notes:
@@ -102,7 +102,11 @@ def _is_change(verdict: Verdict) -> bool:
 
 
 def _tell_undone(outcome: Outcome, root: str) -> str:
-    """Each item that was not done: one in the same line, several in a line each."""
+    """Each item that was not done: one in the same line, several in a line each; what a signal stopped, as a count."""
+    skipped = [it for it in outcome.skipped if it.why != STOPPED]
+    if stopped := len(outcome.skipped) - len(skipped):
+        still = f" Stopped before {write_number(stopped)} more."
+        return still + _tell_undone(outcome._replace(skipped=tuple(skipped)), root)
     groups = [("skipped", outcome.skipped), ("failed", outcome.failed)]
     if len(outcome.skipped) + len(outcome.failed) == 1:
         return "".join(f" 1 {word}: {_tell_failure(it, root)}." for word, failures in groups for it in failures)
@@ -222,12 +226,17 @@ def _write_item(item: Item, what: int, width: int) -> Iterator[str]:
         yield f"{' ' * measure(lead)}{part}\n"
 
 
-def _notes(runs: Sequence[RunPlan], root: str) -> Iterator[str]:
+def _place(run: RunPlan, root: str, width: int) -> str:
+    """A run's folder, short enough to stand in a line behind "note:"."""
+    return shorten(escape(locate(root, run.path)), max(_NAME_LEAST, width - len("note: ") - 1))
+
+
+def _notes(runs: Sequence[RunPlan], root: str, width: int) -> Iterator[str]:
     """What scan and plan noticed; what many runs share is told once."""
     where: dict[str, list[str]] = {}
     for run in runs:
         for notice in dict.fromkeys((*run.notices, *_waiting(run))):
-            where.setdefault(escape(notice), []).append(escape(locate(root, run.path)))
+            where.setdefault(escape(notice), []).append(_place(run, root, width))
     for notice, paths in where.items():
         if len(paths) <= _FEW:
             yield from (f"{path}: {notice}" for path in paths)
@@ -241,12 +250,12 @@ def _waiting(run: RunPlan) -> Iterator[str]:
         yield f"{write_count(young, 'checkpoint')} too young to judge: left alone"
 
 
-def _losses(runs: Sequence[RunPlan], root: str) -> Iterator[str]:
+def _losses(runs: Sequence[RunPlan], root: str, width: int) -> Iterator[str]:
     """Runs that lose more than half of their bytes, the greatest loss first."""
     losing = sorted((run for run in runs if 2 * run.frees > _size_of_run(run)), key=lambda run: -run.frees)
     for run in losing[:_FEW]:
         sizes = f"{write_size(run.frees)} of {write_size(_size_of_run(run))}"
-        yield f"{escape(locate(root, run.path))} loses more than half of its bytes: {sizes}."
+        yield f"{_place(run, root, width)} loses more than half of its bytes: {sizes}."
     if len(losing) > _FEW:
         more = len(losing) - _FEW
         yield f"{write_number(more)} more {'run loses' if more == 1 else 'runs lose'} more than half too."

@@ -40,7 +40,9 @@ class LocalStore:
         if hasattr(self, "_root"):  # It has none if opening it failed.
             os.close(self._root)
 
-    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+    def walk(  # nested: the trail must be closed when the walk is left halfway
+        self, *, stat: bool, enter: Callable[[str], bool] | None = None
+    ) -> Iterator[Folder]:
         """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
         with closing(Trail(open_folder(".", self._root))) as trail:
             pending = [(0, "")]
@@ -122,7 +124,9 @@ class LocalStore:
                 _move_back(entry, path, new, old)
                 raise
 
-    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
+    def delete_exact(  # nested: one function deletes, so that it can be read at once
+        self, entry: Entry, *, only_empty: bool = False
+    ) -> None:
         """Remove a file, a link itself, or a folder with all in it; the only function here that deletes.
 
         A folder that cannot go whole stays whole: one with a mount in it, or a folder that may not be read or changed.
@@ -140,7 +144,9 @@ class LocalStore:
                     (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
             os.rmdir(place.name, dir_fd=place.folder)
 
-    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> None:
+    def link(  # nested: what was made is taken away where its rename fails
+        self, path: str, target: str, kind: LinkKind = "symlink"
+    ) -> None:
         """Make a name for another, or replace a link or file by it in one rename; a real folder is not replaced."""
         with self._place(path) as place:
             if S_ISDIR(_mode(place)):

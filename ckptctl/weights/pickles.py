@@ -65,7 +65,7 @@ def read_all(data: bytes, limits: Limits = LIMITS) -> list[Pickled]:
     return found
 
 
-def _run(machine: Machine, at: int) -> int:
+def _run(machine: Machine, at: int) -> int:  # nested: the hot loop, that looks at the limits now and then
     """Do every operation before STOP; returns the offset behind it."""
     data, table = machine.data, TABLE
     for _ in range(0, machine.limits.operations, _OPERATIONS_BETWEEN_LOOKS):

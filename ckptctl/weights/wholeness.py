@@ -12,6 +12,8 @@ from ckptctl.errors import Damaged
 from ckptctl.weights.zip_archive import Source, find_end
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_PICKLE = b"\x80"
+"""How every pickle since protocol 2 begins, and so torch's files before 1.6."""
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin; longer user blocks are allowed, and not looked for."""
 _SUPERBLOCK = 64
@@ -37,7 +39,10 @@ _WHOLE = Proof(whole=True, why=None)
 
 
 def prove(source: Source) -> Proof:
-    """Tell whether the file was written to its end: zip (torch, Keras, npz), HDF5 and safetensors; raises OSError."""
+    """Tell whether the file was written to its end: zip (torch, Keras, npz), HDF5 and safetensors; raises OSError.
+
+    That a file is in none of these formats, nor a pickle, is a doubt with a reason.
+    """
     if source.size == 0:
         return Proof(whole=False, why="empty file")
     head = source.read(0, _HEAD)
@@ -48,7 +53,9 @@ def prove(source: Source) -> Proof:
             return _prove_hdf5(source, head[start : start + _SUPERBLOCK])
     if head[8:9] == b"{":
         return _prove_safetensors(source, int.from_bytes(head[:8], "little"))
-    if head[:1] != b"\x80":
+    if not any(head):  # what a crash leaves of a file whose blocks had not been written yet
+        return Proof(whole=False, why="it begins with nothing but zeros")
+    if head[:1] != _PICKLE:
         return Proof(whole=None, why="in no format that is known")
     return Proof(whole=None, why="its format does not say where it ends")
 

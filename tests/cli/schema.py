@@ -1,5 +1,7 @@
 """The JSON of the contract, schema version 1, and whether a document fits it."""
 
+# ruff: noqa: ANN401 - a document is anything, until it was found to fit
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -75,7 +75,10 @@ def test_another_name_may_be_given(run: Path) -> None:
 @pytest.mark.parametrize("kind", ["file", "folder", "pipe"])
 def test_what_is_no_link_is_never_replaced(run: Path, kind: str) -> None:
     place = run / "best.ckpt"
-    {"file": lambda: place.write_bytes(state()), "folder": place.mkdir, "pipe": lambda: os.mkfifo(place)}[kind]()
+    if kind == "file":
+        place.write_bytes(state())
+    else:
+        {"folder": os.mkdir, "pipe": os.mkfifo}[kind](place)
     before = listing(run)
     answer = call("link", run, "--best")
     assert (answer.code, answer.out) == (3, "")
@@ -116,7 +119,8 @@ def test_a_copy_is_a_file_of_its_own(run: Path) -> None:
 
 def test_a_pointer_holds_the_name(run: Path) -> None:
     assert call("link", run, "--best", "--kind", "pointer").code == 0
-    assert BEST in (run / "best.ckpt").read_text()
+    assert (run / "best").read_text() == f"{BEST}\n"
+    assert call("link", run, "--best", "--kind", "pointer").lines == [f"is right\t{run}/best\t{BEST}"]
 
 
 def test_a_monitor_says_what_is_best(tmp_path: Path) -> None:
@@ -153,7 +157,7 @@ def test_what_cannot_be_obeyed_is_a_usage_error(run: Path, flags: list[str], say
     assert says in answer.err
 
 
-@pytest.mark.parametrize("name", ["../best", "/tmp/best", "sub/best", ""])
+@pytest.mark.parametrize("name", ["../best", "/best", "sub/best", ""])
 def test_a_name_that_leads_elsewhere_makes_nothing(run: Path, name: str) -> None:
     before = listing(run.parent)
     for answer in (call("link", run, "--best", "--name", name), call("best", run, "--link", name)):

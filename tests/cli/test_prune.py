@@ -140,6 +140,19 @@ def test_two_metrics_each_keep_their_best(tmp_path: Path) -> None:
     assert dropped(tmp_path, "--keep-best", "a:min=1", "--keep-best", "b:max=1") == [names[1]]
 
 
+def test_a_mode_holds_for_every_best_that_names_none(run: Path) -> None:
+    assert dropped(run, "--keep-best", "val_loss=1", "--mode", "max") == [NAMES[1], BEST]
+    assert dropped(run, "--keep-best", "val_loss:min=1", "--mode", "max") == [NAMES[0], NAMES[1]]
+
+
+def test_a_monitor_without_a_rule_that_ranks_is_warned_of(run: Path) -> None:
+    answer = call("prune", run, "--keep-last", "1", "--monitor", "val_loss", "-n")
+    assert "warning: --monitor says what --top-k ranks by" in answer.err
+    assert actions(answer)[BEST] == "drop"
+    for flags in (["--top-k", "1", "--monitor", "val_loss"], ["--keep-last", "1"]):
+        assert "warning" not in call("prune", run, *flags, "-n").err
+
+
 @pytest.mark.parametrize(("tie", "kept"), [("earliest", 0), ("latest", 1)])
 def test_of_equal_scores_the_earlier_stays_unless_told_otherwise(tmp_path: Path, tie: str, kept: int) -> None:
     names = ["epoch=0-val_loss=0.3.ckpt", "epoch=1-val_loss=0.3.ckpt", "epoch=2-val_loss=0.4.ckpt"]
@@ -278,8 +291,8 @@ def test_a_dry_run_changes_nothing(run: Path) -> None:
     before = listing(run.parent)
     answer = call("prune", run, "--top-k", "1", "--dry-run")
     assert (answer.code, listing(run.parent)) == (0, before)
-    size = (run / NAMES[0]).stat().st_size
-    assert answer.err == f"Would delete 2 checkpoints in 1 run: {2 * size / 1000:.1f} kB. Nothing was changed (dry run).\n"
+    size = 2 * (run / NAMES[0]).stat().st_size / 1000
+    assert answer.err == f"Would delete 2 checkpoints in 1 run: {size:.1f} kB. Nothing was changed (dry run).\n"
 
 
 def test_without_a_terminal_nothing_goes_without_yes(run: Path) -> None:

@@ -36,6 +36,7 @@ def save(
     aliases: tuple[str, ...] = (),
     pinned: bool = False,
     resumable: bool | None = None,
+    lineage: int = 0,
 ) -> Checkpoint:
     """One checkpoint; ``at`` in nanoseconds since an hour of long ago."""
     entry = Entry(path, "file", size, NOW - 1000 * HOUR + at, (1, inode or hash(path)), links)
@@ -43,7 +44,21 @@ def save(
     if value is not None:
         scores[metric] = score(value)
     return Checkpoint(
-        path, "lightning", "file", (entry,), epoch, step, version, scores, state, note, roles, aliases, pinned, resumable
+        path,
+        "lightning",
+        "file",
+        (entry,),
+        epoch,
+        step,
+        version,
+        scores,
+        state,
+        note,
+        roles,
+        aliases,
+        pinned,
+        resumable,
+        lineage,
     )
 
 
@@ -58,9 +73,7 @@ def run_of(
     epoch_base: int = 0,
     listed: bool = True,
 ) -> Run:
-    return Run(
-        path, checkpoints, tuple(pointers), tuple(strays), monitor, mode, step_base, epoch_base, listed=listed
-    )
+    return Run(path, checkpoints, tuple(pointers), tuple(strays), monitor, mode, step_base, epoch_base, listed=listed)
 
 
 def saves(*values: float | None, start: int = 0) -> tuple[Checkpoint, ...]:

@@ -11,7 +11,9 @@ from ckptctl.core.outcome import Failure, Outcome
 from tests.core.samples import run_of, save
 
 
-@pytest.mark.parametrize(("value", "state"), [(0.5, "finite"), (0.0, "finite"), (nan, "nan"), (inf, "inf"), (-inf, "-inf")])
+@pytest.mark.parametrize(
+    ("value", "state"), [(0.5, "finite"), (0.0, "finite"), (nan, "nan"), (inf, "inf"), (-inf, "-inf")]
+)
 def test_a_score_knows_whether_it_is_a_number_to_rank_by(value: float, state: str) -> None:
     assert Score(value, None, "name").state == state
 
@@ -39,7 +41,12 @@ def test_a_run_names_its_layouts_once() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "path", "run"),
-    [("runs", "runs/r/a.ckpt", "runs/r"), ("runs/", "runs/r/a.ckpt", "runs/r"), ("/", "/r/a.ckpt", "/r"), ("s3://b/x", "s3://b/x/r/a.ckpt", "s3://b/x/r")],
+    [
+        ("runs", "runs/r/a.ckpt", "runs/r"),
+        ("runs/", "runs/r/a.ckpt", "runs/r"),
+        ("/", "/r/a.ckpt", "/r"),
+        ("s3://b/x", "s3://b/x/r/a.ckpt", "s3://b/x/r"),
+    ],
 )
 def test_a_run_can_be_seen_from_above_its_store(folder: str, path: str, run: str) -> None:
     held = save("r/a.ckpt", aliases=("r/best.ckpt",))

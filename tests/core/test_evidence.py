@@ -159,5 +159,22 @@ HELD = dict.fromkeys(["a.ckpt", "epoch=1-val/loss=0.4.ckpt", "sub/a.ckpt"])
         pytest.param("/".join("x" * 100) + "/a.ckpt", None, "a.ckpt", id="very deep"),
     ],
 )
-def test_a_path_of_another_machine_is_matched_to_the_runs_own(recorded: str, folder: str | None, own: str | None) -> None:
+def test_a_path_of_another_machine_is_matched_to_the_runs_own(
+    recorded: str, folder: str | None, own: str | None
+) -> None:
     assert match_paths([recorded], HELD, folder) == ({} if own is None else {recorded: own})
+
+
+@pytest.mark.parametrize(
+    ("recorded", "run", "own"),
+    [
+        pytest.param("/old/val/loss=0.8.ckpt", "runs/val", "loss=0.8.ckpt", id="the run is a folder of it"),
+        pytest.param("/old/val/a/loss=0.8.ckpt", "val/a", "loss=0.8.ckpt", id="two folders down"),
+        pytest.param("/old/val/loss=0.8.ckpt", "runs/eval", None, id="a folder that only ends alike"),
+        pytest.param("/old/train/loss=0.8.ckpt", "runs/val", None, id="another folder"),
+        pytest.param("/old/val/gone.ckpt", "runs/val", None, id="gone"),
+    ],
+)
+def test_a_run_may_lie_below_the_recorded_home(recorded: str, run: str, own: str | None) -> None:
+    found = match_paths([recorded], {"loss=0.8.ckpt": None}, "/old", run)
+    assert found == ({} if own is None else {recorded: own})

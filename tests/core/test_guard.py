@@ -35,7 +35,9 @@ def test_an_ordinary_plan_may_run() -> None:
         pytest.param(Ground("/"), ["root-is-filesystem"], id="the file system"),
         pytest.param(Ground("/", is_mount=True), ["root-is-filesystem"], id="the file system, which is mounted"),
         pytest.param(Ground("/home/a", homes=frozenset({"/home/a"})), ["root-is-home"], id="a home"),
-        pytest.param(Ground("/home/a", is_mount=True, homes=frozenset({"/home/a"})), ["root-is-home"], id="a home on a disk"),
+        pytest.param(
+            Ground("/home/a", is_mount=True, homes=frozenset({"/home/a"})), ["root-is-home"], id="a home on a disk"
+        ),
         pytest.param(Ground("/home/a/runs", homes=frozenset({"/home/a"})), [], id="a folder in a home"),
         pytest.param(Ground("/mnt/disk", is_mount=True), ["root-is-mount"], id="a mount point"),
         pytest.param(Ground("/data", is_empty=True), ["root-is-empty"], id="an empty folder"),
@@ -83,7 +85,9 @@ def test_a_run_that_would_be_emptied_is_named() -> None:
     assert "'a/b'" in object_to(plan, [run], [HERE])[0].text
 
 
-@pytest.mark.parametrize(("allowed", "expected"), [(None, []), (2, []), (3, []), (1, ["max-delete"]), (0, ["max-delete"])])
+@pytest.mark.parametrize(
+    ("allowed", "expected"), [(None, []), (2, []), (3, []), (1, ["max-delete"]), (0, ["max-delete"])]
+)
 def test_no_more_may_go_than_allowed(allowed: int | None, expected: list[str]) -> None:
     run = run_of(*saves(0.5, 0.4, 0.3))
     plan = plan_for(run)

@@ -53,9 +53,10 @@ def test_rules_add_up() -> None:
     assert actions(drawn) == dict(zip(actions(drawn), ["keep", "keep", "drop", "keep"], strict=True))
 
 
-def test_without_rules_nothing_but_what_is_always_kept_has_a_reason_to_stay() -> None:
-    drawn = plan(run_of(*saves(0.1, 0.2)))
-    assert actions(drawn) == {"epoch=0.ckpt": "drop", "epoch=1.ckpt": "keep"}
+def test_without_a_rule_nothing_goes() -> None:
+    drawn = plan(run_of(*saves(0.1, 0.2), strays=[Stray("x", "why")]))
+    assert actions(drawn) == {"epoch=0.ckpt": "keep", "epoch=1.ckpt": "keep", "x": "skip"}
+    assert reasons(drawn, "epoch=0.ckpt") == ["no-rule: no rule says what to keep"]
 
 
 # What does not take part
@@ -119,15 +120,18 @@ def test_what_has_no_score_may_go_where_asked() -> None:
     assert actions(drawn)["epoch=1.ckpt"] == "drop"
 
 
-def test_of_several_metrics_one_is_enough_to_be_ranked() -> None:
+def test_of_several_metrics_each_must_be_there_to_be_ranked() -> None:
     held = [
         save("a", metrics={"x_loss": score(1.0)}, step=1),
         save("b", metrics={"y_acc": score(1.0)}, step=2),
         save("c", step=3),
         save("d", metrics={"x_loss": score(0.5), "y_acc": score(2.0)}, step=4),
+        save("e", metrics={"x_loss": score(0.6), "y_acc": score(1.0)}, step=5),
+        save("f", step=6),
     ]
     drawn = plan(run_of(*held, monitor=None), TopK(1, "x_loss"), TopK(1, "y_acc"))
-    assert actions(drawn) == {"a": "drop", "b": "drop", "c": "keep", "d": "keep"}
+    assert actions(drawn) == {"a": "keep", "b": "keep", "c": "keep", "d": "keep", "e": "drop", "f": "keep"}
+    assert reasons(drawn, "b") == ["unranked: unranked: no value of x_loss"]
     assert reasons(drawn, "c") == ["unranked: unranked: no value of x_loss or y_acc"]
 
 
@@ -187,7 +191,10 @@ def test_a_run_that_nobody_can_tell_how_to_rank_raises() -> None:
 
 
 def test_nothing_better_than_the_threshold_leaves_only_what_is_always_kept() -> None:
-    assert actions(plan(run_of(*saves(0.5, 0.4)), TopK(2), threshold=0.4)) == {"epoch=0.ckpt": "drop", "epoch=1.ckpt": "keep"}
+    assert actions(plan(run_of(*saves(0.5, 0.4)), TopK(2), threshold=0.4)) == {
+        "epoch=0.ckpt": "drop",
+        "epoch=1.ckpt": "keep",
+    }
 
 
 # What is always kept
@@ -201,7 +208,12 @@ def test_a_links_target_stays_whatever_its_rank() -> None:
 def test_a_pinned_one_stays_and_uses_up_no_place() -> None:
     held = (save("pinned.ckpt", 0.9, step=1, pinned=True), *saves(0.3, 0.4, 0.5, start=1))
     drawn = plan(run_of(*held), TopK(1))
-    assert actions(drawn) == {"pinned.ckpt": "keep", "epoch=1.ckpt": "keep", "epoch=2.ckpt": "drop", "epoch=3.ckpt": "keep"}
+    assert actions(drawn) == {
+        "pinned.ckpt": "keep",
+        "epoch=1.ckpt": "keep",
+        "epoch=2.ckpt": "drop",
+        "epoch=3.ckpt": "keep",
+    }
 
 
 def test_the_newest_may_be_given_up() -> None:
@@ -237,6 +249,18 @@ def test_a_second_training_in_the_folder_is_told_and_its_newest_stays() -> None:
     drawn = plan(run_of(*held), KeepLast(1))
     assert actions(drawn) == {"old.ckpt": "keep", "older.ckpt": "drop", "new.ckpt": "keep"}
     assert drawn.notices[0].startswith("steps fall while times rise")
+
+
+def test_that_more_than_one_training_used_the_folder_is_told() -> None:
+    held = [
+        save("old-90.ckpt", step=90, at=HOUR),
+        save("old-80.ckpt", step=80),
+        save("new-10.ckpt", step=10, at=9 * HOUR, lineage=1),
+        save("new-20.ckpt", step=20, at=10 * HOUR, lineage=1),
+    ]
+    drawn = plan(run_of(*held), KeepLast(1))
+    assert [it.path for it in drawn.dropped] == ["old-80.ckpt", "new-10.ckpt"]
+    assert drawn.notices[0].startswith("more than one training used this folder")
 
 
 def test_notices_of_the_scan_come_first() -> None:
@@ -283,7 +307,8 @@ def test_the_files_in_a_folder_are_counted_one_by_one() -> None:
     folder = save("a.ckpt", 0.9, step=1, size=0)
     top = folder.entries[0]._replace(kind="dir")
     inside = [
-        top._replace(path=f"a.ckpt/{n}", kind="file", size=10, links=links, identity=(1, n)) for n, links in enumerate((1, 2, 1))
+        top._replace(path=f"a.ckpt/{n}", kind="file", size=10, links=links, identity=(1, n))
+        for n, links in enumerate((1, 2, 1))
     ]
     held = folder._replace(unit="dir", entries=(top, *inside))
     assert plan(run_of(held, save("b.ckpt", 0.1, step=2)), TopK(1)).frees == 20

@@ -61,7 +61,9 @@ def test_top_k_of_minus_one_keeps_all_even_what_has_no_place() -> None:
 
 
 def test_keep_best_names_its_metric_for_there_may_be_several() -> None:
-    assert TopK(1, "val_loss", "min", "keep-best").keep(stand(*saves(0.5))) == {"epoch=0.ckpt": "best 1 of 1 by val_loss"}
+    assert TopK(1, "val_loss", "min", "keep-best").keep(stand(*saves(0.5))) == {
+        "epoch=0.ckpt": "best 1 of 1 by val_loss"
+    }
 
 
 @pytest.mark.parametrize(
@@ -136,11 +138,15 @@ def test_keep_last_says_how_many_are_newer() -> None:
         pytest.param((50,), {"0.ckpt": "closest to 100 steps"}, id="half a grid away"),
         pytest.param((150,), {"0.ckpt": "closest to 200 steps"}, id="in the middle it is close to both"),
         pytest.param((100, 100), {"0.ckpt": "at 100 steps", "1.ckpt": "at 100 steps"}, id="two saves of one step"),
-        pytest.param((100, None), {"0.ckpt": "at 100 steps", "1.ckpt": "its step is not known"}, id="no step: in doubt"),
+        pytest.param(
+            (100, None), {"0.ckpt": "at 100 steps", "1.ckpt": "its step is not known"}, id="no step: in doubt"
+        ),
         pytest.param((2_000_000,), {"0.ckpt": "at 2000000 steps"}, id="written out"),
     ],
 )
-def test_keep_every_keeps_the_grid_and_else_the_closest_to_it(steps: tuple[int | None, ...], kept: dict[str, str]) -> None:
+def test_keep_every_keeps_the_grid_and_else_the_closest_to_it(
+    steps: tuple[int | None, ...], kept: dict[str, str]
+) -> None:
     assert KeepEvery(100).keep(stand(*at_steps(*steps))) == kept
 
 
@@ -248,6 +254,38 @@ def test_the_latest_is_protected_too_where_the_order_is_in_doubt(held: tuple[Che
         "top": [Reason("newest", "newest that can resume")],
         "latest": [Reason("newest", "newest by time")],
     }
+
+
+def test_where_numbers_cannot_be_compared_the_highest_of_each_is_protected() -> None:
+    held = (
+        save("step=5", step=5, at=1),
+        save("step=9", step=9, at=2),
+        save("epoch=1", epoch=1, at=4),
+        save("epoch=3", epoch=3, at=3),
+        save("both", step=1, epoch=1, at=5),
+    )
+    assert {path: it[0].text for path, it in protected(*held).items()} == {
+        "both": "newest that can resume",
+        "step=9": "newest by step",
+        "epoch=3": "newest by epoch",
+    }
+
+
+def test_the_highest_of_an_earlier_training_is_protected_beside_the_newest() -> None:
+    held = (
+        save("old-90", step=90, at=1),
+        save("old-80", step=80),
+        save("new-10", step=10, at=2, lineage=1),
+        save("new-20", step=20, at=3, lineage=1),
+    )
+    assert {path: it[0].text for path, it in protected(*held).items()} == {
+        "new-20": "newest that can resume",
+        "old-90": "newest of an earlier training",
+    }
+
+
+def test_of_a_name_without_numbers_that_is_not_the_latest_nothing_is_in_doubt() -> None:
+    assert set(protected(save("old", at=1), save("top", step=5, at=2))) == {"top"}
 
 
 def test_times_of_a_copy_put_nothing_in_doubt() -> None:

@@ -166,7 +166,7 @@ def test_a_recorded_metric_that_no_checkpoint_has_is_not_replaced_by_another() -
         pytest.param({}, "b", NoScore, "no checkpoint has a value for 'b'", id="asked for, and none at all"),
         pytest.param({"a": 1.0, "b": 1.0}, None, MetricUnclear, r"several metrics.*: a \(1\), b \(1\)", id="several"),
         pytest.param({"score": 1.0}, None, ModeUnclear, "nobody can tell.*'score'", id="no mode"),
-        pytest.param({"value": 1.0}, None, ModeUnclear, "numbers in its names have no name", id="no name"),
+        pytest.param({"value": 1.0}, None, NoScore, "numbers in its names have no name", id="no name"),
     ],
 )
 def test_what_cannot_be_ranked_says_why(
@@ -251,6 +251,7 @@ def test_only_what_is_strictly_better_than_the_threshold_has_a_place(
     "held",
     [
         pytest.param([save("b", step=5, at=9), save("a", step=10, at=1)], id="by step, not by time or name"),
+        pytest.param([save("b", step=9), save("a", step=1, lineage=1)], id="by training before step"),
         pytest.param([save("b", epoch=9, step=5), save("a", epoch=1, step=10)], id="by step before epoch"),
         pytest.param([save("b", epoch=1), save("a", epoch=10)], id="by epoch, as a number"),
         pytest.param([save("b", step=5, at=1), save("a", step=5, at=2)], id="of one step by time"),
@@ -281,9 +282,15 @@ def test_by_time_the_earliest_is_first_and_one_time_is_put_in_order() -> None:
         pytest.param([save("a", epoch=1, at=HOUR), save("b", epoch=2, at=0)], True, id="a lower epoch an hour later"),
         pytest.param([save("a", step=1, at=MINUTE), save("b", step=2, at=0)], False, id="within a minute: a copy"),
         pytest.param([save("a", step=1, at=MINUTE + 1), save("b", step=2, at=0)], True, id="just over a minute"),
-        pytest.param([save("last.ckpt", at=HOUR), save("b", step=2, at=0)], False, id="what has no number says nothing"),
         pytest.param(
-            [save("a", step=1, at=2 * MINUTE), save("b", step=2, at=90_000_000_000), save("c", step=3, at=50_000_000_000)],
+            [save("last.ckpt", at=HOUR), save("b", step=2, at=0)], False, id="what has no number says nothing"
+        ),
+        pytest.param(
+            [
+                save("a", step=1, at=2 * MINUTE),
+                save("b", step=2, at=90_000_000_000),
+                save("c", step=3, at=50_000_000_000),
+            ],
             True,
             id="the latest so far counts, not the neighbour",
         ),

@@ -29,7 +29,9 @@ def test_a_size_is_read_with_decimal_and_binary_units(text: str, size: int) -> N
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "1.GB", "1,5GB", "1GiBs", "1xB", "1e9", "1 2", "iB", "1iB", "nan", "inf"])
+@pytest.mark.parametrize(
+    "text", ["", "GB", "-1GB", "1.GB", "1,5GB", "1GiBs", "1xB", "1e9", "1 2", "iB", "1iB", "nan", "inf"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a size"):
         parse_size(text)
@@ -88,7 +90,17 @@ def test_a_size_is_written_with_three_digits(size: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-5, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (86_399, "23h"), (86_400, "1d"), (1e8, "1157d")],
+    [
+        (-5, "0s"),
+        (0, "0s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h"),
+        (86_399, "23h"),
+        (86_400, "1d"),
+        (1e8, "1157d"),
+    ],
 )
 def test_an_age_is_written_by_its_largest_unit(seconds: float, text: str) -> None:
     assert write_age(seconds) == text

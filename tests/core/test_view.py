@@ -39,11 +39,15 @@ def test_an_empty_run_has_neither() -> None:
     ("held", "error"),
     [
         pytest.param(saves(None), NoScore, id="no score"),
-        pytest.param((save("epoch=0.ckpt", metrics={"a": score(1), "b": score(1)}),), MetricUnclear, id="several metrics"),
+        pytest.param(
+            (save("epoch=0.ckpt", metrics={"a": score(1), "b": score(1)}),), MetricUnclear, id="several metrics"
+        ),
         pytest.param((save("epoch=0.ckpt", metrics={"a": score(1)}),), ModeUnclear, id="no mode"),
     ],
 )
-def test_a_run_that_cannot_be_ranked_is_shown_with_the_doubt(held: tuple[Checkpoint, ...], error: type[Exception]) -> None:
+def test_a_run_that_cannot_be_ranked_is_shown_with_the_doubt(
+    held: tuple[Checkpoint, ...], error: type[Exception]
+) -> None:
     seen = view(run_of(*held, monitor=None, mode=None))
     assert isinstance(seen.doubt, error)
     assert (seen.metric, seen.best, seen.last) == (None, None, "epoch=0.ckpt")

@@ -164,7 +164,7 @@ class ModelCheckpointWithBestLink(ModelCheckpoint):
 
 
 class Witness(TorchCheckpointIO):
-    """Writes and removes as always, and remembers; stamps the files a second apart, in the past."""
+    """Writes and removes as always, and remembers; stamps the files minutes apart, in the past."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -172,13 +172,13 @@ class Witness(TorchCheckpointIO):
         self.observed: dict[int, float] = {}
         """The monitored value, by epoch of the running fit."""
         self.saves: dict[str, Save] = {}
-        self._clock = time.time_ns() - 3_600_000_000_000
+        self._clock = time.time_ns() - 86_400_000_000_000
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: object = None
     ) -> None:
         super().save_checkpoint(checkpoint, path, storage_options)
-        self._clock += 1_000_000_000
+        self._clock += 90_000_000_000
         os.utime(path, ns=(self._clock, self._clock))
         self.saves.pop(str(path), None)
         epoch = checkpoint["epoch"]

@@ -38,6 +38,8 @@ class Expectation(NamedTuple):
     """How many of the tied have a place."""
     extras: frozenset[str]
     """Always kept, whatever their score."""
+    allowed: frozenset[str] = frozenset()
+    """May stay: an earlier training's newest, kept so that a mixed-up time costs nobody the only late state."""
 
 
 def can_rank(score: float | None, mode: Mode) -> bool:
@@ -61,19 +63,22 @@ def expect(saves: Sequence[Save], mode: Mode, top_k: int, extras: Iterable[str])
     order = ranked(saves, mode)
     lasts = {save.path for save in saves if save.is_last}
     always = frozenset({*extras, *lasts, saves[-1].path})
+    allowed = frozenset({max(saves, key=lambda save: (save.step or -1, save.epoch)).path})
     if top_k < 0 or top_k >= len(order):
-        return Expectation(frozenset(save.path for save in order), (), 0, always)
+        return Expectation(frozenset(save.path for save in order), (), 0, always, allowed)
     limit = order[top_k - 1].seen
     better = [save.path for save in order[:top_k] if save.seen != limit]
     tied = [save.path for save in order if save.seen == limit]
-    return Expectation(frozenset(better), tuple(tied), top_k - len(better), always)
+    return Expectation(frozenset(better), tuple(tied), top_k - len(better), always, allowed)
 
 
 def against(kept: set[str], expected: Expectation, *, earliest: bool) -> list[str]:
     """Every way in which what was kept differs from what had to be; ``earliest``: ties go to the earlier save."""
     tied, extras = set(expected.tied), set(expected.extras)
     found = [f"lost: {path}" for path in sorted((expected.better | extras) - kept)]
-    found += [f"kept without a reason: {path}" for path in sorted(kept - expected.better - tied - extras)]
+    found += [
+        f"kept without a reason: {path}" for path in sorted(kept - expected.better - tied - extras - expected.allowed)
+    ]
     if earliest:
         places = set(expected.tied[: expected.places])
         return found + [

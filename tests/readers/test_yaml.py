@@ -16,7 +16,10 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "lightning"
 @pytest.mark.parametrize(
     ("run", "scores"),
     [
-        ("pl26/rounding", {"val_loss=0.50.ckpt": 0.501, "val_loss=0.50-v1.ckpt": 0.502, "val_loss=0.50-v2.ckpt": 0.499}),
+        (
+            "pl26/rounding",
+            {"val_loss=0.50.ckpt": 0.501, "val_loss=0.50-v1.ckpt": 0.502, "val_loss=0.50-v2.ckpt": 0.499},
+        ),
         ("pl26/max_negative", {"epoch=1-val_loss=-1e-05.ckpt": -1e-05, "epoch=2-val_loss=-0.4.ckpt": -0.4}),
         ("pl26/slash_nested", {"loss=0.40.ckpt": 0.4}),
         ("pl15/topk2_last", {"epoch=01-val_loss=0.40.ckpt": 0.4, "epoch=03-val_loss=0.30.ckpt": 0.3}),

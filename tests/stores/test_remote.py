@@ -116,7 +116,7 @@ def test_a_store_that_cannot_be_reached_failed_with_a_cause_of_one_line() -> Non
     assert "\n" not in caught.value.text
 
 
-class Broken(fsspec.AbstractFileSystem):  # type: ignore[misc] # without types
+class Broken(fsspec.AbstractFileSystem):
     """A storage library with an error of its own, told in two lines; one object can be seen."""
 
     protocol = "broken"

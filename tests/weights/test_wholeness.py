@@ -105,8 +105,8 @@ CASES = {
         None,
         "zip: its directory is broken",
     ),
-    "a text": (b"hello", None, "its format does not say where it ends"),
-    "zeros": (bytes(5000), None, "its format does not say where it ends"),
+    "a text": (b"hello", None, "in no format that is known"),
+    "zeros": (bytes(5000), False, "it begins with nothing but zeros"),
 }
 
 

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from ckptctl.cli.signals import WATCHED, deferred
+from tests.cli.calls import PROGRAM, environment, save, state
+
+COUNT = 2500
+NAMES = [f"epoch={epoch}-step={epoch}.ckpt" for epoch in range(COUNT)]
+PRUNE = ["prune", "--keep-last", "1", "--yes"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return save(tmp_path / "run", NAMES)
+
+
+def started(run: Path) -> subprocess.Popen[bytes]:
+    """A prune in a process of its own."""
+    command = [*PROGRAM, *PRUNE, str(run)]
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def begun(run: Path) -> subprocess.Popen[bytes]:
+    """One that has begun to delete."""
+    child = started(run)
+    until = monotonic() + 60
+    while (run / NAMES[20]).exists():
+        assert child.poll() is None, child.communicate()
+        assert monotonic() < until
+        sleep(0.001)
+    return child
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["SIGINT", "SIGTERM", "SIGHUP"],
+)
+def test_a_signal_stops_between_two_checkpoints(run: Path, number: signal.Signals, code: int) -> None:
+    with begun(run) as child:
+        child.send_signal(number)
+        said = (child.communicate()[1] or b"").decode()
+    left = sorted(os.listdir(run))
+    assert child.returncode == code
+    assert ".ckptctl" not in left
+    assert 1 < len(left) < COUNT
+    assert {(run / name).read_bytes() for name in left} == {state()}
+    counts = (f"{number:,}".replace(",", "\u00a0") for number in (COUNT - len(left), len(left) - 1))
+    deleted, stopped = counts
+    assert f"Deleted {deleted} checkpoints, freed " in said
+    assert said.endswith(f". Stopped before {stopped} more.\n")
+    assert "Traceback" not in said
+
+
+def test_what_was_stopped_can_be_done_again(run: Path) -> None:
+    with begun(run) as child:
+        child.terminate()
+        child.communicate()
+    ran = subprocess.run([*PROGRAM, *PRUNE, run], env=environment(), capture_output=True, check=False)
+    assert ran.returncode == 0
+    assert os.listdir(run) == [NAMES[-1]]
+
+
+def test_a_killed_prune_leaves_every_checkpoint_whole_or_gone(run: Path) -> None:
+    with begun(run) as child:
+        child.kill()
+        child.communicate()
+    left = [name for name in os.listdir(run) if name != ".ckptctl"]
+    assert 1 < len(left) < COUNT
+    assert {(run / name).read_bytes() for name in left} == {state()}
+    ran = subprocess.run([*PROGRAM, *PRUNE, run], env=environment(), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0
+    assert [name for name in os.listdir(run) if name != ".ckptctl"] == [NAMES[-1]]
+    if (run / ".ckptctl").exists():
+        assert "still holds what could not be removed, or what an interrupted run left there" in ran.stderr
+
+
+def test_an_interrupt_while_it_reads_changes_nothing(run: Path) -> None:
+    with started(run) as child:
+        sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        said = child.communicate()[1]
+    left = [name for name in os.listdir(run) if name != ".ckptctl"]
+    assert child.returncode in (130, -signal.SIGINT)
+    assert len(left) == COUNT or b"Deleted" in said
+
+
+def test_a_second_interrupt_leaves_at_once() -> None:
+    with deferred() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (stop(), stop.exit_code) == (True, 130)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in WATCHED]
+    with deferred() as stop:
+        assert not stop()
+    assert [signal.getsignal(number) for number in WATCHED] == before
