@@ -71,9 +71,8 @@ def resolve_ties(store: Store, run: Run, metric: Metric, places: int) -> Run:
     while wanted := _tied(run, metric, places) - tried:
         tried |= wanted
         ledger = Ledger(run)
-        for path, checkpoint in ledger.held.items():
-            if checkpoint.path in wanted:
-                read_state(store, ledger, path)
+        for path in sorted(wanted):
+            read_state(store, ledger, ledger.inside(path))
         claim_records(ledger)
         run = close(ledger, (run.monitor, run.mode))
     return run
@@ -200,13 +199,19 @@ def _claim_csv(store: Store, ledger: Ledger, beside: Mapping[str, str], wanted: 
     table: Table = _read_beside(store, ledger, beside["metrics.csv"], MOST_BYTES, read_metrics) or {}
     columns = [name for name in table if not wanted or any(same_metric(name, other) for other in wanted)]
     base = base_of(ledger.records.values())
-    for path, checkpoint in ledger.held.items():
-        for name in columns if "last" not in checkpoint.roles else ():
-            cell = _cell_of(checkpoint, table[name], base)
-            if cell is not None:
-                ledger.claim(path, _name_in_use(name, wanted), Score(cell.value, cell.text, "csv"))
-            elif _was_not_logged(checkpoint, name, table):
-                ledger.claim(path, _name_in_use(name, wanted), Score(nan, None, "csv"))
+    ranked = [(path, it) for path, it in ledger.held.items() if "last" not in it.roles]
+    for path, checkpoint, name in ((path, it, name) for path, it in ranked for name in columns):
+        score = _score_in(table, name, checkpoint, base)
+        if score is not None:
+            ledger.claim(path, _name_in_use(name, wanted), score)
+
+
+def _score_in(table: Table, name: str, checkpoint: Checkpoint, base: int) -> Score | None:
+    """What a table says of a checkpoint's metric; NaN where it says that the metric was not logged."""
+    cell = _cell_of(checkpoint, table[name], base)
+    if cell is not None:
+        return Score(cell.value, cell.text, "csv")
+    return Score(nan, None, "csv") if _was_not_logged(checkpoint, name, table) else None
 
 
 def _was_not_logged(checkpoint: Checkpoint, name: str, table: Table) -> bool:
@@ -228,13 +233,17 @@ def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[Cell]], base: int)
     return logged[-1] if logged else None
 
 
+def _read_whole(store: Store, path: str, most: int) -> bytes:
+    with store.open(path) as source:
+        if source.size > most:
+            raise Damaged(f"{source.size} bytes are more than it can be")
+        return source.read(0, source.size)
+
+
 def _read_beside(store: Store, ledger: Ledger, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
     """A side file, read; None with a notice where it cannot be."""
     try:
-        with store.open(path) as source:
-            if source.size > most:
-                raise Damaged(f"{source.size} bytes are more than it can be")
-            return read(source.read(0, source.size))
+        return read(_read_whole(store, path, most))
     except OSError as error:
         ledger.notices.append(f"{path}: cannot be read: {error.strerror or error}")
     except CkptctlError as error:

@@ -229,10 +229,10 @@ def _strays(grove: Grove, layouts: Sequence[Layout], texts: set[str]) -> Iterato
     patterns = {pattern for layout in layouts for pattern in layout.beside}
     for entry in grove.entries:
         name = entry.path.rpartition("/")[2]
+        is_known = entry.path in texts or any(fnmatchcase(name, pattern) for pattern in patterns)
         if entry.kind == "other":
             yield Stray(entry.path, "neither a file nor a folder")
-        elif entry.kind == "file" and not name.endswith((*endings, ".keep")):
-            if entry.path not in texts and not any(fnmatchcase(name, pattern) for pattern in patterns):
-                yield Stray(entry.path, "not understood")
+        elif entry.kind == "file" and not name.endswith((*endings, ".keep")) and not is_known:
+            yield Stray(entry.path, "not understood")
         elif entry.kind == "dir" and name.endswith(endings) and entry.path not in grove.units:
             yield Stray(entry.path, "a folder that no layout knows")

@@ -102,18 +102,26 @@ def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Itera
 
     Raises MetricUnclear and ModeUnclear, and NoScore where no run has a score.
     """
-    found, missing = False, None
+    found, missing = False, []
     for store, run in sights:
-        try:
-            with placed(store):
-                yield _cut(store, run, terms)
+        extract = _cut_if_scored(store, run, terms)
+        if isinstance(extract, Extract):
             found = True
-        except NoScore as error:
-            missing = missing or (error if run.checkpoints else None)
-            if run.checkpoints:
-                console.warn(f"{error.path or '.'}: {error.text}: left out")
+            yield extract
+        elif run.checkpoints:
+            missing.append(extract)
     if missing and not found:
-        raise missing
+        raise missing[0]
+    for error in missing:
+        console.warn(f"{error.path or '.'}: {error.text}: left out")
+
+
+def _cut_if_scored(store: Store, run: Run, terms: Terms) -> Extract | NoScore:
+    try:
+        with placed(store):
+            return _cut(store, run, terms)
+    except NoScore as error:
+        return error
 
 
 def _cut(store: Store, run: Run, terms: Terms) -> Extract:

@@ -34,7 +34,8 @@ def command(
 ) -> None:
     """Print the newest complete checkpoint under PATH.
 
-    In a run the newest has the highest step, else the highest epoch, else the latest time; over runs the latest time.
+    In a run the newest has the highest step, else the highest epoch, else the latest time; over runs, and over the
+    trainings that used one folder, the latest time.
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_all([path])

@@ -72,11 +72,14 @@ def open_apart(paths: Sequence[str] | None) -> list[Store]:
 
 def see(stores: Sequence[Store], options: Options, console: Console) -> Iterator[Sight]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
-    for store in stores:
-        for run in scan(store, options):
-            tell_notices(console, store, run)
-            if run.checkpoints or run.pointers:
-                yield Sight(store, run)
+    return (sight for store in stores for sight in _see_in(store, options, console))
+
+
+def _see_in(store: Store, options: Options, console: Console) -> Iterator[Sight]:
+    for run in scan(store, options):
+        tell_notices(console, store, run)
+        if run.checkpoints or run.pointers:
+            yield Sight(store, run)
 
 
 @contextmanager

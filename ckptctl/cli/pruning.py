@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.apply import TRASH, apply
 from ckptctl.cli.console import Console
 from ckptctl.cli.grounds import survey
-from ckptctl.cli.look import placed, require_some, tell_notices
+from ckptctl.cli.look import Sight, placed, require_some, tell_notices
 from ckptctl.cli.signals import deferred
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.guard import Ground, Objection, object_to
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, draw
+from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy, TopK
 from ckptctl.core.ranking import choose_metric
 from ckptctl.errors import NoScore, PartlyDone, Refused
@@ -98,36 +98,39 @@ def _root_of(pruning: Pruning) -> str:
 
 def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     """Scan everything and draw its plan, telling the console what could not be read."""
-    many = len(pruning.stores) > 1
-    plans: list[RunPlan] = []
-    owners: list[Store] = []
-    runs: list[Run] = []
-    for store in pruning.stores:
-        pointers = find_pointers(store)
-        for found in scan(store, pruning.scanning):
-            if console and not (found.checkpoints and console.is_terminal):  # on a screen they stand below the plan
-                tell_notices(console, store, found)
-            with placed(store):
-                run = _resolve(store, attach(found, pointers), pruning.terms.policy)
-            run = relocate(run, store.url) if many else run
-            runs.append(run)
-            if run.checkpoints:
-                plans.append(draw(run, pruning.terms.policy, pruning.scanning.now))
-                owners.append(store)
+    policy, now = pruning.terms.policy, pruning.scanning.now
+    sights = [sight for store in pruning.stores for sight in _see_in(store, pruning, console)]
+    held = [(store, draw(run, policy, now)) for store, run in sights if run.checkpoints]
+    plan = Plan(policy, tuple(drawn for _, drawn in held))
     grounds = tuple(survey(store) for store in pruning.stores)
-    return Draft(Plan(pruning.terms.policy, tuple(plans)), _root_of(pruning), tuple(owners), tuple(runs), grounds)
+    return Draft(plan, _root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
+
+
+def _see_in(store: Store, pruning: Pruning, console: Console | None) -> Iterator[Sight]:
+    """The runs of a store with the links that lead to them; several stores' as seen from here."""
+    pointers = find_pointers(store)
+    for found in scan(store, pruning.scanning):
+        if console and not (found.checkpoints and console.is_terminal):  # on a screen they stand below the plan
+            tell_notices(console, store, found)
+        with placed(store):
+            run = _resolve(store, attach(found, pointers), pruning.terms.policy)
+        yield Sight(store, relocate(run, store.url) if len(pruning.stores) > 1 else run)
 
 
 def _resolve(store: Store, run: Run, policy: Policy) -> Run:
     """The run with the ties resolved that decide who stays."""
     for rule in policy.rules:
         if isinstance(rule, TopK) and rule.count > 0:
-            try:
-                metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
-            except NoScore:
-                continue
-            run = resolve_ties(store, run, metric, rule.count)
+            run = _resolve_for(rule, store, run)
     return run
+
+
+def _resolve_for(rule: TopK, store: Store, run: Run) -> Run:
+    try:
+        metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
+    except NoScore:
+        return run
+    return resolve_ties(store, run, metric, rule.count)
 
 
 def _show(draft: Draft, console: Console, *, verbose: bool) -> None:
@@ -155,7 +158,7 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
     if not console.can_ask:
         hint = "pass --yes to delete without being asked"
         return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=hint)
-    return None if console.ask(words.question(draft.plan)) else Refused("declined", id="declined", done=done)
+    return None if console.ask(words.question(draft.plan)) else Refused("not confirmed", id="declined", done=done)
 
 
 def _carry_out(pruning: Pruning, draft: Draft, console: Console) -> tuple[Outcome, int]:

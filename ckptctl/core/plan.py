@@ -97,7 +97,7 @@ def _pass_strays(run: Run) -> tuple[Verdict, ...]:
 def _warn(standings: Sequence[tuple[Rule, Standing]]) -> Iterator[str]:
     """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
     if any(it.lineage for it in standings[0][1].candidates):
-        yield "more than one training used this folder: the last is the newest one's, an earlier one's newest is kept too"
+        yield "more than one training used this folder: last is the newest one's, an earlier one's newest is kept too"
     elif was_restarted(standings[0][1].candidates):
         yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
     for rule, standing in standings:

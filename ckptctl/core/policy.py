@@ -135,10 +135,10 @@ class KeepEvery(NamedTuple):
         on_grid = {path: f"at {int(done)} {self.unit}" for path, done in numbered if done % self.count == 0}
         hit = {done for _, done in numbered if done % self.count == 0}
         closest: dict[int, tuple[float, str]] = {}
-        for path, done in numbered:
-            for multiple in self._multiples_near(done):
-                if multiple not in hit and abs(done - multiple) <= closest.get(multiple, (self.count, ""))[0]:
-                    closest[multiple] = (abs(done - multiple), path)
+        off_grid = [(path, done, it) for path, done in numbered for it in self._multiples_near(done) if it not in hit]
+        for path, done, multiple in off_grid:
+            if abs(done - multiple) <= closest.get(multiple, (self.count, ""))[0]:
+                closest[multiple] = (abs(done - multiple), path)
         near = {path: f"closest to {multiple} {self.unit}" for multiple, (_, path) in closest.items()}
         unknown = {it.path for it in standing.candidates} - {path for path, _ in numbered}
         return dict.fromkeys(unknown, self._unknown) | near | on_grid

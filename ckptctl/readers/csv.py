@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
@@ -44,11 +44,17 @@ def _collect(rows: csv.DictReader[str]) -> Table:
         epoch, step = _count(row.get("epoch")), _count(row.get("step"))
         if epoch is None:
             continue
-        for name, text in row.items():
-            value = None if name in ("epoch", "step") else _number(text)
-            if value is not None and name is not None and text is not None:
-                table.setdefault(name, {}).setdefault(epoch, []).append(Cell(step, text, value))
+        for name, text, value in _values(row):
+            table.setdefault(name, {}).setdefault(epoch, []).append(Cell(step, text, value))
     return table
+
+
+def _values(row: Mapping[str | None, object]) -> Iterator[tuple[str, str, float]]:
+    """The logged values of a row: not its counters, not what is empty or no number, not what has no head."""
+    for name, text in row.items():
+        value = None if name in ("epoch", "step") else _number(text)
+        if name is not None and isinstance(text, str) and value is not None:
+            yield name, text, value
 
 
 def _count(text: object) -> int | None:

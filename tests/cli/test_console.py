@@ -86,7 +86,7 @@ def test_anything_but_yes_declines(run: Path, said: str) -> None:
         terminal.type(said)
         code, text = terminal.finish()
     assert (code, listing(run)) == (6, before)
-    assert "ckptctl: error[declined]: declined\nnothing was deleted\n" in text
+    assert "ckptctl: error[declined]: not confirmed\nnothing was deleted\n" in text
 
 
 @pytest.mark.tty

@@ -29,14 +29,23 @@ def test_null_ends_the_path_with_a_nul(run: Path) -> None:
     assert call("last", run, "-0").raw == os.fsencode(run / LAST) + b"\0"
 
 
-def test_steps_count_more_than_times(run: Path) -> None:
-    age(run / LAST, 10 * 3600)
+def test_where_the_times_say_nothing_the_steps_decide(run: Path) -> None:
+    for name in NAMES:
+        os.utime(run / name, (10**9, 10**9))
     assert call("last", run).lines == [f"{run}/{LAST}"]
 
 
 def test_steps_are_numbers_not_text(tmp_path: Path) -> None:
-    save(tmp_path, ["step=10.ckpt", "step=9.ckpt"])
+    for name in ("step=10.ckpt", "step=9.ckpt"):
+        save(tmp_path, [name])
     assert call("last", tmp_path).lines == [f"{tmp_path}/step=10.ckpt"]
+
+
+def test_of_two_trainings_in_a_folder_the_later_has_the_last(run: Path) -> None:
+    for name in NAMES:
+        age(run / name, 24 * 3600)
+    save(run, ["epoch=0-step=100-val_loss=0.50-v1.ckpt", "epoch=1-step=200-val_loss=0.45.ckpt"])
+    assert call("last", run).lines == [f"{run}/epoch=1-step=200-val_loss=0.45.ckpt"]
 
 
 def test_over_runs_the_latest_written_is_the_last(run: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.lineage import MOST, part
-from tests.core.samples import HOUR, save
+from tests.core.samples import HOUR, MINUTE, save
 
 OLD = [save(f"old-{step}", step=step, at=step * HOUR) for step in (10, 20, 30)]
 NEW = [save(f"new-{step}", step=step, at=(100 + step) * HOUR) for step in (10, 20)]
@@ -33,10 +33,18 @@ def test_what_neither_lists_the_other_was_saved_by_two_trainings() -> None:
     [
         pytest.param({"old-30": {"old-30"}}, id="only the highest lists any"),
         pytest.param({"new-20": {"new-20"}}, id="only the latest lists any"),
+        pytest.param({}, id="none lists any, but their times are well apart"),
+        pytest.param({"old-30": set(), "new-20": set()}, id="the lists are empty, but their times are well apart"),
     ],
 )
-def test_one_list_is_enough_to_part_them(lists: dict[str, set[str]]) -> None:
+def test_one_list_or_the_times_are_enough_to_part_them(lists: dict[str, set[str]]) -> None:
     assert parted([*OLD, *NEW], lists)["new-20"] == 1
+
+
+def test_a_second_version_of_a_name_parts_what_was_written_within_a_minute() -> None:
+    old = [save("a.ckpt", step=10, at=1), save("b.ckpt", step=20, at=2)]
+    again = save("a-v1.ckpt", step=10, at=3, version=1)
+    assert parted([*old, again], {}) == {"a.ckpt": 0, "b.ckpt": 0, "a-v1.ckpt": 1}
 
 
 @pytest.mark.parametrize(
@@ -45,14 +53,18 @@ def test_one_list_is_enough_to_part_them(lists: dict[str, set[str]]) -> None:
         pytest.param([], {}, id="nothing"),
         pytest.param([save("best.ckpt", at=1), save("last.ckpt", at=2)], {}, id="no numbers"),
         pytest.param(OLD, {"old-30": names(*OLD)}, id="in the order of time"),
-        pytest.param([*OLD, *NEW], {}, id="no state lists any"),
-        pytest.param([*OLD, *NEW], {"old-30": set(), "new-20": set()}, id="the lists are empty"),
         pytest.param([*OLD, *NEW], {"new-20": names(*OLD, *NEW)}, id="the latest knows the highest: a copy"),
         pytest.param([*OLD, *NEW], {"old-30": names(*OLD, *NEW)}, id="the highest knows the latest: a copy"),
         pytest.param([*OLD, save("again", step=30, at=99 * HOUR)], {"old-30": names(*OLD)}, id="the same step again"),
+        pytest.param([save("b.ckpt", step=20, at=1), save("a.ckpt", step=10, at=MINUTE)], {}, id="a quick copy"),
+        pytest.param(
+            [save("b.ckpt", step=20, at=1), save("a-v1.ckpt", step=10, version=1, at=9), save("a.ckpt", step=9, at=8)],
+            {},
+            id="both versions came after",
+        ),
     ],
 )
-def test_times_alone_part_nothing(held: list[Checkpoint], lists: dict[str, set[str]]) -> None:
+def test_what_one_training_may_have_saved_is_not_parted(held: list[Checkpoint], lists: dict[str, set[str]]) -> None:
     assert set(parted(held, lists).values()) <= {0}
 
 
