@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.condition import judge, look_again
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.evidence import half_digit
+from ckptctl.core.glance import glance
 from ckptctl.core.ranking import (
     NAME_THEM,
     UNNAMED,
@@ -28,7 +29,10 @@ from ckptctl.stores import Store
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Checkpoint
-    from ckptctl.core.names import Name
+
+
+_LASTS = ("last.", "last-", "last_")
+"""How the names of independent saves begin that take no part."""
 
 
 class Wish(NamedTuple):
@@ -39,6 +43,8 @@ class Wish(NamedTuple):
     mode: str = "auto"
     threshold: float | None = None
     now: int = 0
+    equals: str = "="
+    """What stands between a name and its value in file names."""
 
 
 class Leader(NamedTuple):
@@ -72,26 +78,22 @@ class Contest:
         """Metrics seen, for those who asked for another."""
         self.checkpoints = 0
 
-    def could_place(self, names: Sequence[Name]) -> bool:
-        """Whether a run, as its names tell it, could have one of the best; True in doubt.
+    def could_place(self, paths: Sequence[str]) -> bool:
+        """Whether a run, as its file names tell it, could have one of the best; True in doubt.
 
-        A name holds the rounded score, so a run whose names are all worse than the last leader, rounding included,
-        cannot; but a 0 may mean that nothing was logged.
-        What the runs themselves recorded as metric and mode does not matter where both are asked for.
+        A name holds the rounded score, so a run whose names are all worse than the last leader, with rounding, cannot.
+        A 0 may mean that the metric was not logged. What the runs themselves recorded as metric and mode does not matter where both are asked for.
         """
         places, monitor, mode, *_ = self.wish
         if self.metric is None or monitor is None or mode == "auto" or not 0 < places <= len(self.leaders):
             return True
+        ranked = [path for path in paths if not path.startswith(_LASTS)]
+        texts = glance(ranked, monitor, self.wish.equals) if ranked else []
+        if texts is None or any(float(text) == 0 for text in texts):
+            return True
         sign = 1 if mode == "min" else -1
         bar = sign * self.leaders[-1].ranked.score.value
-        for name in names:
-            field = name.fields.get(monitor)
-            number = None if field is None else field.number
-            if number is None and "last" in name.roles:
-                continue
-            if field is None or not number or sign * number - half_digit(field.text) < bar:
-                return True
-        return False
+        return any(sign * float(text) - half_digit(text) < bar for text in texts)
 
     def show(self, store: Store, run: Run) -> None:
         """Let a run's best compete; raises MetricUnclear and ModeUnclear, also where it disagrees with earlier runs."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.condition import judge
 from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
-from ckptctl.core.ranking import UNNAMED
+from ckptctl.core.ranking import UNNAMED, in_order
 from ckptctl.errors import UsageError
 from ckptctl.gather import Wanted, gather
 from ckptctl.grove import Grove, group
@@ -50,8 +50,11 @@ class Options(NamedTuple):
     """What stands between a name and its value in file names."""
     resumable: bool = False
     """Whether to read states, newest first, until one can resume."""
-    is_worth: Callable[[Sequence[Name]], bool] | None = None
-    """Asked of the names of a run's checkpoints; a run that is not worth it is left out, and nothing of it is read."""
+    is_brief: bool = False
+    """Whether names are enough where they number every checkpoint: no state and no side file is read then."""
+    is_worth: Callable[[Sequence[str]], bool] | None = None
+    """Asked of the paths of a run's checkpoints, relative to its folder; nothing is read of a run that is not worth it,
+    and it is left out."""
 
 
 def scan(store: Store, options: Options) -> Iterator[Run]:
@@ -65,7 +68,15 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
         run = _build(store, grove, layouts, options)
         if run is None:
             continue
-        yield gather(store, run, grove.beside, wanted)
+        if options.is_brief and all(map(_has_place, run.checkpoints)):
+            yield run._replace(checkpoints=tuple(in_order(run.checkpoints)))
+        else:
+            yield gather(store, run, grove.beside, wanted)
+
+
+def _has_place(checkpoint: Checkpoint) -> bool:
+    """Whether its name says when it was saved, as far as that can be asked of a ``last``."""
+    return checkpoint.step is not None or checkpoint.epoch is not None or "last" in checkpoint.roles
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
@@ -87,16 +98,18 @@ def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Optio
     pointers = [follow(store, entry) for entry in grove.entries if _could_name_checkpoint(entry, layouts)]
     if not (units or pointers or grove.failures):
         return None
-    names = _read_names(grove, units, options)
-    if units and options.is_worth is not None and not options.is_worth(names):
+    start = len(grove.path) + 1 if grove.path else 0
+    paths = [entries[0].path[start:] for _, entries in units]
+    if units and options.is_worth is not None and not options.is_worth(paths):
         return None
+    names = _read_names(paths, options)
     own = options._replace(monitor=None) if grove.path else options
     checkpoints = [
         _make(store, layout, entries, name, own) for (layout, entries), name in zip(units, names, strict=True)
     ]
     checkpoints, hard = _part_hard_links(checkpoints)
-    paths = {it.path for it in checkpoints}
-    texts = [it for entry in grove.entries if (it := read_text(store, entry, paths))] if options.stat else []
+    targets = {it.path for it in checkpoints}
+    texts = [it for entry in grove.entries if (it := read_text(store, entry, targets))] if options.stat else []
     pointers += [*hard, *texts]
     return Run(
         grove.path,
@@ -111,21 +124,20 @@ def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Optio
 
 def _units(grove: Grove, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, tuple[Entry, ...]]]:
     """Each checkpoint of a grove: its layout, and its entries, the one that loads first."""
-    files = [layout for layout in layouts if layout.unit == "file"]
-    endings = tuple(ending for layout in files for ending in layout.extensions)
+    files = {ending: layout for layout in layouts if layout.unit == "file" for ending in layout.extensions}
+    endings = tuple(files)
     for entry in grove.entries:
         if entry.kind == "file" and entry.path.endswith(endings):
-            yield next(it for it in files if entry.path.endswith(it.extensions)), (entry,)
+            yield next(layout for ending, layout in files.items() if entry.path.endswith(ending)), (entry,)
         elif entry.kind == "dir" and entry.path in grove.units:
             layout, inside = grove.units[entry.path]
             yield layout, (entry, *inside)
 
 
-def _read_names(grove: Grove, units: Sequence[tuple[Layout, tuple[Entry, ...]]], options: Options) -> list[Name]:
-    start = len(grove.path) + 1 if grove.path else 0
+def _read_names(paths: Sequence[str], options: Options) -> list[Name]:
     known = (options.monitor,) if options.monitor else ()
     return parse_folder(
-        [entries[0].path[start:] for _, entries in units],
+        paths,
         known=known,
         equals=options.equals,
         extensions=(*options.extensions, *EXTENSIONS),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import pytest
 
 from ckptctl.condition import QUIET
-from ckptctl.core.names import parse_folder
 from ckptctl.core.ranking import Metric
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.leaders import Contest, Leaders, Wish, check
@@ -106,11 +105,11 @@ def test_a_run_is_worth_a_look_where_its_names_may_hold_a_leader(names: list[str
     contest = Contest(wish._replace(now=store.clock() + QUIET), "runs")
     for run in scan(store, Options(stat=False)):
         contest.show(store, run)
-    assert contest.could_place(parse_folder(names)) is could
+    assert contest.could_place(names) is could
 
 
 def test_before_anything_leads_every_run_is_worth_a_look() -> None:
-    assert Contest(Wish(1, "val_loss", "min"), "runs").could_place(parse_folder(["val_loss=0.9.ckpt"]))
+    assert Contest(Wish(1, "val_loss", "min"), "runs").could_place(["val_loss=0.9.ckpt"])
 
 
 # Runs that disagree

@@ -12,7 +12,6 @@ import pytest
 
 from ckptctl.condition import QUIET
 from ckptctl.core.checkpoint import Pointer, Run, Stray
-from ckptctl.core.names import Name
 from ckptctl.core.template import Template
 from ckptctl.errors import UsageError
 from ckptctl.scan import Options, choose_layouts, scan
@@ -134,8 +133,8 @@ def test_the_tools_own_folder_is_never_seen() -> None:
 def test_a_run_that_is_not_worth_it_is_left_out_and_nothing_of_it_is_opened() -> None:
     store = Watched({"a/epoch=1.ckpt": WHOLE, "b/epoch=2.ckpt": WHOLE})
 
-    def is_worth(names: Sequence[Name]) -> bool:
-        return names[0].fields["epoch"].number == 2
+    def is_worth(paths: Sequence[str]) -> bool:
+        return list(paths) == ["epoch=2.ckpt"]
 
     assert set(runs(store, is_worth=is_worth)) == {"b"}
     assert set(store.opened) == {"b/epoch=2.ckpt"}

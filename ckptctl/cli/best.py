@@ -46,7 +46,7 @@ def command(
         raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
     console, stores = Console(), open_all([path])
     scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
-    contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now), path)
+    contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals), path)
     for sight in see(stores, scanning._replace(is_worth=contest.could_place), console):
         with placed(sight.store):
             contest.show(sight.store, sight.run)

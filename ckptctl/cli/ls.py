@@ -51,6 +51,7 @@ def command(
     console, stores, key = Console(color.value), open_all(paths), parse_key(sort)
     bare = (quiet or null) and key.needs_no_stat
     scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=not bare)
+    scanning = scanning._replace(is_brief=bare and key.is_in_names and limit is None and not exact)
     many = len(stores) > 1
     root = "." if many else stores[0].url
     sights = _check_key(see(stores, scanning, console), key, console)

@@ -18,6 +18,11 @@ class Key(NamedTuple):
     is_reversed: bool = False
 
     @property
+    def is_in_names(self) -> bool:
+        """Whether names that hold numbers say it."""
+        return self.name in ("step", "epoch", "name")
+
+    @property
     def needs_no_stat(self) -> bool:
         """Whether names alone decide."""
         return self.name not in ("size", "age")
