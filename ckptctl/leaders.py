@@ -82,7 +82,8 @@ class Contest:
         """Whether a run, as its file names tell it, could have one of the best; True in doubt.
 
         A name holds the rounded score, so a run whose names are all worse than the last leader, with rounding, cannot.
-        A 0 may mean that the metric was not logged. What the runs themselves recorded as metric and mode does not matter where both are asked for.
+        A 0 may mean that the metric was not logged. What the runs themselves recorded as metric and mode does not
+        matter where both are asked for.
         """
         places, monitor, mode, *_ = self.wish
         if self.metric is None or monitor is None or mode == "auto" or not 0 < places <= len(self.leaders):

@@ -1,75 +1,16 @@
-"""The command line: the list of commands, each a module that is imported when it is called."""
+"""The command line: the list of commands. Typer is not imported before one needs its parser."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated, Any
-
-import typer
-from typer.core import TyperGroup
 
 COMMANDS = ("ls", "best", "last", "prune", "link", "export", "demo")
 """In the order of the help; each is ``ckptctl.cli.NAME`` with a function ``command``."""
 ALIASES = {"list": "ls"}
 
-EPILOG = """Examples:
 
-\b
-  ckptctl ls runs/
-  ckptctl best runs/ --monitor val_loss
-  ckptctl prune runs/ --top-k 3 --mode min --dry-run
-"""
-
-
-class Commands(TyperGroup):
-    """The group whose members are imported one by one, when they are named."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - typer's own context, of no public type
-        """The names, in the order of the help."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as above
-        """The command under a name or an alias; None where there is none."""
-        name = ALIASES.get(cmd_name, cmd_name)
-        if name not in self.commands and name in COMMANDS:
-            self.commands[name] = load(name)
-        return super().get_command(ctx, name)
-
-
-def load(name: str) -> Any:  # noqa: ANN401 - as above
-    """Import one command's module and make the command of it."""
-    module = import_module(f"ckptctl.cli.{name}")
-    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, epilog=getattr(module, "EPILOG", None))(module.command)
-    return typer.main.get_command(single)
-
-
-app = typer.Typer(
-    cls=Commands,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-def _tell_version(asked: bool) -> None:
-    if asked:
-        from ckptctl import __version__
-
-        typer.echo(f"ckptctl {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", "-V", is_eager=True, callback=_tell_version, help="Print the version.")
-    ] = False,
-) -> None:
-    """List, rank, prune, link and export the checkpoints of training runs.
-
-    Nothing is deleted without a plan, its reasons, and your consent.
-    """
+def __getattr__(name: str) -> object:
+    """The app, when someone asks for it: completions and the reference are generated from it."""
+    if name != "app":
+        raise AttributeError(f"module 'ckptctl.cli' has no attribute '{name}'")
+    return import_module("ckptctl.cli.app").app

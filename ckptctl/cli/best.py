@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import open_all, placed, read_options, require_whole, see
+from ckptctl.cli.look import Names, open_all, placed, read_options, require_whole, see
 from ckptctl.errors import Refused, UsageError
 from ckptctl.leaders import Contest, Leader, Leaders, Wish
 from ckptctl.render.names import escape, locate
@@ -45,7 +45,7 @@ def command(
     if places == 0:
         raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
     console, stores = Console(), open_all([path])
-    scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
     contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals), path)
     for sight in see(stores, scanning._replace(is_worth=contest.could_place), console):
         with placed(sight.store):

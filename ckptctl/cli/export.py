@@ -13,7 +13,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Sight, open_all, placed, read_options, require_some, require_whole, see
+from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_some, require_whole, see
 from ckptctl.cli.output import write_whole
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.ranking import COUNTERS, choose_metric, rank, score_of
@@ -60,7 +60,7 @@ def command(
     yaml is what Lightning's to_yaml writes: one run's paths and scores, of all that have a score or of the best.
     """
     console, stores = Console(), open_all(paths)
-    scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor, exact=exact)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact)
     terms = Terms(len(stores) > 1 and form is not FormatName.yaml, scanning.now, top_k, monitor, mode.value)
     sights = see(stores, scanning, console)
     if form is FormatName.yaml or top_k is not None:

@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Sight, open_all, read_options, require_some, require_whole, see
+from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see
 from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.ranking import in_order
 from ckptctl.render.names import locate
@@ -39,7 +39,7 @@ def command(
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_all([path])
-    scanning = read_options(opt.Names(template, layout, ext, equals), resumable=resumable)
+    scanning = read_options(Names(template, layout, ext, equals), resumable=resumable)
     found = [
         (sight, newest)
         for sight in see(stores, scanning, console)

@@ -9,7 +9,7 @@ import typer
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
 from ckptctl.cli.linking import Linking, link_all
-from ckptctl.cli.look import open_apart, read_options
+from ckptctl.cli.look import Names, open_apart, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:
@@ -46,5 +46,5 @@ def command(
         raise UsageError("--name with both --last and --best names two links alike", hint="make them one by one")
     opt.check_name(name)
     linking = Linking(last, best, name, kind.value, monitor, mode.value, threshold, is_dry=dry_run)
-    scanning = read_options(opt.Names(template, layout, ext, equals), monitor=monitor)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor)
     link_all(open_apart(paths), scanning, linking, Console())

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from glob import glob, has_magic
 from itertools import pairwise
-from os.path import realpath, sep
+from os.path import isdir, lexists, realpath, sep
 from time import time_ns
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
-from ckptctl.cli.options import Names, expand
 from ckptctl.core.checkpoint import Run
 from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.names import locate
 from ckptctl.render.rows import write_count
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Store, open_store
+
+
+class Names(NamedTuple):
+    """How file names are to be read."""
+
+    template: str | None = None
+    layout: str | None = None
+    extensions: Sequence[str] | None = None
+    equals: str = "="
 
 
 class Sight(NamedTuple):
@@ -53,6 +62,17 @@ def read_options(
         extensions=extensions,
         equals=names.equals,
     )
+
+
+def expand(paths: Sequence[str] | None) -> list[str]:
+    """The places that the arguments mean, in order, each once; a glob that matches no folder is kept for its error."""
+    found: list[str] = []
+    for path in paths or ["."]:
+        if not path:
+            raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
+        is_glob = "://" not in path and has_magic(path) and not lexists(path)
+        found += sorted(filter(isdir, glob(path))) or [path] if is_glob else [path]
+    return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 def open_all(paths: Sequence[str] | None) -> list[Store]:

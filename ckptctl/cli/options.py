@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
-from glob import glob, has_magic
-from os.path import isdir, lexists, realpath
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -61,26 +58,6 @@ Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended
 Exact = Annotated[bool, typer.Option("--exact", help="Read every checkpoint's own state.")]
 Color = Annotated[ColorName, typer.Option(help="When to use colour.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, show_default=False, help="A line a decision.")]
-
-
-class Names(NamedTuple):
-    """How file names are to be read."""
-
-    template: str | None = None
-    layout: str | None = None
-    extensions: Sequence[str] | None = None
-    equals: str = "="
-
-
-def expand(paths: Sequence[str] | None) -> list[str]:
-    """The places that the arguments mean, in order, each once; a glob that matches no folder is kept for its error."""
-    found: list[str] = []
-    for path in paths or ["."]:
-        if not path:
-            raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
-        is_glob = "://" not in path and has_magic(path) and not lexists(path)
-        found += sorted(filter(isdir, glob(path))) or [path] if is_glob else [path]
-    return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 def check_name(name: str | None) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import open_apart, read_options
+from ckptctl.cli.look import Names, open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
 from ckptctl.cli.retention import Keeping, make_policy
 from ckptctl.core.policy import TopK
@@ -74,7 +74,7 @@ def command(
     if monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
         console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
     scanning = read_options(
-        opt.Names(template, layout, ext, equals),
+        Names(template, layout, ext, equals),
         monitor=monitor,
         exact=exact,
         resumable=not no_protect_last,

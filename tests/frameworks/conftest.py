@@ -48,7 +48,7 @@ def run(*args: str) -> Answer:
     with redirect_stdout(out), redirect_stderr(err), open(os.devnull, encoding="utf-8") as nobody:
         person, sys.stdin = sys.stdin, nobody
         try:
-            code = main.run(args)
+            code = main.run(list(args))
         finally:
             sys.stdin = person
     return Answer(code, *(text_of(stream) for stream in (out, err)))
