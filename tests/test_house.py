@@ -149,6 +149,13 @@ def test_the_version_is_told_without_typer(tmp_path: Path) -> None:
     assert modules & {"typer", "ckptctl.cli"} == set()
 
 
+def test_a_listing_without_options_is_told_without_typer(tmp_path: Path) -> None:
+    (tmp_path / "epoch=1-val_loss=0.5.ckpt").write_bytes(b"")
+    modules = modules_of_program("ls", ".", cwd=tmp_path)
+    assert "ckptctl.cli.listing" in modules
+    assert "typer" not in modules
+
+
 # Sizes
 
 

@@ -33,6 +33,12 @@ def test_json_is_as_the_contract_has_it(run: Path) -> None:
     assert found["strays"] == [{"path": "notes", "why": "not understood"}]
 
 
+@pytest.mark.parametrize("words", [("ls",), ("list",)], ids=["ls", "list"])
+def test_a_listing_that_needs_no_parser_is_the_one_that_the_parser_gives(run: Path, words: tuple[str, ...]) -> None:
+    assert call(*words, run) == call(*words, run, "--sort", "step")
+    assert call(*words, run / "nowhere") == call(*words, run / "nowhere", "--sort", "step")
+
+
 def test_the_totals_are_the_sums_of_what_is_listed(run: Path) -> None:
     document = call("ls", run, "--json").json
     size = sum((run / name).stat().st_size for name in NAMES)
