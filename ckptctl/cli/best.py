@@ -47,7 +47,7 @@ def command(
     console, stores = Console(), open_all([path])
     scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
     contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals), path)
-    for sight in see(stores, scanning._replace(is_worth=contest.could_place), console):
+    for sight in see(stores, scanning._replace(is_worth=None if exact else contest.could_place), console):
         with placed(sight.store):
             contest.show(sight.store, sight.run)
     leaders = contest.close()

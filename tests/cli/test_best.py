@@ -207,3 +207,12 @@ def test_what_is_no_link_is_never_replaced_by_one(run: Path, kind: str) -> None:
     assert f"error[refused]: {run}: " in answer.err
     assert "no link was made" in answer.err
     assert listing(run) == before
+
+
+def test_exact_believes_a_state_that_is_better_than_a_name_that_somebody_gave_it(tmp_path: Path) -> None:
+    save(tmp_path / "a", ["epoch=1-val_loss=0.30.ckpt"])
+    memory = watch("/old", {"epoch=1-val_loss=0.90.ckpt": 0.1})
+    save(tmp_path / "b", ["epoch=1-val_loss=0.90.ckpt"], remember(callbacks=memory))
+    words = ("best", tmp_path, "--monitor", "val_loss", "--mode", "min")
+    assert call(*words).lines == [f"{tmp_path}/a/epoch=1-val_loss=0.30.ckpt"]
+    assert call(*words, "--exact").lines == [f"{tmp_path}/b/epoch=1-val_loss=0.90.ckpt"]
