@@ -72,7 +72,7 @@ def _join(top: Grove, folder: Folder, layouts: Sequence[Layout]) -> bool:
         top.units[unit][1].extend(folder.entries)
         return True
     below = folder.path[len(top.path) :].strip("/")
-    if not all(is_cut_by_slash(part) for part in below.split("/")):
+    if not (is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below)):
         return False
     top.entries.extend(folder.entries)
     return True

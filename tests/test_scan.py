@@ -90,6 +90,12 @@ def test_a_metrics_slash_makes_no_run_of_its_own() -> None:
     assert [(it.epoch, it.metrics["val/loss"].text) for it in run.checkpoints] == [(0, "0.50"), (1, "0.40")]
 
 
+def test_a_metric_with_two_slashes_makes_none_either() -> None:
+    run = run_of("r/epoch=1-a/b/loss=0.40.ckpt", "r/epoch=0-a/b/loss=0.50.ckpt")
+    assert run.path == "r"
+    assert [(it.epoch, it.metrics["a/b/loss"].text) for it in run.checkpoints] == [(0, "0.50"), (1, "0.40")]
+
+
 def test_a_folder_whose_name_only_looks_cut_is_a_run() -> None:
     assert set(runs(MemoryStore({"lr=0.1/a.ckpt": WHOLE, "b.ckpt": WHOLE}))) == {"lr=0.1", ""}
 
