@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Run
-from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect
+from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect, standing_of
 from ckptctl.core.ranking import Metric, choose_metric, in_order, is_usable, rank, score_of, was_restarted
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import NoScore
@@ -131,7 +131,7 @@ def _part_by_age(
 
 def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Policy) -> Standing:
     """How the run stands before one rule."""
-    standing = Standing(candidates, step_base=run.step_base, epoch_base=run.epoch_base)
+    standing = standing_of(candidates)._replace(step_base=run.step_base, epoch_base=run.epoch_base)
     if not isinstance(rule, TopK) or rule.count < 0 or not candidates:
         return standing
     try:
@@ -143,7 +143,7 @@ def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Pol
         worth = "a usable value" if scores else "a value"
         return standing._replace(metric=metric, trouble=f"no checkpoint has {worth} of '{metric.name}'")
     ranked = rank(candidates, metric, threshold=policy.threshold, latest_wins=policy.latest_wins)
-    return standing._replace(ranked=tuple(ranked), metric=metric)
+    return standing_of(candidates, ranked, metric)._replace(step_base=run.step_base, epoch_base=run.epoch_base)
 
 
 def _leave_alone(run: Run, trouble: str) -> RunPlan:

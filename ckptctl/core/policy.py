@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, Protocol
 
@@ -25,6 +25,10 @@ class Standing(NamedTuple):
     """Complete, and not an independent save under a ``last`` name; oldest first."""
     ranked: tuple[Ranked, ...] = ()
     """Best first; only those that may win."""
+    places: Mapping[str, int] = {}
+    """By path: the place in the ranking, from 1."""
+    newer: Mapping[str, int] = {}
+    """By path: how many candidates are newer."""
     metric: Metric | None = None
     trouble: str | None = None
     """Why nothing can be ranked, where the rule wants to."""
@@ -32,6 +36,15 @@ class Standing(NamedTuple):
     """As in the run."""
     epoch_base: int = 0
     """As in the run."""
+
+
+def standing_of(
+    candidates: Sequence[Checkpoint], ranked: Sequence[Ranked] = (), metric: Metric | None = None
+) -> Standing:
+    """The standing of a run's candidates, oldest first, with what the rules look up for each of them."""
+    places = {it.checkpoint.path: it.place for it in ranked}
+    newer = {it.path: number for number, it in enumerate(reversed(candidates))}
+    return Standing(tuple(candidates), tuple(ranked), places, newer, metric)
 
 
 class Rule(Protocol):
@@ -76,7 +89,7 @@ class TopK(NamedTuple):
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
         """Its place, or why it has none."""
         name = standing.metric.name if standing.metric else "the metric"
-        place = next((it.place for it in standing.ranked if it.checkpoint.path == checkpoint.path), None)
+        place = standing.places.get(checkpoint.path)
         if place is not None:
             return f"rank {place} of {len(standing.ranked)} by {name}"
         score = score_of(checkpoint, name)
@@ -111,8 +124,7 @@ class KeepLast(NamedTuple):
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
         """How far from the end it is."""
-        place = len(standing.candidates) - standing.candidates.index(checkpoint)
-        return f"{place - 1} newer than it"
+        return f"{standing.newer[checkpoint.path]} newer than it"
 
     def describe(self) -> str:
         """The last N."""
@@ -247,9 +259,11 @@ def protect(candidates: Iterable[Checkpoint], pointers: Iterable[Pointer], *, la
         if checkpoint is not None:
             reasons.setdefault(checkpoint.path, []).append(Reason(rule, text))
 
+    aliases = {it.path: set(it.aliases) for it in held}
+    for pointer in pointers:
+        aliases.get(pointer.target or "", set()).add(pointer.path)
     for checkpoint in held:
-        names = sorted({it.path for it in pointers if it.target == checkpoint.path} | set(checkpoint.aliases))
-        names = [_seen_from(checkpoint.path, name) for name in names]
+        names = [_seen_from(checkpoint.path, name) for name in sorted(aliases[checkpoint.path])]
         keep(checkpoint if names else None, "linked", f"linked by {', '.join(names)}")
         keep(checkpoint if checkpoint.pinned else None, "pinned", "pinned")
     if last:

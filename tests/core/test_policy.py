@@ -19,6 +19,7 @@ from ckptctl.core.policy import (
     TopK,
     describe,
     protect,
+    standing_of,
 )
 from ckptctl.core.ranking import Metric, rank
 from tests.core.samples import HOUR, MINUTE, save, saves
@@ -28,7 +29,7 @@ LOSS = Metric("val_loss", "min")
 
 def stand(*held: Checkpoint, step_base: int = 0, epoch_base: int = 0, metric: Metric | None = LOSS) -> Standing:
     ranked = tuple(rank(held, metric)) if metric else ()
-    return Standing(held, ranked, metric, step_base=step_base, epoch_base=epoch_base)
+    return standing_of(held, ranked, metric)._replace(step_base=step_base, epoch_base=epoch_base)
 
 
 def at_steps(*steps: int | None) -> tuple[Checkpoint, ...]:
