@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ckptctl.core.names import is_cut_by_slash
+from ckptctl.core.names import is_cut_by_slash, parse
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Entry
@@ -72,10 +72,23 @@ def _join(top: Grove, folder: Folder, layouts: Sequence[Layout]) -> bool:
         top.units[unit][1].extend(folder.entries)
         return True
     below = folder.path[len(top.path) :].strip("/")
-    if not (is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below)):
+    if not (is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below) and _goes_on(below, folder, layouts)):
         return False
     top.entries.extend(folder.entries)
     return True
+
+
+def _goes_on(front: str, folder: Folder, layouts: Sequence[Layout]) -> bool:
+    """Whether the checkpoints in a folder go on with a name that begins with ``front``, as far as can be known.
+
+    The folder of a sweep may be called alike (``lr=0.1-vit``), and be a run of its own: then what is in it says the
+    whole name again. In doubt it is one: of each run something stays, of runs taken for one it might not.
+    """
+    counters = parse(front).fields.keys() & {"epoch", "step", "global_step"}
+    endings = tuple(ending for layout in layouts for ending in layout.extensions)
+    held = [it.path.rpartition("/")[2] for it in folder.entries if it.kind != "link"]
+    names = [name for name in held if name.endswith(endings)]
+    return bool(counters) and not any(counters & parse(name).fields.keys() or "=" not in name for name in names)
 
 
 def _layout_of_folder(folder: Folder, layouts: Sequence[Layout]) -> Layout | None:

@@ -62,6 +62,8 @@ class Leaders(NamedTuple):
     places: tuple[Leader, ...]
     run: Run
     """The run that told the metric first."""
+    is_tied: bool = False
+    """Whether another has the very score of the last of them, so that the order decided."""
 
 
 class Contest:
@@ -74,6 +76,7 @@ class Contest:
         self.metric: Metric | None = None
         self.first: Run | None = None
         self.leaders: list[Leader] = []
+        self.is_tied = False
         self.counts: Counter[str] = Counter()
         """Metrics seen, for those who asked for another."""
         self.checkpoints = 0
@@ -104,10 +107,11 @@ class Contest:
         if metric is None:
             return
         run = resolve_ties(store, run, metric, self.wish.places)
-        found = [Leader(store, run, it) for it in self._prove(store, run, metric)]
+        ranked = self._rank(run, metric)
+        found = [Leader(store, run, it) for it in self._prove(store, ranked)]
         if found:
             self._agree(metric, run)
-            self.leaders = self._merge(metric, found)
+            self._merge(metric, found, ranked)
 
     def _metric_of(self, run: Run) -> Metric | None:
         try:
@@ -115,11 +119,14 @@ class Contest:
         except NoScore:
             return None
 
-    def _prove(self, store: Store, run: Run, metric: Metric) -> Iterable[Ranked]:
-        """The first whole ones of a run; the rest is never looked at."""
-        wanted = self.wish.places if self.wish.places >= 0 else len(run.checkpoints)
+    def _rank(self, run: Run, metric: Metric) -> list[Ranked]:
         possible = [it for it in run.checkpoints if it.state != "partial"]
-        for it in rank(possible, metric, threshold=self.wish.threshold):
+        return rank(possible, metric, threshold=self.wish.threshold)
+
+    def _prove(self, store: Store, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
+        """The first whole ones of a run; the rest is never looked at."""
+        wanted = self.wish.places if self.wish.places >= 0 else len(ranked)
+        for it in ranked:
             if wanted <= 0:
                 return
             checked = check(store, it.checkpoint, self.wish.now)
@@ -142,16 +149,23 @@ class Contest:
     def _tell_first(self) -> str:
         return (self.first and self.first.path) or "."
 
-    def _merge(self, metric: Metric, found: list[Leader]) -> list[Leader]:
+    def _merge(self, metric: Metric, found: list[Leader], ranked: Sequence[Ranked]) -> None:
+        """Let a run's best take their places, and note whether one with the very score of the last had none left."""
         sign = 1 if metric.mode == "min" else -1
         merged = sorted([*self.leaders, *found], key=lambda leader: sign * leader.ranked.score.value)
-        return merged if self.wish.places < 0 else merged[: self.wish.places]
+        places = self.wish.places if self.wish.places >= 0 else len(merged)
+        before = self.leaders[-1].ranked.score.value if self.leaders else None
+        self.leaders = merged[:places]
+        bar = self.leaders[-1].ranked.score.value
+        left = sum(it.score.value == bar for it in ranked) - sum(it.ranked.score.value == bar for it in found)
+        is_tied = left > 0 or any(it.ranked.score.value == bar for it in merged[places:])
+        self.is_tied = is_tied or (self.is_tied and bar == before)
 
     def close(self) -> Leaders:
         """The leaders; raises NoCheckpoint and NoScore where there are none."""
         if self.metric is not None and self.first is not None:
             ranked = [it._replace(ranked=it.ranked._replace(place=place)) for place, it in enumerate(self.leaders, 1)]
-            return Leaders(self.metric, tuple(ranked), self.first)
+            return Leaders(self.metric, tuple(ranked), self.first, self.is_tied)
         if not self.checkpoints:
             raise NoCheckpoint("no checkpoint found", path=self.where, hint="name the folder of a run, or one above it")
         raise self._no_score()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.errors import Refused
 from ckptctl.layouts import BY_NAME
+from ckptctl.pointers import read_text
 
 if TYPE_CHECKING:
-    from ckptctl.core.checkpoint import Checkpoint, Run
+    from ckptctl.core.checkpoint import Checkpoint, Entry, Run
     from ckptctl.stores import Store
 
 Kind = Literal["symlink", "hardlink", "copy", "pointer"]
@@ -57,7 +58,7 @@ def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: K
     except FileNotFoundError:
         return Link(path, checkpoint.path, kind)
     for it in run.pointers:
-        if it.path == path and it.target is not None and it.kind in _KINDS:
+        if it.path == path and it.target is not None and it.kind in _KINDS and _stands(store, entry, it.target):
             return Link(path, checkpoint.path, kind, relpath(it.target, dirname(path) or "."), _KINDS[it.kind])
     if entry.kind != "link":
         what = {"dir": "a folder", "file": "a file of its own"}.get(entry.kind, "neither file nor link")
@@ -66,6 +67,16 @@ def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: K
             hint="move it away, or give the link another name with --name",
         )
     return Link(path, checkpoint.path, kind, entry.target, "symlink")
+
+
+def _stands(store: Store, entry: Entry, target: str) -> bool:
+    """Whether a name without a link stands for a checkpoint still: training may have saved under it meanwhile."""
+    if read_text(store, entry, (target,)) is not None:
+        return True
+    try:
+        return store.stat(target).identity == entry.identity
+    except OSError:
+        return False
 
 
 def with_extension(name: str, checkpoint: Checkpoint) -> str:
@@ -77,4 +88,5 @@ def with_extension(name: str, checkpoint: Checkpoint) -> str:
 
 def make(store: Store, link: Link) -> None:
     """Put a name in place in one step, over a link that has it; raises OSError."""
-    store.link(link.path, link.checkpoint if link.kind in ("hardlink", "copy") else link.target, link.kind)
+    target = link.checkpoint if link.kind in ("hardlink", "copy") else link.target
+    store.link(link.path, target, link.kind, is_new=link.before is None)

@@ -51,12 +51,12 @@ def find_pointers(store: Store) -> list[Pointer]:
 
 def attach(run: Run, pointers: Sequence[Pointer]) -> Run:
     """The run with all the tree's links that lead to its checkpoints, or into them."""
-    own = {pointer.path for pointer in run.pointers}
+    own = {(pointer.path, pointer.target) for pointer in run.pointers}
     units = {checkpoint.path: checkpoint.unit for checkpoint in run.checkpoints}
     led = [
         pointer._replace(target=holder)
         for pointer in pointers
-        if pointer.path not in own and (holder := _holder(units, pointer.target)) is not None
+        if (holder := _holder(units, pointer.target)) is not None and (pointer.path, holder) not in own
     ]
     return run._replace(pointers=(*run.pointers, *led)) if led else run
 

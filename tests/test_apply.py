@@ -11,13 +11,13 @@ import pytest
 
 from ckptctl.apply import TRASH, apply
 from ckptctl.condition import QUIET
-from ckptctl.core.checkpoint import Entry, Stray
+from ckptctl.core.checkpoint import Entry, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
 from ckptctl.core.policy import KeepLast, Policy, TopK
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.scan import Options, scan
-from ckptctl.stores.local import open_url
+from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.weights.torch_write import encode_torch
 from tests.core.samples import run_of
@@ -283,3 +283,67 @@ def test_a_real_file_that_grows_after_the_plan_stays(tmp_path: Path) -> None:
         file.write(b"more")
     assert apply(plan, store, "t").skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
     assert sorted(os.listdir(tmp_path)) == ["epoch=0.ckpt", "epoch=1.ckpt"]
+
+
+def shards(folder: Path, count: int) -> LocalStore:
+    """A store of sharded checkpoints, each a folder with a folder in it."""
+    for n in range(count):
+        for name in ("meta.pt", ".metadata", "deep/x"):
+            path = folder / f"epoch={n}.ckpt" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+    return open_url(str(folder))
+
+
+def plan_on(store: LocalStore) -> Plan:
+    policy = Policy((KeepLast(1),))
+    return Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
+
+
+@pytest.mark.parametrize("name", ["new", "deep/new", "deep/x"])
+def test_a_folder_that_is_written_to_in_the_moment_of_its_move_goes_back_whole(tmp_path: Path, name: str) -> None:
+    class Late(LocalStore):
+        """A store behind which training writes into a folder right before it is moved."""
+
+        def rename(self, entry: Entry, path: str) -> None:
+            if entry.path == "epoch=0.ckpt":
+                times = os.stat(tmp_path / entry.path)
+                (tmp_path / entry.path / name).write_bytes(b"late")
+                os.utime(tmp_path / entry.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+            super().rename(entry, path)
+
+    shards(tmp_path, 3)
+    store = Late(str(tmp_path), str(tmp_path))
+    outcome = apply(plan_on(store), store, "t")
+    assert outcome.skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
+    assert outcome.dropped == ("epoch=1.ckpt",)
+    assert (tmp_path / "epoch=0.ckpt" / name).read_bytes() == b"late"
+    assert sorted(os.listdir(tmp_path)) == ["epoch=0.ckpt", "epoch=2.ckpt"]
+
+
+def test_nothing_goes_of_a_run_that_lost_what_was_to_stay() -> None:
+    store = store_of([*NAMES, "s/epoch=0.ckpt", "s/epoch=1.ckpt"])
+    plan = plan_of(store)
+    store.delete_exact(store.stat(NAMES[3]))
+    outcome = apply(plan, store, "t")
+    assert outcome.dropped == ("s/epoch=0.ckpt",)
+    assert outcome.skipped == tuple(Failure(it, "what was to be kept is gone since the plan") for it in NAMES[:3])
+    assert files(store) == {*NAMES[:3], "s/epoch=1.ckpt", "r/notes.txt"}
+
+
+def test_nothing_goes_of_a_run_that_another_prune_is_at_work_in(tmp_path: Path) -> None:
+    above, run = shards(tmp_path / "run", 2), open_url(str(tmp_path))
+    plan = plan_on(run)
+    with above.hold(""):
+        outcome = apply(plan, run, "t")
+    assert outcome.skipped == (Failure("run/epoch=0.ckpt", "another prune is at work in its run"),)
+    assert apply(plan, run, "u").dropped == ("run/epoch=0.ckpt",)
+
+
+def test_a_run_seen_from_above_is_held_by_its_own_folder(tmp_path: Path) -> None:
+    shards(tmp_path / "a" / "run", 2)
+    store = open_url(str(tmp_path / "a"))
+    policy = Policy((KeepLast(1),))
+    runs = [relocate(it, store.url) for it in scan(store, Options())]
+    outcome = apply(Plan(policy, tuple(draw(it, policy, 0) for it in runs)), store, "t")
+    assert outcome.dropped == (f"{store.url}/run/epoch=0.ckpt",)

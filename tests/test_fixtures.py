@@ -109,9 +109,9 @@ def test_a_second_prune_does_nothing(copy: Path, policy: list[str]) -> None:
 @pytest.mark.parametrize("policy", POLICIES[:1] + POLICIES[4:5], ids=" ".join)
 @pytest.mark.parametrize("copy", LAST, indirect=True)
 def test_best_and_last_are_the_same_before_and_after(copy: Path, policy: list[str]) -> None:
-    before = [call(command, copy) for command in ("best", "last")]
+    before = [call(command, copy).raw for command in ("best", "last")]
     call("prune", copy, "--top-k", "1", *policy, "--yes")
-    assert [call(command, copy) for command in ("best", "last")] == before
+    assert [call(command, copy).raw for command in ("best", "last")] == before
 
 
 @pytest.mark.parametrize(("copy", "name"), [(name, name) for name in WITH_SCORES], indirect=["copy"])

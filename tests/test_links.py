@@ -192,3 +192,31 @@ def test_a_folder_can_only_be_linked_by_its_name(tmp_path: Path, kind: Kind) -> 
 )
 def test_a_name_takes_the_extension_of_its_layout(name: str, path: str, layout: str, expected: str) -> None:
     assert with_extension(name, Checkpoint(path, layout, "file", ())) == expected
+
+
+# What happens between the scan and the link
+
+
+@pytest.mark.parametrize("kind", ["hardlink", "pointer"])
+def test_a_name_under_which_training_saved_meanwhile_is_not_replaced(store: LocalStore, kind: Kind) -> None:
+    link(store, "best", "epoch=1.ckpt", kind)
+    run = run_in(store)
+    path = Path(store.root, "run", "best.ckpt" if kind == "hardlink" else "best")
+    path.unlink()
+    path.write_bytes(WHOLE)
+    with pytest.raises(Refused, match="may be the only copy"):
+        plan_link(store, run, "best", find(run, "epoch=2.ckpt"), kind)
+    assert path.read_bytes() == WHOLE
+
+
+def test_a_name_that_training_took_meanwhile_is_not_replaced(store: LocalStore) -> None:
+    planned = plan(store, "best", "epoch=1.ckpt")
+    assert planned is not None
+    path = Path(store.root, "run", "best.ckpt")
+    path.write_bytes(WHOLE)
+    with pytest.raises(FileExistsError):
+        make(store, planned)
+    assert sorted(os.listdir(path.parent)) == [
+        "best.ckpt", "epoch=1.ckpt", "epoch=2.ckpt", "epoch=3-val", "last.ckpt",
+    ]  # fmt: skip
+    assert path.read_bytes() == WHOLE

@@ -77,3 +77,9 @@ def test_a_runs_own_links_are_not_attached_twice() -> None:
     own = Pointer("r/best", "symlink", "r/a.ckpt", "ok")
     run = run_of(at("r/a.ckpt"), path="r", pointers=[own])
     assert attach(run, [own]).pointers == (own,)
+
+
+def test_a_runs_own_link_into_a_folder_holds_the_checkpoint() -> None:
+    own = Pointer("r/model.ckpt", "symlink", "r/d.ckpt/inside/model.pt", "ok")
+    run = run_of(at("r/d.ckpt", "dir"), path="r", pointers=[own])
+    assert attach(run, [own]).pointers == (own, own._replace(target="r/d.ckpt"))

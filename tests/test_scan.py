@@ -100,6 +100,24 @@ def test_a_folder_whose_name_only_looks_cut_is_a_run() -> None:
     assert set(runs(MemoryStore({"lr=0.1/a.ckpt": WHOLE, "b.ckpt": WHOLE}))) == {"lr=0.1", ""}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "lr=0.1-vit/epoch=1-val_loss=0.4.ckpt",
+        "lr=0.1-vit/val_loss=0.4.ckpt",
+        "epoch=100-vit/epoch=1.ckpt",
+        "max_epoch=100-vit/epoch=1.ckpt",
+        "epoch=100-vit/model.ckpt",
+    ],
+)
+def test_the_folders_of_a_sweep_are_runs_of_their_own(path: str) -> None:
+    folder = path.partition("/")[0]
+    assert set(runs(MemoryStore({path: WHOLE, path.replace("vit", "mlp"): WHOLE}))) == {
+        folder,
+        folder.replace("vit", "mlp"),
+    }
+
+
 def test_a_folder_that_is_a_checkpoint_is_taken_whole() -> None:
     inside = ("meta.pt", ".metadata", "__0_0.distcp", "deep/x.ckpt")
     store = MemoryStore({f"r/epoch=1-step=2.ckpt/{name}": b"x" for name in inside})

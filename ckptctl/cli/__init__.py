@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from importlib import import_module
 
-COMMANDS = ("ls", "best", "last", "prune", "link", "export", "demo")
-"""In the order of the help; each is ``ckptctl.cli.NAME`` with a function ``command``."""
+COMMANDS = {
+    "ls": "List runs and their checkpoints.",
+    "best": "Print the best checkpoint under PATH.",
+    "last": "Print the newest complete checkpoint under PATH.",
+    "prune": "Plan what to keep, show it, ask, delete the rest.",
+    "link": "Make or repair last and best links.",
+    "export": "Write a summary of runs and checkpoints.",
+    "demo": "Write small real runs, and show the commands on them.",
+}
+"""In the order of the help, which needs none of them imported so; each is ``ckptctl.cli.NAME`` with a function
+``command``, whose own help begins with the same sentence.
+"""
 ALIASES = {"list": "ls"}
 
 

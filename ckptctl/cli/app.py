@@ -33,6 +33,11 @@ class Commands(TyperGroup):
             self.commands[name] = load(name)
         return super().get_command(ctx, name)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """Write the table of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
 
 def load(name: str) -> Any:  # noqa: ANN401 - as above
     """Import one command's module and make the command of it."""

@@ -51,7 +51,7 @@ def command(
         with placed(sight.store):
             contest.show(sight.store, sight.run)
     leaders = contest.close()
-    warn_of_mode(console, leaders, asked=mode)
+    warn_of_doubt(console, leaders, asked=mode)
     if json:
         from ckptctl.render.json import best
 
@@ -68,15 +68,16 @@ def _show(leader: Leader, *, score: bool) -> tuple[str, str]:
     return path, f"\t{write_score(leader.ranked.score)}" if score else ""
 
 
-def warn_of_mode(console: Console, leaders: Leaders, *, asked: opt.ModeName) -> None:
-    """Warn where the way that counts is not the one that the metric's name says."""
-    from ckptctl.core.ranking import infer_mode
+def warn_of_doubt(console: Console, leaders: Leaders, *, asked: opt.ModeName) -> None:
+    """Warn where the mode, the first place or the choice of the last may be a mistake."""
+    from ckptctl.core.ranking import doubt_best, doubt_mode, tell_tie
 
-    name, mode = leaders.metric
-    told = infer_mode(name)
-    if told is not None and told != mode:
-        who = "--mode" if asked.value != "auto" else "training's record"
-        console.warn(f"{who} says {mode}, but '{name}' reads as if {told} were better: {mode} counts")
+    store, _, first = leaders.places[0]
+    shown = first._replace(checkpoint=first.checkpoint._replace(path=locate(store.url, first.checkpoint.path)))
+    name = leaders.metric.name
+    tie = tell_tie(leaders.places[-1].ranked.score, name) if leaders.is_tied else None
+    for doubt in filter(None, (doubt_mode(leaders.metric, asked.value), doubt_best(shown, name), tie)):
+        console.warn(doubt)
 
 
 def link_best(console: Console, leader: Leader, name: str) -> None:

@@ -27,8 +27,8 @@ class Console:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal."""
-        return get_terminal_size((80, 24)).columns
+        """Columns of the terminal; 80 where it does not know, which Python 3.10 passes on as 0."""
+        return get_terminal_size((80, 24)).columns or 80
 
     def answer(self, pieces: Iterable[str]) -> None:
         """Write an answer, piece by piece as it comes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import chain
 from math import inf, isnan, nan
@@ -16,9 +16,10 @@ from ckptctl.cli.console import Console
 from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_some, require_whole, see
 from ckptctl.cli.output import write_whole
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
-from ckptctl.core.ranking import COUNTERS, choose_metric, rank, score_of
+from ckptctl.core.names import EXTENSIONS
+from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, doubt_mode, rank, score_of
 from ckptctl.core.view import View, view
-from ckptctl.errors import NoScore
+from ckptctl.errors import NoScore, UsageError
 from ckptctl.gather import resolve_ties
 from ckptctl.render.names import escape, locate
 from ckptctl.stores import Store
@@ -59,6 +60,7 @@ def command(
 
     yaml is what Lightning's to_yaml writes: one run's paths and scores, of all that have a score or of the best.
     """
+    _check_output(output, ext or ())
     console, stores = Console(), open_all(paths)
     scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact)
     terms = Terms(len(stores) > 1 and form is not FormatName.yaml, scanning.now, top_k, monitor, mode.value)
@@ -76,6 +78,14 @@ def command(
         write_whole(output, pieces)
         console.remark(f"wrote {escape(output)}")
     require_whole(console)
+
+
+def _check_output(path: str | None, extensions: Sequence[str]) -> None:
+    """Raise UsageError for a file that is called as a checkpoint is: a summary must not take the place of one."""
+    endings = (*EXTENSIONS, *(f".{it.lstrip('.')}" for it in extensions))
+    if path is not None and path.endswith(endings):
+        text = "is called as checkpoints are: a summary might take the place of one"
+        raise UsageError(text, path=path, hint="give the file another extension")
 
 
 class Terms(NamedTuple):
@@ -107,6 +117,7 @@ def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Itera
         extract = _cut_if_scored(store, run, terms)
         if isinstance(extract, Extract):
             found = True
+            _warn_of_mode(extract.seen.run, terms, console)
             yield extract
         elif run.checkpoints:
             missing.append(extract)
@@ -114,6 +125,15 @@ def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Itera
         raise missing[0]
     for error in missing:
         console.warn(f"{error.path or '.'}: {error.text}: left out")
+
+
+def _warn_of_mode(run: Run, terms: Terms, console: Console) -> None:
+    """Warn where the best are chosen the way that the metric's name does not say."""
+    if terms.top_k is None or run.monitor is None or run.mode is None:
+        return
+    doubt = doubt_mode(Metric(run.monitor, run.mode), terms.mode)
+    if doubt is not None:
+        console.warn(f"{run.path or '.'}: {doubt}")
 
 
 def _cut_if_scored(store: Store, run: Run, terms: Terms) -> Extract | NoScore:

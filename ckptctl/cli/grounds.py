@@ -1,10 +1,13 @@
-"""What the guards must know of the place where a plan would run."""
+"""What must be known of the places where a plan would run: for the guards, and of links between them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
+from ckptctl.core.checkpoint import Pointer, relocate_path
 from ckptctl.core.guard import Ground
+from ckptctl.pointers import find_pointers
 from ckptctl.stores import Store
 
 FIRST_PERSON = 1000
@@ -19,6 +22,19 @@ def survey(store: Store) -> Ground:
         return Ground(store.url, is_empty=is_empty)
     path = os.path.realpath(store.url)
     return Ground(path, os.path.ismount(path), _homes(), is_empty)
+
+
+def find_between(stores: Sequence[Store]) -> list[Pointer]:
+    """The links from one of several folders into another; both their paths as seen from above the folders."""
+    places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url} if len(stores) > 1 else {}
+    outside = [(store, it.path) for store in places.values() for it in find_pointers(store) if it.state == "outside"]
+    ends = [(relocate_path(path, store.url), os.path.realpath(f"{store.url}/{path}")) for store, path in outside]
+    return [
+        Pointer(shown, "symlink", relocate_path(real[len(place) + 1 :], store.url), "ok")
+        for shown, real in ends
+        for place, store in places.items()
+        if real.startswith(f"{place}/")
+    ]
 
 
 def _homes() -> frozenset[str]:

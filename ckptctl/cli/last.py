@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see
+from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see, warn_of_lineage
 from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.ranking import in_order
 from ckptctl.render.names import locate
@@ -47,6 +47,7 @@ def command(
     ]
     require_some(found, stores)
     sight, newest = max(found, key=lambda pair: pair[1].modified)
+    warn_of_lineage(console, sight)
     if json:
         from ckptctl.render.json import last
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Sight, placed, require_some, require_whole, see
+from ckptctl.cli.look import Sight, placed, require_some, require_whole, see, warn_of_lineage
 from ckptctl.core.checkpoint import Checkpoint
-from ckptctl.core.ranking import choose_metric, in_order, rank
+from ckptctl.core.ranking import Metric, Ranked, choose_metric, doubt_best, doubt_mode, in_order, rank, tell_tie
 from ckptctl.errors import NoScore, PartlyDone, Refused
 from ckptctl.gather import resolve_ties
 from ckptctl.links import Kind, Link, make, plan_link
@@ -40,7 +40,7 @@ def link_all(stores: Sequence[Store], scanning: Options, linking: Linking, conso
     wanted = []
     for sight in sights:
         with placed(sight.store):
-            wanted += [(sight, name, found) for name, found in _wanted(sight, linking)]
+            wanted += [(sight, name, found) for name, found in _wanted(sight, linking, console)]
     if not wanted:
         raise NoScore("no run has a checkpoint to link", path=stores[0].url, hint="see what there is with ckptctl ls")
     failed = [problem for sight, name, found in wanted if (problem := _link(sight, name, found, linking, console))]
@@ -51,17 +51,18 @@ def link_all(stores: Sequence[Store], scanning: Options, linking: Linking, conso
     require_whole(console)
 
 
-def _wanted(sight: Sight, linking: Linking) -> Iterator[tuple[str, Checkpoint]]:
+def _wanted(sight: Sight, linking: Linking, console: Console) -> Iterator[tuple[str, Checkpoint]]:
     """Name and checkpoint of each link of a run."""
     complete = [it for it in in_order(sight.run.checkpoints) if it.state == "complete"]
     if linking.last and complete:
+        warn_of_lineage(console, sight)
         yield linking.name or "last", complete[-1]
-    best = _best(sight, linking) if linking.best else None
+    best = _best(sight, linking, console) if linking.best else None
     if best is not None:
         yield linking.name or "best", best
 
 
-def _best(sight: Sight, linking: Linking) -> Checkpoint | None:
+def _best(sight: Sight, linking: Linking, console: Console) -> Checkpoint | None:
     try:
         metric = choose_metric(sight.run, monitor=linking.monitor, mode=linking.mode)
     except NoScore:
@@ -69,7 +70,19 @@ def _best(sight: Sight, linking: Linking) -> Checkpoint | None:
     run = resolve_ties(sight.store, sight.run, metric, 1)
     complete = [it for it in run.checkpoints if it.state == "complete"]
     ranked = rank(complete, metric, threshold=linking.threshold)
+    for doubt in _doubts(ranked, metric, linking.mode):
+        console.warn(f"{locate(sight.store.url, sight.run.path)}: {doubt}")
     return ranked[0].checkpoint if ranked else None
+
+
+def _doubts(ranked: Sequence[Ranked], metric: Metric, asked: str) -> Iterator[str]:
+    """Why the best may be another one."""
+    if not ranked:
+        return
+    first = ranked[0]
+    yield from filter(None, (doubt_mode(metric, asked), doubt_best(first, metric.name)))
+    if any(it.score.value == first.score.value for it in ranked[1:2]):
+        yield tell_tie(first.score, metric.name)
 
 
 def _link(sight: Sight, name: str, found: Checkpoint, linking: Linking, console: Console) -> str | None:

@@ -119,6 +119,13 @@ def tell_notices(console: Console, store: Store, run: Run) -> None:
     console.trouble += not run.listed
 
 
+def warn_of_lineage(console: Console, sight: Sight) -> None:
+    """Warn where the newest is not the one with the highest number: times may have been changed by a copy."""
+    if any(it.lineage for it in sight.run.checkpoints):
+        shown = locate(sight.store.url, sight.run.path)
+        console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
+
+
 def require_some(found: object, stores: Sequence[Store]) -> None:
     """Raise NoCheckpoint where nothing was found."""
     if not found:

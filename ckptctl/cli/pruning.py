@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from ckptctl.apply import TRASH, apply
 from ckptctl.cli.console import Console
-from ckptctl.cli.grounds import survey
+from ckptctl.cli.grounds import find_between, survey
 from ckptctl.cli.look import Sight, placed, require_some, tell_notices
 from ckptctl.cli.signals import deferred
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.guard import Ground, Objection, object_to
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy, TopK
+from ckptctl.core.policy import KeepGlob, KeepSteps, Policy, Standing, TopK
 from ckptctl.core.ranking import choose_metric
 from ckptctl.errors import NoScore, PartlyDone, Refused
 from ckptctl.gather import resolve_ties
@@ -64,6 +65,7 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
     """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
     terms = pruning.terms
     draft = _refuse_ground(pruning) or draw_all(pruning, console)
+    _warn_of_idle(draft, console)
     objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
     if not objections:
         require_some(draft.plan.runs, pruning.stores)
@@ -72,7 +74,8 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
     refusal = _refuse(draft, objections, terms, console)
     outcome, code = None, 0
     if refusal is None and draft.plan.dropped and not terms.is_dry:
-        outcome, code = _carry_out(pruning, draft, console)
+        outcome, code = _carry_out(pruning, draft)
+    _warn_of_leftovers(pruning.stores, console)
     if json:
         _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
     elif refusal is None:
@@ -92,6 +95,26 @@ def _refuse_ground(pruning: Pruning) -> Draft | None:
     return Draft(plan, _root_of(pruning), (), (), grounds) if object_to(plan, (), grounds) else None
 
 
+def _warn_of_idle(draft: Draft, console: Console) -> None:
+    """Warn of a rule that names what is nowhere, and on a pipe of what a screen shows below the plan."""
+    held = [Standing(run.checkpoints) for run in draft.runs if run.checkpoints]
+    named = (rule for rule in draft.plan.policy.rules if isinstance(rule, (KeepGlob, KeepSteps)))
+    for rule in named if held else ():
+        if not any(map(rule.keep, held)):
+            console.warn(f"{rule.describe()}: there is none")
+    if not console.is_terminal:
+        _warn_of_plan(draft, console)
+
+
+def _warn_of_plan(draft: Draft, console: Console) -> None:
+    told = {notice for run in draft.runs for notice in run.notices}
+    many = len(draft.grounds) > 1
+    drawn = ((run.path if many else locate(draft.root, run.path), it) for run in draft.plan.runs for it in run.notices)
+    for path, notice in drawn:
+        if notice not in told:
+            console.warn(f"{path}: {notice}")
+
+
 def _root_of(pruning: Pruning) -> str:
     return "." if len(pruning.stores) > 1 else pruning.stores[0].url
 
@@ -99,7 +122,10 @@ def _root_of(pruning: Pruning) -> str:
 def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     """Scan everything and draw its plan, telling the console what could not be read."""
     policy, now = pruning.terms.policy, pruning.scanning.now
-    sights = [sight for store in pruning.stores for sight in _see_in(store, pruning, console)]
+    between = find_between(pruning.stores)
+    sights = [
+        Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
+    ]
     held = [(store, draw(run, policy, now)) for store, run in sights if run.checkpoints]
     plan = Plan(policy, tuple(drawn for _, drawn in held))
     grounds = tuple(survey(store) for store in pruning.stores)
@@ -161,7 +187,7 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
     return None if console.ask(words.question(draft.plan)) else Refused("not confirmed", id="declined", done=done)
 
 
-def _carry_out(pruning: Pruning, draft: Draft, console: Console) -> tuple[Outcome, int]:
+def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
     """Apply; where a question stood, look again first: what changed meanwhile is left alone."""
     changed: tuple[Failure, ...] = ()
     if not pruning.terms.has_consent:
@@ -171,7 +197,6 @@ def _carry_out(pruning: Pruning, draft: Draft, console: Console) -> tuple[Outcom
         for store in pruning.stores:
             own = [run for run, owner in zip(draft.plan.runs, draft.owners, strict=True) if owner is store]
             outcome = _add(outcome, apply(Plan(draft.plan.policy, tuple(own)), store, outcome.txid, stop=stop))
-            _warn_of_leftovers(store, console)
     return outcome, stop.exit_code if stop() else 0
 
 
@@ -204,15 +229,13 @@ def _add(one: Outcome, other: Outcome) -> Outcome:
     )
 
 
-def _warn_of_leftovers(store: Store, console: Console) -> None:
-    """Say that something stayed in the trash: this run's failures, or what an interrupted one left."""
-    try:
-        store.stat(TRASH)
-    except FileNotFoundError:
-        return
-    console.warn(
-        f"{locate(store.url, TRASH)} still holds what could not be removed, or what an interrupted run left there"
-    )
+def _warn_of_leftovers(stores: Sequence[Store], console: Console) -> None:
+    """Say that something lies in the trash: this run's failures, or what an interrupted one left."""
+    for store in stores:
+        with suppress(OSError):
+            store.stat(TRASH)
+            where = locate(store.url, TRASH)
+            console.warn(f"{where} still holds what could not be removed, or what an interrupted run left there")
 
 
 def _answer_json(

@@ -149,7 +149,7 @@ def relocate(run: Run, folder: str) -> Run:
     """
 
     def move(path: str) -> str:
-        return f"{folder.rstrip('/')}/{path}".rstrip("/") or "/"
+        return relocate_path(path, folder)
 
     return run._replace(
         path=move(run.path),
@@ -162,3 +162,8 @@ def relocate(run: Run, folder: str) -> Run:
         ),
         strays=tuple(it._replace(path=move(it.path)) for it in run.strays),
     )
+
+
+def relocate_path(path: str, folder: str) -> str:
+    """A path in ``folder`` as seen from above it."""
+    return f"{folder.rstrip('/')}/{path}".rstrip("/") or "/"

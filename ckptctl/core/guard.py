@@ -38,6 +38,7 @@ def object_to(
         *(objection for ground in grounds for objection in _object_to_ground(ground)),
         *_object_to_listing(runs),
         *(objection for run in plan.runs for objection in _object_to_emptying(run)),
+        *_object_to_idle_rules(plan),
         *_object_to_number(plan, max_delete),
     ]
 
@@ -65,6 +66,15 @@ def _object_to_emptying(run: RunPlan) -> Iterator[Objection]:
     complete = [it for it in run.verdicts if it.checkpoint and it.checkpoint.state == "complete"]
     if complete and all(verdict.action == "drop" for verdict in complete):
         yield Objection("empties-run", f"'{run.path or '.'}' would lose its every complete checkpoint: widen a rule")
+
+
+def _object_to_idle_rules(plan: Plan) -> Iterator[Objection]:
+    """Rules that keep nothing anywhere: a pattern that matches nothing, a threshold that nothing beats."""
+    ids = {rule.id for rule in plan.policy.rules}
+    reasons = (reason for run in plan.runs for it in run.verdicts if it.action == "keep" for reason in it.reasons)
+    if plan.dropped and not any(reason.rule in ids for reason in reasons):
+        text = "no rule keeps anything: of each run only what is always kept would stay"
+        yield Objection("keeps-nothing", text)
 
 
 def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]:

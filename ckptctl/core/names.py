@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from ckptctl.core.endings import (
     EXTENSIONS,
@@ -25,9 +25,6 @@ from ckptctl.core.endings import (
 )
 from ckptctl.core.numbers import Field, is_finer, read_field, take_constant, take_number
 from ckptctl.core.words import SEPARATORS, is_known, longest_known, measures, read_words
-
-if TYPE_CHECKING:
-    from ckptctl.core.template import Template
 
 __all__ = ["EXTENSIONS", "Field", "Name", "is_cut_by_slash", "parse", "parse_folder"]
 
@@ -50,6 +47,14 @@ class Name(NamedTuple):
     """Out of last, best, ema, unfinished, exception, hpc."""
     extension: str = ""
     """As known or passed, with its dot; "" where the name has none of these."""
+
+
+class Reader(Protocol):
+    """What reads a name by its own rule: a Template."""
+
+    def match(self, stem: str) -> Name | None:
+        """The name, where it fits."""
+        ...
 
 
 class Grammar(NamedTuple):
@@ -92,7 +97,7 @@ def parse_folder(  # noqa: PLR0913 - what may be known of a folder
     equals: str = "=",
     join: str = "-",
     extensions: Sequence[str] = EXTENSIONS,
-    template: Template | None = None,
+    template: Reader | None = None,
 ) -> list[Name]:
     """Read the names of one run, in their order, each in the light of all; a template goes first where it matches."""
     usable = "" if equals in SEPARATORS else equals
@@ -102,7 +107,7 @@ def parse_folder(  # noqa: PLR0913 - what may be known of a folder
     return _read_all(paths, grammar)
 
 
-def _match(template: Template, path: str, grammar: Grammar) -> Name | None:
+def _match(template: Reader, path: str, grammar: Grammar) -> Name | None:
     stem, extension = part_extension(path, grammar.extensions)
     name = template.match(stem)
     return name._replace(extension=extension or name.extension) if name else None

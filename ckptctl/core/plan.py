@@ -8,7 +8,17 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect, standing_of
-from ckptctl.core.ranking import Metric, choose_metric, in_order, is_usable, rank, score_of, was_restarted
+from ckptctl.core.ranking import (
+    Metric,
+    choose_metric,
+    doubt_best,
+    doubt_mode,
+    in_order,
+    is_usable,
+    rank,
+    score_of,
+    was_restarted,
+)
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import NoScore
 
@@ -101,14 +111,17 @@ def _warn(standings: Sequence[tuple[Rule, Standing]]) -> Iterator[str]:
     elif was_restarted(standings[0][1].candidates):
         yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
     for rule, standing in standings:
-        if isinstance(rule, TopK) and standing.metric and standing.ranked:
+        if isinstance(rule, TopK) and standing.metric:
+            yield from filter(None, [doubt_mode(standing.metric, rule.mode)])
             yield from _warn_of_rank(rule, standing, standing.metric.name)
 
 
 def _warn_of_rank(rule: TopK, standing: Standing, name: str) -> Iterator[str]:
     scores = [it.score for it in standing.ranked]
-    if scores[0].state != "finite":
-        yield f"{standing.ranked[0].checkpoint.path}: {name} is {scores[0].state}, and counts as the best"
+    if not scores:
+        yield f"no {name} is better than the threshold: nothing is kept for its score"
+        return
+    yield from filter(None, [doubt_best(standing.ranked[0], name)])
     places = rule.count
     if 0 < places < len(scores) and scores[places - 1].value == scores[places].value:
         value = scores[places].text or scores[places].value
@@ -187,14 +200,21 @@ def _judge(
 
 
 def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], policy: Policy) -> list[Reason]:
-    """An independent ``last``, and what a ranking rule cannot rank: another rule that can must not make it go."""
+    """An independent ``last`` or ``best``, and what a ranking rule cannot rank: another rule must not make it go."""
     if "last" in checkpoint.roles:
         return [Reason("last", "a save of its own under a last name")]
+    if "best" in checkpoint.roles and not _is_numbered_best(standings[0].candidates):
+        return [Reason("best", "a save of its own under a best name")]
     names = dict.fromkeys(standing.metric.name for standing in standings if standing.metric)
     missing = [name for name in names if score_of(checkpoint, name) is None]
     if missing and not policy.drop_unranked:
         return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
     return []
+
+
+def _is_numbered_best(candidates: Sequence[Checkpoint]) -> bool:
+    """Whether "best" is just how a callback calls every save (``best.ckpt``, ``best-v1.ckpt``): the rules decide then."""
+    return any("best" in it.roles and it.version is not None for it in candidates)
 
 
 def _count_freed(verdicts: list[Verdict]) -> list[Verdict]:

@@ -164,6 +164,29 @@ def is_better(value: float, bar: float, mode: Mode) -> bool:
     return value < bar if mode == "min" else value > bar
 
 
+def doubt_mode(metric: Metric, asked: str) -> str | None:
+    """What to warn of where the way that counts is not the one that the metric's name says."""
+    told = infer_mode(metric.name)
+    if told is None or told == metric.mode:
+        return None
+    who = "--mode" if asked != "auto" else "training's record"
+    return f"{who} says {metric.mode}, but '{metric.name}' reads as if {told} were better: {metric.mode} counts"
+
+
+def doubt_best(best: Ranked, name: str) -> str | None:
+    """What to warn of where the first may be there by mistake: an infinity, or a 0 that only its name says."""
+    if best.score.state != "finite":
+        return f"{best.checkpoint.path}: {name} is {best.score.state}, and counts as the best"
+    if best.score.value == 0 and best.score.source == "name" and name not in COUNTERS:
+        return f"{best.checkpoint.path}: {name} is 0 by its name alone, which may mean that it was not logged"
+    return None
+
+
+def tell_tie(score: Score, name: str) -> str:
+    """What to warn of where another has the very score of the last that was chosen."""
+    return f"{name} is {score.text or score.value} of another too: the order of saving decided"
+
+
 def rank(
     checkpoints: Collection[Checkpoint], metric: Metric, *, threshold: float | None = None, latest_wins: bool = False
 ) -> list[Ranked]:

@@ -83,6 +83,17 @@ class Store(Protocol):
         """
         ...
 
+    def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
+        """Raise Changed unless an entry, and all that a folder holds, is still as it was listed; where is not asked.
+
+        Raises OSError also where removing it would fail halfway: a mount in it, a folder that may not be changed.
+        """
+        ...
+
+    def hold(self, folder: str) -> AbstractContextManager[bool]:
+        """Keep other runs of this program out of a folder meanwhile, at once: False where one of them holds it."""
+        ...
+
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove an entry, a folder with all in it, if it is still the one that was listed; raises Changed, OSError.
 
@@ -91,8 +102,10 @@ class Store(Protocol):
         """
         ...
 
-    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> None:
+    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
         """Make ``path`` stand for another, in one step in place of a link or file there; raises OSError.
+
+        Where it should be new and is taken after all, nothing is replaced.
 
         ``target`` is the text of a symbolic link or pointer file, and the path of the file to hard-link or copy.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import islice
@@ -16,7 +16,7 @@ from ckptctl.core.checkpoint import Entry, Kind
 from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
 from ckptctl.stores import PRIVATE, Changed, Folder, LinkKind, split
 from ckptctl.stores.copying import copy_file, link_hard, write_text
-from ckptctl.stores.trail import Place, Trail, inside, mount_of, open_folder, step
+from ckptctl.stores.trail import Place, Trail, below, lock, mount_of, open_folder, step
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
@@ -124,6 +124,34 @@ class LocalStore:
                 _move_back(entry, path, new, old)
                 raise
 
+    def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
+        """Raise Changed unless all of it is as it was listed."""
+        with self._place(entry.path) as place:
+            _prove(entry, place)
+            if entry.kind != "dir":
+                return
+            with closing(Trail(open_folder(place.name, place.folder))) as trail:
+                _prove_open(entry, trail)
+                found = {_trait(_stated(item.name, *item)) for item, _ in below(trail, self._mount)}
+        if found != set(map(_trait, inside)):
+            raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+
+    @contextmanager
+    def hold(self, folder: str) -> Iterator[bool]:
+        """Lock the folder itself, which leaves no file behind and ends with this process.
+
+        Where the file system has no such locks, nobody is kept out.
+        """
+        held = os.dup(self._root)
+        try:
+            for part in split(folder) if folder else ():
+                held = step(held, part)
+            # A lock belongs to what was opened, and the root is open already: it must be opened anew.
+            held = step(held, ".")
+            yield lock(held)
+        finally:
+            os.close(held)
+
     def delete_exact(  # nested: one function deletes, so that it can be read at once
         self, entry: Entry, *, only_empty: bool = False
     ) -> None:
@@ -138,14 +166,14 @@ class LocalStore:
                 return
             with closing(Trail(open_folder(place.name, place.folder))) as trail:
                 _prove_open(entry, trail)
-                for _ in () if only_empty else inside(trail, self._mount):
+                for _ in () if only_empty else below(trail, self._mount):
                     pass
-                for item, is_folder in () if only_empty else inside(trail, self._mount):
+                for item, is_folder in () if only_empty else below(trail, self._mount):
                     (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
             os.rmdir(place.name, dir_fd=place.folder)
 
     def link(  # nested: what was made is taken away where its rename fails
-        self, path: str, target: str, kind: LinkKind = "symlink"
+        self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False
     ) -> None:
         """Make a name for another, or replace a link or file by it in one rename; a real folder is not replaced."""
         with self._place(path) as place:
@@ -154,7 +182,7 @@ class LocalStore:
             new = place._replace(name=f"{PRIVATE}-{os.urandom(8).hex()}")
             try:
                 self._make(new, target, kind)
-                os.replace(new.name, place.name, src_dir_fd=new.folder, dst_dir_fd=place.folder)
+                (_move if is_new else _replace)(new, place)
             except BaseException:
                 with suppress(FileNotFoundError):
                     self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
@@ -289,6 +317,11 @@ def _prove(entry: Entry, place: Place) -> None:
         raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
 
 
+def _trait(entry: Entry) -> tuple[object, ...]:
+    """What stays of an entry when the folder around it is moved, and does not when it is written to."""
+    return entry.path.rpartition("/")[2], entry.kind, entry.size, entry.modified, entry.identity
+
+
 def _prove_open(entry: Entry, trail: Trail) -> None:
     """Raise Changed unless the folder that was opened is the one that was listed."""
     found = os.fstat(trail.at(0))
@@ -323,6 +356,10 @@ def _move(old: Place, new: Place) -> None:
     if _mode(new):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new.name)
     os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
+
+
+def _replace(new: Place, old: Place) -> None:
+    os.replace(new.name, old.name, src_dir_fd=new.folder, dst_dir_fd=old.folder)
 
 
 def _move_back(entry: Entry, path: str, new: Place, old: Place) -> None:

@@ -127,6 +127,19 @@ class MemoryStore:
         for old in self._tree(entry.path):
             self._nodes[path + old[len(entry.path) :]] = self._nodes.pop(old)
 
+    def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
+        """Raise Changed unless all of it is as it was listed."""
+        self._prove(entry)
+        found = {self.stat(path)[1:] for path in self._tree(entry.path) if path != entry.path}
+        if entry.kind == "dir" and found != {it[1:] for it in inside}:
+            raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+
+    @contextmanager
+    def hold(self, folder: str) -> Iterator[bool]:
+        """Nobody else is there."""
+        self._node(folder)
+        yield True
+
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove a file, a link itself, or a folder with all in it."""
         self._prove(entry)
@@ -137,9 +150,11 @@ class MemoryStore:
             del self._nodes[path]
         self._touch(entry.path)
 
-    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> None:
+    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
         """Make a name for another, or replace a link or file by it."""
         split(path)
+        if is_new and path in self._nodes:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if path in self._nodes and self._nodes[path].kind == "dir":
             raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
         if kind == "symlink":

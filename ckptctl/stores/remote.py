@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
@@ -79,14 +79,23 @@ class RemoteStore:
         del path
         raise _refusal(self._above + entry.path)
 
+    def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> NoReturn:
+        """Refuse."""
+        del inside
+        raise _refusal(self._above + entry.path)
+
+    def hold(self, folder: str) -> NoReturn:
+        """Refuse."""
+        raise _refusal(self._above + folder)
+
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> NoReturn:
         """Refuse."""
         del only_empty
         raise _refusal(self._above + entry.path)
 
-    def link(self, path: str, target: str, kind: LinkKind = "symlink") -> NoReturn:
+    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> NoReturn:
         """Refuse."""
-        del target, kind
+        del target, kind, is_new
         raise _refusal(self._above + path)
 
     def _list(self) -> list[Entry]:

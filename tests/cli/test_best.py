@@ -216,3 +216,26 @@ def test_exact_believes_a_state_that_is_better_than_a_name_that_somebody_gave_it
     words = ("best", tmp_path, "--monitor", "val_loss", "--mode", "min")
     assert call(*words).lines == [f"{tmp_path}/a/epoch=1-val_loss=0.30.ckpt"]
     assert call(*words, "--exact").lines == [f"{tmp_path}/b/epoch=1-val_loss=0.90.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("epoch=0-val_loss=-inf.ckpt", "val_loss is -inf, and counts as the best"),
+        ("epoch=0-val_loss=0.00.ckpt", "val_loss is 0 by its name alone, which may mean that it was not logged"),
+        ("epoch=0-val_loss=0.30.ckpt", "val_loss is 0.30 of another too: the order of saving decided"),
+    ],
+    ids=["infinity", "zero", "a tie"],
+)
+def test_a_first_place_that_may_be_a_mistake_is_warned_of(run: Path, name: str, says: str) -> None:
+    save(run, [name])
+    for answer in (call("best", run), call("link", "--best", run, "--dry-run")):
+        assert [line for line in answer.err.splitlines() if says in line and line.startswith("warning: ")]
+
+
+def test_a_tie_over_runs_is_told_and_one_below_the_last_place_is_not(run: Path) -> None:
+    make_run(run.parent / "b")
+    assert "is 0.30 of another too" in call("best", run.parent).err
+    assert call("best", run.parent, "-k", "2").err == ""
+    assert "is 0.35 of another too" in call("best", run.parent, "-k", "3").err
+    assert call("best", run.parent, "-k", "-1").err == ""

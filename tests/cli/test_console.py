@@ -226,6 +226,13 @@ def test_nothing_wraps(wide: Path, words: list[str], columns: int) -> None:
 
 
 @pytest.mark.tty
+@pytest.mark.parametrize("words", [["ls"], ["ls", "--color", "never"]], ids=" ".join)
+def test_a_terminal_that_does_not_know_its_width_has_80_columns(wide: Path, words: list[str]) -> None:
+    lines = screen(*words, wide, columns=0).splitlines()
+    assert 70 < max(map(measure, lines)) <= 80
+
+
+@pytest.mark.tty
 def test_numbers_are_never_shortened(wide: Path) -> None:
     text = screen("ls", wide, "--monitor", "validation_loss_of_everything", columns=80)
     assert all(f"0.{900 - epoch}" in text for epoch in range(5))

@@ -165,3 +165,11 @@ def test_what_cannot_be_obeyed_is_a_usage_error(run: Path, flags: list[str], say
     answer = call("export", run, *flags)
     assert (answer.code, answer.out) == (2, "")
     assert says in answer.err
+
+
+@pytest.mark.parametrize(("name", "flags"), [(BEST, []), ("new.keras", []), ("model.tpkc", ["--ext", "tpkc"])])
+def test_a_summary_does_not_take_the_name_of_a_checkpoint(run: Path, name: str, flags: list[str]) -> None:
+    before = listing(run)
+    answer = call("export", run, "-o", run / name, *flags)
+    assert (answer.code, listing(run)) == (2, before)
+    assert "a summary might take the place of one" in answer.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import LAST, NAMES, Answer, age, call, make_run, save, state
+from tests.cli.calls import HOUR, LAST, NAMES, Answer, age, call, make_run, save, state
 from tests.cli.schema import LAST as SCHEMA
 from tests.cli.schema import misfits
 
@@ -87,3 +87,10 @@ def test_a_last_file_that_is_older_is_not(run: Path) -> None:
 def test_a_last_link_is_answered_by_what_it_names(run: Path) -> None:
     (run / "last.ckpt").symlink_to(NAMES[0])
     assert call("last", run).lines == [f"{run}/{LAST}"]
+
+
+def test_a_newest_by_time_that_has_not_the_highest_step_is_warned_of(run: Path) -> None:
+    age(run / NAMES[0], -48 * HOUR)
+    for answer in (call("last", run), call("link", "--last", run, "--dry-run")):
+        assert NAMES[0] in answer.out
+        assert f"warning: {run}: more than one training used this folder, going by the times" in answer.err

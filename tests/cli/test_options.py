@@ -8,6 +8,7 @@ import pytest
 
 import ckptctl
 from ckptctl.cli import ALIASES, COMMANDS
+from ckptctl.cli.app import load
 from tests.cli.calls import NAMES, PROGRAM, call, environment, make_run
 
 
@@ -44,6 +45,11 @@ def test_the_help_fits_the_smallest_screen_and_ends_with_three_examples(flag: st
 def test_the_help_names_every_command() -> None:
     out = call("--help").out
     assert [name for name in COMMANDS if not re.search(rf"(?m)^  {name} +\w", out)] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_of_commands_says_what_the_command_itself_says(name: str) -> None:
+    assert load(name).help.partition("\n")[0] == COMMANDS[name]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *ALIASES])

@@ -453,3 +453,73 @@ def test_a_mode_that_is_none_is_taken_for_a_part_of_the_name_and_so_deletes_noth
     assert answer.code == 4
     assert "no checkpoint has a value for 'val_loss:mean'" in answer.err
     assert checkpoints_in(run) == NAMES
+
+
+# What a tired person overlooks
+
+
+def test_a_link_from_a_run_that_is_named_too_keeps_its_target(run: Path) -> None:
+    other = make_run(run.parent / "b")
+    (other / "start.ckpt").symlink_to(f"../a/{NAMES[0]}")
+    answer = call("prune", run, other, "--top-k", "1", "--yes")
+    assert answer.code == 0
+    assert checkpoints_in(run) == sorted([NAMES[0], BEST, LAST])
+    kept = next(row["reasons"] for row in answer.rows if row["path"] == str(run / NAMES[0]))
+    assert kept == f"linked by {other}/start.ckpt"
+
+
+@pytest.mark.parametrize("names", [["best.ckpt"], ["best.ckpt", "best-v1.ckpt"]], ids=["alone", "with a numbered twin"])
+def test_a_save_under_a_best_name_stays_and_its_numbered_twins_do_not(run: Path, names: list[str]) -> None:
+    save(run, [*names, *NAMES], state(epoch=0, global_step=50))
+    answer = call("prune", run, "--keep-step", "200", "-n")
+    assert [actions(answer)[name] for name in names] == ["keep", "drop"][: len(names)]
+    assert "a save of its own under a best name" in reasons(answer)["best.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        pytest.param(["--keep", "epoch=7*"], "what matches epoch=7*: there is none", id="a pattern"),
+        pytest.param(["--keep-step", "7"], "step 7: there is none", id="a step"),
+        pytest.param(["--top-k", "1", "--threshold", "0.1"], "no val_loss is better than the threshold", id="a bar"),
+    ],
+)
+def test_rules_that_keep_nothing_anywhere_are_refused(run: Path, rules: list[str], says: str) -> None:
+    before = listing(run)
+    answer = call("prune", run, *rules, "--yes")
+    assert (answer.code, listing(run)) == (6, before)
+    assert "error[keeps-nothing]" in answer.err
+    assert f"warning: {says}" in answer.err or f"warning: {run}: {says}" in answer.err
+
+
+def test_a_pattern_that_matches_nothing_is_warned_of_beside_a_rule_that_keeps(run: Path) -> None:
+    answer = call("prune", run, "--keep", "epoch=7*", "--keep-step", "100", "-n")
+    assert "warning: what matches epoch=7*: there is none" in answer.err
+    assert "step 100" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("names", "flags", "says"),
+    [
+        pytest.param(NAMES, ["--mode", "max"], "--mode says max, but 'val_loss' reads as if min were", id="the mode"),
+        pytest.param(["epoch=0-val_loss=-inf.ckpt", *NAMES], [], "val_loss is -inf, and counts as", id="infinity"),
+        pytest.param(["epoch=0-val_loss=0.00.ckpt", *NAMES], [], "val_loss is 0 by its name alone", id="zero"),
+        pytest.param(["epoch=0-val_loss=0.30.ckpt", *NAMES], [], "val_loss is 0.30 on both sides", id="a tie"),
+    ],
+)
+def test_what_may_be_a_mistake_is_warned_of_on_a_pipe_too(
+    tmp_path: Path, names: list[str], flags: list[str], says: str
+) -> None:
+    save(tmp_path, names)
+    warned = [line for line in call("prune", tmp_path, "--top-k", "1", *flags, "-n").err.splitlines() if says in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("warning: ")
+
+
+def test_what_an_interrupted_run_left_is_told_also_where_there_is_nothing_to_do(run: Path) -> None:
+    left = run / ".ckptctl" / "trash" / "ab12" / "0"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"left")
+    for flags in (["-n"], ["--yes"]):
+        assert f"warning: {run}/.ckptctl/trash still holds" in call("prune", run, "--top-k", "4", *flags).err
+    assert left.read_bytes() == b"left"

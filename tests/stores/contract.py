@@ -424,6 +424,44 @@ class StoreContract:
                 change()
         assert list(store.walk(stat=True)) == before
 
+    def test_a_folder_that_is_as_it_was_passes_wherever_it_was_moved(self) -> None:
+        store = self.make_writable(TREE)
+        entry, inside = store.stat("run2"), _below(store, "run2")
+        store.check(entry, inside)
+        store.rename(entry, "moved")
+        store.check(entry._replace(path="moved"), inside)
+        store.check(store.stat("top.ckpt"))
+
+    @pytest.mark.parametrize("name", ["new.pt", "checkpoint-500/new.pt", "checkpoint-500/optimizer.pt"])
+    def test_a_folder_that_was_written_to_does_not_pass(self, name: str) -> None:
+        store = self.make_writable(TREE)
+        inside = _below(store, "run2")
+        time.sleep(0.02)  # a file system stamps no finer than the kernel's tick
+        self.put(store, f"run2/{name}", b"something else")
+        with pytest.raises(Changed):
+            store.check(store.stat("run2"), inside)
+
+    def test_a_folder_that_nobody_else_works_in_can_be_held(self) -> None:
+        store = self.make_writable(TREE)
+        for folder in ("", "run2/checkpoint-500"):
+            with store.hold(folder) as is_free:
+                assert is_free
+        with pytest.raises(FileNotFoundError), store.hold("nowhere"):
+            pass
+
+    # Linking
+
+    @pytest.mark.parametrize("path", ["top.ckpt", "run1/old"], ids=["file", "link"])
+    def test_a_link_that_should_be_new_takes_nothings_place(self, path: str) -> None:
+        store = self.make_writable(TREE, {"run1/old": "hparams.yaml"})
+        before = list(store.walk(stat=True))
+        with pytest.raises(FileExistsError):
+            store.link(path, "epoch=2.ckpt", is_new=True)
+        assert store.stat(path) in [entry for folder in before for entry in folder.entries]
+        assert [len(folder.entries) for folder in store.walk(stat=True)] == [len(folder.entries) for folder in before]
+        store.link("run1/new", "epoch=2.ckpt", is_new=True)
+        assert store.stat("run1/new").target == "epoch=2.ckpt"
+
     # Linking
 
     def test_a_link_is_made(self) -> None:
@@ -449,6 +487,11 @@ class StoreContract:
 
 def _files(store: Store) -> dict[str, Entry]:
     return {entry.path: entry for folder in store.walk(stat=True) for entry in folder.entries if entry.kind == "file"}
+
+
+def _below(store: Store, path: str) -> list[Entry]:
+    found = (entry for folder in store.walk(stat=True) for entry in folder.entries)
+    return [entry for entry in found if entry.path.startswith(f"{path}/")]
 
 
 def _all(store: Store) -> list[str]:

@@ -92,8 +92,16 @@ def outside(tmp_path: Path) -> Path:
     return tmp_path / "outside"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _only_new_garbage_is_looked_for() -> Iterator[None]:
+    gc.collect()
+    gc.freeze()  # what pytest holds by now would be looked through twice a test, a tenth of a second each time
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def _no_descriptor_is_left_open() -> Iterator[None]:
+def _no_descriptor_is_left_open(_only_new_garbage_is_looked_for: None) -> Iterator[None]:
     gc.collect()  # a store closes its root when it goes, and an error that a test caught may hold it
     before = len(os.listdir("/proc/self/fd"))
     yield
@@ -793,3 +801,20 @@ def test_a_read_only_root_refuses_changes_with_a_reason_and_is_listed(tree: Path
     )
     assert said == ["Read-only file system"] * 4 + ["True", "5"]
     assert content(tree) == before
+
+
+@pytest.mark.mount
+@pytest.mark.parametrize("mount", MOUNTS.values(), ids=MOUNTS)
+def test_a_folder_with_a_mount_in_it_does_not_pass_and_so_is_not_even_moved(
+    tree: Path, outside: Path, mount: str
+) -> None:
+    command = mount.format(root=tree, outside=outside)
+    assert with_mount(tree, command, "store.check(store.stat('run2'), ())") == ["another file system is mounted in it"]
+
+
+def test_a_folder_is_held_by_one_at_a_time(tree: Path) -> None:
+    above, below = open_store(str(tree)), open_store(str(tree / "run1"))
+    with above.hold("run1") as first, below.hold("") as second, below.hold("") as third, above.hold("run2") as fourth:
+        assert (first, second, third, fourth) == (True, False, False, True)
+    with below.hold("") as free_again, below.hold("") as twice:
+        assert (free_again, twice) == (True, False)
