@@ -1,8 +1,7 @@
 """Lists, ranks, prunes, links and exports the checkpoints of training runs."""
 
+# Nothing is imported here, not even annotations: every start pays for it, and `--version` pays for nothing else.
 from __future__ import annotations
-
-from importlib import import_module
 
 __version__ = "0.1.0"
 
@@ -50,6 +49,8 @@ __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - a list it is
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'ckptctl' has no attribute '{name}'")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -213,7 +213,7 @@ def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], polic
 
 
 def _is_numbered_best(candidates: Sequence[Checkpoint]) -> bool:
-    """Whether "best" is just how a callback calls every save (``best.ckpt``, ``best-v1.ckpt``): the rules decide then."""
+    """Whether a callback calls its every save "best" (``best.ckpt``, ``best-v1.ckpt``): then the rules decide."""
     return any("best" in it.roles and it.version is not None for it in candidates)
 
 
