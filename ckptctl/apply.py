@@ -118,10 +118,7 @@ def _make_trash(store: Store, trash: str) -> None:
 
 def _drop(store: Store, verdict: Verdict, place: str, outcome: Outcome) -> Outcome:
     """Move one checkpoint out of its place, then remove it; moved back where it is not what was planned."""
-    checkpoint = verdict.checkpoint
-    if checkpoint is None:
-        return outcome
-    top, *inside = checkpoint.entries
+    top, *inside = verdict.checkpoint.entries if verdict.checkpoint else ()
     try:
         store.check(top, inside)
         moved = _move(store, top, place)

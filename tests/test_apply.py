@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from ckptctl.core.plan import Plan, Verdict, draw
 from ckptctl.core.policy import KeepLast, Policy, TopK
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.scan import Options, scan
+from ckptctl.stores import Changed
 from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.weights.torch_write import encode_torch
@@ -204,6 +205,10 @@ class Refusing(MemoryStore):
         self._fail("delete", entry.path)
         super().delete_exact(entry, only_empty=only_empty)
 
+    def stat(self, path: str) -> Entry:
+        self._fail("stat", path)
+        return super().stat(path)
+
 
 def refusing(what: str, path: str = "") -> Refusing:
     store = Refusing(dict.fromkeys(NAMES, WHOLE))
@@ -319,6 +324,34 @@ def test_a_folder_that_is_written_to_in_the_moment_of_its_move_goes_back_whole(t
     assert outcome.dropped == ("epoch=1.ckpt",)
     assert (tmp_path / "epoch=0.ckpt" / name).read_bytes() == b"late"
     assert sorted(os.listdir(tmp_path)) == ["epoch=0.ckpt", "epoch=2.ckpt"]
+
+
+def test_what_was_written_to_and_cannot_go_back_lies_in_the_trash_and_is_named() -> None:
+    class Written(Refusing):
+        """A store in which everything is written to in the moment of its move."""
+
+        def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
+            if entry.path.startswith(TRASH):
+                raise Changed(errno.ESTALE, "changed", entry.path)
+            super().check(entry, inside)
+
+    store = Written(dict.fromkeys(NAMES, WHOLE))
+    store.fails_to, store.path = "rename", TRASH
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.dropped == ()
+    assert outcome.failed[0] == Failure(NAMES[0], f"changed: moved to {TRASH}/t/0, not removed")
+    assert store.stat(f"{TRASH}/t/0").size == len(WHOLE)
+
+
+def test_nothing_goes_of_a_run_that_cannot_be_looked_at() -> None:
+    store = refusing("nothing", NAMES[3])
+    plan = plan_of(store)
+    store.fails_to = "stat"
+    outcome = apply(plan, store, "t")
+    assert outcome.dropped == ()
+    assert outcome.skipped[0] == Failure(NAMES[0], "its run cannot be looked at: Input/output error")
+    store.fails_to = ""
+    assert files(store) == set(NAMES)
 
 
 def test_nothing_goes_of_a_run_that_lost_what_was_to_stay() -> None:
