@@ -1,9 +1,12 @@
-"""Lightning files made by hand: small, whole, and with the callback's memory that a test wants in them."""
+"""Lightning files made by hand, with the callback's memory that a test wants in them, and a store that watches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from ckptctl.stores import Source
+from ckptctl.stores.memory import MemoryStore
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 
 HOME = "/old/machine/run"
@@ -49,3 +52,17 @@ def lightning(
     if resumable:
         values |= {"callbacks": dict(callbacks or {}), "optimizer_states": [{"lr": 0.1}]}
     return encode_torch(values)
+
+
+class Watched(MemoryStore):
+    """A store that remembers what was opened."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        super().__init__(files)
+        self.opened: list[str] = []
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+        self.opened.append(path)
+        with super().open(path) as source:
+            yield source

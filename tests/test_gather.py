@@ -19,26 +19,12 @@ from ckptctl.scan import Options, scan
 from ckptctl.stores import Source
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
-from tests.states import HOME, lightning, state
+from tests.states import HOME, Watched, lightning, state
 
 FIXTURES = Path(__file__).parent / "fixtures" / "lightning"
 LOSS = Metric("val_loss", "min")
 BARE = lightning(resumable=False)
 """Weights only: no score inside."""
-
-
-class Watched(MemoryStore):
-    """A store that remembers what was opened."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        super().__init__(files)
-        self.opened: list[str] = []
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
-        self.opened.append(path)
-        with super().open(path) as source:
-            yield source
 
 
 def gathered(files: Mapping[str, bytes] | MemoryStore, **options: object) -> Run:

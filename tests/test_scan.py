@@ -19,7 +19,7 @@ from ckptctl.stores import Folder, Source
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.weights.torch_write import encode_torch
-from tests.states import lightning
+from tests.states import Watched, lightning
 
 FIXTURES = Path(__file__).parent / "fixtures" / "lightning"
 WHOLE = encode_torch({"state_dict": {}})
@@ -39,20 +39,6 @@ def run_of(*names: str, links: dict[str, str] | None = None, **options: object) 
 
 def paths(run: Run) -> list[str]:
     return [it.path for it in run.checkpoints]
-
-
-class Watched(MemoryStore):
-    """A store that remembers what was opened."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(files)
-        self.opened: list[str] = []
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
-        self.opened.append(path)
-        with super().open(path) as source:
-            yield source
 
 
 class Broken(MemoryStore):

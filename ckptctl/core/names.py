@@ -358,7 +358,9 @@ def _read_all(paths: Sequence[str], grammar: Grammar) -> list[Name]:
         frame = tuple(parts[::2])
         texts = parts[1::2]
         if frame not in shapes:
-            shapes[frame] = _shape_of(_read(path, grammar), frame, texts, equals)
+            names.append(_read(path, grammar))
+            shapes[frame] = _shape_of(names[-1], frame, texts, equals)
+            continue
         shape = shapes[frame]
         if shape is None:
             names.append(_read(path, grammar))

@@ -12,8 +12,6 @@ from ckptctl.core.view import View
 from ckptctl.render.plain import lay_out
 from ckptctl.render.rows import Tone
 
-MOST_ROWS = 200
-
 # Magenta and red are the two that can be read on white and on black; dim follows the terminal's own colours.
 STYLES: dict[Tone, str] = {"plain": "", "title": "bold", "best": "bold magenta", "dim": "dim", "damaged": "red"}
 
