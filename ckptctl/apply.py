@@ -1,26 +1,33 @@
 """The door out: a plan is carried out here and nowhere else.
 
 Each checkpoint leaves its place by one rename into ``.ckptctl/trash/<id>/`` on the same file system, and is removed
-from there; so it is always whole in its place, or gone from it. Right before the rename and again before the removal
-the store compares device, inode, size and time with what the plan saw, of a folder those of all in it. What a link
-names is never in a plan. Of a run that another prune is at work in, or that has lost what was to stay, nothing goes.
+from there; so it is always whole in its place, or gone from it. Only a family of files needs several renames: what
+makes it loadable goes first. Right before the rename and again before the removal the store compares device, inode,
+size and time with what the plan saw, of a folder those of all in it. What a link names is never in a plan; a list in
+which training names its checkpoints is corrected before they go. Of a run that another prune is at work in, or that
+has lost what was to stay, nothing goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import posixpath
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ckptctl.core.checkpoint import Entry
+from ckptctl.core.checkpoint import Checkpoint, Entry
 from ckptctl.core.outcome import STOPPED, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
-from ckptctl.errors import Refused, StorageFailed
+from ckptctl.errors import Damaged, Refused, StorageFailed
+from ckptctl.layouts import find
+from ckptctl.pointers import correct
 from ckptctl.stores import Changed
 
 if TYPE_CHECKING:
     from ckptctl.stores import Store
 
+Part = tuple[Entry, tuple[Entry, ...], str]
+"""What is moved at once, what lies in it, and where to."""
 TRASH = ".ckptctl/trash"
 """Below the root; ignored by every scan. The journal will live beside it."""
 
@@ -59,7 +66,7 @@ def _apply_run(
     if not planned:
         return outcome
     with ExitStack() as holding:
-        why = _why_not(store, run, holding)
+        why = _why_not(store, run, holding) or _correct_rosters(store, run)
         return _skip(planned, why, outcome) if why else _drop_all(planned, store, outcome, tell, stop)
 
 
@@ -102,10 +109,24 @@ def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
     return None if is_free else "another prune is at work in its run"
 
 
+def _correct_rosters(store: Store, run: RunPlan) -> str | None:
+    """Take what will go out of the lists in which training names it; why that failed, if it did: then nothing goes.
+
+    First the lists, then the checkpoints: a list that lacks one still restores the others, one too many does not.
+    """
+    going = {verdict.path for verdict in run.dropped}
+    named = [(it, {written for written, target in it.names if target in going}) for it in run.rosters]
+    for roster, gone in named:
+        try:
+            correct(store, roster, gone)
+        except (OSError, Damaged) as error:
+            return f"{roster.path} names it, and could not be corrected: {error}"
+    return None
+
+
 def _folder_of(run: RunPlan) -> str:
     """The run's folder as the store knows it: paths of a plan may be those seen from above the store's root."""
-    shown, own = next((it.path, it.checkpoint.entries[0].path) for it in run.dropped if it.checkpoint)
-    return run.path[len(shown) - len(own) :]
+    return run.path if run.folder is None else run.folder
 
 
 def _make_trash(store: Store, trash: str) -> None:
@@ -118,21 +139,66 @@ def _make_trash(store: Store, trash: str) -> None:
 
 def _drop(store: Store, verdict: Verdict, place: str, outcome: Outcome) -> Outcome:
     """Move one checkpoint out of its place, then remove it; moved back where it is not what was planned."""
-    top, *inside = verdict.checkpoint.entries if verdict.checkpoint else ()
+    parts = _parts_of(verdict, place)
+    moved: list[Entry] = []
     try:
-        store.check(top, inside)
-        moved = _move(store, top, place)
+        with _marked(store, verdict.checkpoint):
+            _move_all(store, parts, moved)
     except OSError as error:
-        return _leave(verdict, error, outcome)
+        return _give_back(store, verdict, list(zip(moved, parts, strict=False)), error, outcome)
     try:
-        store.check(moved, inside)
-    except OSError as error:
-        return _give_back(store, verdict, moved, error, outcome)
-    try:
-        store.delete_exact(moved)
+        for entry in moved:
+            store.delete_exact(entry)
     except OSError as error:
         return _fail(verdict, f"{error.strerror or error}: moved to {place}, not removed", outcome)
     return outcome._replace(dropped=(*outcome.dropped, verdict.path), freed=outcome.freed + verdict.frees)
+
+
+def _move_all(store: Store, parts: Sequence[Part], moved: list[Entry]) -> None:
+    """Move every part, if all are as planned, before and after; what was moved so far is in ``moved`` on an error."""
+    for top, inside, _ in parts:
+        store.check(top, inside)
+    for top, _, new in parts:
+        moved.append(_move(store, top, new))
+    for entry, (_, inside, _) in zip(moved, parts, strict=True):
+        store.check(entry, inside)
+
+
+def _parts_of(verdict: Verdict, place: str) -> list[Part]:
+    """What is moved in one rename each, with where to: a file, a folder, or every member of a family."""
+    if verdict.checkpoint is None:
+        return []
+    tops, entries = verdict.checkpoint.tops, verdict.checkpoint.entries
+    if len(tops) == 1:
+        return [(tops[0], entries[1:], place)]
+    return [
+        (top, tuple(it for it in entries if it.path.startswith(f"{top.path}/")), f"{place}.{number}")
+        for number, top in enumerate(tops)
+    ]
+
+
+@contextmanager
+def _marked(store: Store, checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Keep a framework's own mark of unfinished saves beside a checkpoint while its several parts go one by one.
+
+    What an interruption leaves of it is then known for what it is, by the framework too.
+    """
+    marker = find(checkpoint.layout).marker if checkpoint and len(checkpoint.tops) > 1 else ""
+    if not (checkpoint and marker):
+        yield
+        return
+    path = _stem_of(checkpoint) + marker
+    store.link(path, "", "pointer", is_new=True)
+    try:
+        yield
+    finally:
+        store.delete_exact(store.stat(path))
+
+
+def _stem_of(checkpoint: Checkpoint) -> str:
+    """A family's path as the store knows it: that of a plan may be one seen from above the store's root."""
+    shared = posixpath.commonpath([posixpath.dirname(top.path) or "." for top in checkpoint.tops])
+    return posixpath.normpath(posixpath.join(shared, posixpath.basename(checkpoint.path)))
 
 
 def _leave(verdict: Verdict, error: OSError, outcome: Outcome) -> Outcome:
@@ -144,13 +210,15 @@ def _leave(verdict: Verdict, error: OSError, outcome: Outcome) -> Outcome:
     return _fail(verdict, f"{error.strerror or error}: left in place", outcome)
 
 
-def _give_back(store: Store, verdict: Verdict, moved: Entry, error: OSError, outcome: Outcome) -> Outcome:
-    """Move back, whole, what was written to in the moment of its move."""
-    place = verdict.checkpoint.entries[0].path if verdict.checkpoint else ""
-    try:
-        store.rename(store.stat(moved.path), place)
-    except OSError:
-        return _fail(verdict, f"{error.strerror or error}: moved to {moved.path}, not removed", outcome)
+def _give_back(
+    store: Store, verdict: Verdict, moved: Sequence[tuple[Entry, Part]], error: OSError, outcome: Outcome
+) -> Outcome:
+    """Move back, whole, what was written to in the moment of its move, what leads last."""
+    for entry, (top, _, _) in reversed(moved):
+        try:
+            store.rename(store.stat(entry.path), top.path)
+        except OSError:
+            return _fail(verdict, f"{error.strerror or error}: moved to {entry.path}, not removed", outcome)
     return _leave(verdict, error, outcome)
 
 

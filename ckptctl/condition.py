@@ -1,74 +1,257 @@
-"""Whether a checkpoint is whole: proved by its format, told by its age, or in doubt."""
+"""Whether a checkpoint is whole: proved by its format, by what lies in it, by what its siblings have; or in doubt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
+from ckptctl.catalogue import first_match, match
+from ckptctl.core.ranking import in_order
 from ckptctl.core.units import NANOSECONDS, write_age
+from ckptctl.errors import Damaged
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Checkpoint, Entry, State
     from ckptctl.core.layout import Layout
     from ckptctl.stores import Store
 
+Proof = tuple["bool | None", "str | None"]
+"""Whether it is whole, and why not; None with a reason where it is in doubt, None alone where nothing tells."""
 FORMAT_IS_SILENT = "its format does not say where it ends"
 """What the proof says of a file in which nothing is wrong, nor can be: legacy pickles."""
 QUIET = 600 * NANOSECONDS
 """Younger than this, a checkpoint that nothing proves whole may still be in the writing."""
+MOST_MANIFEST_BYTES = 256 << 20
+_SHARD = re.compile(r"(.*?)([0-9]{5})-of-([0-9]{5})(.*)", re.DOTALL)
+"""How every framework numbers the parts of a file that was too large for one."""
 
 
-def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int) -> tuple[State, str | None]:
+def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit: str = "") -> tuple[State, str | None]:
     """Whether a checkpoint is whole, and why not; one that nothing proves counts as whole once it is quiet.
 
-    ``now`` in nanoseconds by the clock that stamps the files; the entries with their times.
+    ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
+    the layout's: a family may consist of one file.
     """
     age = now - max(entry.modified or 0 for entry in entries)
     written = f"written {write_age(age / NANOSECONDS)} ago"
-    whole, why = _prove_folder(layout, entries) if layout.unit == "dir" else _prove_file(store, layout, entries[0])
+    kind = unit or layout.unit
+    whole, why = _PROOFS[kind](store, layout, entries)
     if whole is None and why is not None:
         return "unknown", why
     if whole or (whole is None and age >= QUIET):
         return "complete", None
     if age < QUIET:
         return "live", f"{why}, {written}" if why else written
-    return ("partial" if layout.unit == "dir" else "damaged"), why
+    return ("damaged" if kind == "file" else "partial"), why
 
 
-def _prove_file(store: Store, layout: Layout, entry: Entry) -> tuple[bool | None, str | None]:
-    """Whether a file is whole; None with a reason where it is in doubt, None alone where its format does not tell."""
+def judge_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple[State, str]:
+    """The state of what is known to be unfinished, by its own name or for another reason."""
+    is_quiet = now - max(entry.modified or 0 for entry in entries) >= QUIET
+    why = why or "its name is that of a save under way"
+    return ("partial" if is_quiet else "live"), why
+
+
+def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
     if not layout.is_proved:
         return None, None
     from ckptctl.weights.wholeness import prove
 
     try:
-        with store.open(entry.path) as source:
+        with store.open(entries[0].path) as source:
             proof = prove(source)
     except OSError as error:
         return None, f"cannot be read: {error.strerror or error}"
     return proof.whole, (None if proof.why == FORMAT_IS_SILENT else proof.why)
 
 
-def _prove_folder(layout: Layout, entries: Sequence[Entry]) -> tuple[bool | None, str | None]:
-    held = {entry.path.rpartition("/")[2] for entry in entries[1:]}
-    missing = [name for name in layout.required if name not in held]
-    if missing:
-        return False, f"{missing[0]} is missing"
+def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
+    """Every part is there, and each file of it whole as far as its format tells."""
+    names = [entry.path.rpartition("/")[2] for entry in entries]
+    lacks = _missing_of(layout.required, names) or _missing_parts(layout, names)
+    if lacks:
+        return False, lacks
+    proofs = [_prove_file(store, layout, (entry,)) for entry in entries if entry.kind == "file"]
+    broken = next((proof for proof in proofs if proof[0] is False or proof[1] is not None), None)
+    if broken is not None:
+        return broken
+    is_told = bool(layout.required) or all(whole for whole, _ in proofs)
+    return (True, None) if is_told and proofs else (None, None)
+
+
+def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
+    top = len(entries[0].path) + 1
+    below = [entry.path[top:] for entry in entries[1:]]
+    names = {path for path in below if "/" not in path}
+    lacks = _missing_of(layout.required, names) or _missing_shard(below) or _missing_rank(layout.ranks, below)
+    if lacks or not below:
+        return False, lacks or "it is empty"
+    if layout.manifest in names:
+        return _prove_manifest(store, f"{entries[0].path}/{layout.manifest}", below)
     return (True, None) if layout.required else (None, None)
+
+
+_PROOFS: Mapping[str, Callable[[Store, Layout, Sequence[Entry]], Proof]] = {
+    "file": _prove_file,
+    "family": _prove_family,
+    "dir": _prove_folder,
+}
+
+
+def _missing_of(required: Iterable[str], names: Iterable[str]) -> str | None:
+    """The first thing that is required and not there."""
+    held = set(names)
+    missing = next((it for it in required if first_match(it, held) is None), None)
+    return None if missing is None else f"{missing.replace('|', ' or ')} is missing"
+
+
+def _missing_shard(paths: Iterable[str]) -> str | None:
+    """The first part that is missing of files in numbered parts; parts count from 1, in some formats from 0."""
+    parts: dict[tuple[str, str, int], set[int]] = {}
+    for path in paths:
+        found = _SHARD.fullmatch(path) if "-of-" in path else None
+        if found:
+            parts.setdefault((found[1], found[4], int(found[3])), set()).add(int(found[2]))
+    for (front, back, of), held in parts.items():
+        first = 0 if 0 in held else 1
+        missing = next((it for it in range(first, first + of) if it not in held), None)
+        if missing is not None:
+            return f"{front}{missing:05d}-of-{of:05d}{back} is missing"
+    return None
+
+
+def _missing_rank(patterns: Iterable[str], names: Iterable[str]) -> str | None:
+    for pattern in patterns:
+        held = ranks_in(pattern, names)
+        missing = next((it for it in _all_up_to(held) if it not in held), None)
+        if missing is not None:
+            return f"rank {', '.join(map(str, missing))} of {pattern_words(pattern)} is missing"
+    return None
+
+
+def ranks_in(pattern: str, names: Iterable[str]) -> frozenset[tuple[int, ...]]:
+    """The ranks that have what a pattern names."""
+    compiled = re.compile(pattern)
+    found = (compiled.fullmatch(name) for name in names)
+    return frozenset(tuple(int(it) for it in match.groups() if it is not None) for match in found if match)
+
+
+def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
+    """Every combination from 0 up to the highest of each kind of rank."""
+    if not held or len({len(it) for it in held}) > 1:
+        return ()
+    return product(*(range(max(numbers) + 1) for numbers in zip(*held, strict=True)))
+
+
+def pattern_words(pattern: str) -> str:
+    """A pattern as a person would write it, N for its numbers."""
+    return re.sub(r"\\(.)", r"\1", re.sub(r"\([^()]*(?:\([^()]*\)[^()]*)*\)", "N", pattern))
+
+
+def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:
+    """The first rank or shard that a family lacks."""
+    groups = [it for name in names if (it := match(layout, name)) is not None]
+    for key in ("shard", "rank"):
+        held = {int(it[key] or 0) for it in groups if it.get(key) is not None}
+        of = max((int(it["of"] or 0) for it in groups if it.get("of") is not None), default=0) if key == "shard" else 0
+        first = 0 if not of else (0 if 0 in held or of not in held else 1)
+        last = max(first + of - 1, max(held, default=-1))
+        missing = next((it for it in range(first, last + 1) if it not in held), None)
+        if missing is not None:
+            return f"{key} {missing} is missing"
+    return None
+
+
+def _prove_manifest(store: Store, path: str, below: Sequence[str]) -> Proof:
+    """Whether every file that the manifest names is there."""
+    from ckptctl.weights.dcp import names_in
+
+    try:
+        with store.open(path) as source:
+            data = source.read(0, source.size) if source.size <= MOST_MANIFEST_BYTES else None
+    except OSError as error:
+        return None, f"{path.rpartition('/')[2]} cannot be read: {error.strerror or error}"
+    if data is None:
+        return True, None
+    try:
+        missing = min(names_in(data).difference(below), default=None)
+    except Damaged as error:
+        return False, f"{path.rpartition('/')[2]}: {error.text}"
+    return (True, None) if missing is None else (False, f"{missing} is missing")
+
+
+def compare(
+    store: Store, checkpoints: Sequence[Checkpoint], layouts: Mapping[str, Layout], now: int
+) -> list[Checkpoint]:
+    """The checkpoints, judged beside each other: by what the newest may lack, and by how many ranks the others have."""
+    judged = list(checkpoints)
+    for name in {it.layout for it in checkpoints}:
+        layout = layouts[name]
+        if layout.newest_lacks:
+            judged = _forgive_newest(store, judged, layout, now)
+        judged = _doubt_all(judged, name)
+        if layout.ranks:
+            judged = _doubt_fewer(judged, layout)
+    return judged
+
+
+def _forgive_newest(store: Store, checkpoints: list[Checkpoint], layout: Layout, now: int) -> list[Checkpoint]:
+    """What the last save of a training lacks by design is not missing."""
+    own = in_order(it for it in checkpoints if it.layout == layout.name)
+    if own[-1].state != "partial":
+        return checkpoints
+    less = layout._replace(required=tuple(it for it in layout.required if it not in layout.newest_lacks))
+    state, note = judge(store, less, own[-1].entries, now)
+    return [it._replace(state=state, note=note) if it is own[-1] else it for it in checkpoints]
+
+
+def _doubt_all(checkpoints: list[Checkpoint], layout: str) -> list[Checkpoint]:
+    """Where several lack the very same, someone took it out of them, or the framework is a newer one than we know."""
+    own = [it for it in checkpoints if it.layout == layout and it.state != "live"]
+    if len(own) < 2 or {it.state for it in own} != {"partial"} or len({it.note for it in own}) > 1:  # noqa: PLR2004
+        return checkpoints
+    note = f"{own[0].note}, as in all others here"
+    return [it._replace(state="unknown", note=note) if it in own else it for it in checkpoints]
+
+
+def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoint]:
+    """One with fewer ranks than all others may be half written; where several have as few, the cluster changed."""
+    counts = {it.path: _count_ranks(it, layout) for it in checkpoints if it.layout == layout.name}
+    common = Counter(counts[it.path] for it in checkpoints if it.path in counts and it.state == "complete")
+    most = max(counts.values())
+    return [
+        it._replace(state="unknown", note=f"it has the files of {counts[it.path]} ranks, others of {most}")
+        if it.state == "complete" and counts.get(it.path, most) < most and common[counts[it.path]] == 1
+        else it
+        for it in checkpoints
+    ]
+
+
+def _count_ranks(checkpoint: Checkpoint, layout: Layout) -> int:
+    top = len(checkpoint.entries[0].path) + 1
+    names = [entry.path[top:] for entry in checkpoint.entries[1:]]
+    return max(len(ranks_in(pattern, names)) for pattern in layout.ranks)
 
 
 def look_again(store: Store, checkpoint: Checkpoint) -> tuple[Entry, ...]:
     """A checkpoint's entries as they are now, with sizes, times and identities; raises FileNotFoundError, OSError."""
-    top = store.stat(checkpoint.entries[0].path)
-    if checkpoint.unit == "file":
-        return (top,)
-    inside = [
+    tops = [store.stat(entry.path) for entry in checkpoint.tops]
+    return tuple(entry for top in tops for entry in (top, *_list_inside(store, top)))
+
+
+def _list_inside(store: Store, top: Entry) -> list[Entry]:
+    """All that lies in a folder; nothing for a file."""
+    if top.kind != "dir":
+        return []
+    return [
         entry
         for folder in store.walk(stat=True, enter=_only_around(top.path))
         for entry in folder.entries
         if entry.path.startswith(top.path + "/")
     ]
-    return (top, *inside)
 
 
 def _only_around(path: str) -> Callable[[str], bool]:

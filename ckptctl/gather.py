@@ -16,8 +16,9 @@ from ckptctl.core.evidence import do_agree, match_paths
 from ckptctl.core.lineage import part
 from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_order, rank, same_metric
 from ckptctl.errors import CkptctlError, Damaged
-from ckptctl.layouts import BY_NAME
+from ckptctl.layouts import find
 from ckptctl.ledger import Ledger, Watched, base_of, claim_records, close, read_state, unmask
+from ckptctl.sources import Readings, Sides, claim_sources, read_recorded
 
 if TYPE_CHECKING:
     from ckptctl.readers.csv import Cell, Table
@@ -39,27 +40,34 @@ class Wanted(NamedTuple):
     """A metric to look for in tables and in the states of checkpoints that nothing else gives a score."""
     resumable: bool = False
     """States, newest first, until one can resume."""
+    sure: bool = False
+    """Every checkpoint's own side files, where the newest would tell of all that one training saved."""
 
 
-def gather(store: Store, run: Run, beside: Mapping[str, str], wanted: Wanted) -> Run:
-    """The run with all that could be learnt of its scores, numbers and monitor.
-
-    ``beside`` leads from a side file's name to its path.
-    """
-    ledger = Ledger(run)
+def gather(store: Store, run: Run, sides: Sides, wanted: Wanted) -> Run:
+    """The run with all that could be learnt of its scores, numbers and monitor."""
+    ledger, beside = Ledger(run), sides.beside
+    readings = Readings(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
+    layouts = [find(name) for name in run.layouts]
     _read_records(store, ledger, exact=wanted.exact, lasts=wanted.stat)
     claim_records(ledger)
     watched = _watched(ledger)
     sought = watched[0] or wanted.monitor
     _claim_yaml(store, ledger, beside, watched, sought)
-    _claim_csv(store, ledger, beside, {*_named_metrics(run), *filter(None, (wanted.monitor, watched[0]))})
+    _claim_csv(
+        store,
+        ledger,
+        {**sides.above_tables, **beside},
+        {*_named_metrics(run), *filter(None, (wanted.monitor, watched[0]))},
+    )
+    claim_sources(readings, layouts)
     if sought is not None:
         _read_scoreless(store, ledger, sought)
     if wanted.stat:
         _part_trainings(store, ledger)
     if wanted.resumable:
         _seek_resumable(store, ledger)
-    return close(ledger, watched)
+    return close(ledger, watched if any(watched) else read_recorded(readings, layouts))
 
 
 def resolve_ties(store: Store, run: Run, metric: Metric, places: int) -> Run:
@@ -87,7 +95,7 @@ def _tied(run: Run, metric: Metric, places: int) -> set[str]:
         for group in groups
         if len(group) > 1
         for it in group
-        if it.score.source == "name" and BY_NAME[it.checkpoint.layout].records
+        if it.score.source == "name" and find(it.checkpoint.layout).records
     }
 
 
@@ -143,7 +151,7 @@ def _seek_resumable(store: Store, ledger: Ledger) -> None:
 
 def _readable(ledger: Ledger) -> list[str]:
     """Paths of those whose layout keeps the callbacks' memory inside, newest first."""
-    return [path for path in _newest_first(ledger) if BY_NAME[ledger.held[path].layout].records]
+    return [path for path in _newest_first(ledger) if find(ledger.held[path].layout).records]
 
 
 def _watched(ledger: Ledger) -> Watched:

@@ -24,7 +24,7 @@ from ckptctl.core.ranking import (
 )
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.gather import resolve_ties
-from ckptctl.layouts import BY_NAME
+from ckptctl.layouts import find
 from ckptctl.stores import Store
 
 if TYPE_CHECKING:
@@ -191,5 +191,5 @@ def check(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:
         entries = look_again(store, checkpoint)
     except OSError as error:
         return checkpoint._replace(state="unknown", note=str(error.strerror or error))
-    state, note = judge(store, BY_NAME[checkpoint.layout], entries, now)
+    state, note = judge(store, find(checkpoint.layout), entries, now, checkpoint.unit)
     return checkpoint._replace(entries=entries, state=state, note=note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Literal
 
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
@@ -73,6 +73,19 @@ class Ledger:
         if all(score.source != other.source for other in scores):
             scores.append(score)
 
+    def has_claim(self, path: str, metric: str) -> bool:
+        """Whether a side file told a metric of a checkpoint already."""
+        return metric in self.claims.get(path, ())
+
+    def number(self, path: str, *, epoch: float | None, step: float | None) -> None:
+        """Give a checkpoint numbers where its name has none."""
+        it = self.held[path]
+        whole = int(step) if step is not None and isfinite(step) and step >= 0 else None
+        self.held[path] = it._replace(
+            epoch=epoch if it.epoch is None and epoch is not None and isfinite(epoch) and epoch >= 0 else it.epoch,
+            step=whole if it.step is None else it.step,
+        )
+
     def speakers(self, metric: str) -> set[str]:
         """Paths of those whose own state says the metric."""
         held = ((path, claims.get(metric, ())) for path, claims in self.claims.items())
@@ -86,10 +99,10 @@ def read_state(store: Store, ledger: Ledger, path: str) -> bool:
     from ckptctl.weights.zip_archive import open_archive
 
     checkpoint = ledger.held[path]
-    if checkpoint.unit != "file":
+    if checkpoint.entries[0].kind != "file":
         return False
     try:
-        with store.open(checkpoint.path) as source:
+        with store.open(checkpoint.entries[0].path) as source:
             archive = open_archive(source)
             record = read_record(read_values(archive), lambda tensor: scalar(archive, tensor))
     except (OSError, Damaged):
@@ -148,7 +161,7 @@ def close(ledger: Ledger, watched: Watched) -> Run:
     return ledger.run._replace(
         checkpoints=tuple(in_order(checkpoints)),
         monitor=watched[0],
-        mode=watched[1],
+        mode=watched[1] or ledger.run.mode,
         step_base=max(ledger.run.step_base, base_of(ledger.records.values())),
         notices=(*ledger.notices, *_tell(disputes)),
     )

@@ -6,7 +6,7 @@ from posixpath import dirname, join, relpath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.errors import Refused
-from ckptctl.layouts import BY_NAME
+from ckptctl.layouts import find
 from ckptctl.pointers import read_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _stands(store: Store, entry: Entry, target: str) -> bool:
 
 def with_extension(name: str, checkpoint: Checkpoint) -> str:
     """A name with the checkpoint's own extension, unless it has it."""
-    endings = BY_NAME[checkpoint.layout].extensions
+    endings = find(checkpoint.layout).extensions
     ending = next((it for it in endings if checkpoint.path.endswith(it)), "")
     return name if name.endswith(ending) else name + ending
 

@@ -1,20 +1,46 @@
-"""Where the links of a tree lead: what a link names stays."""
+"""What names a checkpoint: links, and the files in which frameworks note one. What is named stays."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from errno import ELOOP
 from posixpath import dirname, join, normpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.checkpoint import Entry, Pointer, Run, Unit
+from ckptctl.catalogue import matches
+from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Roster, Run
+from ckptctl.core.ranking import in_order
+from ckptctl.errors import Damaged
 
 if TYPE_CHECKING:
+    from ckptctl.catalogue import Catalogue
+    from ckptctl.core.layout import Layout, PointerFile
     from ckptctl.stores import Store
 
 
 LONGEST_NAME = 4096
 """Bytes of a text that may name a checkpoint."""
+MOST_BYTES = 64 << 20
+"""Of a document that may."""
+
+
+class Committed(NamedTuple):
+    """The last save that a framework says is done."""
+
+    file: str
+    step: int
+
+
+class Named(NamedTuple):
+    """What the files of frameworks say of checkpoints."""
+
+    pointers: tuple[Pointer, ...] = ()
+    rosters: tuple[Roster, ...] = ()
+    committed: Mapping[str, Committed] = {}
+    """By layout."""
+
+
+# Links ---------------------------------------------------------------------------------------------------------------
 
 
 def follow(store: Store, entry: Entry) -> Pointer:
@@ -28,18 +54,50 @@ def follow(store: Store, entry: Entry) -> Pointer:
     return Pointer(entry.path, "symlink", target, "outside" if target is None else "ok")
 
 
-def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | None:
-    """The pointer that a small text file without an extension is, if it names one of ``paths`` and nothing else."""
-    name = entry.path.rpartition("/")[2]
-    if entry.kind != "file" or "." in name or entry.size is None or not 0 < entry.size <= LONGEST_NAME:
+def follow_all(
+    store: Store, links: Iterable[Entry], owners: Mapping[str, Checkpoint], catalogue: Catalogue
+) -> list[Pointer]:
+    """The links that lead to checkpoints, or that by their names or texts are meant to."""
+    found = []
+    for entry in links:
+        could = _could_name(entry, catalogue)
+        if not (could or owners):
+            continue
+        pointer = follow(store, entry)
+        holder = hold(owners, pointer.target)
+        if holder is not None:
+            found.append(pointer._replace(target=holder))
+        elif could:
+            found.append(pointer)
+    return found
+
+
+def _could_name(entry: Entry, catalogue: Catalogue) -> bool:
+    """Whether a link is one to a checkpoint by its name or its text: a dangling one tells nothing else."""
+    names = (entry.path.rpartition("/")[2], (entry.target or "").rstrip("/").rpartition("/")[2])
+    return any(name.endswith(catalogue.free_endings) for name in names) or any(
+        not it.layout.is_generic and not it.layout.witnesses for name in names for it in catalogue.match_name(name)
+    )
+
+
+def owners_of(checkpoints: Iterable[Checkpoint]) -> dict[str, Checkpoint]:
+    """The checkpoint of each path by which one may be named: its own, and those of a family's members."""
+    owners = {}
+    for it in checkpoints:
+        owners[it.path] = it
+        if it.unit == "family":
+            owners |= {entry.path: it for entry in it.tops}
+    return owners
+
+
+def hold(owners: Mapping[str, Checkpoint], target: str | None) -> str | None:
+    """The path of the checkpoint that a path is, or lies in."""
+    path = target or ""
+    while path and path not in owners:
+        path = path.rpartition("/")[0]
+    if not path or (path != target and owners[path].unit == "file"):
         return None
-    try:
-        with store.open(entry.path) as source:
-            text = source.read(0, LONGEST_NAME).decode().removesuffix("\n")
-    except (OSError, UnicodeDecodeError):
-        return None
-    target = normpath(join(dirname(entry.path), text))
-    return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
+    return owners[path].path
 
 
 def find_pointers(store: Store) -> list[Pointer]:
@@ -52,18 +110,144 @@ def find_pointers(store: Store) -> list[Pointer]:
 def attach(run: Run, pointers: Sequence[Pointer]) -> Run:
     """The run with all the tree's links that lead to its checkpoints, or into them."""
     own = {(pointer.path, pointer.target) for pointer in run.pointers}
-    units = {checkpoint.path: checkpoint.unit for checkpoint in run.checkpoints}
+    owners = owners_of(run.checkpoints) if pointers else {}
     led = [
         pointer._replace(target=holder)
         for pointer in pointers
-        if (holder := _holder(units, pointer.target)) is not None and (pointer.path, holder) not in own
+        if (holder := hold(owners, pointer.target)) is not None and (pointer.path, holder) not in own
     ]
     return run._replace(pointers=(*run.pointers, *led)) if led else run
 
 
-def _holder(units: Mapping[str, Unit], target: str | None) -> str | None:
-    """The checkpoint that a path is, or lies in."""
-    path = target or ""
-    while path and path not in units:
-        path = path.rpartition("/")[0]
-    return path if path and (path == target or units[path] == "dir") else None
+# Texts ---------------------------------------------------------------------------------------------------------------
+
+
+def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | None:
+    """The pointer that a small text file without an extension is, if it names one of ``paths`` and nothing else."""
+    name = entry.path.rpartition("/")[2]
+    if entry.kind != "file" or "." in name or entry.size is None or not 0 < entry.size <= LONGEST_NAME:
+        return None
+    try:
+        text = _read(store, entry.path, LONGEST_NAME).decode().removesuffix("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    target = normpath(join(dirname(entry.path), text))
+    return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
+
+
+def read_named(
+    store: Store, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
+) -> Named:
+    """What the files that the layouts know name; one that cannot be read names nothing that is here."""
+    pointers: list[Pointer] = []
+    rosters: list[Roster] = []
+    committed: dict[str, Committed] = {}
+    for layout, spec in ((it, spec) for it in layouts for spec in it.pointers):
+        own = [it for it in checkpoints if it.layout.partition("-")[0] == layout.family]
+        index = _Index(own)
+        for path in _paths_of(spec, files, own):
+            _read_one(store, path, spec, index, pointers, rosters)
+        if spec.commits and (done := _committed(pointers, own, spec)) is not None:
+            committed[layout.name] = done
+    return Named(tuple(dict.fromkeys(pointers)), tuple(dict.fromkeys(rosters)), committed)
+
+
+def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[str]:
+    """Where such a file lies: beside the checkpoints, or in the newest of them."""
+    if spec.place == "beside":
+        yield from (it.path for it in files if matches(spec.path, it.path.rpartition("/")[2]))
+        return
+    holders = [it for it in own if any(entry.path == f"{it.path}/{spec.path}" for entry in it.entries)]
+    yield from (f"{it.path}/{spec.path}" for it in in_order(holders)[-1:])
+
+
+class _Index:
+    """Checkpoints by what a framework may call them."""
+
+    def __init__(self, checkpoints: Sequence[Checkpoint]) -> None:
+        self.by_name = {path.rpartition("/")[2]: it.path for path, it in owners_of(checkpoints).items()}
+        self.by_step = {it.step: it.path for it in checkpoints if it.step is not None}
+
+    def find(self, text: str) -> str | None:
+        """The checkpoint that a name or path means, written on any machine: its last part counts."""
+        return self.by_name.get(text.strip().replace("\\", "/").rstrip("/").rpartition("/")[2])
+
+    def find_step(self, text: str) -> str | None:
+        """The checkpoint of a number; a word is a name."""
+        plain = text.strip()
+        return self.by_step.get(int(plain)) if plain.isdecimal() else self.find(plain)
+
+
+def _read_one(  # noqa: PLR0913, PLR0917 - what was read so far grows in place
+    store: Store,
+    path: str,
+    spec: PointerFile,
+    index: _Index,
+    pointers: list[Pointer],
+    rosters: list[Roster],
+) -> None:
+    try:
+        data = _read(store, path, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
+        name, listed = _names_in(data, spec)
+    except (OSError, UnicodeDecodeError, Damaged):
+        pointers.append(Pointer(path, "json" if spec.value == "json" else "text", None, "dangling"))
+        return
+    if name is not None:
+        target = index.find_step(name) if spec.value == "step" else index.find(name)
+        pointers.append(
+            Pointer(path, "json" if spec.value == "json" else "text", target, "ok" if target else "dangling")
+        )
+    if listed:
+        known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
+        rosters.append(Roster(path, "json" if spec.value == "json" else "textproto", known, spec.listing, spec.listed))
+
+
+def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]]:
+    """The one name that a file holds, if any, and those that it lists."""
+    if spec.value == "textproto":
+        from ckptctl.readers import textproto
+
+        state = textproto.read(data)
+        return state.latest, state.all
+    if spec.value == "json":
+        from ckptctl.readers import json
+
+        named = json.field(data, spec.field) if spec.field else None
+        listed = json.names(data, spec.listing, spec.listed) if spec.listing else []
+        return (named if isinstance(named, str) and named else None), listed
+    text = data.decode().strip()
+    return (text or None), ()
+
+
+def correct(store: Store, roster: Roster, gone: Collection[str]) -> None:
+    """Take names out of a roster; raises OSError, Changed where somebody writes to it, Damaged."""
+    if not gone:
+        return
+    entry = store.stat(roster.path)
+    data = _read(store, roster.path, MOST_BYTES)
+    if roster.format == "textproto":
+        from ckptctl.readers import textproto
+
+        store.rewrite(entry, textproto.without(data, gone))
+    else:
+        from ckptctl.readers import json
+
+        store.rewrite(entry, json.without(data, roster.listing, roster.listed, gone))
+
+
+def _committed(pointers: Sequence[Pointer], own: Sequence[Checkpoint], spec: PointerFile) -> Committed | None:
+    """What a file says is done, as a number."""
+    steps = {it.path: it.step for it in own}
+    for it in pointers:
+        step = steps.get(it.target or "")
+        if matches(spec.path, it.path.rpartition("/")[2]) and step is not None:
+            return Committed(it.path.rpartition("/")[2], step)
+    return None
+
+
+def _read(store: Store, path: str, most: int) -> bytes:
+    """A whole file; raises Damaged for one that is larger than it can be."""
+    with store.open(path) as source:
+        if source.size > most:
+            raise Damaged(f"{source.size} bytes are more than it can be")
+        return source.read(0, source.size)

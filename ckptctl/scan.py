@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.condition import judge
-from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Stray
+from ckptctl import layouts as table
+from ckptctl.catalogue import Catalogue, matches
+from ckptctl.condition import QUIET, compare, judge, judge_unfinished
+from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Pointer, Run, Score, State, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
+from ckptctl.core.numbers import read_field
 from ckptctl.core.ranking import UNNAMED, in_order
 from ckptctl.errors import UsageError
+from ckptctl.finds import Find, Finds, find
 from ckptctl.gather import Wanted, gather
 from ckptctl.grove import Grove, group
-from ckptctl.layouts import LAYOUTS
-from ckptctl.pointers import follow, read_text
+from ckptctl.pointers import Named, follow_all, owners_of, read_named, read_text
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
-UNFINISHED = "-unfinished"
+ROLES = SET_ASIDE | {"best", "exception", "ema", "recovery"}
+"""Groups of a layout's patterns that say what a checkpoint is for."""
 
 
 class Options(NamedTuple):
@@ -50,6 +53,8 @@ class Options(NamedTuple):
     """What stands between a name and its value in file names."""
     resumable: bool = False
     """Whether to read states, newest first, until one can resume."""
+    sure: bool = False
+    """Whether every checkpoint's own side files are read, where the newest would tell of all."""
     is_brief: bool = False
     """Whether names are enough where they number every checkpoint: no state and no side file is read then."""
     is_worth: Callable[[Sequence[str]], bool] | None = None
@@ -62,104 +67,155 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
 
     A folder that could not be listed is a run with ``listed`` False.
     """
-    layouts = choose_layouts(options)
-    wanted = Wanted(options.exact, options.stat, options.monitor, options.resumable)
-    for grove in group(store, layouts, stat=options.stat):
-        run = _build(store, grove, layouts, options)
+    catalogue = Catalogue(choose_layouts(options))
+    wanted = Wanted(options.exact, options.stat, options.monitor, options.resumable, options.sure)
+    for grove in group(store, catalogue, stat=options.stat):
+        run = _build(store, grove, catalogue, options)
         if run is None:
             continue
         if options.is_brief and all(map(_has_place, run.checkpoints)):
             yield run._replace(checkpoints=tuple(in_order(run.checkpoints)))
         else:
-            yield gather(store, run, grove.beside, wanted)
+            yield _finish(store, gather(store, run, grove.sides, wanted), options)
+
+
+def _finish(store: Store, run: Run, options: Options) -> Run:
+    """The run, its checkpoints judged beside each other now that their order is known."""
+    if not (options.stat and run.checkpoints):
+        return run
+    judged = compare(store, run.checkpoints, {it.layout: table.find(it.layout) for it in run.checkpoints}, options.now)
+    return run._replace(checkpoints=tuple(judged))
 
 
 def _has_place(checkpoint: Checkpoint) -> bool:
     """Whether its name says when it was saved, as far as that can be asked of a ``last``."""
-    return checkpoint.step is not None or checkpoint.epoch is not None or "last" in checkpoint.roles
+    numbers = (checkpoint.step, checkpoint.epoch, checkpoint.counter)
+    return any(it is not None for it in numbers) or checkpoint.is_set_aside
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
     """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
-    chosen = [it for it in LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
+    chosen = [it for it in table.LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
     if not chosen:
-        hint = f"layouts: {', '.join(it.name for it in LAYOUTS)}"
+        hint = f"layouts: {', '.join(it.name for it in table.LAYOUTS)}"
         raise UsageError(f"there is no layout '{options.layout}'", hint=hint)
     widened = options.layout or "lightning"
     return tuple(
-        it._replace(extensions=it.extensions + options.extensions) if f"{it.name}-".startswith(f"{widened}-") else it
+        it._replace(extensions=it.extensions + options.extensions)
+        if it.extensions and f"{it.name}-".startswith(f"{widened}-")
+        else it
         for it in chosen
     )
 
 
-def _build(store: Store, grove: Grove, layouts: Sequence[Layout], options: Options) -> Run | None:
+def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -> Run | None:
     """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
-    units = list(_units(grove, layouts))
-    pointers = [follow(store, entry) for entry in grove.entries if _could_name_checkpoint(entry, layouts)]
-    if not (units or pointers or grove.failures):
+    finds = find(grove, catalogue)
+    if grove.is_checkpoint is not None:
+        return _refuse_inside(grove)
+    links = [entry for entry in grove.entries if entry.kind == "link"]
+    if not (finds.checkpoints or links or grove.failures):
         return None
     start = len(grove.path) + 1 if grove.path else 0
-    paths = [entries[0].path[start:] for _, entries in units]
-    if units and options.is_worth is not None and not options.is_worth(paths):
+    paths = [it.path[start:] for it in finds.checkpoints]
+    if paths and options.is_worth is not None and not options.is_worth(paths):
         return None
-    names = _read_names(paths, options)
     own = options._replace(monitor=None) if grove.path else options
-    checkpoints = [
-        _make(store, layout, entries, name, own) for (layout, entries), name in zip(units, names, strict=True)
-    ]
+    names = _read_names(finds.checkpoints, start, options)
+    checkpoints = [_make(store, it, name, own) for it, name in zip(finds.checkpoints, names, strict=True)]
+    pointers = follow_all(store, links, owners_of(checkpoints), catalogue)
+    if not (checkpoints or pointers or grove.failures):
+        return None
     checkpoints, hard = _part_hard_links(checkpoints)
-    targets = {it.path for it in checkpoints}
-    texts = [it for entry in grove.entries if (it := read_text(store, entry, targets))] if options.stat else []
-    pointers += [*hard, *texts]
+    named = _read_pointers(store, grove, checkpoints, finds, catalogue) if options.stat else Named()
+    pointers = [*pointers, *hard, *named.pointers]
+    held = [it.layout for it in finds.checkpoints]
     return Run(
         grove.path,
-        tuple(_mark(checkpoints, pointers, grove, layouts)),
+        tuple(_commit(_mark(checkpoints, pointers, grove, catalogue), named, options.now)),
         tuple(pointers),
-        tuple(_strays(grove, layouts, {it.path for it in texts})) if units and options.stat else (),
-        epoch_base=max((layout.epoch_base for layout, _ in units), default=0),
+        tuple(_strays(grove, finds, catalogue, {it.path for it in named.pointers})) if held and options.stat else (),
+        mode=next((it.always for it in held if it.always), None),
+        step_base=max((it.step_base for it in held), default=0),
+        epoch_base=max((it.epoch_base for it in held), default=0),
         notices=tuple(grove.failures),
         listed=not grove.failures,
+        rosters=named.rosters,
     )
 
 
-def _units(grove: Grove, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, tuple[Entry, ...]]]:
-    """Each checkpoint of a grove: its layout, and its entries, the one that loads first."""
-    files = {ending: layout for layout in layouts if layout.unit == "file" for ending in layout.extensions}
-    endings = tuple(files)
-    for entry in grove.entries:
-        if entry.kind == "file" and entry.path.endswith(endings):
-            yield next(layout for ending, layout in files.items() if entry.path.endswith(ending)), (entry,)
-        elif entry.kind == "dir" and entry.path in grove.units:
-            layout, inside = grove.units[entry.path]
-            yield layout, (entry, *inside)
+def _refuse_inside(grove: Grove) -> Run:
+    """An empty run where the root is a checkpoint itself, or part of one: what lies in it is not to be chosen from."""
+    layout = grove.is_checkpoint.layout.name if grove.is_checkpoint else ""
+    why = f"it is a checkpoint itself ({layout}): name the folder above it"
+    return Run(grove.path, (), strays=(Stray(grove.path or ".", why),), notices=(why,))
 
 
-def _read_names(paths: Sequence[str], options: Options) -> list[Name]:
+def _read_pointers(
+    store: Store, grove: Grove, checkpoints: Sequence[Checkpoint], finds: Finds, catalogue: Catalogue
+) -> Named:
+    """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
+    files = [entry for entry in grove.entries if entry.kind == "file"]
+    held = {it.layout.name for it in finds.checkpoints}
+    named = read_named(store, files, checkpoints, [it for it in catalogue.layouts if it.name in held])
+    known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
+    targets = {it.path for it in checkpoints}
+    texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
+    return named._replace(pointers=(*named.pointers, *texts))
+
+
+def _read_names(finds: Sequence[Find], start: int, options: Options) -> list[Name]:
+    """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
+    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in finds]
+    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in finds]
     known = (options.monitor,) if options.monitor else ()
-    return parse_folder(
-        paths,
-        known=known,
-        equals=options.equals,
-        extensions=(*options.extensions, *EXTENSIONS),
-        template=options.template,
+    read = iter(
+        parse_folder(
+            [text for text, wanted in zip(free, is_read, strict=True) if wanted],
+            known=known,
+            equals=options.equals,
+            extensions=(*options.extensions, *EXTENSIONS),
+            template=options.template,
+        )
     )
+    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(finds, is_read, strict=True)]
 
 
-def _make(store: Store, layout: Layout, entries: tuple[Entry, ...], name: Name, options: Options) -> Checkpoint:
+def _add_groups(name: Name, it: Find) -> Name:
+    """A name with what its layout's pattern says of it."""
+    said = {key: text for key, text in it.groups.items() if text is not None}
+    fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
+    if "value" in said:
+        fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], it.layout.digits))
+    roles = [key for key in said if key in ROLES]
+    if it.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
+        roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
+    version = int(said["version"]) if "version" in said else name.version
+    return name._replace(fields={**name.fields, **fields}, version=version, roles=(*name.roles, *roles))
+
+
+def _cut(text: str, digits: int | None) -> str:
+    """A number without the decimals that were not measured."""
+    whole, dot, decimals = text.partition(".")
+    return text if digits is None else whole + dot + decimals[:digits]
+
+
+def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint:
     fields = name.fields
     metrics = {
-        key: Score(field.number, field.text, "name")
+        options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
         for key, field in fields.items()
         if field.number is not None and key not in NUMBERS
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
-    state, note = judge(store, layout, entries, options.now) if options.stat else ("unknown", None)
+    state, note = _judge(store, found, options)
+    index = found.groups.get("index")
     return Checkpoint(
-        entries[0].path,
-        layout.name,
-        layout.unit,
-        entries,
+        found.path,
+        found.layout.name,
+        found.unit,
+        found.entries,
         _count(fields, "epoch"),
         _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
         name.version,
@@ -167,7 +223,19 @@ def _make(store: Store, layout: Layout, entries: tuple[Entry, ...], name: Name, 
         state,
         note,
         name.roles,
+        counter=None if index is None else int(index),
+        evidence=found.evidence,
     )
+
+
+def _judge(store: Store, found: Find, options: Options) -> tuple[State, str | None]:
+    if not options.stat:
+        return ("partial", None) if found.in_progress else ("unknown", found.doubt)
+    if found.doubt:
+        return "unknown", found.doubt
+    if found.in_progress or found.lacks:
+        return judge_unfinished(found.entries, options.now, found.lacks or "")
+    return judge(store, found.layout, found.entries, options.now, found.unit)
 
 
 def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
@@ -183,21 +251,14 @@ def _whole(number: float | None) -> int | None:
     return None if number is None else int(number)
 
 
-def _could_name_checkpoint(entry: Entry, layouts: Sequence[Layout]) -> bool:
-    if entry.kind != "link":
-        return False
-    endings = tuple(ending for layout in layouts for ending in layout.extensions)
-    return entry.path.endswith(endings) or (entry.target or "").endswith(endings)
-
-
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
     """A name without numbers, or of a last or best, that is another name of a checkpoint's very file stands for it."""
-    linked = [it for it in checkpoints if it.unit == "file" and it.entries[0].links > 1]
-    plain = {it.entries[0].identity: it for it in linked if _is_plain(it)}
+    linked = [it for it in checkpoints if it.unit != "dir" and any(top.links > 1 for top in it.tops)]
+    plain = {top.identity: it for it in linked if _is_plain(it) for top in it.tops if top.links > 1}
     names = {it.path for it in linked if not _is_plain(it)}
     kept, pointers = [], []
     for it in checkpoints:
-        other = plain.get(it.entries[0].identity) if it.path in names else None
+        other = plain.get(it.entries[0].identity) if it.path in names and len(it.tops) == 1 else None
         if other is None:
             kept.append(it)
         else:
@@ -207,15 +268,16 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
 
 def _is_plain(checkpoint: Checkpoint) -> bool:
     """Whether a name says which save it is."""
-    return not checkpoint.roles and bool(checkpoint.metrics or (checkpoint.epoch, checkpoint.step) != (None, None))
+    numbers = (checkpoint.epoch, checkpoint.step, checkpoint.counter)
+    return not checkpoint.roles and bool(checkpoint.metrics or any(it is not None for it in numbers))
 
 
 def _mark(
-    checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, layouts: Sequence[Layout]
+    checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, catalogue: Catalogue
 ) -> Iterator[Checkpoint]:
     """The checkpoints with the names that stand for them, and the pins and markers beside them."""
     pins = {entry.path for entry in grove.entries if entry.path.endswith(".keep")}
-    unfinished = set(_unfinished(grove, layouts))
+    marked = {entry.path for entry in grove.entries if entry.path.endswith(catalogue.markers)}
     aliases: dict[str, list[str]] = {}
     for pointer in pointers:
         if pointer.target is not None:
@@ -223,28 +285,46 @@ def _mark(
     for it in checkpoints:
         if it.path in aliases or pins:
             it = it._replace(aliases=tuple(aliases.get(it.path, ())), pinned=f"{it.path}.keep" in pins)  # noqa: PLW2901 - the usual case stays as made
-        if it.path in unfinished or "unfinished" in it.roles:
+        if (marked and not marked.isdisjoint(_markers_of(it, catalogue))) or "unfinished" in it.roles:
             it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
         yield it
 
 
-def _unfinished(grove: Grove, layouts: Sequence[Layout]) -> Iterator[str]:
-    """What NeMo's markers call unfinished: ``X-unfinished`` stands beside ``X.ckpt`` until that is whole."""
-    stems = [it.path[: -len(UNFINISHED)] for it in grove.entries if it.path.endswith(UNFINISHED)]
-    endings = {ending for layout in layouts for ending in layout.extensions}
-    return (stem + ending for stem in stems for ending in endings)
+def _markers_of(checkpoint: Checkpoint, catalogue: Catalogue) -> Iterator[str]:
+    """The paths at which a writer's marker would say that a checkpoint is unfinished."""
+    stems = {checkpoint.path, *(checkpoint.path.removesuffix(ending) for ending in catalogue.free_endings)}
+    return (stem + marker for stem in stems for marker in catalogue.markers)
 
 
-def _strays(grove: Grove, layouts: Sequence[Layout], texts: set[str]) -> Iterator[Stray]:
+def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterator[Checkpoint]:
+    """The checkpoints, those in doubt that are newer than what their framework says is done."""
+    for it in checkpoints:
+        done = named.committed.get(it.layout)
+        if it.state == "complete" and done is not None and it.step is not None and it.step > done.step:
+            age = now - it.modified
+            state: State = "live" if age < QUIET else "unknown"
+            yield it._replace(state=state, note=f"{done.file} says {done.step}: it is not known to be done")
+        else:
+            yield it
+
+
+def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
-    endings = tuple(ending for layout in layouts for ending in layout.extensions)
-    patterns = {pattern for layout in layouts for pattern in layout.beside}
+    taken = {entry.path for it in finds.checkpoints for entry in it.entries} | grove.rank_folders | texts
+    generic = {entry.path for entry in finds.generic}
+    rows = {it.layout.name: it.layout for it in finds.checkpoints}
+    literal, globs = catalogue.known_beside(tuple(sorted(rows)))
     for entry in grove.entries:
         name = entry.path.rpartition("/")[2]
-        is_known = entry.path in texts or any(fnmatchcase(name, pattern) for pattern in patterns)
+        if entry.path in taken or entry.kind == "link":
+            continue
         if entry.kind == "other":
             yield Stray(entry.path, "neither a file nor a folder")
-        elif entry.kind == "file" and not name.endswith((*endings, ".keep")) and not is_known:
+        elif entry.path in generic:
+            yield Stray(entry.path, "named like a checkpoint, but of no framework, beside those of one")
+        elif name in literal or name.endswith((".keep", *catalogue.markers)) or any(matches(it, name) for it in globs):
+            continue
+        elif entry.kind == "file":
             yield Stray(entry.path, "not understood")
-        elif entry.kind == "dir" and name.endswith(endings) and entry.path not in grove.units:
+        elif name.endswith(catalogue.free_endings):
             yield Stray(entry.path, "a folder that no layout knows")

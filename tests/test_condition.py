@@ -10,16 +10,16 @@ import pytest
 
 from ckptctl.condition import QUIET, judge, look_again
 from ckptctl.core.checkpoint import Checkpoint, Entry
-from ckptctl.layouts import BY_NAME
+from ckptctl.layouts import find
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.states import lightning
 
 FIXTURES = Path(__file__).parent / "fixtures" / "layouts"
-FILE, FOLDER = BY_NAME["lightning"], BY_NAME["lightning-sharded"]
+FILE, FOLDER = find("lightning"), find("lightning-sharded")
 WHOLE = lightning()
-LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + b"x" * 100
-"""How torch before 1.6 began its files: their format does not say where it ends."""
+SILENT = b"\x28\xb5\x2f\xfd" + b"x" * 100
+"""How zstandard begins: the format does not say where it ends."""
 
 
 def judged(data: bytes, age: int) -> tuple[str, str | None]:
@@ -40,8 +40,8 @@ def judged(data: bytes, age: int) -> tuple[str, str | None]:
         pytest.param(WHOLE[:-30], QUIET, "damaged", "cut short: end record missing", id="cut, quiet"),
         pytest.param(b"", 0, "live", "empty file, written 0s ago", id="empty, just written"),
         pytest.param(b"", QUIET, "damaged", "empty file", id="empty, quiet"),
-        pytest.param(LEGACY, QUIET - 1, "live", "written 9m ago", id="not to prove, not quiet"),
-        pytest.param(LEGACY, QUIET, "complete", None, id="not to prove, quiet"),
+        pytest.param(SILENT, QUIET - 1, "live", "written 9m ago", id="not to prove, not quiet"),
+        pytest.param(SILENT, QUIET, "complete", None, id="not to prove, quiet"),
         pytest.param(
             WHOLE.replace(b"PK\x01\x02", b"PK\x01\x03"), QUIET, "unknown", "zip: its directory is broken", id="in doubt"
         ),
@@ -69,7 +69,7 @@ def test_a_file_is_judged_by_its_format_and_then_by_its_age(
 def test_real_files_that_are_quiet_are_judged(path: str, state: str) -> None:
     store = open_url(str(FIXTURES))
     entry = store.stat(path)
-    assert judge(store, BY_NAME["keras"], [entry], (entry.modified or 0) + QUIET)[0] == state
+    assert judge(store, find("keras"), [entry], (entry.modified or 0) + QUIET)[0] == state
 
 
 def test_a_file_that_cannot_be_read_is_unknown() -> None:
@@ -113,8 +113,9 @@ def test_a_folders_age_is_that_of_its_newest_entry() -> None:
 
 def test_a_folder_of_which_nothing_is_required_waits_until_it_is_quiet() -> None:
     loose = FOLDER._replace(required=())
-    assert judge(MemoryStore(), loose, folder(), QUIET) == ("complete", None)
-    assert judge(MemoryStore(), loose, folder(), QUIET - 1)[0] == "live"
+    assert judge(MemoryStore(), loose, folder("a.bin"), QUIET) == ("complete", None)
+    assert judge(MemoryStore(), loose, folder("a.bin"), QUIET - 1)[0] == "live"
+    assert judge(MemoryStore(), loose, folder(), QUIET) == ("partial", "it is empty")
 
 
 # Looking again

@@ -374,24 +374,29 @@ def test_case_32_a_lonely_nan_is_told_and_has_no_best(tmp_path: Path) -> None:
     assert call("best", tmp_path, "--monitor", "val_loss").code == 4
 
 
-def test_case_33_what_lies_in_a_saved_model_is_not_listed(tmp_path: Path) -> None:
+def test_case_33_a_saved_model_is_an_export_that_nothing_drops(tmp_path: Path) -> None:
     inside = ("index", "data-00000-of-00001")
-    save(tmp_path / "ckpt-05", ["saved_model.pb", *(f"variables/variables.{end}" for end in inside)], b"x")
+    for name in ("ckpt-05", "ckpt-06"):
+        save(tmp_path / name, ["saved_model.pb", *(f"variables/variables.{end}" for end in inside)], b"x")
     before = listing(tmp_path)
-    assert call("ls", tmp_path).code == 4
-    assert pruned(tmp_path, "--keep-last", "1").code == 4
+    assert call("ls", tmp_path).out.count("\tsavedmodel\t") == 2
+    assert pruned(tmp_path, "--keep-last", "1").code == 0
     assert listing(tmp_path) == before
 
 
 def test_case_34_the_files_of_a_tensorflow_checkpoint_are_not_taken_apart(tmp_path: Path) -> None:
-    names = ["checkpoint", *(f"cp-000{n}.ckpt{end}" for n in (1, 2) for end in (".index", ".data-00000-of-00001"))]
-    save(tmp_path, names, b"x")
-    before = listing(tmp_path)
-    assert call("ls", tmp_path).code == 4
+    members = (".index", ".data-00000-of-00001")
+    index = b"x" * 40 + bytes.fromhex("57fb808b247547db")
+    save(tmp_path, [f"cp-000{n}.ckpt.data-00000-of-00001" for n in (1, 2)], b"x")
+    save(tmp_path, [f"cp-000{n}.ckpt.index" for n in (1, 2)], index)
+    assert dropped(tmp_path, "--keep-last", "1") == ["cp-0001.ckpt"]
     save(tmp_path, ["epoch=0.ckpt", "epoch=1.ckpt"])
-    assert dropped(tmp_path, "--keep-last", "1") == ["epoch=0.ckpt"]
+    before = listing(tmp_path)
     assert pruned(tmp_path, "--keep-last", "1").code == 0
-    assert before.items() <= listing(tmp_path).items()
+    assert listing(tmp_path) == before
+    assert pruned(tmp_path, "--keep-last", "1", "--layout", "tensorflow").code == 0
+    gone = {f"cp-0001.ckpt{end}" for end in members}
+    assert before.keys() - listing(tmp_path).keys() == gone
 
 
 def test_case_35_a_best_by_name_has_the_role_and_no_metric(tmp_path: Path) -> None:

@@ -238,8 +238,8 @@ def test_a_layout_may_be_asked_for_alone() -> None:
 
 
 def test_an_asked_for_extension_goes_to_the_asked_for_layout() -> None:
-    (keras,) = choose_layouts(Options(layout="keras", extensions=(".x",)))
-    assert keras.extensions[-1] == ".x"
+    rows = choose_layouts(Options(layout="keras", extensions=(".x",)))
+    assert {it.name: it.extensions[-1:] for it in rows}["keras"] == (".x",)
 
 
 @pytest.mark.parametrize("name", ["", "torch", "light"])

@@ -62,6 +62,6 @@ def _newest(sight: Sight, *, resumable: bool) -> Checkpoint | None:
     complete = [
         it
         for it in in_order(sight.run.checkpoints)
-        if it.state == "complete" and (it.resumable is True or not resumable)
+        if it.state == "complete" and not it.is_made and (it.resumable is True or not resumable)
     ]
     return complete[-1] if complete else None

@@ -53,7 +53,7 @@ def link_all(stores: Sequence[Store], scanning: Options, linking: Linking, conso
 
 def _wanted(sight: Sight, linking: Linking, console: Console) -> Iterator[tuple[str, Checkpoint]]:
     """Name and checkpoint of each link of a run."""
-    complete = [it for it in in_order(sight.run.checkpoints) if it.state == "complete"]
+    complete = [it for it in in_order(sight.run.checkpoints) if it.state == "complete" and not it.is_made]
     if linking.last and complete:
         warn_of_lineage(console, sight)
         yield linking.name or "last", complete[-1]

@@ -14,9 +14,11 @@ from typing import Literal, NamedTuple
 Kind = Literal["file", "dir", "link", "other"]
 Unit = Literal["file", "dir", "family"]
 State = Literal["complete", "partial", "live", "damaged", "unknown"]
-Source = Literal["state", "sibling", "yaml", "csv", "json", "name"]
+Source = Literal["state", "sibling", "yaml", "csv", "json", "npz", "name"]
 Finiteness = Literal["finite", "nan", "inf", "-inf"]
 PointerState = Literal["ok", "dangling", "loop", "outside"]
+SET_ASIDE = frozenset({"last", "final", "resume", "derived", "export", "named"})
+"""Roles of saves that take no part in a ranking and that no rule drops: one of a kind, or made by hand."""
 
 
 class Entry(NamedTuple):
@@ -81,6 +83,33 @@ class Checkpoint(NamedTuple):
     """Whether it holds optimizer state; None where nobody looked."""
     lineage: int = 0
     """Which of the trainings that used the folder one after the other saved it, from 0."""
+    counter: int | None = None
+    """The N of a save counter (accelerate, Ray): it orders saves, and says no step."""
+    evidence: str | None = None
+    """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether rules pass it over: it is neither ranked nor counted, and stays."""
+        return not SET_ASIDE.isdisjoint(self.roles)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it was made of training's saves, by an export or an average, and is none itself."""
+        return "export" in self.roles or "derived" in self.roles
+
+    @property
+    def tops(self) -> tuple[Entry, ...]:
+        """The entries that are taken away one by one: a folder's without what lies in it, of a family each member."""
+        if self.unit == "file" or len(self.entries) == 1:
+            return self.entries
+        folders = {entry.path for entry in self.entries if entry.kind == "dir"}
+        return tuple(it for it in self.entries if it.path.rpartition("/")[0] not in folders)
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name, which may hold ``/``, lies in its folder."""
+        path = f"{self.path}/{name}"
+        return any(entry.path == path for entry in self.entries)
 
     @property
     def size(self) -> int:
@@ -106,6 +135,18 @@ class Pointer(NamedTuple):
     target: str | None
     """The checkpoint's path; None where it leads to none in this run."""
     state: PointerState
+
+
+class Roster(NamedTuple):
+    """A file in which training lists the checkpoints that it knows; kept true when some of them go."""
+
+    path: str
+    format: Literal["textproto", "json"]
+    names: tuple[tuple[str, str], ...]
+    """Each name as the file writes it, and the path of the checkpoint that it means."""
+    listing: str = ""
+    listed: str = ""
+    """Of JSON: the keys to the list, and in an item those to its name, joined by ``/``."""
 
 
 class Stray(NamedTuple):
@@ -135,6 +176,9 @@ class Run(NamedTuple):
     """What a person should know: sources that disagree, files that could not be read."""
     listed: bool = True
     """Whether the listing was complete. Nothing is deleted where it was not."""
+    rosters: tuple[Roster, ...] = ()
+    folder: str | None = None
+    """Its path as the store knows it, where ``path`` is one seen from above the store's root."""
 
     @property
     def layouts(self) -> list[str]:
@@ -145,7 +189,7 @@ class Run(NamedTuple):
 def relocate(run: Run, folder: str) -> Run:
     """The run as seen from above ``folder``, the store's root, so that runs of several stores can be shown together.
 
-    Entries keep their paths: they are what the store knows.
+    Entries and rosters keep their paths: they are what the store knows.
     """
 
     def move(path: str) -> str:
@@ -153,6 +197,7 @@ def relocate(run: Run, folder: str) -> Run:
 
     return run._replace(
         path=move(run.path),
+        folder=run.path if run.folder is None else run.folder,
         checkpoints=tuple(
             it._replace(path=move(it.path), aliases=tuple(map(move, it.aliases))) for it in run.checkpoints
         ),
@@ -161,6 +206,9 @@ def relocate(run: Run, folder: str) -> Run:
             for it in run.pointers
         ),
         strays=tuple(it._replace(path=move(it.path)) for it in run.strays),
+        rosters=tuple(
+            it._replace(names=tuple((written, move(target)) for written, target in it.names)) for it in run.rosters
+        ),
     )
 
 

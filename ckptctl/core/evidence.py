@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Score
 
-TRUST = ("state", "sibling", "yaml", "csv", "json", "name")
+TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
 
 _NUMBER = re.compile(r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)")
 _FLOAT32 = 1e-6
@@ -41,6 +41,7 @@ _SOURCES = {
     "yaml": "best_k_models.yaml",
     "csv": "metrics.csv",
     "json": "a JSON file",
+    "npz": "evaluations.npz",
     "name": "its name",
 }
 

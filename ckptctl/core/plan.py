@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Roster, Run
 from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect, standing_of
 from ckptctl.core.ranking import (
     Metric,
@@ -46,6 +46,10 @@ class RunPlan(NamedTuple):
     notices: tuple[str, ...] = ()
     unscored: bool = False
     """The run was left alone because nothing in it has a usable score."""
+    rosters: tuple[Roster, ...] = ()
+    """The lists in which training named what would go."""
+    folder: str | None = None
+    """As in the run."""
 
     @property
     def dropped(self) -> list[Verdict]:
@@ -87,8 +91,11 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
     """
     if not policy.rules:
         return RunPlan(run.path, _keep_all(run, Reason("no-rule", "no rule says what to keep")), notices=run.notices)
+    families = families_of(run.checkpoints)
+    if len(families) > 1:
+        return _leave_mixed(run, families)
     quiet, restless = _part_by_age(run.checkpoints, policy, now)
-    candidates = tuple(in_order(it for it in quiet if it.state == "complete" and "last" not in it.roles))
+    candidates = tuple(in_order(it for it in quiet if it.state == "complete" and not it.is_set_aside))
     standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
     troubles = [standing.trouble for _, standing in standings if standing.trouble]
     if troubles:
@@ -97,7 +104,20 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
     _apply_rules(kept, standings)
     verdicts = _count_freed([_judge(it, kept, restless, standings, policy) for it in run.checkpoints])
     metric = next((standing.metric for _, standing in standings if standing.metric), None)
-    return RunPlan(run.path, (*verdicts, *_pass_strays(run)), metric, (*run.notices, *_warn(standings)))
+    notices = (*run.notices, *_warn(standings))
+    return RunPlan(run.path, (*verdicts, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
+
+
+def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
+    """The frameworks that saved here, sorted; what is set aside does not tell: an export lies beside any."""
+    return sorted({it.layout.partition("-")[0] for it in checkpoints if not it.is_set_aside})
+
+
+def _leave_mixed(run: Run, families: Sequence[str]) -> RunPlan:
+    """Two trainings share the folder: what is the best or the last of both together is neither's."""
+    text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
+    verdicts = _keep_all(run, Reason("mixed", text))
+    return RunPlan(run.path, verdicts, notices=(*run.notices, f"{text}: left alone"))
 
 
 def _pass_strays(run: Run) -> tuple[Verdict, ...]:
@@ -200,9 +220,10 @@ def _judge(
 
 
 def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], policy: Policy) -> list[Reason]:
-    """An independent ``last`` or ``best``, and what a ranking rule cannot rank: another rule must not make it go."""
-    if "last" in checkpoint.roles:
-        return [Reason("last", "a save of its own under a last name")]
+    """What is set aside, an independent ``best``, and what a ranking rule cannot rank: no other rule makes it go."""
+    aside = next((role for role in checkpoint.roles if role in SET_ASIDE), None)
+    if aside is not None:
+        return [Reason(aside, _ASIDE[aside])]
     if "best" in checkpoint.roles and not _is_numbered_best(standings[0].candidates):
         return [Reason("best", "a save of its own under a best name")]
     names = dict.fromkeys(standing.metric.name for standing in standings if standing.metric)
@@ -210,6 +231,16 @@ def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], polic
     if missing and not policy.drop_unranked:
         return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
     return []
+
+
+_ASIDE = {
+    "last": "a save of its own under a last name",
+    "final": "the final one",
+    "resume": "what training resumes from",
+    "derived": "made of others, not saved by training",
+    "export": "an export, no training checkpoint",
+    "named": "its name is not one that its framework gives",
+}
 
 
 def _is_numbered_best(candidates: Sequence[Checkpoint]) -> bool:

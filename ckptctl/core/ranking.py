@@ -193,12 +193,12 @@ def rank(
     """The checkpoints that may win, best first; of equals the earlier save, or the later where asked.
 
     Left out: no score, NaN, stand-in infinities, scores that are not strictly better than the threshold,
-    independent saves under a ``last`` name.
+    saves that are set aside, as one under a ``last`` name.
     """
     scored = [
         (checkpoint, score)
         for checkpoint in checkpoints
-        if "last" not in checkpoint.roles
+        if not checkpoint.is_set_aside
         and (score := score_of(checkpoint, metric.name)) is not None
         and is_usable(score, metric.mode)
         and (threshold is None or is_better(score.value, threshold, metric.mode))
@@ -212,8 +212,9 @@ def rank(
 def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[float | int | str, ...]]:
     """The key that puts a run's checkpoints in the order in which training saved them.
 
-    By training, step, epoch, time, version, name; a number counts only where every numbered checkpoint has it, so that
-    a name with an epoch alone is not held against one that has a step. Those with neither number come first.
+    By training, step, epoch, save counter, time, version, name; step and epoch count only where every numbered
+    checkpoint has them, so that a name with an epoch alone is not held against one that has a step. Those with neither
+    come first.
     """
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
@@ -222,7 +223,8 @@ def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[
     def key(checkpoint: Checkpoint) -> tuple[float | int | str, ...]:
         step = checkpoint.step if by_step and checkpoint.step is not None else -1
         epoch = checkpoint.epoch if by_epoch and checkpoint.epoch is not None else -1
-        return (checkpoint.lineage, step, epoch, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
+        counter = -1 if checkpoint.counter is None else checkpoint.counter
+        return (checkpoint.lineage, step, epoch, counter, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
 
     return key
 

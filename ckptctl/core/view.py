@@ -28,7 +28,8 @@ class View(NamedTuple):
 def view(run: Run, *, monitor: str | None = None, mode: str = "auto") -> View:
     """Look at a run; that it cannot be ranked is no error here."""
     complete = [checkpoint for checkpoint in run.checkpoints if checkpoint.state == "complete"]
-    newest = in_order(complete)[-1].path if complete else None
+    saved = in_order(it for it in complete if not it.is_made)
+    newest = saved[-1].path if saved else None
     try:
         metric = choose_metric(run, monitor=monitor, mode=mode)
     except (NoScore, MetricUnclear, ModeUnclear) as error:

@@ -6,6 +6,9 @@ from ckptctl.core.layout import Layout
 
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 
+_MARKER = "-unfinished"
+"""NeMo's, whose checkpoints look like any of Lightning's."""
+
 LAYOUTS = (
     Layout(
         name="lightning-deepspeed",
@@ -14,6 +17,7 @@ LAYOUTS = (
         sentinels=("zero_to_fp32.py", "latest"),
         required=("zero_to_fp32.py", "latest", "checkpoint"),
         beside=_BESIDE,
+        marker=_MARKER,
         examples=("epoch=1-step=2.ckpt", "last.ckpt"),
     ),
     Layout(
@@ -23,6 +27,7 @@ LAYOUTS = (
         sentinels=("meta.pt", ".metadata", "__0_0.distcp"),
         required=("meta.pt", ".metadata"),
         beside=_BESIDE,
+        marker=_MARKER,
         examples=("epoch=1-step=2.ckpt", "last.ckpt"),
     ),
     Layout(
@@ -30,6 +35,7 @@ LAYOUTS = (
         unit="file",
         extensions=(".ckpt",),
         beside=_BESIDE,
+        marker=_MARKER,
         records=True,
         is_proved=True,
         examples=(

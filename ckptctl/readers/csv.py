@@ -1,12 +1,16 @@
-"""``metrics.csv``: what Lightning's CSVLogger wrote. One row a logging call, most cells empty."""
+"""Tables: ``metrics.csv`` of Lightning's CSVLogger (one row a logging call, most cells empty), and those of others."""
 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.errors import Damaged
+
+if TYPE_CHECKING:
+    from ckptctl.readers.json import Row
 
 MOST_BYTES = 256 << 20
 
@@ -36,6 +40,44 @@ def read_metrics(data: bytes) -> Table:
         raise Damaged(f"not text: byte {error.start} is not UTF-8") from error
     except csv.Error as error:
         raise Damaged(f"not CSV: {error}") from error
+
+
+def read_rows(data: bytes, at: str = "") -> list[Row]:
+    """The rows, each the cells that are not empty, as text, for the digits are the precision; raises Damaged.
+
+    Cells and heads lose their padding (Ultralytics pads). There is nothing below a table: at any ``at`` are no rows.
+    """
+    try:
+        text = _without_half_cell(data.replace(b"\0", b"")).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Damaged(f"not text: byte {error.start} is not UTF-8") from error
+    head, *records = list(_records(list(io.StringIO(text, newline="")))) or [[]]
+    # A resumed training may have written the head again.
+    tables = (zip(head, cells, strict=False) for cells in records if cells != head and not at)
+    rows: list[Row] = [{name: cell for name, cell in table if name and cell} for table in tables]
+    return [row for row in rows if row]
+
+
+def _without_half_cell(data: bytes) -> bytes:
+    """The bytes without a cell that the file ends in: its line never ended, so the training did while writing it."""
+    ended = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+    return data[:ended] + data[ended:].rpartition(b",")[0]
+
+
+def _records(  # nested: lines, of a file that may be broken
+    lines: list[str],
+) -> Iterator[list[str]]:
+    """The stripped cells of each line that has any; not of a last one that was cut short inside quotes."""
+    reader = csv.reader(lines, strict=True, skipinitialspace=True)
+    while (begun := reader.line_num) < len(lines):
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except csv.Error as error:
+            if begun == len(lines) - 1 and not lines[begun].endswith(("\n", "\r")):
+                return
+            raise Damaged(f"not CSV: line {begun + 1}: {error}") from error
+        if any(cells):
+            yield cells
 
 
 def _collect(rows: csv.DictReader[str]) -> Table:

@@ -111,6 +111,13 @@ class Store(Protocol):
         """
         ...
 
+    def rewrite(self, entry: Entry, data: bytes) -> None:
+        """Put other content in place of a small file's, in one step, if it is still the one that was listed.
+
+        Raises Changed, OSError. The entry must have been listed with its identity.
+        """
+        ...
+
 
 LinkKind = Literal["symlink", "hardlink", "copy", "pointer"]
 """What can stand for a checkpoint; a pointer is a text file that holds the way to it."""

@@ -31,11 +31,11 @@ def copy_file(source: Place, new: Place) -> None:
         os.fsync(writer)
 
 
-def write_text(new: Place, text: str) -> None:
+def write_file(new: Place, data: bytes, mode: int = 0o644) -> None:
     """Write a small file, and put it on the disk; raises OSError."""
-    writer = os.open(new.name, _NEW, 0o644, dir_fd=new.folder)
+    writer = os.open(new.name, _NEW, mode, dir_fd=new.folder)
     try:
-        _write_all(writer, os.fsencode(text))
+        _write_all(writer, data)
         os.fsync(writer)
     finally:
         os.close(writer)

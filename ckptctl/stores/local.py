@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
 from itertools import islice
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
@@ -15,7 +14,8 @@ from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 from ckptctl.core.checkpoint import Entry, Kind
 from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
 from ckptctl.stores import PRIVATE, Changed, Folder, LinkKind, split
-from ckptctl.stores.copying import copy_file, link_hard, write_text
+from ckptctl.stores.copying import copy_file, link_hard, write_file
+from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.trail import Place, Trail, below, lock, mount_of, open_folder, step
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -117,7 +117,7 @@ class LocalStore:
         """
         with self._place(entry.path) as old, self._place(path) as new:
             _prove(entry, old)
-            _move(old, new)
+            shift(old, new)
             try:
                 _prove(entry, new)
             except Changed:
@@ -172,28 +172,39 @@ class LocalStore:
                     (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
             os.rmdir(place.name, dir_fd=place.folder)
 
-    def link(  # nested: what was made is taken away where its rename fails
-        self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False
-    ) -> None:
+    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
         """Make a name for another, or replace a link or file by it in one rename; a real folder is not replaced."""
         with self._place(path) as place:
-            if S_ISDIR(_mode(place)):
+            if S_ISDIR(mode_of(place)):
                 raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
-            new = place._replace(name=f"{PRIVATE}-{os.urandom(8).hex()}")
-            try:
+            with self._new_beside(path, place) as new:
                 self._make(new, target, kind)
-                (_move if is_new else _replace)(new, place)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
-                raise
-            os.fsync(place.folder)
+                (shift if is_new else replace)(new, place)
+
+    def rewrite(self, entry: Entry, data: bytes) -> None:
+        """Put other content in place of a file's, with its permissions, in one rename."""
+        with self._place(entry.path) as place, self._new_beside(entry.path, place) as new:
+            write_file(new, data, mode_of(place) & 0o777)
+            _prove(entry, place)
+            replace(new, place)
+
+    @contextmanager
+    def _new_beside(self, path: str, place: Place) -> Iterator[Place]:
+        """A free name in the same folder; what was made under it is taken away where it is not used."""
+        new = place._replace(name=f"{PRIVATE}-{os.urandom(8).hex()}")
+        try:
+            yield new
+        except BaseException:
+            with suppress(FileNotFoundError):
+                self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
+            raise
+        os.fsync(place.folder)
 
     def _make(self, new: Place, target: str, kind: LinkKind) -> None:
         if kind == "symlink":
             os.symlink(target, new.name, dir_fd=new.folder)
         elif kind == "pointer":
-            write_text(new, target + "\n")
+            write_file(new, os.fsencode(target + "\n"))
         else:
             with self._place(target) as source:
                 (link_hard if kind == "hardlink" else copy_file)(source, new)
@@ -338,57 +349,12 @@ def _ensure(place: Place) -> None:
     os.fsync(place.folder)
 
 
-def _mode(place: Place) -> int:
-    """Type and permissions of what has the name; 0 where nothing has it."""
-    try:
-        return os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_mode
-    except FileNotFoundError:
-        return 0
-
-
-def _move(old: Place, new: Place) -> None:
-    """Rename to a name that must be free; raises FileExistsError."""
-    rename = _rename_to_free()
-    if rename is not None and rename(old, new):
-        return
-    # Neither this C library nor this file system can refuse a taken name in the same step. Looking first leaves a gap,
-    # in which only somebody who writes into the tool's own folder could put something.
-    if _mode(new):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new.name)
-    os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
-
-
-def _replace(new: Place, old: Place) -> None:
-    os.replace(new.name, old.name, src_dir_fd=new.folder, dst_dir_fd=old.folder)
-
-
 def _move_back(entry: Entry, path: str, new: Place, old: Place) -> None:
     """Undo the move of something that was not listed; raises Changed that says where it lies if that fails."""
     try:
-        _move(new, old)
+        shift(new, old)
     except OSError as error:
         raise Changed(errno.ESTALE, f"changed since it was listed, and is now {path!r}", entry.path) from error
-
-
-@cache
-def _rename_to_free() -> Callable[[Place, Place], bool] | None:
-    """Linux' renameat2 with RENAME_NOREPLACE, that is False where the file system does not know it; or None."""
-    import ctypes
-
-    library = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(library, "renameat2"):
-        return None
-
-    def rename(old: Place, new: Place) -> bool:
-        names = old.folder, os.fsencode(old.name), new.folder, os.fsencode(new.name)
-        if library.renameat2(*names, ctypes.c_uint(1)) == 0:
-            return True
-        code = ctypes.get_errno()
-        if code not in {errno.EINVAL, errno.ENOSYS}:
-            raise OSError(code, os.strerror(code), old.name, None, new.name)
-        return False
-
-    return rename
 
 
 def _reason(error: OSError) -> str:

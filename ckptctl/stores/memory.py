@@ -164,6 +164,11 @@ class MemoryStore:
         else:
             self._put(path, "file", self._node(target).data if kind == "copy" else os.fsencode(target + "\n"))
 
+    def rewrite(self, entry: Entry, data: bytes) -> None:
+        """Put other content in place of a file's."""
+        self._prove(entry)
+        self._put(entry.path, "file", data)
+
     def _node(self, path: str) -> _Node:
         if path not in self._nodes:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

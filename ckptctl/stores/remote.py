@@ -98,6 +98,11 @@ class RemoteStore:
         del target, kind, is_new
         raise _refusal(self._above + path)
 
+    def rewrite(self, entry: Entry, data: bytes) -> NoReturn:
+        """Refuse."""
+        del data
+        raise _refusal(self._above + entry.path)
+
     def _list(self) -> list[Entry]:
         """All keys, sorted; raises PathMissing where there are none and no folder either."""
         try:

@@ -175,7 +175,9 @@ def _persid(machine: Machine, at: int) -> int:
 
 
 def _binpersid(machine: Machine, at: int) -> int:
-    machine.stack[-1] = Persistent(machine.stack[-1])
+    reference = Persistent(machine.stack[-1])
+    machine.references.append(reference)
+    machine.stack[-1] = reference
     return at
 
 

@@ -12,7 +12,7 @@ from time import thread_time
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.weights.nodes import Call, Global, Key, Set, Skipped
+from ckptctl.weights.nodes import Call, Global, Key, Persistent, Set, Skipped
 
 Decoder = Callable[[tuple[object, ...]], object]
 """Reads the arguments of a call that it knows; None leaves the call as it is."""
@@ -63,6 +63,7 @@ class Machine:
         "memo",
         "oddities",
         "outer",
+        "references",
         "stack",
     )
 
@@ -78,6 +79,8 @@ class Machine:
         """Module and name to the one Global that stands for them."""
         self.known: dict[int, Decoder] = {}
         """Identity of a Global, which is quicker to look up than its names, to its decoder."""
+        self.references: list[Persistent] = []
+        """Every reference to something outside, in the order of mention."""
         self.oddities: dict[str, None] = {}
         self.frame_end = 0
         self.keys = 0

@@ -85,7 +85,11 @@ def _binput(machine: Machine, at: int) -> int:
 
 
 def _long_binput(machine: Machine, at: int) -> int:
-    machine.remember(UINT32(machine.data, at)[0], at)
+    index, memo = UINT32(machine.data, at)[0], machine.memo
+    if index == len(memo) < machine.limits.memo:  # as remember, without the call: it is the commonest of all
+        memo.append(machine.stack[-1])
+    else:
+        machine.remember(index, at)
     return at + 4
 
 

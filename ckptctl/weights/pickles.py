@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.machine import LIMITS, Decoder, Limits, Machine
-from ckptctl.weights.nodes import Global
+from ckptctl.weights.nodes import Global, Persistent
 from ckptctl.weights.opcodes import STOP, TABLE
 
 _OPERATIONS_BETWEEN_LOOKS = 4096
@@ -32,6 +32,8 @@ class Pickled(NamedTuple):
     """What honest pickles do not do, in words; empty for an honest one."""
     end: int
     """The offset behind its STOP."""
+    references: tuple[Persistent, ...] = ()
+    """What it says of things outside, storages of tensors above all, in the order of mention."""
 
 
 def read(
@@ -84,7 +86,7 @@ def _finish(machine: Machine, end: int) -> Pickled:
         machine.oddities["values left behind"] = None
     if end < machine.frame_end:
         raise Damaged("pickle: its last frame reaches beyond its end")
-    return Pickled(value, tuple(machine.globals.values()), tuple(machine.oddities), end)
+    return Pickled(value, tuple(machine.globals.values()), tuple(machine.oddities), end, tuple(machine.references))
 
 
 def _why(error: Exception) -> str:

@@ -1,4 +1,6 @@
-"""Whether a checkpoint file is provably whole, from two to four small reads and without a look at its weights.
+"""Whether a checkpoint file is provably whole, from a few small reads and without a look at its weights.
+
+Pickles are the exception: of those, all is read but texts and buffers.
 
 The format is told by content, never by name. What is shown is that the file was written to its end; bytes that went bad
 inside it are for ``verify`` to find.
@@ -14,6 +16,7 @@ from ckptctl.weights.zip_archive import Source, find_end
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = b"\x80"
 """How every pickle since protocol 2 begins, and so torch's files before 1.6."""
+_NEWEST_PROTOCOL = b"\x05"
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin; longer user blocks are allowed, and not looked for."""
 _SUPERBLOCK = 64
@@ -21,6 +24,22 @@ _HEAD = _USER_BLOCKS[-1] + _SUPERBLOCK
 _BASES = {0: 24, 1: 28, 2: 12, 3: 12}
 """Version of the superblock to the offset of its addresses; the end of file is the third of them."""
 _OPEN_FOR_WRITING = 1
+
+_TABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+"""How a table of key and value ends (LevelDB's format, in which TensorFlow writes the index of a checkpoint)."""
+_INDEX = rb"\0\0[\x06-\x7f]\x08[\x80-\xff]{0,4}[\x01-\x7f](?:\x10\x01)?\x1a\x02\x08"
+"""How an index begins: an empty key, and how many shards, byte order and version as a protocol buffer."""
+_SILENT_HEADS = (
+    b"tree\n",  # LightGBM
+    b"{",  # JSON, and UBJSON as XGBoost writes it
+    b"\x1f\x8b",  # gzip
+    b"\x28\xb5\x2f\xfd",  # zstandard
+    b"\xfd7zXZ\0",
+    b"BZh",
+    b"\x04\x22\x4d\x18",  # lz4
+)
+_JOBLIB = b"joblib.numpy_pickle"
+_JOBLIB_WITHIN = 1 << 20
 
 _LONGEST_HEADER = 32 << 20
 """Bytes of a safetensors header that are read; the format allows 100 MB."""
@@ -36,12 +55,15 @@ class Proof(NamedTuple):
 
 
 _WHOLE = Proof(whole=True, why=None)
+_SILENT = Proof(whole=None, why="its format does not say where it ends")
 
 
 def prove(source: Source) -> Proof:
-    """Tell whether the file was written to its end: zip (torch, Keras, npz), HDF5 and safetensors; raises OSError.
+    """Tell whether a file was written to its end; raises OSError.
 
-    That a file is in none of these formats, nor a pickle, is a doubt with a reason.
+    Zip (torch, Keras, npz, Stable-Baselines3), torch before 1.6, pickles (Paddle), HDF5, safetensors and the index of
+    TensorFlow say it. Models as text or JSON (LightGBM, XGBoost) and what is compressed do not: that is no doubt. But
+    that a file is in no known format is one.
     """
     if source.size == 0:
         return Proof(whole=False, why="empty file")
@@ -55,9 +77,54 @@ def prove(source: Source) -> Proof:
         return _prove_safetensors(source, int.from_bytes(head[:8], "little"))
     if not any(head):  # what a crash leaves of a file whose blocks had not been written yet
         return Proof(whole=False, why="it begins with nothing but zeros")
-    if head[:1] != _PICKLE:
-        return Proof(whole=None, why="in no format that is known")
-    return Proof(whole=None, why="its format does not say where it ends")
+    if head[:1] == _PICKLE and head[1:2] <= _NEWEST_PROTOCOL:
+        return _prove_legacy(source) if _is_legacy(head) else _prove_pickle(source)
+    return _prove_index(source, head)
+
+
+def _prove_index(source: Source, head: bytes) -> Proof:
+    """Of a table as TensorFlow's index is one; of all else, that nothing can be proved."""
+    import re
+
+    if source.read(max(0, source.size - len(_TABLE)), len(_TABLE)) == _TABLE:
+        return _WHOLE
+    if re.match(_INDEX, head, re.DOTALL):
+        return Proof(whole=False, why="cut short: its footer is missing")
+    return _SILENT if head.startswith(_SILENT_HEADS) else Proof(whole=None, why="in no format that is known")
+
+
+def _is_legacy(head: bytes) -> bool:
+    from ckptctl.weights.torch_legacy import is_legacy
+
+    return is_legacy(head)
+
+
+def _prove_legacy(source: Source) -> Proof:
+    from ckptctl.weights.torch_legacy import CUT_SHORT, open_legacy, prove_counts
+
+    try:
+        file = open_legacy(source)
+    except Damaged as error:
+        return Proof(whole=False if error.text == CUT_SHORT else None, why=error.text)
+    proof = _compare(source.size, file.end)
+    if proof.whole and not prove_counts(file):
+        return Proof(whole=None, why="its storages are not where its pickles say")
+    return proof
+
+
+def _prove_pickle(source: Source) -> Proof:
+    """Of a file that is one pickle; what is no such, or too long to walk, does not say where it ends."""
+    from ckptctl.weights.pickle_walk import find_ends
+
+    try:
+        ends = find_ends(source)
+    except Damaged:
+        return _SILENT
+    if ends:
+        return _WHOLE if ends == [source.size] else _SILENT
+    if _JOBLIB in source.read(0, _JOBLIB_WITHIN):  # it writes arrays into the midst of a pickle, as bare bytes
+        return _SILENT
+    return Proof(whole=False, why="cut short: a pickle without its end")
 
 
 def _prove_zip(source: Source) -> Proof:
@@ -95,7 +162,7 @@ def _prove_hdf5(source: Source, superblock: bytes) -> Proof:
 
 def _prove_safetensors(source: Source, length: int) -> Proof:
     if not 2 <= length <= _LONGEST_HEADER:  # noqa: PLR2004 - a pair of braces
-        return Proof(whole=None, why="its format does not say where it ends")
+        return _SILENT
     header = source.read(8, length)
     if len(header) < length:
         return Proof(whole=False, why="cut short inside its header")

@@ -1,13 +1,15 @@
-"""metrics.csv, as Lightning's CSVLogger wrote it."""
+"""metrics.csv, as Lightning's CSVLogger wrote it, and the tables of others."""
 
 from __future__ import annotations
 
 from math import isnan
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ckptctl.errors import Damaged
-from ckptctl.readers.csv import Cell, read_metrics
+from ckptctl.readers.csv import Cell, read_metrics, read_rows
 
 
 def test_each_logged_value_is_found_by_metric_and_epoch_in_the_order_of_logging() -> None:
@@ -58,3 +60,98 @@ def test_anything_else_is_damaged(data: bytes, why: str) -> None:
     with pytest.raises(Damaged) as caught:
         read_metrics(data)
     assert caught.value.text.startswith(why)
+
+
+# Tables of others ----------------------------------------------------------------------------------------------------
+
+ULTRALYTICS = (
+    b"                  epoch,         train/box_loss,       metrics/mAP50(B)\n"
+    b"                      1,                 1.1734,                0.40210\n"
+    b"                      2,                 1.0001,                    nan\n"
+)
+
+
+def test_cells_and_heads_lose_their_padding_and_keep_their_digits() -> None:
+    assert read_rows(ULTRALYTICS) == [
+        {"epoch": "1", "train/box_loss": "1.1734", "metrics/mAP50(B)": "0.40210"},
+        {"epoch": "2", "train/box_loss": "1.0001", "metrics/mAP50(B)": "nan"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        pytest.param(b"a,b\n1,\n,2\n", [{"a": "1"}, {"b": "2"}], id="empty cells"),
+        pytest.param(b"a,b\n1,much\n", [{"a": "1", "b": "much"}], id="words"),
+        pytest.param(b"a,b\n1\n1,2,3\n", [{"a": "1"}, {"a": "1", "b": "2"}], id="rows too short and too long"),
+        pytest.param(b"a,b\n1,2\n3,0.12", [{"a": "1", "b": "2"}, {"a": "3"}], id="a last cell cut short"),
+        pytest.param(b"a,b\n1,2\n3", [{"a": "1", "b": "2"}], id="a first cell cut short"),
+        pytest.param(b"a,b\n1,2\n3,", [{"a": "1", "b": "2"}, {"a": "3"}], id="a last cell not begun"),
+        pytest.param(b'a,b,c\n1,2,3\n3,"x, y', [{"a": "1", "b": "2", "c": "3"}], id="a last cell cut short in quotes"),
+        pytest.param(b"a,b\n1,2\n3,4,\xc3", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], id="half a letter"),
+        pytest.param(b"a,b\n1,2\n\0\0\0", [{"a": "1", "b": "2"}], id="zeros of a lost block"),
+        pytest.param(b"\xef\xbb\xbfa,b\n1,2\n", [{"a": "1", "b": "2"}], id="a byte order mark"),
+        pytest.param(b"a,b\r\n1,2\r\n\r\n3,4\r\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], id="Windows"),
+        pytest.param(b"a,b\r1,2\r", [{"a": "1", "b": "2"}], id="lines of old Macs"),
+        pytest.param(b'a,"b, c"\n1, "2\n3"\n', [{"a": "1", "b, c": "2\n3"}], id="quotes"),
+        pytest.param(b",a\n0,1\n", [{"a": "1"}], id="a column without a head"),
+        pytest.param(b"a,a\n1,2\n", [{"a": "2"}], id="of equal heads the last"),
+        pytest.param(b"a,b\n1,2\na,b\n3,4\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], id="a second head"),
+        pytest.param(b"\n\na,b\n1,2\n", [{"a": "1", "b": "2"}], id="empty lines before the head"),
+        pytest.param(b"a,b\n", [], id="only a head"),
+        pytest.param(b"a,b", [], id="half a head"),
+        pytest.param(b"", [], id="empty"),
+    ],
+)
+def test_rows_are_what_cells_hold(data: bytes, rows: list[dict[str, str]]) -> None:
+    assert read_rows(data) == rows
+
+
+def test_nothing_is_below_a_table() -> None:
+    assert read_rows(ULTRALYTICS, "epoch") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param(b"a\xff,b\n", "not text: byte 1 is not UTF-8", id="no text"),
+        pytest.param(b'a,b\n1,"2\n3,4\n', "not CSV: line 2: ", id="a quote that never ends"),
+        pytest.param(b'a,b\n1,"2\n', "not CSV: line 2: ", id="a quote that does not end with its line"),
+        pytest.param(b'a,b\n1,"2"3\n4,5\n', "not CSV: line 2: ", id="text behind a quote"),
+        pytest.param(b"a,b\n0," + b"1" * 200_000 + b"\n", "not CSV: line 2: ", id="an endless cell"),
+    ],
+)
+def test_any_other_table_is_damaged(data: bytes, why: str) -> None:
+    with pytest.raises(Damaged) as caught:
+        read_rows(data)
+    assert caught.value.text.startswith(why)
+
+
+CELLS = st.text("ab 0.1é-", max_size=4)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5), st.integers(0, 30))
+def test_a_table_cut_anywhere_tells_no_cell_that_the_whole_does_not(
+    records: list[tuple[str, str, str]], lost: int
+) -> None:
+    data = "".join(f"{','.join(record)}\n" for record in [("x", "y", "z"), *records]).encode()
+    whole = read_rows(data)
+    assert whole == [
+        {name: cell.strip() for name, cell in zip("xyz", record, strict=True) if cell.strip()}
+        for record in records
+        if any(map(str.strip, record))
+    ]
+    cut = read_rows(data[: max(0, len(data) - lost)])
+    *before, last = cut or [{}]
+    assert before == whole[: len(before)]
+    assert not last or last.items() <= whole[len(before)].items()
+
+
+@given(st.binary(max_size=60) | st.text('ab,"\n\r\0 1.é', max_size=60).map(str.encode))
+def test_no_bytes_do_worse_than_being_damaged(data: bytes) -> None:
+    try:
+        rows = read_rows(data)
+    except Damaged:
+        return
+    assert all(rows)
+    assert all(text == str(text).strip() != "" for row in rows for pair in row.items() for text in pair)

@@ -146,7 +146,7 @@ def odd() -> View:
         make("実験/模型-エポック=1.ckpt", epoch=1, metrics=several, age=40 * DAY, pinned=True),
         make("実験/e\u0301poque=2-accuracy=0.912345-loss=0.000010-a-rather-long-tail-of-a-name.ckpt", epoch=2,
              metrics={"val/acc": score(0.93)}, aliases=("実験/best.ckpt", "実験/last.ckpt", "실험.ckpt", "x")),
-        make("実験/tpu", epoch=3, metrics={"val/acc": score(-math.inf)}, unit="family", layout="tensorflow", size=512),
+        make("実験/tpu", epoch=3, metrics={"val/acc": score(-math.inf)}, unit="family", layout="lightning", size=512),
         make("実験/epoch=4.ckpt", epoch=4, state="damaged", note="cut short: 7.9 of 10.6 GB (end record missing)"),
         make("実験/evil\x1b[31m\u202e.ckpt", epoch=5, state="partial", roles=("exception",)),
         make("実験/best.pt", state="unknown", roles=("best",)),

@@ -449,6 +449,26 @@ class StoreContract:
         with pytest.raises(FileNotFoundError), store.hold("nowhere"):
             pass
 
+    # Rewriting
+
+    def test_a_file_gets_other_content_and_nothing_else_changes(self) -> None:
+        store = self.make_writable(TREE)
+        before = _all(store)
+        store.rewrite(store.stat("run1/hparams.yaml"), b"lr: 0.2\n")
+        with store.open("run1/hparams.yaml") as source:
+            assert source.read(0, 100) == b"lr: 0.2\n"
+        assert _all(store) == before
+
+    def test_a_file_that_was_written_to_since_is_not_rewritten(self) -> None:
+        store = self.make_writable(TREE)
+        entry = store.stat("run1/hparams.yaml")
+        self.put(store, "run1/hparams.yaml", b"lr: 0.333\n")
+        with pytest.raises(Changed):
+            store.rewrite(entry, b"lr: 0.2\n")
+        with store.open("run1/hparams.yaml") as source:
+            assert source.read(0, 100) == b"lr: 0.333\n"
+        assert _all(store) == sorted({"run1", "run10", "run2", "run2/checkpoint-500", *TREE})
+
     # Linking
 
     @pytest.mark.parametrize("path", ["top.ckpt", "run1/old"], ids=["file", "link"])

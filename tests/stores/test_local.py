@@ -20,7 +20,7 @@ import pytest
 
 from ckptctl.core.checkpoint import Entry
 from ckptctl.errors import PathMissing, StorageFailed, UsageError
-from ckptctl.stores import Changed, Store, local, open_store
+from ckptctl.stores import Changed, Store, local, moving, open_store
 from tests.stores.contract import TREE, StoreContract
 
 TICK = 0.02
@@ -421,7 +421,7 @@ def test_a_link_that_leaves_the_root_and_comes_back_is_inside(tree: Path, outsid
 def test_a_folder_that_comes_after_the_look_is_not_replaced_by_a_link(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interpose(monkeypatch, "_mode", after=(tree / "last").mkdir)
+    interpose(monkeypatch, "mode_of", after=(tree / "last").mkdir)
     with pytest.raises(IsADirectoryError):
         open_store(str(tree)).link("last", "run10")
     assert (tree / "last").is_dir()
@@ -574,7 +574,7 @@ def test_what_was_swapped_between_the_look_and_the_move_is_moved_back(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, path = open_store(str(tree)), tree / "run1/epoch=1.ckpt"
-    interpose(monkeypatch, "_move", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
+    interpose(monkeypatch, "shift", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
     with pytest.raises(Changed):
         store.rename(store.stat("run1/epoch=1.ckpt"), "moved")
     assert path.read_bytes() == b"twenty-two"
@@ -583,7 +583,7 @@ def test_what_was_swapped_between_the_look_and_the_move_is_moved_back(
 
 def test_what_cannot_be_moved_back_is_told_with_its_place(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, path = open_store(str(tree)), tree / "run1/epoch=1.ckpt"
-    interpose(monkeypatch, "_move", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
+    interpose(monkeypatch, "shift", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
     interpose(monkeypatch, "_move_back", before=lambda: path.write_bytes(b"a third"))
     with pytest.raises(Changed, match="is now 'moved'"):
         store.rename(store.stat("run1/epoch=1.ckpt"), "moved")
@@ -603,7 +603,7 @@ def fails_to_know(*_: object) -> bool:
 def test_where_the_kernel_cannot_refuse_a_taken_name_it_is_looked_at(
     tree: Path, monkeypatch: pytest.MonkeyPatch, found: Callable[[], object]
 ) -> None:
-    monkeypatch.setattr(local, "_rename_to_free", found)
+    monkeypatch.setattr(moving, "_rename_to_free", found)
     store = open_store(str(tree))
     before = content(tree)
     with pytest.raises(FileExistsError):
@@ -617,7 +617,7 @@ def test_the_kernel_refuses_a_name_taken_after_the_look(tree: Path, monkeypatch:
     if not hasattr(ctypes.CDLL(None), "renameat2"):
         pytest.skip("this C library has no renameat2")
     store = open_store(str(tree))
-    interpose(monkeypatch, "_move", before=lambda: (tree / "moved").write_bytes(b"mine"))
+    interpose(monkeypatch, "shift", before=lambda: (tree / "moved").write_bytes(b"mine"))
     with pytest.raises(FileExistsError):
         store.rename(store.stat("top.ckpt"), "moved")
     assert (tree / "moved").read_bytes() == b"mine"

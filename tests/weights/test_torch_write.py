@@ -12,6 +12,7 @@ import pytest
 
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.weights import pickles, torch_zip
+from ckptctl.weights.tensors import Tensor as Described
 from ckptctl.weights.torch_write import encode_torch, make_tensor, write_torch
 
 ATOMS = [
@@ -149,7 +150,7 @@ def test_the_torch_reader_finds_the_same_values_and_scalars() -> None:
     with store.open("a.pt") as source:
         values = torch_zip.read_values(source)
         assert values["plain"] == NESTS
-        assert values["cube"] == torch_zip.Tensor("float32", (2, 3, 4), (12, 4, 1), 0, "1")
+        assert values["cube"] == Described("float32", (2, 3, 4), (12, 4, 1), 0, "1")
         assert torch_zip.scalar(source, values["scalar"]) == 0.25
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.nodes import Call, Global
-from ckptctl.weights.torch_zip import UNSUPPORTED, Tensor, read_values, scalar
+from ckptctl.weights.tensors import Tensor
+from ckptctl.weights.torch_zip import UNSUPPORTED, read_values, scalar
 from ckptctl.weights.zip_archive import open_archive
 from tests.weights.samples import (
     Bytes,

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pickle
+from io import BytesIO
+from json import dumps
 from struct import pack
+from zipfile import ZipFile
 
 import pytest
 
@@ -12,9 +16,13 @@ WHOLE = [
     "layouts/torch/strip.ckpt",
     "layouts/torch/nocrc.pt",
     "layouts/torch/x.safetensors",
+    "layouts/torch/dcp-metadata/one.metadata",
     "layouts/keras/m.keras",
     "layouts/keras/m.h5",
     "layouts/keras/w.weights.h5",
+    "layouts/keras/sh_00000.weights.h5",
+    "layouts/tf/mgr/ckpt-200.index",
+    "layouts/tf/mgr/ckpt-300.index",
 ]
 LIGHTNING = sorted(str(path.relative_to(FIXTURES)) for path in (FIXTURES / "lightning").rglob("*.ckpt"))
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -61,6 +69,22 @@ def test_a_few_small_reads_are_enough(path: str) -> None:
     assert max(source.reads) < 5000
 
 
+SILENT = "its format does not say where it ends"
+INDEX = fixture("layouts/tf/mgr/ckpt-200.index").content
+PADDLE = pickle.dumps({"linear.weight": b"." * 99_000, "StructuredToParameterName@@": {"linear.weight": "w"}}, 4)
+
+
+def stable_baselines() -> bytes:
+    """A zip as Stable-Baselines3 writes it: JSON, and members that are streamed."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as archive:
+        archive.writestr("data", dumps({"num_timesteps": 2048}))
+        with archive.open("policy.pth", "w", force_zip64=True) as member:
+            member.write(b"PK")
+        archive.writestr("_stable_baselines3_version", "2.9.2")
+    return buffer.getvalue()
+
+
 CASES = {
     "empty": (b"", False, "empty file"),
     "zip cut short": (fixture("layouts/torch/trunc.ckpt").content, False, "cut short: end record missing"),
@@ -83,7 +107,12 @@ CASES = {
         "safetensors: its header is broken",
     ),
     "safetensors with an endless header": (pack("<Q", 2**62) + b"{", None, "its format does not say where it ends"),
-    "torch before 1.6": (fixture("layouts/torch/legacy.pth").content, None, "its format does not say where it ends"),
+    "torch before 1.6": (fixture("layouts/torch/legacy.pth").content, True, None),
+    "torch before 1.6, cut short": (
+        fixture("layouts/torch/legacy.pth").content[:-1],
+        False,
+        "cut short: 51.4 kB of 51.4 kB",
+    ),
     "shards of torch, zip behind zip": (
         fixture("layouts/torch/dcp/step-5/__0_0.distcp").content,
         None,
@@ -105,6 +134,38 @@ CASES = {
         None,
         "zip: its directory is broken",
     ),
+    "TensorFlow's index cut short": (INDEX[:-1], False, "cut short: its footer is missing"),
+    "TensorFlow's index cut at its beginning": (INDEX[:20], False, "cut short: its footer is missing"),
+    "TensorFlow's index of 300 big-endian shards": (
+        b"\0\0\x08\x08\xac\x02\x10\x01\x1a\x02\x08\x01",
+        False,
+        "cut short: its footer is missing",
+    ),
+    "TensorFlow's data": (
+        fixture("layouts/tf/mgr/ckpt-200.data-00000-of-00001").content,
+        None,
+        "in no format that is known",
+    ),
+    "a model of Stable-Baselines3": (stable_baselines(), True, None),
+    "a model of Stable-Baselines3, cut short": (stable_baselines()[:-1], False, "cut short: end record missing"),
+    "a pickle": (PADDLE, True, None),
+    "a pickle, cut short": (PADDLE[:-1], False, "cut short: a pickle without its end"),
+    "a pickle cut inside a buffer": (PADDLE[:50_000], False, "cut short: a pickle without its end"),
+    "a pickle and more": (PADDLE + b"x", None, SILENT),
+    "two pickles": (PADDLE * 2, None, SILENT),
+    "a pickle's first byte alone": (b"\x80", False, "cut short: a pickle without its end"),
+    "a protocol that there is not": (b"\x80\x06N.", None, "in no format that is known"),
+    "what only begins as a pickle": (b"\x80\x02\xff", None, SILENT),
+    "a pickle of joblib, with a bare array in it": (
+        b"\x80\x04\x8c\x13joblib.numpy_pickle\x8c\x11NumpyArrayWrapper\x93)\x81X\xff\xff\xff\x7f",
+        None,
+        SILENT,
+    ),
+    "LightGBM": (b"tree\nversion=v4\nnum_class=1\n", None, SILENT),
+    "XGBoost as JSON": (dumps({"learner": {}, "version": [2, 1, 0]}).encode(), None, SILENT),
+    "XGBoost as UBJSON": (b"{L\0\0\0\0\0\0\0\x07learner{}}", None, SILENT),
+    "gzip": (b"\x1f\x8b\x08\0", None, SILENT),
+    "zstandard": (b"\x28\xb5\x2f\xfd\x04", None, SILENT),
     "a text": (b"hello", None, "in no format that is known"),
     "zeros": (bytes(5000), False, "it begins with nothing but zeros"),
 }
@@ -139,3 +200,13 @@ def test_hdf5_ends_where_its_superblock_says(
 )
 def test_hdf5_that_does_not_say_where_it_ends_is_not_judged(block: bytes, why: str) -> None:
     assert prove(Bytes(block)) == Proof(None, why)
+
+
+def test_the_buffers_of_a_pickle_are_not_read() -> None:
+    source = Bytes(pickle.dumps({"observations": b"." * 30_000_000, "actions": b"." * 30_000_000}, 4))
+    assert prove(source).whole is True
+    assert sum(source.reads) < 400_000
+
+
+def test_a_pickle_that_takes_too_long_to_walk_is_silent() -> None:
+    assert prove(Bytes(b"\x80\x02" + b"N0" * (33 << 20) + b".")) == Proof(None, SILENT)

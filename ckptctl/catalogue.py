@@ -1,0 +1,265 @@
+"""Which layouts a name, or what lies in a folder, may be of: the rows of data, arranged for quick looking up.
+
+Patterns are compiled when a name first needs them: most runs are of one framework, and a start should not pay for all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
+from functools import cache
+from typing import NamedTuple
+
+from ckptctl.core.layout import Layout
+
+Groups = Mapping[str, "str | None"]
+Witness = Callable[[Layout], "str | None"]
+_MEMORY = 4096
+"""Folders of one content, and extensions, that are remembered."""
+
+
+class Candidate(NamedTuple):
+    """A layout that something may be of."""
+
+    layout: Layout
+    groups: Groups
+    """Of the pattern that its name matches; {} where any name does."""
+    is_proved: bool = True
+    """Whether a sentinel was found; a sign alone proves nothing."""
+    evidence: str | None = None
+    """By what it was recognised, as a sentence's end; None: by its name."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether something in it speaks for the layout, not its name alone."""
+        return self.evidence is not None
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether its name is one that the framework gives, not just any."""
+        return any(value is not None for key, value in self.groups.items() if key != "free")
+
+
+class Clue(NamedTuple):
+    """What in a folder speaks for a layout."""
+
+    layout: Layout
+    needed: tuple[str, ...]
+    """All of these globs must match something."""
+    is_proof: bool
+
+
+class Catalogue:
+    """The rows, for looking up."""
+
+    def __init__(self, layouts: Sequence[Layout]) -> None:
+        self.layouts = tuple(layouts)
+        self._files: dict[str, list[Layout]] = {}
+        """Rows of files and families, by the kind of ending that their names have."""
+        self._literal: dict[str, list[Clue]] = {}
+        self._ended: dict[str, list[Clue]] = {}
+        self._begun: dict[str, list[Clue]] = {}
+        """Clues by a whole name, by the kind of ending of a glob, and by the front of one that ends in anything."""
+        self._seen: dict[str, tuple[Layout, ...]] = {}
+        self._contents: dict[frozenset[str], list[tuple[Clue, str]]] = {}
+        for layout in self.layouts:
+            self._enter(layout)
+        self._fronts = tuple(self._begun)
+        self.markers = tuple({it.marker for it in self.layouts if it.marker})
+        self._progress = [(it, *_anchor(pattern)) for it in self.layouts for pattern in it.in_progress]
+        self.sides_below = frozenset(
+            it.path.rpartition("/")[2] for layout in self.layouts for it in layout.sources if it.place == "below"
+        )
+        """Names of side files that are looked for in the folders below a run's."""
+        self.free_endings = tuple(
+            {it for layout in self.layouts if not layout.names for it in layout.extensions if layout.unit != "family"}
+        )
+        """Endings of names that are read by the grammar alone."""
+        self._rank_folders = [(it, *_anchor(pattern)) for it in self.layouts for pattern in it.rank_folders]
+
+    def _enter(self, layout: Layout) -> None:
+        if layout.unit != "dir":
+            for ending in {ending_of(it) for it in (*layout.extensions, *layout.examples)}:
+                self._files.setdefault(ending, []).append(layout)
+            return
+        clues = [Clue(layout, (it,) if isinstance(it, str) else it, is_proof=True) for it in layout.sentinels]
+        clues += [Clue(layout, (it,), is_proof=False) for it in layout.signs]
+        for clue in clues:
+            glob = clue.needed[0]
+            front, star, _ = glob.partition("*")
+            back = glob.rpartition("*")[2]
+            if not star and not _is_magic(glob):
+                self._literal.setdefault(glob, []).append(clue)
+            elif "." in back and not _is_magic(back):
+                self._ended.setdefault(ending_of(back), []).append(clue)
+            else:
+                self._begun.setdefault(front.partition("[")[0].partition("?")[0], []).append(clue)
+
+    def match_name(self, name: str) -> Iterator[Candidate]:
+        """The layouts of files and families that a name may be of, in their order."""
+        _, dot, extension = name.rpartition(".")
+        rows = self._seen.get(extension) if dot else self._seen.get("")
+        if rows is None:
+            rows = self._remember(name, extension if dot else "")
+        for layout in rows:
+            groups = match(layout, name)
+            if groups is not None:
+                yield Candidate(layout, groups)
+
+    def _remember(self, name: str, extension: str) -> tuple[Layout, ...]:
+        if len(self._seen) > _MEMORY:
+            self._seen.clear()
+        rows = tuple(self._files.get(ending_of(name), ()))
+        self._seen[extension] = rows
+        return rows
+
+    def recognise(self, name: str, held: Collection[str], witness: Witness = lambda _: None) -> list[Candidate]:
+        """The layouts that a folder may be of, by its name and the names in it; in order, proved ones first.
+
+        Whose name is proved to be its framework's own is nothing else. A folder without anything in it may be any whose
+        name it has: someone is about to write. ``witness`` says what lies beside the folder and shows a layout, as a
+        sentence's end.
+        """
+        found: dict[str, Candidate] = {}
+        for clue, what in self._clues(frozenset(held)):
+            known = found.get(clue.layout.name)
+            if known is not None and (known.is_proved or not clue.is_proof):
+                continue
+            groups = match(clue.layout, name)
+            seen = witness(clue.layout) if groups is not None and clue.layout.witnesses else None
+            if groups is not None and (seen or not clue.layout.witnesses):
+                evidence = seen or f"{what} lies in it"
+                found[clue.layout.name] = Candidate(clue.layout, groups, clue.is_proof, evidence)
+        if not held:
+            found = {it.layout.name: it for it in self._named(name)}
+        proved = _most_particular([it for it in found.values() if it.is_proved])
+        if any(it.is_numbered for it in proved):
+            return proved
+        return [*proved, *(it for it in found.values() if it.is_numbered)]
+
+    def _named(self, name: str) -> Iterator[Candidate]:
+        for layout in self.layouts:
+            groups = match(layout, name) if layout.unit == "dir" and layout.names else None
+            if groups is not None and any(groups.get(key) is not None for key in ("epoch", "step", "index")):
+                yield Candidate(layout, groups, is_proved=False)
+
+    def _clues(self, held: frozenset[str]) -> list[tuple[Clue, str]]:
+        """What speaks for a layout in a folder, and by which name; folders of one training hold the same names."""
+        known = self._contents.get(held)
+        if known is None:
+            if len(self._contents) > _MEMORY:
+                self._contents.clear()
+            order = {layout.name: place for place, layout in enumerate(self.layouts)}
+            known = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof))
+            self._contents[held] = known
+        return known
+
+    def _find_clues(self, held: frozenset[str]) -> Iterator[tuple[Clue, str]]:
+        possible = [clue for name in held & self._literal.keys() for clue in self._literal[name]]
+        endings = {ending_of(name) for name in held} if self._ended else set()
+        possible += [clue for ending in endings & self._ended.keys() for clue in self._ended[ending]]
+        begun = [name for name in held if name.startswith(self._fronts)] if self._fronts else []
+        fronts = [front for front in self._begun if any(name.startswith(front) for name in begun)]
+        possible += [clue for front in fronts for clue in self._begun[front]]
+        for clue in possible:
+            matches = [first_match(glob, held) for glob in clue.needed]
+            if None not in matches:
+                yield clue, " and ".join(filter(None, matches))
+
+    def known_beside(self, names: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+        """What training with these layouts leaves beside checkpoints: whole names, and globs."""
+        rows = [it for it in self.layouts if it.name in names]
+        known = {glob for it in rows for glob in (*it.beside, *(p.path for p in it.pointers if p.place == "beside"))}
+        sources = (source for it in rows for source in it.sources if source.place == "beside")
+        known |= {re.sub(r"\{\w+\}", "*", source.path) for source in sources}
+        known |= {glob for it in rows for glob in it.witnesses if not glob.startswith("../")}
+        plain = frozenset(it for it in known if not _is_magic(it))
+        return plain, tuple(sorted(known - plain))
+
+    def in_progress(self, name: str) -> list[Candidate]:
+        """The layouts whose saves have such a name while they are written."""
+        found: dict[str, Candidate] = {}
+        for layout, anchor, pattern in self._progress:
+            matched = _compile(pattern).fullmatch(name) if anchor in name else None
+            if matched:
+                found.setdefault(layout.name, Candidate(layout, matched.groupdict(), is_proved=False))
+        return list(found.values())
+
+    def is_rank_folder(self, name: str) -> bool:
+        """Whether a folder holds one rank's share of the checkpoints of the folder above."""
+        return any(anchor in name and _full(pattern, name) for _, anchor, pattern in self._rank_folders)
+
+
+def _most_particular(proved: Sequence[Candidate]) -> list[Candidate]:
+    """Those that a witness shows, else those whose name is their framework's own: layouts of any name give way."""
+    shown = {it.layout.family for it in proved if it.layout.witnesses}
+    return [it for it in proved if it.layout.family in shown] or [it for it in proved if it.is_numbered] or list(proved)
+
+
+def match(layout: Layout, name: str) -> Groups | None:
+    """The groups of the first pattern that matches a whole name; {} where a row asks for an extension alone."""
+    if layout.extensions and not name.endswith(layout.extensions):
+        return None
+    if not layout.names:
+        return {}
+    for pattern in layout.names:
+        found = _compile(pattern).fullmatch(name)
+        if found:
+            return found.groupdict()
+    return None
+
+
+def ending_of(name: str) -> str:
+    """The kind of ending that a name has: what stands behind its last dot, without the numbers of shards and saves.
+
+    >>> ending_of("ckpt-7.data-00000-of-00001"), ending_of("model.snapshot_iter_100"), ending_of("last.pth.tar")
+    ('.data', '.snapshot_iter_', '.tar')
+    """
+    _, dot, extension = name.rpartition(".")
+    return dot + extension.partition("-")[0].rstrip("0123456789") if dot else ""
+
+
+def first_match(glob: str, names: Iterable[str]) -> str | None:
+    """The first name, in order, that a glob matches, of alternatives parted by ``|`` any."""
+    for part in glob.split("|"):
+        found = [part] if part in names else [name for name in names if _glob(part).match(name)]
+        if found:
+            return min(found)
+    return None
+
+
+def matches(glob: str, name: str) -> bool:
+    """Whether a glob matches a name; faster than fnmatch, which asks for the pattern each time."""
+    return _glob(glob).match(name) is not None
+
+
+@cache
+def _glob(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(glob))
+
+
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+def _full(pattern: str, name: str) -> bool:
+    return _compile(pattern).fullmatch(name) is not None
+
+
+def _is_magic(glob: str) -> bool:
+    return not {"*", "?", "["}.isdisjoint(glob)
+
+
+_OPTIONAL = re.compile(r"(?:\\.|[^\\()\[\]])(?:[*?]|\{[^}]*\})|\\[a-zA-Z]|\[[^\]]*\]|[.+^$]")
+"""What need not be in a name, or is none of its texts."""
+
+
+def _anchor(pattern: str) -> tuple[str, str]:
+    """A text that each name which a pattern matches must hold ("" where none is plain), and the pattern."""
+    plain = re.sub(r"\(\?P<\w+>", "(", pattern)
+    if "|" in plain or ")?" in plain or ")*" in plain or "(?" in plain:
+        return "", pattern
+    texts = _OPTIONAL.sub("\0", plain).replace("(", "\0").replace(")", "\0").replace("\\", "").split("\0")
+    return max(texts, key=len), pattern

@@ -1,0 +1,238 @@
+"""What in a grove is a checkpoint: of which layout, and with which entries. Nothing is read, names decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.catalogue import Candidate, Catalogue, Groups, matches
+from ckptctl.core.checkpoint import Entry, Unit
+from ckptctl.core.layout import Layout
+
+if TYPE_CHECKING:
+    from ckptctl.grove import Found, Grove
+
+_MEMBER = frozenset({"rank", "shard", "of", "lead", "folder"})
+"""Groups that tell the members of a family apart, not families."""
+
+
+class Find(NamedTuple):
+    """A checkpoint, as names show it."""
+
+    layout: Layout
+    path: str
+    unit: Unit
+    entries: tuple[Entry, ...]
+    """The one that loads first."""
+    groups: Groups
+    evidence: str | None = None
+    doubt: str | None = None
+    """Why nobody can say what it is; it is never touched then."""
+    in_progress: bool = False
+    """Whether its name says that it is being written."""
+    lacks: str | None = None
+    """What is missing of it, as far as names tell."""
+
+
+class Finds(NamedTuple):
+    """All that a grove holds."""
+
+    checkpoints: list[Find]
+    """In the order of their paths."""
+    generic: list[Entry]
+    """Names of no particular framework beside checkpoints of one: left alone."""
+
+
+def find(grove: Grove, catalogue: Catalogue) -> Finds:
+    """The checkpoints of a grove."""
+    tops = {entry.path: entry for entry in grove.entries if entry.kind == "dir"} if grove.units else {}
+    families: dict[tuple[object, ...], list[tuple[Entry, Candidate]]] = {}
+    proved = _proved_families(grove.units.values())
+    found: list[Find] = []
+    for path, folder in grove.units.items():
+        _find_folder(path, folder, tops.get(path), proved, families, found)
+    generic, begun = _find_files(grove, catalogue, found, families)
+    found += [it for members in families.values() if (it := _make_family(members, grove)) is not None]
+    if generic and not found:
+        found, generic = generic, []
+    held = {it.layout.family for it in found}
+    found += [it for it in begun if it.layout.family in held or grove.find_witness(it.layout)]
+    return Finds(sorted(_doubt_series(found), key=lambda it: it.path), [it.entries[0] for it in generic])
+
+
+def _doubt_series(found: list[Find]) -> Iterator[Find]:
+    """The finds, in doubt where names of no framework's own differ in more than their numbers.
+
+    ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
+    be neither's. The same goes for two names with the very same numbers.
+    """
+    own = [it for it in found if it.groups.get("series") is not None or it.layout.is_generic]
+    numbered = [it for it in own if any(it.groups.get(key) is not None for key in _NUMBERS)]
+    series = sorted({_series_of(it) for it in numbered})
+    twins = Counter(map(_numbers_of, numbered))
+    several = ", ".join(f"{front}N{back}" for front, back in series)
+    for it in found:
+        doubtful = it in numbered and (len(series) > 1 or twins[_numbers_of(it)] > 1)
+        yield it._replace(doubt=f"several series share its folder: {several}") if doubtful else it
+
+
+_NUMBERS = ("epoch", "step", "index")
+
+
+def _numbers_of(it: Find) -> tuple[str | None, ...]:
+    return it.layout.name, *(it.groups.get(key) for key in _NUMBERS)
+
+
+def _series_of(it: Find) -> tuple[str, str]:
+    """What stands before the counting word, and the extension: names that share both are one series."""
+    _, dot, extension = it.entries[0].path.rpartition(".")
+    return it.groups.get("series") or "", dot + extension
+
+
+def _find_folder(  # noqa: PLR0913, PLR0917 - what was found so far grows in place
+    path: str,
+    folder: Found,
+    top: Entry | None,
+    proved: frozenset[str],
+    families: dict[tuple[object, ...], list[tuple[Entry, Candidate]]],
+    found: list[Find],
+) -> None:
+    """Enter a folder as what it is: a checkpoint, or a member of a family."""
+    if top is None:
+        return
+    first = folder.candidates[0]
+    if first.layout.unit == "family" and not folder.in_progress:
+        families.setdefault(_key_of(top, first, ()), []).append((top, first))
+        return
+    chosen, doubt = _choose(folder, proved)
+    if chosen is None:
+        return
+    entries = (top, *folder.entries)
+    found.append(Find(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress))
+
+
+def _proved_families(folders: Iterable[Found]) -> frozenset[str]:
+    """The layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
+    return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
+
+
+def _choose(folder: Found, proved: frozenset[str]) -> tuple[Candidate | None, str | None]:
+    """The layout of a folder, and why it is in doubt, if it is; None where only others beside it could have told."""
+    candidates = folder.candidates
+    if not (candidates[0].is_proved and candidates[0].is_numbered):
+        known = [it for it in candidates if it.is_numbered and it.layout.name in proved]
+        seen = [it for it in candidates if it.is_proved] or [it for it in candidates if it.is_seen]
+        candidates = known or seen
+    if folder.in_progress:  # of several rows the last is the most general
+        return (candidates or folder.candidates[-1:])[0], None
+    if not candidates:
+        return None, None
+    rivals = {it.layout.family: it.layout.name for it in candidates}
+    if len(rivals) == 1:
+        return candidates[0], None
+    return candidates[0], f"it may be of {' or '.join(rivals.values())}: choose one with --layout"
+
+
+def _find_files(
+    grove: Grove,
+    catalogue: Catalogue,
+    found: list[Find],
+    families: dict[tuple[object, ...], list[tuple[Entry, Candidate]]],
+) -> tuple[list[Find], list[Find]]:
+    """Enter the files of a grove; returns those of a generic name, and those of a save under way."""
+    generic: list[Find] = []
+    begun: list[Find] = []
+    witnesses: dict[str, str | None] = {}
+    inside = tuple(f"{path}/" for path in grove.rank_folders)
+    for entry in grove.entries:
+        if entry.kind != "file":
+            continue
+        name = entry.path.rpartition("/")[2]
+        candidate = _first_shown(catalogue.match_name(name), grove, witnesses)
+        if candidate is None:
+            rows = [it for it in catalogue.in_progress(name) if it.layout.unit != "dir"]
+            begun += [Find(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]]
+            continue
+        if candidate.layout.unit == "family":
+            families.setdefault(_key_of(entry, candidate, inside), []).append((entry, candidate))
+            continue
+        kept = generic if candidate.layout.is_generic else found
+        kept.append(
+            Find(candidate.layout, entry.path, "file", (entry,), candidate.groups, witnesses[candidate.layout.name])
+        )
+    return generic, begun
+
+
+def _first_shown(candidates: Iterator[Candidate], grove: Grove, witnesses: dict[str, str | None]) -> Candidate | None:
+    """The first layout whose witness is there, if it needs one."""
+    for it in candidates:
+        layout = it.layout
+        if it.groups.get("folder") is not None:
+            continue
+        if layout.name not in witnesses:
+            witnesses[layout.name] = grove.find_witness(layout)
+        if not layout.witnesses or witnesses[layout.name]:
+            return it
+    return None
+
+
+def _key_of(entry: Entry, candidate: Candidate, rank_folders: tuple[str, ...]) -> tuple[object, ...]:
+    """What all members of one family share."""
+    folder = entry.path.rpartition("/")[0]
+    if rank_folders and f"{folder}/" in rank_folders:
+        folder = folder.rpartition("/")[0]
+    groups = candidate.groups
+    if "stem" in groups:
+        return candidate.layout.name, folder, groups["stem"]
+    return candidate.layout.name, folder, *(value for key, value in groups.items() if key not in _MEMBER)
+
+
+def _make_family(members: Sequence[tuple[Entry, Candidate]], grove: Grove) -> Find | None:
+    """The family of its members; None where the one is missing without which it is none."""
+    layout = members[0][1].layout
+    leads = [it for it in members if it[1].groups.get("lead") is not None]
+    if not leads and any("lead" in it.groups for _, it in members):
+        return None
+    folders = {path: found.entries for path, found in grove.units.items()}
+    tops = sorted((it for it, _ in members), key=lambda it: (_place_of(it, layout, leads), it.path))
+    entries = tuple(entry for top in tops for entry in (top, *folders.get(top.path, ())))
+    lead = leads[0][1] if leads else members[0][1]
+    is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
+    path = tops[0].path if is_one else _path_of(leads or members, grove)
+    groups = {key: _any(members, key) for _, it in members for key in it.groups}
+    lacks = _missing_folder(layout, tops, grove)
+    return Find(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
+
+
+def _missing_folder(layout: Layout, tops: Sequence[Entry], grove: Grove) -> str | None:
+    """The rank whose folder lacks its share of a family, where ranks have folders of their own."""
+    if not (layout.rank_folders and grove.rank_folders):
+        return None
+    held = {top.path.rpartition("/")[0] for top in tops}
+    if held.isdisjoint(grove.rank_folders):
+        return None
+    missing = min(grove.rank_folders - held, default=None)
+    return None if missing is None else f"the share of {missing.rpartition('/')[2]} is missing"
+
+
+def _any(members: Sequence[tuple[Entry, Candidate]], key: str) -> str | None:
+    return next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
+
+
+def _place_of(entry: Entry, layout: Layout, leads: Sequence[tuple[Entry, Candidate]]) -> int:
+    """Where a member stands: what makes a family loadable first, so that it goes first, then what leads."""
+    name = entry.path.rpartition("/")[2]
+    if layout.required and any(matches(part, name) for part in layout.required[0].split("|")):
+        return 0
+    return 1 if any(entry is lead for lead, _ in leads) else 2
+
+
+def _path_of(members: Sequence[tuple[Entry, Candidate]], grove: Grove) -> str:
+    """The stem that a family is known by."""
+    entry, candidate = members[0]
+    folder = entry.path.rpartition("/")[0]
+    if folder in grove.rank_folders:
+        folder = folder.rpartition("/")[0]
+    stem = candidate.groups.get("stem") or entry.path.rpartition("/")[2].rpartition(".")[0]
+    return f"{folder}/{stem}".lstrip("/")

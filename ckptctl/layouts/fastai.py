@@ -1,0 +1,33 @@
+"""fastai 2: ``SaveModelCallback`` under its own default name, beside a CSVLogger's ``history.csv``.
+
+From fastai ``callback/tracker.py``, ``callback/progress.py`` and ``learner.py``. Nothing else shows whose
+``model_3.pth`` is, and with a name of the user's choice not even that: such files are nobody's. Epochs count
+from 0, in the table too. ``model.pth`` is what did best; ``every_epoch`` numbers it.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, Slimming, Source
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="fastai",
+        unit="file",
+        extensions=(".pth",),
+        names=(r"model_(?P<epoch>0|[1-9]\d{0,4})\.pth", r"(?P<best>model)\.pth"),
+        witnesses=("../history.csv",),
+        sources=(
+            Source(
+                "history.csv",
+                "above",
+                "csv",
+                column="epoch",
+                by="epoch",
+                take=("*loss*", "*acc*", "*err*", "*score*", "*dice*", "*auc*", "*perplexity*"),
+            ),
+        ),
+        slimming=Slimming(drop=("opt",)),
+        is_proved=True,
+        examples=("model_3.pth", "model.pth"),
+    ),
+)

@@ -1,0 +1,65 @@
+"""kohya-ss/sd-scripts as of February 2026: ``NAME-000010.safetensors``, ``NAME-step00001000.safetensors``.
+
+A folder to resume from (accelerate's ``save_state``) ends in ``-state`` instead. Read in sd-scripts'
+library/train_util.py and train_network.py. Epochs count from 1. Models and states have a retention of their own each.
+The last model has no number: only beside numbered ones does it show what it is.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, Slimming, Source
+
+_DIGIT = "[0-9]"
+_BESIDE = ("sample", "logs", "wandb", "*.toml", "*.json", "*.txt", "*.log", "events.out.tfevents.*")
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="kohya-state",
+        unit="dir",
+        names=(r".+-(?P<epoch>\d{6})-state", r".+-step(?P<step>\d{8})-state", r"(?P<last>.+-state)"),
+        sentinels=("random_states_0.pkl", "train_state.json"),
+        signs=("model*.safetensors", "pytorch_model*", "optimizer*.bin", "scheduler*.bin"),
+        required=("random_states_0.pkl",),
+        ranks=(r"random_states_(\d+)\.pkl",),
+        beside=_BESIDE,
+        sources=(
+            Source(
+                "train_state.json",
+                "inside",
+                "json",
+                take=(),
+                numbers={"epoch": "current_epoch", "step": "current_step"},
+            ),
+        ),
+        epoch_base=1,
+        slimming=Slimming(refuse="it is only there to resume from"),
+        examples=("mychar-000010-state", "mychar-step00001000-state", "mychar-state"),
+    ),
+    Layout(
+        name="kohya-diffusers",
+        unit="dir",
+        names=(r".+-(?P<epoch>\d{6})", r".+-step(?P<step>\d{8})"),
+        sentinels=("model_index.json",),
+        signs=("unet", "vae", "text_encoder"),
+        required=("model_index.json",),
+        beside=_BESIDE,
+        epoch_base=1,
+        slimming=Slimming(refuse="it holds nothing but weights"),
+        examples=("mymodel-000002", "mymodel-step00000500"),
+    ),
+    Layout(
+        name="kohya",
+        unit="file",
+        names=(
+            r".+-(?P<epoch>\d{6})\.safetensors",
+            r".+-step(?P<step>\d{8})\.safetensors",
+            r"(?P<final>.+)\.safetensors",
+        ),
+        witnesses=(f"*-{_DIGIT * 6}.safetensors", f"*-step{_DIGIT * 8}.safetensors"),
+        beside=_BESIDE,
+        epoch_base=1,
+        slimming=Slimming(refuse="it holds nothing but weights"),
+        is_proved=True,
+        examples=("mychar-000010.safetensors", "mychar-step00001000.safetensors", "mychar.safetensors"),
+    ),
+)

@@ -1,0 +1,31 @@
+"""nanoGPT and its many children: one file, written over at each evaluation.
+
+From nanoGPT ``train.py``. ``best_val_loss`` is this save's: it is set to what was just measured before each save.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, Slimming, Source
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="nanogpt",
+        unit="file",
+        extensions=(".pt",),
+        names=(r"(?P<last>ckpt)\.pt",),
+        sources=(
+            Source(
+                "",
+                "inside",
+                "torch",
+                take=("best_val_loss",),
+                names={"best_val_loss": "val_loss"},
+                numbers={"step": "iter_num"},
+            ),
+        ),
+        slimming=Slimming(drop=("optimizer",)),
+        is_proved=True,
+        is_generic=True,  # its children number theirs, by names that are nobody's own
+        examples=("ckpt.pt",),
+    ),
+)

@@ -1,0 +1,36 @@
+"""nnU-Net v2: at most three files in a ``fold_k``, none of them numbered.
+
+From nnUNet ``nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py``. ``current_epoch`` inside is the number of epochs done.
+``_best_ema`` is the best so far, not this save's, and what was logged is lists. The latest goes when training ends.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, Slimming, Source
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="nnunet",
+        unit="file",
+        extensions=(".pth",),
+        names=(
+            r"checkpoint_(?P<last>latest)\.pth",
+            r"checkpoint_(?P<best>best)\.pth",
+            r"checkpoint_(?P<final>final)\.pth",
+        ),
+        witnesses=("training_log_*.txt", "progress.png", "debug.json", "../plans.json"),
+        beside=(
+            "training_log_*.txt",
+            "progress.png",
+            "debug.json",
+            "network_architecture*",
+            "validation",
+            "validation_*",
+        ),
+        sources=(Source("", "inside", "torch", take=(), numbers={"epoch": "current_epoch"}),),
+        epoch_base=1,
+        slimming=Slimming(drop=("optimizer_state", "grad_scaler_state")),
+        is_proved=True,
+        examples=("checkpoint_latest.pth", "checkpoint_best.pth", "checkpoint_final.pth"),
+    ),
+)

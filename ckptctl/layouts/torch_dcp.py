@@ -1,0 +1,39 @@
+"""torch.distributed.checkpoint (torch 2, to 2.15) under any name, and torchtitan (as of August 2026) on top of it.
+
+Read in torch's distributed/checkpoint/filesystem.py and torchtitan's components/checkpointer. Shards come first, then
+``.metadata`` by a rename; it names every file, and ranks without anything to write leave none. Torchtitan's last save
+may be in the safetensors format instead, merged out of ``sharded/``.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, Slimming
+
+_SLIMMING = Slimming(refuse="weights and optimizer state share its files")
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="torchtitan",
+        unit="dir",
+        names=(r"step-(?P<step>\d+)",),
+        sentinels=("__*_*.distcp", ".metadata", "model.safetensors.index.json"),
+        signs=("sharded",),
+        required=(".metadata|model.safetensors.index.json",),
+        manifest=".metadata",
+        beside=("tb", "profile_traces", "profiling", "comm_traces", "events.out.tfevents.*", "*.log"),
+        slimming=_SLIMMING,
+        examples=("step-0", "step-500", "step-100000"),
+    ),
+    Layout(
+        name="dcp",
+        unit="dir",
+        names=(r"(?P<free>(?!(?:pytorch_model_fsdp|optimizer)_\d+$)(?!.*\.ckpt$).+)",),
+        sentinels=("__*_*.distcp",),
+        required=(".metadata",),
+        manifest=".metadata",
+        beside=("events.out.tfevents.*", "*.log", "logs", "wandb", "tb"),
+        slimming=_SLIMMING,
+        examples=("step_500", "epoch_3", "sharded_weights"),
+    ),
+)
+"""``dcp`` leaves Lightning's folders and the parts of transformers' and accelerate's checkpoints to their layouts."""

@@ -1,0 +1,112 @@
+"""Hugging Face transformers' Trainer, 4 and 5 (to 5.23), and what is built on it: TRL, PEFT, axolotl, PaddleNLP.
+
+Read in transformers' trainer.py and trainer_utils.py, accelerate's utils/fsdp_utils.py and DeepSpeed's engine. Weights
+come first, ``trainer_state.json`` last (by rank 0). Around 4.37 saves were staged in ``tmp-checkpoint-N``, for some
+weeks of 2025 in ``tmp-checkpoint-XXXXXXXX``. What lies in the output folder itself is the final model, no checkpoint.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, PointerFile, Recorded, Slimming, Source
+
+_BESIDE = (
+    "runs",
+    "logs",
+    "wandb",
+    "completions",
+    "events.out.tfevents.*",
+    "*.log",
+    "README.md",
+    "config.json",
+    "generation_config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model*.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model_fsdp_0",
+    "adapter_config.json",
+    "adapter_model.*",
+    "training_args.bin",
+    "trainer_state.json",
+    "*_results.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+    "chat_template*",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "generated_predictions.txt",
+    "zero_to_fp32.py",
+    "model_state.pdparams",
+)
+_SIGNS = (
+    "config.json",
+    "training_args.bin",
+    "model*.safetensors",
+    "pytorch_model*.bin",
+    "adapter_model.*",
+    "adapter_config.json",
+    "pytorch_model_fsdp_0",
+    "global_step*",
+    "optimizer.pt",
+    "optimizer_0",
+    "scheduler.pt",
+    "rng_state*.pth",
+    "model_state.pdparams",
+)
+_RESUME = ("optimizer.*", "optimizer_0", "scheduler.*", "scaler.*", "rng_state*.pth", "rank*-of-*-optimizer.pt")
+
+_PLAIN = Layout(
+    name="transformers",
+    unit="dir",
+    names=(r"checkpoint-(?P<step>\d+)",),
+    sentinels=("trainer_state.json",),
+    signs=_SIGNS,
+    required=("trainer_state.json",),
+    ranks=(r"rng_state_(\d+)\.pth", r"pytorch_model_fsdp_rank(\d+)\.bin", r"rank(\d+)-of-\d+-optimizer\.pt"),
+    beside=_BESIDE,
+    in_progress=(r"tmp-checkpoint-[0-9a-z_]+",),
+    pointers=(PointerFile("trainer_state.json", "json", field="best_model_checkpoint", place="inside"),),
+    sources=(
+        Source(
+            "trainer_state.json",
+            "inside",
+            "json",
+            rows="log_history",
+            column="step",
+            take=("eval_*",),
+            leave=("*_runtime", "*_per_second", "*_time"),
+            numbers={"epoch": "epoch"},
+            is_history=True,
+        ),
+    ),
+    recorded=(
+        Recorded(
+            "training_args.bin",
+            "inside",
+            "torch",
+            monitor="metric_for_best_model",
+            prefix="eval_",
+            mode="greater_is_better",
+            modes={"true": "max", "false": "min"},
+        ),
+    ),
+    slimming=Slimming(
+        files=_RESUME,
+        require=("model*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin", "adapter_model.*", "*.pdparams"),
+    ),
+    examples=("checkpoint-500", "checkpoint-1000000"),
+)
+
+LAYOUTS: tuple[Layout, ...] = (
+    _PLAIN._replace(
+        name="transformers-deepspeed",
+        sentinels=(("trainer_state.json", "global_step*"),),
+        required=("trainer_state.json", "global_step*"),
+        slimming=Slimming(refuse="with ZeRO-3 the optimizer's folder may hold the only whole weights"),
+    ),
+    _PLAIN,
+)

@@ -1,0 +1,58 @@
+"""Ultralytics YOLO 8.0 to 8.4 (v8 to 26), and YOLOv5: ``weights/`` below a run's ``results.csv``.
+
+From ultralytics ``engine/trainer.py`` and yolov5 ``train.py`` and ``utils/loggers/__init__.py``. Epochs in names count
+from 0. Rows of ``results.csv`` count from 1 in Ultralytics (from 0 in its first releases), and from 0 in YOLOv5, whose
+run has ``opt.yaml`` where Ultralytics writes ``args.yaml``; heads and cells were padded for long. ``train_metrics``
+inside, in later releases, tells the same of the file's very epoch. A finished run's last and best say epoch -1 inside:
+they are no epoch's.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, Slimming, Source
+
+_NAMES = (r"epoch(?P<epoch>\d+)\.pt", r"(?P<last>last)\.pt", r"(?P<best>best)\.pt")
+_METRICS = ("train/*", "metrics/*", "val/*")
+_BESIDE = (
+    "*.onnx",
+    "*.engine",
+    "*.torchscript",
+    "*.mlpackage",
+    "*.tflite",
+    "*.pb",
+    "*_openvino_model",
+    "*_saved_model",
+    "*_ncnn_model",
+)
+"""What ``export`` writes beside the file that it was asked to export."""
+_EXAMPLES = ("last.pt", "best.pt", "epoch3.pt", "epoch100.pt")
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="yolov5",
+        unit="file",
+        extensions=(".pt",),
+        names=_NAMES,
+        witnesses=("../opt.yaml",),
+        beside=_BESIDE,
+        sources=(Source("results.csv", "above", "csv", column="epoch", by="epoch", take=_METRICS),),
+        slimming=Slimming(drop=("optimizer",)),
+        is_proved=True,
+        examples=_EXAMPLES,
+    ),
+    Layout(
+        name="ultralytics",
+        unit="file",
+        extensions=(".pt",),
+        names=_NAMES,
+        witnesses=("../args.yaml", "../results.csv"),
+        beside=_BESIDE,
+        sources=(
+            Source("", "inside", "torch", rows="train_metrics", take=(*_METRICS, "fitness")),
+            Source("results.csv", "above", "csv", column="epoch", by="epoch", offset=1, take=_METRICS),
+        ),
+        slimming=Slimming(drop=("optimizer", "scaler")),
+        is_proved=True,
+        examples=_EXAMPLES,
+    ),
+)

@@ -1,0 +1,54 @@
+"""verl (volcengine/verl) as of January 2026: ``global_step_N`` with ``actor/`` and ``critic/``, or one model's files.
+
+Read in verl's trainer/ppo/ray_trainer.py, utils/checkpoint/fsdp_checkpoint_manager.py, megatron_checkpoint_manager.py
+and checkpoint_handler.py. The loader's state (``data.pt``, one for each rank in supervised training) comes after the
+models, the tracker last. Verl's own retention empties old folders of their models and leaves the rest standing.
+"""
+
+from __future__ import annotations
+
+from ckptctl.core.layout import Layout, PointerFile, Slimming
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        name="verl",
+        unit="dir",
+        names=(r"global_step_(?P<step>\d+)",),
+        sentinels=("actor", "critic", "model_world_size_*_rank_*.pt", "fsdp_config.json"),
+        signs=("data.pt", "data_*.pt", "huggingface", "dist_ckpt"),
+        required=("actor|model_world_size_*_rank_*.pt|dist_ckpt", "data*.pt"),
+        ranks=(
+            r"actor/model_world_size_\d+_rank_(\d+)\.pt",
+            r"actor/optim_world_size_\d+_rank_(\d+)\.pt",
+            r"critic/model_world_size_\d+_rank_(\d+)\.pt",
+            r"critic/optim_world_size_\d+_rank_(\d+)\.pt",
+            r"model_world_size_\d+_rank_(\d+)\.pt",
+            r"optim_world_size_\d+_rank_(\d+)\.pt",
+            r"data_(\d+)\.pt",
+        ),
+        beside=(
+            "latest_checkpointed_iteration.txt",
+            "latest_checkpointed_iteration.txt.tmp",
+            "rollout*",
+            "validation*",
+            "tensorboard_log",
+            "wandb",
+            "*.log",
+            "*.jsonl",
+        ),
+        pointers=(PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),),
+        slimming=Slimming(
+            files=(
+                "actor/optim_world_size_*_rank_*.pt",
+                "actor/extra_state_world_size_*_rank_*.pt",
+                "critic/optim_world_size_*_rank_*.pt",
+                "critic/extra_state_world_size_*_rank_*.pt",
+                "optim_world_size_*_rank_*.pt",
+                "extra_state_world_size_*_rank_*.pt",
+                "data*.pt",
+            ),
+            require=("actor/model_world_size_*_rank_*.pt", "model_world_size_*_rank_*.pt"),
+        ),
+        examples=("global_step_20", "global_step_1000"),
+    ),
+)

@@ -1,0 +1,273 @@
+"""The rows of frameworks that write single torch files, by themselves: what their names say, and whose they are not."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from itertools import product
+
+import pytest
+
+from ckptctl.catalogue import match, matches
+from ckptctl.core.layout import Layout
+from tests.layouts.tree import Tree
+
+FAMILIES = (
+    "mmengine detectron2 ultralytics timm ignite fastai open_clip coqui yolox openpcdet nnunet rsl_rl nanogpt generic"
+).split()
+ROWS: tuple[Layout, ...] = tuple(row for it in FAMILIES for row in import_module(f"ckptctl.layouts.{it}").LAYOUTS)
+TREES: tuple[Tree, ...] = tuple(tree for it in FAMILIES for tree in import_module(f"tests.layouts.trees.{it}").TREES)
+BY_NAME = {row.name: row for row in ROWS}
+BEST, LAST, FINAL = ("best",), ("last",), ("final",)
+NUMBERS = ("epoch", "step", "index", "metric", "value", "free")
+
+Claim = tuple[dict[str, str], tuple[str, ...]]
+"""What a name's groups hold, and the roles that it gives."""
+SAME = {
+    "epoch_12.pth": ({"epoch": "12"}, ()),
+    "iter_20000.pth": ({"step": "20000"}, ()),
+    "best_coco_bbox_mAP_epoch_12.pth": ({"epoch": "12"}, BEST),
+    "epoch_3.pth": ({"epoch": "3"}, ()),
+    "iter_2000.pth": ({"step": "2000"}, ()),
+}
+YOLO = {
+    "last.pt": ({}, LAST),
+    "best.pt": ({}, BEST),
+    "epoch3.pt": ({"epoch": "3"}, ()),
+    "epoch100.pt": ({"epoch": "100"}, ()),
+}
+CLAIMS: dict[str, dict[str, Claim]] = {
+    "mmengine-fsdp": SAME,
+    "mmengine-colossalai": SAME,
+    "mmengine-deepspeed": SAME,
+    "mmengine": {
+        "epoch_12.pth": ({"epoch": "12"}, ()),
+        "best_coco_bbox_mAP_epoch_12.pth": ({"epoch": "12"}, BEST),
+        "epoch_12-1a2b3c4d.pth": ({"epoch": "12"}, ("derived",)),
+        "best_accuracy_top1_epoch_9-0f1e2d3c.pth": ({"epoch": "9"}, ("best", "derived")),
+        "latest.pth": ({}, LAST),
+    },
+    "mmengine-iter": {
+        "iter_20000.pth": ({"step": "20000"}, ()),
+        "best_mIoU_iter_16000.pth": ({"step": "16000"}, BEST),
+        "iter_20000-1a2b3c4d.pth": ({"step": "20000"}, ("derived",)),
+    },
+    "detectron2": {
+        "model_0004999.pth": ({"step": "0004999"}, ()),
+        "model_final.pth": ({}, FINAL),
+        "model_best.pth": ({}, BEST),
+    },
+    "yolov5": YOLO,
+    "ultralytics": YOLO,
+    "timm": {
+        "checkpoint-12.pth.tar": ({"epoch": "12"}, ()),
+        "model_best.pth.tar": ({}, BEST),
+        "last.pth.tar": ({}, LAST),
+    },
+    "timm-recovery": {"recovery-3-500.pth.tar": ({"epoch": "3"}, ("recovery",))},
+    "mae": {
+        "checkpoint-799.pth": ({"epoch": "799"}, ()),
+        "checkpoint-best.pth": ({}, BEST),
+        "checkpoint-best-ema.pth": ({}, BEST),
+    },
+    "detr": {
+        "checkpoint0099.pth": ({"epoch": "0099"}, ()),
+        "checkpoint.pth": ({}, LAST),
+        "best_checkpoint.pth": ({}, BEST),
+    },
+    "ignite": {
+        "best_model_3_val_acc=0.8100.pt": ({"epoch": "3", "metric": "val_acc", "value": "0.8100"}, ()),
+        "best_model_12_neg_val_loss=-0.1234.pt": ({"epoch": "12", "metric": "neg_val_loss", "value": "-0.1234"}, ()),
+        "best_model_12_val_loss=-0.1234.pt": ({"epoch": "12", "metric": "val_loss", "value": "-0.1234"}, ()),
+        "model_key_metric=0.8512.pt": ({"metric": "key_metric", "value": "0.8512"}, ()),
+        "best_model_val_accuracy=0.7700.pt": ({"metric": "val_accuracy", "value": "0.7700"}, ()),
+        "checkpoint_epoch=10.pt": ({"epoch": "10"}, ()),
+        "net_iteration=400.pt": ({"step": "400"}, ()),
+        "checkpoint_final_iteration=1000.pt": ({"step": "1000"}, FINAL),
+        "training_checkpoint_5000.pt": ({"step": "5000"}, ()),
+    },
+    "ignite-periodic": {
+        "checkpoint_5000.pt": ({"step": "5000"}, ()),
+        "run_checkpoint_700.pt": ({"step": "700"}, ()),
+    },
+    "fastai": {"model_3.pth": ({"epoch": "3"}, ()), "model.pth": ({}, BEST)},
+    "open_clip-sharded": {"epoch_3": ({"epoch": "3"}, ()), "epoch_latest": ({}, LAST)},
+    "open_clip": {"epoch_3.pt": ({"epoch": "3"}, ()), "epoch_latest.pt": ({}, LAST)},
+    "coqui": {
+        "checkpoint_10000.pth": ({"step": "10000"}, ()),
+        "best_model_9731.pth": ({"step": "9731"}, BEST),
+        "best_model.pth": ({}, BEST),
+    },
+    "yolox": {
+        "epoch_3_ckpt.pth": ({"epoch": "3"}, ()),
+        "latest_ckpt.pth": ({}, LAST),
+        "last_epoch_ckpt.pth": ({}, LAST),
+        "last_mosaic_epoch_ckpt.pth": ({}, LAST),
+        "best_ckpt.pth": ({}, BEST),
+    },
+    "openpcdet": {"checkpoint_epoch_80.pth": ({"epoch": "80"}, ()), "latest_model.pth": ({}, LAST)},
+    "nnunet": {
+        "checkpoint_latest.pth": ({}, LAST),
+        "checkpoint_best.pth": ({}, BEST),
+        "checkpoint_final.pth": ({}, FINAL),
+    },
+    "rsl_rl": {"model_0.pt": ({"step": "0"}, ()), "model_1500.pt": ({"step": "1500"}, ())},
+    "nanogpt": {"ckpt.pt": ({}, LAST)},
+    "generic-parts": {
+        "netG_epoch_24.pth": ({"epoch": "24"}, ()),
+        "model_epoch_3.pt": ({"epoch": "3"}, ()),
+        "generator-step-1000.pt": ({"step": "1000"}, ()),
+    },
+    "generic": {
+        "epoch_10.pt": ({"epoch": "10"}, ()),
+        "myrun-epoch10.pth": ({"epoch": "10"}, ()),
+        "resnet50_epoch_3_step_1200.pth": ({"epoch": "3", "step": "1200"}, ()),
+        "model_ep3.th": ({"epoch": "3"}, ()),
+        "step-1000.safetensors": ({"step": "1000"}, ()),
+        "my_lora_global_step_500.safetensors": ({"step": "500"}, ()),
+        "ckpt_iter_2000.pt": ({"step": "2000"}, ()),
+        "ckpt_7.pt": ({"index": "7"}, ()),
+        "checkpoint-500.pt": ({"index": "500"}, ()),
+        "checkpoint_0199.pth.tar": ({"index": "0199"}, ()),
+        "pytorch_model_epoch_2.bin": ({"epoch": "2"}, ()),
+        "model_epoch_3_val_loss=0.4200.pt": ({"epoch": "3", "free": "val_loss=0.4200"}, ()),
+        "epoch=3-step=500.pt": ({"epoch": "3", "step": "500"}, ()),
+        "best.pt": ({}, BEST),
+        "best_model.pth": ({}, BEST),
+        "model_final.pth": ({}, FINAL),
+        "checkpoint.pth.tar": ({}, LAST),
+        "best_epoch_7.pth": ({"epoch": "7"}, BEST),
+        "model_final_step_9000.pt": ({"step": "9000"}, FINAL),
+        "Unet_Epoch-12_acc0.9125.pth": ({"epoch": "12", "free": "acc0.9125"}, ()),
+        "mask_rcnn-iter1200_val_loss=0.5.pt": ({"step": "1200", "free": "val_loss=0.5"}, ()),
+    },
+}
+SAID = [(BY_NAME[row], name, claim) for row, claims in CLAIMS.items() for name, claim in claims.items()]
+
+
+@pytest.mark.parametrize(("row", "name", "claim"), SAID, ids=[f"{row.name}: {name}" for row, name, _ in SAID])
+def test_a_name_says_what_is_claimed_of_it(row: Layout, name: str, claim: Claim) -> None:
+    groups = match(row, name)
+    assert groups is not None
+    said = {key: value for key, value in groups.items() if value is not None}
+    assert {key: value for key, value in said.items() if key in NUMBERS} == claim[0]
+    assert tuple(sorted(said.keys() - {*NUMBERS, "stem", "lead", "series"})) == claim[1]
+
+
+def test_every_example_is_among_the_claims() -> None:
+    assert {row.name: set(row.examples) - CLAIMS[row.name].keys() for row in ROWS} == {row.name: set() for row in ROWS}
+
+
+FREE_NAMES = (
+    "resnet50 llama-7b vgg_16 vit_b_16_224 yolov8 yolov8n data_2024 features_3 fold_3 model-v2 step unet 3 007".split()
+)
+LOOKALIKES = (
+    "step-100-bak step-100-bak2 epoch_3_copy epoch_3(1) deep3 xstep-100 prep3 epoch_20240501 epoch_3.5 epoch-3-of-10"
+    " step_100_rank_0 step-100-00001-of-00002 model-00001-of-00004 10_net_G epoch epoch_ step- ckpt- 100_steps 3epoch"
+).split()
+PARTS = (
+    "optimizer_epoch_3 optim-step-100 lr_scheduler_epoch_3 scaler_step_5 generator_epoch_3 D_epoch_3 netD_epoch_3"
+    " ema_epoch_3 encoder-epoch-3 my_decoder_epoch_3 critic_step_100 text_encoder-step-500 state-epoch-3 rank0_step_100"
+    " teacher_epoch_1"
+).split()
+COMPUTED = (
+    "features_epoch_3 logits-step-150 predictions_epoch_2 samples_iter_500 grads_step_3 cache_step_1 data_step_3"
+    " averaged_epoch_10 swa_epoch_10 model_merged_step_100 exported-epoch-3 tmp_epoch_3 backup_step_100 old-epoch-3"
+).split()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{stem}{extension}"
+        for stem, extension in product([*FREE_NAMES, *LOOKALIKES, *PARTS, *COMPUTED], (".pt", ".pth", ".safetensors"))
+    ],
+)
+def test_a_number_alone_or_beside_a_word_of_doubt_makes_no_checkpoint_of_nobody(name: str) -> None:
+    assert match(BY_NAME["generic"], name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    "step-100-bak pytorch_model.bin train.bin model.safetensors.index.json epoch_3.txt iter_3.tar.gz epoch_3.pt.tmp"
+    " best_model_3_val_loss=0.4200.pt model_3_error_rate=0.1200.pt model_3_acc=0.81.pt 10_net_G.pth model-epoch.ckpt"
+    " logits_epoch_1.bin last.ckpt tmpk3f_9x2q tmp_epoch_3.bin".split(),
+)
+def test_some_names_are_nobodys(name: str) -> None:
+    assert [row.name for row in ROWS if row.unit != "dir" and match(row, name) is not None] == []
+
+
+def test_a_loss_that_is_not_negated_is_not_taken_for_ignites() -> None:
+    """Ignite keeps the highest scores: by its rule the worst of these would stay."""
+    losses = "val_loss error valid_wer rmse lpips perplexity cross_entropy hd95 val_l1_loss error_rate".split()
+    taken = [it for it in losses if match(BY_NAME["ignite"], f"best_model_3_{it}=0.4200.pt") is not None]
+    assert taken == []
+    assert all(match(BY_NAME["ignite"], f"best_model_3_{it}=-0.4200.pt") is not None for it in losses)
+
+
+NEEDY = [row for row in ROWS if row.unit != "dir" and not row.witnesses]
+
+
+def test_only_names_that_are_plain_enough_need_no_witness() -> None:
+    assert {row.name for row in NEEDY} == {"ignite", "nanogpt", "generic"}
+
+
+SHARED = {
+    "epoch_3.pt": {"open_clip", "generic"},
+    "epoch3.pt": {"yolov5", "ultralytics", "generic"},
+    "epoch_3.pth": {"mmengine", "generic"},
+    "iter_300.pth": {"mmengine-iter", "generic"},
+    "best.pt": {"yolov5", "ultralytics", "generic"},
+    "last.pt": {"yolov5", "ultralytics", "generic"},
+    "model_final.pth": {"detectron2", "generic"},
+    "model_best.pth": {"detectron2", "generic"},
+    "best_model.pth": {"coqui", "generic"},
+    "checkpoint_10.pth": {"coqui", "ignite-periodic", "generic"},
+    "checkpoint_10.pt": {"ignite-periodic", "generic"},
+    "checkpoint-10.pth": {"mae", "generic"},
+    "checkpoint-10.pth.tar": {"timm", "generic"},
+    "checkpoint0010.pth": {"detr", "generic"},
+    "checkpoint_best.pth": {"nnunet", "generic"},
+    "checkpoint_final.pth": {"nnunet", "generic"},
+    "checkpoint_epoch_3.pth": {"openpcdet", "generic"},
+    "latest_model.pth": {"openpcdet", "generic"},
+    "best_ckpt.pth": {"yolox", "generic"},
+    "model_epoch_3.pt": {"generic-parts", "generic"},
+    "model_100.pt": {"rsl_rl"},
+    "model_0000100.pth": {"detectron2"},
+    "model_10.pth": {"fastai"},
+    "checkpoint.pth": {"detr"},
+    "ckpt.pt": {"nanogpt"},
+}
+
+
+@pytest.mark.parametrize(("name", "rows"), SHARED.items(), ids=SHARED)
+def test_names_that_several_write_are_told_apart_by_what_lies_beside(name: str, rows: set[str]) -> None:
+    taken = [row for row in ROWS if row.unit != "dir" and match(row, name) is not None]
+    assert {row.name for row in taken} == rows
+    assert all(row.witnesses for row in taken if not row.is_generic and row.name != "ignite")
+
+
+def _fits(row: Layout, name: str) -> bool:
+    return match(row, name) is not None or any(re.fullmatch(pattern, name) for pattern in row.in_progress)
+
+
+@pytest.mark.parametrize("tree", TREES, ids=lambda it: it.name)
+def test_each_expected_path_of_a_tree_has_a_name_of_its_layout(tree: Tree) -> None:
+    members = [(BY_NAME[it.layout or tree.layout], path) for it in tree.expected for path in it.members or (it.path,)]
+    assert [path for row, path in members if not _fits(row, path.rpartition("/")[2])] == []
+
+
+@pytest.mark.parametrize("tree", TREES, ids=lambda it: it.name)
+def test_each_file_beside_the_checkpoints_of_a_tree_is_known_or_a_stray(tree: Tree) -> None:
+    rows = [BY_NAME[it] for it in {tree.layout, *(it.layout for it in tree.expected if it.layout)}]
+    known = [glob for row in rows for glob in (*row.beside, *(it.path for it in row.pointers))]
+    own = {path for it in tree.expected for path in (it.path, *it.members)} | {*tree.strays}
+    run = tree.expected[0].path.rpartition("/")[0]
+    loose = {path for path in tree.files if path.rpartition("/")[0] == run} - own
+    assert [it for it in loose if not any(matches(glob, it.rpartition("/")[2]) for glob in known)] == []
+
+
+def test_every_row_has_a_tree_with_a_cut_or_half_written_newest() -> None:
+    broken = {it.layout or tree.layout for tree in TREES for it in tree.expected if it.state != "complete"}
+    assert {row.name for row in ROWS} - broken <= {"timm-recovery", "ignite-periodic"}

@@ -1,0 +1,179 @@
+"""Run folders as the frameworks leave them: what is found in each, and that pruning takes checkpoints whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.layouts import LAYOUTS
+from ckptctl.scan import Options, scan
+from ckptctl.stores import open_store
+from tests.layouts.tree import Expected, Tree
+
+SECOND = 1_000_000_000
+AGE = 100_000 * SECOND
+FOLDER = Path(__file__).parent / "trees"
+TREES = [
+    pytest.param(tree, id=f"{path.stem}: {tree.name}")
+    for path in sorted(FOLDER.glob("*.py"))
+    for tree in import_module(f"tests.layouts.trees.{path.stem}").TREES
+]
+every_tree = pytest.mark.parametrize("tree", TREES)
+
+
+def plant(tree: Tree, root: Path) -> None:
+    """Write a tree; each checkpoint a quarter of an hour younger than the one before, all else older than any."""
+    for folder in tree.folders:
+        (root / folder).mkdir(parents=True)
+    for path, data in tree.files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    for path, target in tree.hard_links.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        os.link(root / target, root / path)
+    for path, target in tree.links.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).symlink_to(target)
+    start = Options().now or __import__("time").time_ns() - AGE
+    for held in [root, *sorted(root.rglob("*"))]:
+        os.utime(held, ns=(start, start), follow_symlinks=False)
+    for age, it in enumerate(tree.expected, 1):
+        for path in owned(tree, it, root):
+            os.utime(root / path, ns=(start + age * 900 * SECOND,) * 2, follow_symlinks=False)
+
+
+def owned(tree: Tree, expected: Expected, root: Path) -> Iterator[str]:
+    """Every path of a tree that goes with a checkpoint: its members, and all that lies in them."""
+    for member in expected.members or (expected.path,):
+        yield member
+        yield from (str(it.relative_to(root)) for it in (root / member).rglob("*"))
+
+
+class Sight(NamedTuple):
+    """What was found in a tree."""
+
+    runs: list[Run]
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        return {it.path: it for run in self.runs for it in run.checkpoints}
+
+
+def look(root: Path) -> Sight:
+    store = open_store(str(root))
+    return Sight(list(scan(store, Options(now=store.clock()))))
+
+
+def told(it: Checkpoint) -> Expected:
+    members = tuple(sorted(top.path for top in it.tops)) if it.unit == "family" else ()
+    metrics = {name: score.value for name, score in it.metrics.items()}
+    return Expected(it.path, members, it.epoch, it.step, it.counter, metrics, it.state, tuple(sorted(it.roles)), it.layout)
+
+
+def wanted(it: Expected, tree: Tree) -> Expected:
+    return it._replace(
+        members=tuple(sorted(it.members)),
+        metrics={name: pytest.approx(value, rel=1e-6, nan_ok=True) for name, value in it.metrics.items()},  # type: ignore[misc]
+        roles=tuple(sorted(it.roles)),
+        layout=it.layout or tree.layout,
+    )
+
+
+@every_tree
+def test_each_checkpoint_is_found_with_its_numbers_metrics_and_state(tree: Tree, tmp_path: Path) -> None:
+    plant(tree, tmp_path)
+    found = look(tmp_path).checkpoints
+    assert {path: told(it) for path, it in found.items()} == {it.path: wanted(it, tree) for it in tree.expected}
+
+
+@every_tree
+def test_every_name_that_stands_for_a_checkpoint_is_known(tree: Tree, tmp_path: Path) -> None:
+    plant(tree, tmp_path)
+    runs = look(tmp_path).runs
+    assert {it.path: it.target for run in runs for it in run.pointers if it.target} == dict(tree.pointers)
+    rosters = {it.path: tuple(target for _, target in it.names) for run in runs for it in run.rosters}
+    assert rosters == dict(tree.rosters)
+
+
+@every_tree
+def test_nothing_is_taken_for_a_stray_but_what_is_one(tree: Tree, tmp_path: Path) -> None:
+    plant(tree, tmp_path)
+    assert sorted(it.path for run in look(tmp_path).runs for it in run.strays) == sorted(tree.strays)
+
+
+@every_tree
+def test_how_to_rank_is_known_where_training_or_the_framework_says_it(tree: Tree, tmp_path: Path) -> None:
+    plant(tree, tmp_path)
+    told = {(run.monitor, run.mode) for run in look(tmp_path).runs if run.checkpoints}
+    assert told <= {(tree.monitor, tree.mode)}
+
+
+def content(root: Path) -> dict[str, bytes | str | None]:
+    """Everything below a folder: a file's bytes, a link's text, None for a folder."""
+    return {
+        str(it.relative_to(root)): os.readlink(it) if it.is_symlink() else it.read_bytes() if it.is_file() else None
+        for it in root.rglob("*")
+    }
+
+
+RULES: Mapping[str, tuple[str, ...]] = {"the last": ("--keep-last", "1"), "the last two": ("--keep-last", "2")}
+
+
+@every_tree
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_checkpoint_goes_whole_or_not_at_all_and_nothing_else_does(
+    tree: Tree, rule: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ckptctl.cli import main
+
+    plant(tree, tmp_path / "runs")
+    root = tmp_path / "runs"
+    parts = {it.path: set(owned(tree, it, root)) for it in tree.expected}
+    before = content(root)
+    assert main.run(["prune", *rule, "--yes", str(root)]) in {0, 4}
+    after = content(root)
+    gone = {path for path, own in parts.items() if own.isdisjoint(after)}
+    stayed = {path for path, own in parts.items() if own <= after.keys()}
+    assert gone | stayed == parts.keys()
+    left = before.keys() - {own for path in gone for own in parts[path]}
+    changed = {path for path in left if after.get(path, b"gone") != before[path]}
+    assert (after.keys(), changed - tree.rosters.keys()) == (left, set())
+    unsure = {it.path for it in tree.expected if it.state != "complete"}
+    assert gone.isdisjoint(unsure | set(tree.pointers.values()))
+    assert not any(target in gone for it in look(root).runs for roster in it.rosters for _, target in roster.names)
+    main.run(["prune", *rule, "--yes", str(root)])
+    assert content(root) == after
+    capsys.readouterr()
+
+
+@every_tree
+def test_of_three_complete_checkpoints_some_can_go(tree: Tree, tmp_path: Path) -> None:
+    """Else the test above could not fail."""
+    from ckptctl.cli import main
+
+    free = [it for it in tree.expected if it.state == "complete" and not it.roles]
+    free = [it for it in free if it.path not in tree.pointers.values()]
+    if len(free) < 3 or len({it.layout for it in free}) > 1:
+        pytest.skip("fewer than three of one layout could go")
+    plant(tree, tmp_path)
+    main.run(["prune", "--keep-last", "1", "--yes", str(tmp_path)])
+    assert any(not (tmp_path / path).exists() for it in free for path in it.members or (it.path,))
+
+
+def test_every_layout_has_a_tree() -> None:
+    have = {it.layout or tree.values[0].layout for tree in TREES for it in tree.values[0].expected}  # type: ignore[union-attr]
+    assert {layout.name for layout in LAYOUTS} - have <= {"lightning", "lightning-sharded", "lightning-deepspeed", "keras"}
+
+
+def test_a_tree_is_copied_with_its_hard_links(tmp_path: Path) -> None:
+    tree = Tree("", "", {"a": b"1"}, (), hard_links={"b": "a"})
+    plant(tree, tmp_path)
+    assert (tmp_path / "a").stat().st_ino == (tmp_path / "b").stat().st_ino
+    shutil.rmtree(tmp_path)
