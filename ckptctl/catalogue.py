@@ -63,11 +63,12 @@ class Catalogue:
         """Clues by a whole name, by the kind of ending of a glob, and by the front of one that ends in anything."""
         self._seen: dict[str, tuple[Layout, ...]] = {}
         self._contents: dict[frozenset[str], list[tuple[Clue, str]]] = {}
+        self._beside: dict[tuple[str, ...], tuple[frozenset[str], tuple[str, ...]]] = {}
         for layout in self.layouts:
             self._enter(layout)
         self._fronts = tuple(self._begun)
         self.markers = tuple({it.marker for it in self.layouts if it.marker})
-        self._progress = [(it, *_anchor(pattern)) for it in self.layouts for pattern in it.in_progress]
+        self._progress = [(it, anchor_of(pattern), pattern) for it in self.layouts for pattern in it.in_progress]
         self.sides_below = frozenset(
             it.path.rpartition("/")[2] for layout in self.layouts for it in layout.sources if it.place == "below"
         )
@@ -76,7 +77,7 @@ class Catalogue:
             {it for layout in self.layouts if not layout.names for it in layout.extensions if layout.unit != "family"}
         )
         """Endings of names that are read by the grammar alone."""
-        self._rank_folders = [(it, *_anchor(pattern)) for it in self.layouts for pattern in it.rank_folders]
+        self._rank_folders = [(it, anchor_of(pattern), pattern) for it in self.layouts for pattern in it.rank_folders]
 
     def _enter(self, layout: Layout) -> None:
         if layout.unit != "dir":
@@ -169,13 +170,16 @@ class Catalogue:
 
     def known_beside(self, names: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
         """What training with these layouts leaves beside checkpoints: whole names, and globs."""
+        if names in self._beside:
+            return self._beside[names]
         rows = [it for it in self.layouts if it.name in names]
         known = {glob for it in rows for glob in (*it.beside, *(p.path for p in it.pointers if p.place == "beside"))}
         sources = (source for it in rows for source in it.sources if source.place == "beside")
         known |= {re.sub(r"\{\w+\}", "*", source.path) for source in sources}
         known |= {glob for it in rows for glob in it.witnesses if not glob.startswith("../")}
         plain = frozenset(it for it in known if not _is_magic(it))
-        return plain, tuple(sorted(known - plain))
+        self._beside[names] = plain, tuple(sorted(known - plain))
+        return self._beside[names]
 
     def in_progress(self, name: str) -> list[Candidate]:
         """The layouts whose saves have such a name while they are written."""
@@ -256,10 +260,10 @@ _OPTIONAL = re.compile(r"(?:\\.|[^\\()\[\]])(?:[*?]|\{[^}]*\})|\\[a-zA-Z]|\[[^\]
 """What need not be in a name, or is none of its texts."""
 
 
-def _anchor(pattern: str) -> tuple[str, str]:
-    """A text that each name which a pattern matches must hold ("" where none is plain), and the pattern."""
+def anchor_of(pattern: str) -> str:
+    """A text that each name which a pattern matches must hold; "" where none is plain."""
     plain = re.sub(r"\(\?P<\w+>", "(", pattern)
     if "|" in plain or ")?" in plain or ")*" in plain or "(?" in plain:
-        return "", pattern
+        return ""
     texts = _OPTIONAL.sub("\0", plain).replace("(", "\0").replace(")", "\0").replace("\\", "").split("\0")
-    return max(texts, key=len), pattern
+    return max(texts, key=len)

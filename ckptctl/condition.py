@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckptctl.catalogue import first_match, match
+from ckptctl.catalogue import anchor_of, first_match, match
 from ckptctl.core.ranking import in_order
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import Damaged
@@ -134,9 +135,20 @@ def _missing_rank(patterns: Iterable[str], names: Iterable[str]) -> str | None:
 
 def ranks_in(pattern: str, names: Iterable[str]) -> frozenset[tuple[int, ...]]:
     """The ranks that have what a pattern names."""
-    compiled = re.compile(pattern)
-    found = (compiled.fullmatch(name) for name in names)
+    anchor, compiled = _rank_pattern(pattern)
+    found = [compiled.fullmatch(name) for name in names if anchor in name]
+    if not found:
+        return _NOBODY
     return frozenset(tuple(int(it) for it in match.groups() if it is not None) for match in found if match)
+
+
+_NOBODY: frozenset[tuple[int, ...]] = frozenset()
+
+
+@cache
+def _rank_pattern(pattern: str) -> tuple[str, re.Pattern[str]]:
+    """What every name must hold that a pattern matches, and the pattern."""
+    return anchor_of(pattern), re.compile(pattern)
 
 
 def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:

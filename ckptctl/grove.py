@@ -94,8 +94,9 @@ class Grove:
         return not self.path or path.startswith(self.path + "/")
 
     def unit_of(self, path: str) -> Found | None:
-        """The checkpoint folder that a path lies in."""
-        return next((found for unit, found in self.units.items() if path.startswith(unit + "/")), None)
+        """The checkpoint folder that a path lies in: the walk goes in depth, so it can only be the last one found."""
+        unit = next(reversed(self.units), None)
+        return self.units[unit] if unit is not None and path.startswith(f"{unit}/") else None
 
 
 def group(store: Store, catalogue: Catalogue, *, stat: bool) -> Iterator[Grove]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl import layouts as table
 from ckptctl.catalogue import Catalogue, matches
 from ckptctl.condition import QUIET, compare, judge, judge_unfinished
-from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Pointer, Run, Score, State, Stray
+from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.numbers import read_field
 from ckptctl.core.ranking import UNNAMED, in_order
@@ -215,7 +215,7 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
         found.path,
         found.layout.name,
         found.unit,
-        found.entries,
+        Entries(found.entries),
         _count(fields, "epoch"),
         _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
         name.version,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from shutil import get_terminal_size
 
 from ckptctl.render.messages import warning
 from ckptctl.render.names import encode, escape
@@ -28,6 +27,8 @@ class Console:
     @property
     def width(self) -> int:
         """Columns of the terminal; 80 where it does not know, which Python 3.10 passes on as 0."""
+        from shutil import get_terminal_size  # a tenth of a start, and a pipe never asks
+
         return get_terminal_size((80, 24)).columns or 80
 
     def answer(self, pieces: Iterable[str]) -> None:

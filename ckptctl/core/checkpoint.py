@@ -38,6 +38,31 @@ class Entry(NamedTuple):
     """Of a link: its text, as written."""
 
 
+class Entries(tuple[Entry, ...]):
+    """What a checkpoint consists of; what is asked of all of it is worked out once."""
+
+    _size: int
+    _modified: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of all; 0 for those not asked for."""
+        try:
+            return self._size
+        except AttributeError:
+            self._size = sum([entry.size or 0 for entry in self])
+            return self._size
+
+    @property
+    def modified(self) -> int:
+        """Nanoseconds since 1970 of the newest; 0 where not asked for."""
+        try:
+            return self._modified
+        except AttributeError:
+            self._modified = max([entry.modified or 0 for entry in self], default=0)
+            return self._modified
+
+
 class Score(NamedTuple):
     """The value of one metric for one checkpoint."""
 
@@ -114,12 +139,14 @@ class Checkpoint(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of all entries; 0 for those not asked for."""
-        return sum(entry.size or 0 for entry in self.entries)
+        held = self.entries
+        return held.size if type(held) is Entries else Entries(held).size
 
     @property
     def modified(self) -> int:
         """Nanoseconds since 1970 of its newest entry; 0 where not asked for."""
-        return max((entry.modified or 0 for entry in self.entries), default=0)
+        held = self.entries
+        return held.modified if type(held) is Entries else Entries(held).modified
 
     @property
     def files(self) -> int:

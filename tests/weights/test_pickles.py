@@ -486,3 +486,10 @@ def test_every_prefix_of_a_real_pickle_is_damaged(data: bytes) -> None:
     for length in range(0, len(data), 7):
         with pytest.raises(Damaged):
             read(data[:length])
+
+
+def test_the_memo_is_limited_whatever_its_opcode() -> None:
+    puts = b"N" + b"".join(b"r" + pack("<I", index) for index in range(300)) + b"."
+    assert read(puts, limits=Limits(memo=300)).value is None
+    with pytest.raises(Damaged, match="memo index 299 is too large"):
+        read(puts, limits=Limits(memo=299))

@@ -167,6 +167,12 @@ UNPROVED = {
         legacy_file(dictionary(), {}).removesuffix(b"\x80\x02](e.") + b"\x80\x02N.",
         "torch's format from before 1.6: the list of its storages is broken",
     ),
+    "a storage that is listed twice": (
+        legacy_file(dictionary(loss=rebuilt(reference("FloatStorage", "0", 1))), {"0": (1, bytes(4))}).replace(
+            text("0") + b"e.", text("0") * 2 + b"e."
+        ),
+        "torch's format from before 1.6: the list of its storages is broken",
+    ),
     "another version": (
         legacy_file(dictionary(), {}, version=b"\x80\x02M\xea\x03."),
         "torch's format from before 1.6, in another version",

@@ -6,8 +6,8 @@
 The last line printed is JSON. Training tells of each of its folders: ``checkpoints`` oldest first, each with its
 ``path``, its ``members`` where it is several files, its numbers and its ``metrics``; ``others``, which are saves too,
 but none of the numbered ones; ``twins``, numbered ones to those of the others that are of the very same moment;
-``named``, those that files of the framework name; ``best`` and ``last``, ``monitor`` and ``mode``; ``resumes``, the step
-or epoch at which it would go on; ``survivors``, what its own retention left. Paths are relative to that folder.
+``named``, those that files of the framework name; ``best`` and ``last``, ``monitor`` and ``mode``; ``resumes``, the
+step or epoch at which it would go on; ``survivors``, what its own retention left. Paths are relative to that folder.
 """
 
 from __future__ import annotations

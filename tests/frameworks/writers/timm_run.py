@@ -9,7 +9,7 @@ import sys
 from argparse import Namespace
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -25,8 +25,6 @@ class Anything(type):
 
 class Absent(ModuleType):
     """Stands for torchvision: timm imports names of it, of which its saver uses none."""
-
-    __path__: ClassVar[list[str]] = []
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         if name.startswith("__"):
@@ -49,7 +47,7 @@ class Absence:
         """Nothing is in it."""
 
 
-sys.meta_path.insert(0, Absence())  # type: ignore[arg-type]
+sys.meta_path.insert(0, Absence())
 
 from timm.utils import CheckpointSaver, update_summary  # noqa: E402
 
