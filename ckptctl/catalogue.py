@@ -6,7 +6,7 @@ Patterns are compiled when a name first needs them: most runs are of one framewo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cache
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
     @property
     def is_numbered(self) -> bool:
         """Whether its name is one that the framework gives, not just any."""
-        return any(value is not None for key, value in self.groups.items() if key != "free")
+        return any([value is not None for key, value in self.groups.items() if key != "free"])  # noqa: C419 - faster
 
 
 class Clue(NamedTuple):
@@ -124,9 +124,8 @@ class Catalogue:
         """
         found: dict[str, Candidate] = {}
         for clue, what in self._clues(frozenset(held)):
-            known = found.get(clue.layout.name)
-            if known is not None and (known.is_proved or not clue.is_proof):
-                continue
+            if not clue.is_proof and any(it.is_proved and it.is_numbered for it in found.values()):
+                break
             groups = match(clue.layout, name)
             seen = witness(clue.layout) if groups is not None and clue.layout.witnesses else None
             if groups is not None and (seen or not clue.layout.witnesses):
@@ -146,13 +145,18 @@ class Catalogue:
                 yield Candidate(layout, groups, is_proved=False)
 
     def _clues(self, held: frozenset[str]) -> list[tuple[Clue, str]]:
-        """What speaks for a layout in a folder, and by which name; folders of one training hold the same names."""
+        """What speaks most for each layout in a folder, and by which name, proofs first.
+
+        The folders of one training hold the same names.
+        """
         known = self._contents.get(held)
         if known is None:
             if len(self._contents) > _MEMORY:
                 self._contents.clear()
             order = {layout.name: place for place, layout in enumerate(self.layouts)}
-            known = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof))
+            clues = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof))
+            strongest = list({clue.layout.name: (clue, what) for clue, what in reversed(clues)}.values())[::-1]
+            known = sorted(strongest, key=lambda it: not it[0].is_proof)
             self._contents[held] = known
         return known
 
@@ -224,23 +228,48 @@ def ending_of(name: str) -> str:
     return dot + extension.partition("-")[0].rstrip("0123456789") if dot else ""
 
 
-def first_match(glob: str, names: Iterable[str]) -> str | None:
+def first_match(glob: str, names: Collection[str]) -> str | None:
     """The first name, in order, that a glob matches, of alternatives parted by ``|`` any."""
     for part in glob.split("|"):
-        found = [part] if part in names else [name for name in names if _glob(part).match(name)]
+        if part in names:
+            return part
+        matcher = _matcher(part)
+        found = [name for name in names if matcher(name)] if _is_magic(part) else []
         if found:
             return min(found)
     return None
 
 
 def matches(glob: str, name: str) -> bool:
-    """Whether a glob matches a name; faster than fnmatch, which asks for the pattern each time."""
-    return _glob(glob).match(name) is not None
+    """Whether a glob matches a name, as fnmatch would say."""
+    return _matcher(glob)(name)
 
 
 @cache
-def _glob(glob: str) -> re.Pattern[str]:
-    return re.compile(translate(glob))
+def _matcher(glob: str) -> Callable[[str], bool]:
+    """Says whether a name matches; without a regular expression where stars are all there is: those take a while."""
+    if "?" in glob or "[" in glob:
+        pattern = re.compile(translate(glob))
+        return lambda name: pattern.match(name) is not None
+    front, *middle = glob.split("*")
+    if not middle:
+        return glob.__eq__
+    back = middle.pop()
+    if not any(middle):
+        least = len(front) + len(back)
+        return lambda name: len(name) >= least and name.startswith(front) and name.endswith(back)
+    return lambda name: name.startswith(front) and name.endswith(back) and _holds(name, front, middle, back)
+
+
+def _holds(name: str, front: str, middle: Sequence[str], back: str) -> bool:
+    """Whether the texts between stars follow each other between the first and the last."""
+    at, end = len(front), len(name) - len(back)
+    for text in middle:
+        found = name.find(text, at, end)
+        if found < 0:
+            return False
+        at = found + len(text)
+    return at <= end
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import pairwise
 from math import isfinite
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from ckptctl.catalogue import matches
 from ckptctl.core.checkpoint import Checkpoint, Score
 from ckptctl.core.checkpoint import Source as Origin
-from ckptctl.core.ranking import COUNTERS, in_order
+from ckptctl.core.ranking import COUNTERS, in_order, infer_mode
 from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.ledger import Ledger
 from ckptctl.stores import Store
@@ -219,32 +219,40 @@ def _merge(rows: Sequence[Row]) -> Row:
 def _enter(ledger: Ledger, path: str, row: Row, source: Source) -> None:
     """Claim a row's metrics, and give the checkpoint its numbers where its name has none."""
     origin = _ORIGINS[source.format]
-    for column, name in _metrics_in(row, source):
-        value = number_of(row[column])
-        if value is not None and not ledger.has_claim(path, name):
+    names = _names_of(source)
+    for column in row:
+        name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
+        value = number_of(row[column]) if name is not None else None
+        if name is not None and value is not None and not ledger.has_claim(path, name):
             said = row[column]
             ledger.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
     numbers = {key: number_of(row.get(column)) for key, column in source.numbers.items()}
     ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
 
 
-def _metrics_in(row: Row, source: Source) -> Iterator[tuple[str, str]]:
-    """The columns that are metrics, and what to call them."""
-    counters = {*COUNTERS, *source.column.split("|"), *source.numbers.values()}
+_known: dict[int, tuple[Source, dict[str, str | None]]] = {}
+
+
+def _names_of(source: Source) -> dict[str, str | None]:
+    """What the columns met so far are called, None for those that are no metrics: rows repeat their columns."""
+    held = _known.get(id(source))
+    if held is None or held[0] is not source:
+        held = _known[id(source)] = (source, {})
+    return held[1]
+
+
+def _name_of(column: str, source: Source) -> str | None:
+    """What a column is called as a metric; None where it is none."""
+    if column in source.names:
+        return source.names[column]
+    name = column.removeprefix(source.front)
+    is_other = not column.startswith(source.front) or column in {*source.column.split("|"), *source.numbers.values()}
+    if is_other or column in COUNTERS or name in COUNTERS or any(matches(glob, name) for glob in source.leave):
+        return None
     takes_all = source.take == ("*",)
-    for column in row:
-        name = column.removeprefix(source.front)
-        if column in source.names:
-            yield column, source.names[column]
-        elif (
-            column in counters
-            or name in COUNTERS
-            or (takes_all and source.names)
-            or not column.startswith(source.front)
-        ) or any(matches(glob, name) for glob in source.leave):
-            continue
-        elif takes_all or any(matches(glob, name) for glob in source.take):
-            yield column, name
+    if takes_all:
+        return None if source.names else name
+    return name if any(matches(glob, name) for glob in source.take) else None
 
 
 def number_of(said: str | float | None) -> float | None:
@@ -262,7 +270,9 @@ def number_of(said: str | float | None) -> float | None:
 
 
 def read_recorded(readings: Readings, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
-    """The monitor and the mode that training noted; None for what it did not."""
+    """The monitor and the mode that training noted; None for what it did not, or where nobody needs to ask."""
+    if not readings.is_sure and _is_plain(readings.ledger):
+        return None, None
     for layout, spec in ((it, spec) for it in layouts for spec in it.recorded):
         own = in_order(it for it in readings.ledger.held.values() if it.layout == layout.name)
         path = _place_of(spec, own, readings.sides)
@@ -270,6 +280,15 @@ def read_recorded(readings: Readings, layouts: Iterable[Layout]) -> tuple[str | 
         if said is not None:
             return said
     return None, None
+
+
+def _is_plain(ledger: Ledger) -> bool:
+    """Whether there is one metric, whose name says which way is better."""
+    named = {name for it in ledger.held.values() for name in it.metrics} | {
+        n for it in ledger.claims.values() for n in it
+    }
+    metrics = named - COUNTERS
+    return len(metrics) == 1 and infer_mode(next(iter(metrics))) is not None
 
 
 def _place_of(spec: Recorded, own: Sequence[Checkpoint], sides: Sides) -> str | None:

@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     """Of a link: its text, as written."""
 
 
-class Entries(tuple[Entry, ...]):
+class Entries(tuple[Entry, ...]):  # noqa: SLOT001 - the sums need a place
     """What a checkpoint consists of; what is asked of all of it is worked out once."""
 
     _size: int

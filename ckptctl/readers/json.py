@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from json import JSONDecodeError, JSONDecoder
+from typing import cast
 
 from ckptctl.errors import Damaged
 from ckptctl.readers.numbers import MOST_DIGITS
@@ -25,6 +27,7 @@ Scalar = str | int | float
 Row = Mapping[str, Scalar]
 
 
+@lru_cache(maxsize=1)  # a file that holds metrics and names a checkpoint too is asked for both, one after the other
 def read(data: bytes) -> object:
     """The document's value; raises Damaged where it is none, or nested deeper than Python goes."""
     return _decode(_text_of(data))
@@ -92,10 +95,15 @@ def _numbered_rows(found: Mapping[str, object]) -> list[Row]:
     return rows
 
 
+_PLAIN = frozenset({str, int, float})
+
+
 def _flatten(  # nested: a stack instead of recursion, which a file could exhaust
     item: Mapping[str, object],
 ) -> Row:
     """The texts and numbers of a mapping and those nested in it."""
+    if all(type(value) in _PLAIN for value in item.values()) and max(map(len, item), default=0) <= LONGEST:
+        return cast("Row", item)
     row: dict[str, Scalar] = {}
     pending: list[tuple[str, Mapping[str, object]]] = [("", item)]
     while pending:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import islice
+from itertools import islice, repeat
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
@@ -16,7 +16,7 @@ from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
 from ckptctl.stores import PRIVATE, Changed, Folder, LinkKind, split
 from ckptctl.stores.copying import copy_file, link_hard, write_file
 from ckptctl.stores.moving import mode_of, replace, shift
-from ckptctl.stores.trail import Place, Trail, below, lock, mount_of, open_folder, step
+from ckptctl.stores.trail import Place, Trail, below, lock, mount_of, mounts_below, open_folder, step
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
@@ -46,19 +46,25 @@ class LocalStore:
         """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
         with closing(Trail(open_folder(".", self._root))) as trail:
             pending = [(0, "")]
+            mounts = mounts_below(self.root)
             while pending:
                 depth, path = pending.pop()
-                folder = self._listed(trail, depth, path, stat=stat) if enter is None or enter(path) else None
+                is_wanted = (enter is None or enter(path)) and not (mounts and path in mounts)
+                folder = self._listed(trail, depth, path, stat=stat, is_sure=mounts is not None) if is_wanted else None
                 if folder is None:
                     continue
                 yield folder
                 pending += [(depth + 1, entry.path) for entry in reversed(folder.entries) if entry.kind == "dir"]
 
-    def _listed(self, trail: Trail, depth: int, path: str, *, stat: bool) -> Folder | None:
-        """One folder, with its failure if it cannot be read; None where another file system begins."""
+    def _listed(self, trail: Trail, depth: int, path: str, *, stat: bool, is_sure: bool) -> Folder | None:
+        """One folder, with its failure if it cannot be read; None where another file system begins.
+
+        ``is_sure`` where no mount was there when the walk began: then the device alone tells of a later one.
+        """
         try:
             folder = trail.enter(depth, path.rpartition("/")[2])
-            return _list(folder, path, stat=stat) if mount_of(folder) == self._mount else None
+            is_own = os.fstat(folder).st_dev == self._mount[0] if is_sure else mount_of(folder) == self._mount
+            return _list(folder, path, stat=stat) if is_own else None
         except OSError as error:
             return Folder(path, [], _reason(error))
 
@@ -284,21 +290,26 @@ def _nearest(name: str, folder: str) -> str | None:
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
     """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
     prefix = f"{path}/" if path else ""
-    with os.scandir(folder) as listing:
-        found = sorted(listing, key=_NAME)
     entries, failure = [], None
-    for item in found:
-        name = item.name
+    for name, item in _names_in(folder, stat=stat):
         if name == PRIVATE:
             continue
         try:
-            entries.append(_stated(prefix + name, folder, name) if stat else _named(prefix + name, folder, item))
+            entries.append(_named(prefix + name, folder, item) if item else _stated(prefix + name, folder, name))
         except FileNotFoundError:
             continue
         except OSError as error:
             failure = _reason(error)
             entries.append(Entry(prefix + name, "other"))
     return Folder(path, entries, failure)
+
+
+def _names_in(folder: int, *, stat: bool) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
+    """The names in an open folder, sorted; with what the listing says of each, where nothing else will be asked."""
+    if stat:
+        return zip(sorted(os.listdir(folder)), repeat(None))
+    with os.scandir(folder) as listing:
+        return [(item.name, item) for item in sorted(listing, key=_NAME)]
 
 
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
@@ -313,6 +324,9 @@ def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
 def _stated(path: str, folder: int, name: str) -> Entry:
     """The entry as the file system has it now; a folder counts no bytes, and has one name."""
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if S_ISREG(found.st_mode):  # nearly all are
+        identity = (found.st_dev, found.st_ino)
+        return _make(Entry, (path, "file", found.st_size, found.st_mtime_ns, identity, found.st_nlink, None))
     kind = _KINDS.get(S_IFMT(found.st_mode), "other")
     size, links = (0, 1) if kind == "dir" else (found.st_size, found.st_nlink)
     target = os.readlink(name, dir_fd=folder) if kind == "link" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -98,6 +99,18 @@ def mount_of(folder: int) -> tuple[int, bytes]:
         return device, os.read(facts, 4096).partition(b"mnt_id:")[2].partition(b"\n")[0]
     finally:
         os.close(facts)
+
+
+def mounts_below(root: str) -> frozenset[str] | None:
+    """Paths below a folder, relative to it, at which something is mounted; None where nobody can tell (not Linux)."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as facts:
+            points = [line.split(b" ", 5)[4] for line in facts]
+    except (OSError, IndexError):
+        return None
+    top = os.fsencode(root.rstrip("/")) + b"/"
+    names = (re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point) for point in points)
+    return frozenset(os.fsdecode(name[len(top) :]) for name in names if name.startswith(top))
 
 
 def below(trail: Trail, mount: tuple[int, bytes]) -> Iterator[tuple[Place, bool]]:

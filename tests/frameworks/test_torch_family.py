@@ -186,7 +186,7 @@ def expect_kept(case: Case, trained: Trained) -> set[str]:
 
 def find_faults(listed: Mapping[str, Any], saved: Truth) -> list[str]:
     """Every way in which a listed checkpoint differs from the save that made it."""
-    plain = {"state": "complete", **{name: saved[name] for name in ("epoch", "step") if name in saved}}
+    plain: Truth = {"state": "complete", **{name: saved[name] for name in ("epoch", "step") if name in saved}}
     faults = [f"{name} is {listed[name]}, not {value}" for name, value in plain.items() if listed[name] != value]
     for name, value in saved.get("metrics", {}).items():
         told = listed["metrics"].get(name)

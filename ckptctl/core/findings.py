@@ -1,0 +1,127 @@
+"""What is wrong with a run, or may surprise its people: where, what, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from ckptctl.core.checkpoint import Checkpoint, Run, relocate_path
+from ckptctl.core.ranking import in_order
+from ckptctl.core.units import NANOSECONDS, write_age, write_size
+
+Severity = Literal["error", "advice"]
+_FEW = 3
+"""So many names are told one by one."""
+
+
+class Hint(NamedTuple):
+    """What to do next: a command, or a step that a person can take."""
+
+    text: str
+    """``{}`` stands for each of the paths, in turn."""
+    paths: tuple[str, ...] = ()
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong, or worth knowing."""
+
+    id: str
+    """Stable: scripts may match on it."""
+    severity: Severity
+    """An error is a loss, or keeps training or a script from going on; advice can wait."""
+    path: str
+    text: str
+    hint: Hint
+
+
+class Report(NamedTuple):
+    """The findings on one run, or on a folder in which there is none."""
+
+    path: str
+    findings: tuple[Finding, ...] = ()
+    """Errors first."""
+    checkpoints: int = 0
+    is_run: bool = True
+
+
+class Count(NamedTuple):
+    """Sums over reports."""
+
+    runs: int = 0
+    checkpoints: int = 0
+    errors: int = 0
+    advice: int = 0
+
+    def add(self, report: Report) -> Count:
+        """The sums with one more report."""
+        errors = sum(it.severity == "error" for it in report.findings)
+        advice = len(report.findings) - errors
+        runs = self.runs + report.is_run
+        return Count(runs, self.checkpoints + report.checkpoints, self.errors + errors, self.advice + advice)
+
+
+class Known(NamedTuple):
+    """What must be known beside a run to examine it."""
+
+    now: int
+    """Nanoseconds since 1970, by the clock that stamps the files."""
+    monitor: str | None = None
+    mode: str = "auto"
+    said: Mapping[str, str] = {}
+    """By path of a name that leads to nothing here: what it says."""
+    lost: Mapping[str, Sequence[str]] = {}
+    """By path of a roster: the names in it that nothing here has."""
+    under_way: Collection[str] = frozenset()
+    """Paths of checkpoints whose names say that they are being written: no framework takes them for the newest."""
+    failures: Mapping[str, str] = {}
+    """By path of a folder that could not be listed: why."""
+
+
+def arrange(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then by path."""
+    return tuple(sorted(findings, key=lambda it: (it.severity != "error", it.path)))
+
+
+def relocate_report(report: Report, folder: str) -> Report:
+    """The report as seen from above ``folder``, the store's root."""
+    return report._replace(
+        path=relocate_path(report.path, folder),
+        findings=tuple(
+            it._replace(
+                path=relocate_path(it.path, folder),
+                hint=it.hint._replace(paths=tuple(relocate_path(path, folder) for path in it.hint.paths)),
+            )
+            for it in report.findings
+        ),
+    )
+
+
+def bare(path: str) -> str:
+    """The last part of a path, in quotes."""
+    return f"'{path.rpartition('/')[2]}'"
+
+
+def tell_names(paths: Sequence[str]) -> str:
+    """The last parts of a few paths in quotes, and how many more there are."""
+    shown = ", ".join(map(bare, paths[:_FEW]))
+    more = len(paths) - _FEW
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def newest_of(run: Run) -> Checkpoint | None:
+    """The newest whole one that training saved under a name of its own."""
+    whole = [it for it in run.checkpoints if it.state == "complete" and not it.is_set_aside]
+    return in_order(whole)[-1] if whole else None
+
+
+def measure(it: Checkpoint, now: int) -> str:
+    """How large and how old it is: ``10.6 GB, written 3d ago``."""
+    return f"{write_size(it.size)}, written {write_age((now - it.modified) / NANOSECONDS)} ago"
+
+
+def removal_of(it: Checkpoint) -> Hint:
+    """How a person takes away what one save left: a file, a folder, or each part of a family."""
+    tops = tuple(entry.path for entry in it.tops)
+    if len(tops) > _FEW:
+        return Hint(f"once no training runs here, remove its {len(tops)} parts by hand: {{}} and on", tops[:1])
+    return Hint(f"once no training runs here, remove by hand: {' '.join(['{}'] * len(tops))}", tops)
