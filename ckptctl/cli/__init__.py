@@ -11,6 +11,7 @@ COMMANDS = {
     "prune": "Plan what to keep, show it, ask, delete the rest.",
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",
+    "doctor": "Find what is wrong with runs, and say what to do.",
     "demo": "Write small real runs, and show the commands on them.",
 }
 """In the order of the help, which needs none of them imported so; each is ``ckptctl.cli.NAME`` with a function

@@ -45,7 +45,7 @@ def command(
     if places == 0:
         raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
     console, stores = Console(), open_all([path])
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False, sure=True)
     contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals), path)
     for sight in see(stores, scanning._replace(is_worth=None if exact else contest.could_place), console):
         with placed(sight.store):

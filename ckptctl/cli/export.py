@@ -62,7 +62,7 @@ def command(
     """
     _check_output(output, ext or ())
     console, stores = Console(), open_all(paths)
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
     terms = Terms(len(stores) > 1 and form is not FormatName.yaml, scanning.now, top_k, monitor, mode.value)
     sights = see(stores, scanning, console)
     if form is FormatName.yaml or top_k is not None:

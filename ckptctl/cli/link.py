@@ -46,5 +46,5 @@ def command(
         raise UsageError("--name with both --last and --best names two links alike", hint="make them one by one")
     opt.check_name(name)
     linking = Linking(last, best, name, kind.value, monitor, mode.value, threshold, is_dry=dry_run)
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, sure=True)
     link_all(open_apart(paths), scanning, linking, Console())

@@ -36,6 +36,8 @@ class Listing(NamedTuple):
     """Paths alone, each ended by a NUL."""
     json: bool = False
     color: str = "auto"
+    explains: bool = False
+    """By what each layout was recognised, instead of what each checkpoint is."""
 
 
 def list_runs(paths: Sequence[str] | None, listing: Listing) -> None:
@@ -61,6 +63,8 @@ def list_runs(paths: Sequence[str] | None, listing: Listing) -> None:
 def _write(views: Iterable[View], root: str, listing: Listing, console: Console, now: int) -> Iterator[str]:
     if listing.json:
         return _json(views, root)
+    if listing.explains:
+        return _explain(views, root, console)
     if console.is_terminal or console.has_color:
         return _screen(views, root, console, now, runs=listing.runs, metrics=listing.metrics)
     return _table(views, root, runs=listing.runs, metrics=listing.metrics)
@@ -94,6 +98,14 @@ def _json(views: Iterable[View], root: str) -> Iterator[str]:
     from ckptctl.render.json import ls
 
     return ls(views, root=root)
+
+
+def _explain(views: Iterable[View], root: str, console: Console) -> Iterator[str]:
+    from ckptctl.render import evidence
+
+    if console.is_terminal:
+        return chain.from_iterable(evidence.screen(seen, root=root, width=console.width) for seen in views)
+    return chain([evidence.header()], *(evidence.rows(seen, root=root) for seen in views))
 
 
 def _table(views: Iterable[View], root: str, *, runs: bool, metrics: bool) -> Iterator[str]:

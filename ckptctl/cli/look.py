@@ -41,6 +41,7 @@ def read_options(
     monitor: str | None = None,
     exact: bool = False,
     resumable: bool = False,
+    sure: bool = False,
     stat: bool = True,
     now: int = 0,
 ) -> Options:
@@ -56,6 +57,7 @@ def read_options(
         stat=stat,
         exact=exact,
         resumable=resumable,
+        sure=sure,
         monitor=monitor,
         template=template,
         layout=names.layout,

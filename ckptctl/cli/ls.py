@@ -28,6 +28,9 @@ def command(
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     exact: opt.Exact = False,
+    explain_layout: Annotated[
+        bool, typer.Option("--explain-layout", help="By what each layout was recognised.")
+    ] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -40,6 +43,10 @@ def command(
     """List runs and their checkpoints."""
     opt.refuse_together(json=json, quiet=quiet or null)
     opt.refuse_together(runs=runs, quiet=quiet or null)
+    opt.refuse_together(explain_layout=explain_layout, quiet=quiet or null)
+    opt.refuse_together(explain_layout=explain_layout, runs=runs)
     names = Names(template, layout, ext, equals)
-    listing = Listing(runs, metrics, sort, limit, monitor, mode.value, exact, names, quiet, null, json, color.value)
+    listing = Listing(
+        runs, metrics, sort, limit, monitor, mode.value, exact, names, quiet, null, json, color.value, explain_layout
+    )
     list_runs(paths, listing)

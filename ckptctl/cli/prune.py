@@ -78,6 +78,7 @@ def command(
         monitor=monitor,
         exact=exact,
         resumable=not no_protect_last,
+        sure=True,
         now=min(it.clock() for it in stores),
     )
     terms = Terms(

@@ -19,11 +19,15 @@ def examine(run: Run, known: Known) -> list[Finding]:
 
 def _see_listing(run: Run, known: Known) -> Iterator[Finding]:
     """Folders that could not be listed."""
-    hint = "get the right to read {}, then look again: until then nothing is pruned here"
-    for path, why in known.failures.items():
-        yield Finding("unreadable", "error", path, f"could not be listed: {why}", Hint(hint, (path,)))
+    yield from (unlisted(path, why) for path, why in known.failures.items())
     if not (run.listed or known.failures):
-        yield Finding("unreadable", "error", run.path, "could not be listed whole", Hint(hint, (run.path,)))
+        yield unlisted(run.path, "not whole")
+
+
+def unlisted(path: str, why: str) -> Finding:
+    """The finding on a folder that could not be listed."""
+    hint = Hint("get the right to read {}, then look again: until then nothing is pruned here", (path,))
+    return Finding("unreadable", "error", path, f"could not be listed: {why}", hint)
 
 
 def _see_notices(run: Run, known: Known) -> Iterator[Finding]:

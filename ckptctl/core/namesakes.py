@@ -48,6 +48,8 @@ def _dangling_file(run: Run, pointer: Pointer, says: str | None) -> Finding:
 def broken_tracker(path: str, named: str, newest: Checkpoint | None) -> Finding:
     """The finding on a file by which training resumes; ``named`` says what it names, as the object of a sentence."""
     text = f"names {named}: training will fail to resume, or start from scratch"
+    if _BEST.match(path.rpartition("/")[2]):
+        text = f"names {named}"
     if newest is None:
         hint = Hint("restore what it names from a copy; to start anew, remove {} by hand", (path,))
     else:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from json import JSONEncoder
 from math import isfinite
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
 from ckptctl.core.guard import Objection
@@ -21,6 +21,9 @@ from ckptctl.core.view import View
 from ckptctl.errors import CkptctlError
 from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
+
+if TYPE_CHECKING:
+    from ckptctl.core.findings import Finding, Report
 
 BATCH = 1000
 """Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
@@ -69,6 +72,28 @@ def prune(
     yield f"{_encode(_outcome(outcome) if outcome else None)}}}\n"
 
 
+def doctor(reports: Iterable[Report], *, root: str) -> Iterator[str]:
+    """Every finding in one document, run by run, the totals at its end; paths are relative to ``root``."""
+    from ckptctl.core.findings import Count
+
+    count, comma = Count(), ""
+    yield f'{{"schema_version":1,{_encode(_path("root", root))[1:-1]},"findings":['
+    for report in reports:
+        count = count.add(report)
+        if report.findings:
+            yield comma + _encode([_finding(it, root) for it in report.findings])[1:-1]
+            comma = ","
+    totals: Value = dict(count._asdict())
+    yield f'],"totals":{_encode(totals)}}}\n'
+
+
+def _finding(it: Finding, root: str) -> Value:
+    from ckptctl.render.findings import write_hint
+
+    told = {"text": _text(it.text), "hint": write_hint(it.hint, root)}
+    return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
+
+
 def error(trouble: CkptctlError) -> str:
     """An error, for stderr."""
     path = {"path": None} if trouble.path is None else _path("path", trouble.path)
@@ -110,6 +135,8 @@ def checkpoint(it: Checkpoint) -> dict[str, Value]:
         "files": it.files,
         "modified": write_time(it.modified),
         "pinned": it.pinned,
+        "counter": it.counter,
+        "evidence": None if it.evidence is None else _text(it.evidence),
     }
 
 

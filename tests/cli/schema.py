@@ -13,7 +13,7 @@ SCORE = {
     "value": (int, float, None),
     "state": {"finite", "nan", "inf", "-inf"},
     "text": TEXT_OR_NULL,
-    "source": {"state", "sibling", "yaml", "csv", "json", "name"},
+    "source": {"state", "sibling", "yaml", "csv", "json", "npz", "name"},
 }
 CHECKPOINT = {
     "path": str,
@@ -32,6 +32,8 @@ CHECKPOINT = {
     "files": int,
     "modified": str,
     "pinned": bool,
+    "counter": (int, None),
+    "evidence": TEXT_OR_NULL,
 }
 POINTER = {
     "path": str,

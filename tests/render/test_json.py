@@ -65,6 +65,8 @@ def test_ls_is_the_contract_field_for_field() -> None:
                         "files": 1,
                         "modified": "2027-01-12T08:00:00Z",
                         "pinned": True,
+                        "counter": None,
+                        "evidence": None,
                     }
                 ],
                 "pointers": [
@@ -84,7 +86,7 @@ def test_fields_keep_the_order_of_the_contract() -> None:
     assert list(document["runs"][0]) == ["path", "layouts", "monitor", "mode", "checkpoints", "pointers", "strays"]
     assert list(document["runs"][0]["checkpoints"][2]) == [
         "path", "layout", "kind", "members", "state", "roles", "aliases", "epoch", "step", "version", "metrics",
-        "bytes", "files", "modified", "pinned",
+        "bytes", "files", "modified", "pinned", "counter", "evidence",
     ]  # fmt: skip
 
 

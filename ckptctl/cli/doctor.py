@@ -1,0 +1,95 @@
+"""``ckptctl doctor``: what is wrong with runs, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+import typer
+
+from ckptctl.catalogue import Catalogue
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Names, open_all, read_options, require_some, tell_notices
+from ckptctl.core.findings import Count, Known, Report, relocate_report
+from ckptctl.diagnosis import Rounds
+from ckptctl.errors import Damaged
+from ckptctl.render import findings as screens
+from ckptctl.scan import Options, choose_layouts, scan
+from ckptctl.stores import Store
+
+EPILOG = """Examples:
+
+\b
+  ckptctl doctor runs/
+  ckptctl doctor runs/a --monitor val_loss --mode min
+  ckptctl doctor runs/ --json | jq '.findings[] | select(.severity == "error")'
+"""
+
+
+def command(
+    paths: opt.Paths = None,
+    monitor: opt.Monitor = None,
+    mode: opt.ModeOption = opt.ModeName.auto,
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    json: opt.Json = False,
+) -> None:
+    """Find what is wrong with runs, and say what to do.
+
+    Nothing is changed. Exit code 5 where there is an error, 0 where there is advice alone, or nothing.
+    """
+    console, stores = Console(), open_all(paths)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor)
+    visits = _visit(stores, scanning, Known(scanning.now, monitor, mode.value), console)
+    first = next(visits, None)
+    require_some(first, stores)
+    reports = Counted(chain([first] if first else [], visits))
+    root = "." if len(stores) > 1 else stores[0].url
+    console.answer(_write(reports, root, console, json=json))
+    if not json:
+        console.say(screens.closing(reports.count))
+    if reports.count.errors:
+        raise typer.Exit(Damaged.exit_code)
+
+
+class Counted:
+    """Reports, counted as they pass."""
+
+    def __init__(self, reports: Iterable[Report]) -> None:
+        self.count = Count()
+        self._reports = reports
+
+    def __iter__(self) -> Iterator[Report]:
+        for report in self._reports:
+            self.count = self.count.add(report)
+            yield report
+
+
+def _visit(stores: Sequence[Store], scanning: Options, known: Known, console: Console) -> Iterator[Report]:
+    """The reports on every run of the stores, and on what lies outside of runs; paths as seen from a common root."""
+    for store in stores:
+        reports = _visit_one(store, scanning, known, console)
+        yield from (relocate_report(it, store.url) for it in reports) if len(stores) > 1 else reports
+
+
+def _visit_one(store: Store, scanning: Options, known: Known, console: Console) -> Iterator[Report]:
+    rounds = Rounds(store, Catalogue(choose_layouts(scanning)), known)
+    for run in scan(store, scanning):
+        if run.checkpoints or run.pointers or not run.listed:
+            yield rounds.visit(run)
+        else:  # what was named is a checkpoint itself
+            tell_notices(console, store, run)
+    yield from rounds.finish()
+
+
+def _write(reports: Iterable[Report], root: str, console: Console, *, json: bool) -> Iterator[str]:
+    if json:
+        from ckptctl.render.json import doctor
+
+        return doctor(reports, root=root)
+    if console.is_terminal:
+        return screens.screen(reports, root=root, width=console.width)
+    return screens.rows(reports, root=root)

@@ -1,0 +1,67 @@
+"""What is wrong with runs beyond what they tell themselves: for this the store is asked. Nothing is changed.
+
+One walk looks for what was left behind. Then each run is examined, with what its links and files say, and its
+checkpoints are compared. At last comes what lies in folders that hold no run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ckptctl.core.examination import examine, unlisted
+from ckptctl.core.findings import Finding, Known, Report, arrange
+from ckptctl.diagnosis.leftovers import Leftovers
+from ckptctl.diagnosis.sayings import find_broken, is_under_way, list_lost, read_said
+from ckptctl.diagnosis.trash import find_trash
+from ckptctl.diagnosis.twins import find_twins
+
+if TYPE_CHECKING:
+    from ckptctl.catalogue import Catalogue
+    from ckptctl.core.checkpoint import Run
+    from ckptctl.stores import Store
+
+__all__ = ["Rounds"]
+
+
+class Rounds:
+    """A visit to every run of a store, one by one."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, known: Known) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.known = known
+        """When it is, and by what to rank."""
+        self.leftovers = Leftovers(store, catalogue)
+        self._searched: set[str] = set()
+        """Folders in which trash was looked for."""
+
+    def visit(self, run: Run) -> Report:
+        """Everything that is wrong with one run."""
+        store, left = self.store, self.leftovers
+        run = run._replace(pointers=(*run.pointers, *find_broken(store, run, left.links.get(run.path, ()))))
+        known = self.known._replace(
+            said=read_said(store, run, left.links),
+            lost=list_lost(store, run),
+            under_way={it.path for it in run.checkpoints if is_under_way(self.catalogue, it.path)},
+            failures={} if run.listed else left.take_failures(run.path),
+        )
+        findings = [*examine(run, known), *left.tell_of(run, known.now), *find_twins(store, run)]
+        return Report(run.path, arrange([*findings, *self._search(run.path)]), len(run.checkpoints))
+
+    def finish(self) -> Iterator[Report]:
+        """What lies in folders that hold no run; to be asked when all runs were visited."""
+        for path, why in self.leftovers.take_failures("").items():
+            yield Report(path, (unlisted(path, why),), is_run=False)
+        for folder, found in self.leftovers.tell_rest(self.known.now):
+            yield Report(folder, arrange(found), is_run=False)
+        trash = list(self._search(""))
+        if trash:
+            yield Report("", arrange(trash), is_run=False)
+
+    def _search(self, folder: str) -> Iterator[Finding]:
+        """Trash in a folder and those above it, up to the root: any of them may have been pruned; each is told once."""
+        while folder not in self._searched:
+            self._searched.add(folder)
+            yield from find_trash(self.store, folder, self.known.now)
+            folder = folder.rpartition("/")[0]
