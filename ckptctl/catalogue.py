@@ -9,14 +9,16 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from ckptctl.core.layout import Layout
 
 Groups = Mapping[str, "str | None"]
 Witness = Callable[[Layout], "str | None"]
-_MEMORY = 4096
-"""Folders of one content, and extensions, that are remembered."""
+_MEMORY = 512
+_FEW = 64
+"""Contents of folders that are remembered, and how many names they may have: runs hold more, and never the same."""
 
 
 class Candidate(NamedTuple):
@@ -61,12 +63,13 @@ class Catalogue:
         self._ended: dict[str, list[Clue]] = {}
         self._begun: dict[str, list[Clue]] = {}
         """Clues by a whole name, by the kind of ending of a glob, and by the front of one that ends in anything."""
-        self._seen: dict[str, tuple[Layout, ...]] = {}
+        self._rows: dict[str, Sequence[Layout]] = {}
+        """By extension, as met so far."""
         self._contents: dict[frozenset[str], list[tuple[Clue, str]]] = {}
         self._beside: dict[tuple[str, ...], tuple[frozenset[str], tuple[str, ...]]] = {}
         for layout in self.layouts:
             self._enter(layout)
-        self._fronts = tuple(self._begun)
+        self._fronts = tuple(filter(None, self._begun))
         self.markers = tuple({it.marker for it in self.layouts if it.marker})
         self._progress = [(it, anchor_of(pattern), pattern) for it in self.layouts for pattern in it.in_progress]
         self.sides_below = frozenset(
@@ -84,7 +87,8 @@ class Catalogue:
             for ending in {ending_of(it) for it in (*layout.extensions, *layout.examples)}:
                 self._files.setdefault(ending, []).append(layout)
             return
-        clues = [Clue(layout, (it,) if isinstance(it, str) else it, is_proof=True) for it in layout.sentinels]
+        needed = [(it,) if isinstance(it, str) else tuple(sorted(it, key=_is_magic)) for it in layout.sentinels]
+        clues = [Clue(layout, it, is_proof=True) for it in needed]
         clues += [Clue(layout, (it,), is_proof=False) for it in layout.signs]
         for clue in clues:
             glob = clue.needed[0]
@@ -99,20 +103,19 @@ class Catalogue:
 
     def match_name(self, name: str) -> Iterator[Candidate]:
         """The layouts of files and families that a name may be of, in their order."""
-        _, dot, extension = name.rpartition(".")
-        rows = self._seen.get(extension) if dot else self._seen.get("")
-        if rows is None:
-            rows = self._remember(name, extension if dot else "")
-        for layout in rows:
+        for layout in self.rows_for(name):
             groups = match(layout, name)
             if groups is not None:
                 yield Candidate(layout, groups)
 
-    def _remember(self, name: str, extension: str) -> tuple[Layout, ...]:
-        if len(self._seen) > _MEMORY:
-            self._seen.clear()
-        rows = tuple(self._files.get(ending_of(name), ()))
-        self._seen[extension] = rows
+    def rows_for(self, name: str) -> Sequence[Layout]:
+        """The rows of files and families for names with such an ending."""
+        _, dot, extension = name.rpartition(".")
+        rows = self._rows.get(extension) if dot else self._rows.get("")
+        if rows is None:
+            rows = self._files.get(ending_of(name), ())
+            if not extension.isdigit():
+                self._rows[extension if dot else ""] = rows
         return rows
 
     def recognise(self, name: str, held: Collection[str], witness: Witness = lambda _: None) -> list[Candidate]:
@@ -151,26 +154,28 @@ class Catalogue:
         """
         known = self._contents.get(held)
         if known is None:
-            if len(self._contents) > _MEMORY:
-                self._contents.clear()
             order = {layout.name: place for place, layout in enumerate(self.layouts)}
             clues = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof))
             strongest = list({clue.layout.name: (clue, what) for clue, what in reversed(clues)}.values())[::-1]
             known = sorted(strongest, key=lambda it: not it[0].is_proof)
-            self._contents[held] = known
+            if len(self._contents) > _MEMORY:
+                self._contents.clear()
+            if len(held) <= _FEW:
+                self._contents[held] = known
         return known
 
     def _find_clues(self, held: frozenset[str]) -> Iterator[tuple[Clue, str]]:
         possible = [clue for name in held & self._literal.keys() for clue in self._literal[name]]
-        endings = {ending_of(name) for name in held} if self._ended else set()
+        extensions = {name.rpartition(".")[1:] for name in held} if self._ended else set()
+        endings = {ending_of("".join(extension)) for extension in extensions if extension[0]}
         possible += [clue for ending in endings & self._ended.keys() for clue in self._ended[ending]]
         begun = [name for name in held if name.startswith(self._fronts)] if self._fronts else []
-        fronts = [front for front in self._begun if any(name.startswith(front) for name in begun)]
-        possible += [clue for front in fronts for clue in self._begun[front]]
+        fronts = [front for front in self._fronts if any(name.startswith(front) for name in begun)]
+        possible += [clue for front in ("", *fronts) for clue in self._begun.get(front, ())]
         for clue in possible:
-            matches = [first_match(glob, held) for glob in clue.needed]
-            if None not in matches:
-                yield clue, " and ".join(filter(None, matches))
+            found = list(takewhile(bool, (first_match(glob, held) for glob in clue.needed)))
+            if len(found) == len(clue.needed):
+                yield clue, " and ".join(map(str, found))
 
     def known_beside(self, names: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
         """What training with these layouts leaves beside checkpoints: whole names, and globs."""
@@ -212,7 +217,7 @@ def match(layout: Layout, name: str) -> Groups | None:
     if not layout.names:
         return {}
     for pattern in layout.names:
-        found = _compile(pattern).fullmatch(name)
+        found = _compile(pattern).fullmatch(name) if anchor_of(pattern) in name else None
         if found:
             return found.groupdict()
     return None
@@ -233,6 +238,8 @@ def first_match(glob: str, names: Collection[str]) -> str | None:
     for part in glob.split("|"):
         if part in names:
             return part
+        if part == "*" and names:
+            return min(names)
         matcher = _matcher(part)
         found = [name for name in names if matcher(name)] if _is_magic(part) else []
         if found:
@@ -285,14 +292,25 @@ def _is_magic(glob: str) -> bool:
     return not {"*", "?", "["}.isdisjoint(glob)
 
 
-_OPTIONAL = re.compile(r"(?:\\.|[^\\()\[\]])(?:[*?]|\{[^}]*\})|\\[a-zA-Z]|\[[^\]]*\]|[.+^$]")
+_OPTIONAL = re.compile(r"(?:\\.|[^\\()\[\]])(?:[*?]|\{[^}]*\})|\\[a-zA-Z]|\[[^\]]*\](?:[*?]|\{[^}]*\})?|[.+^$]")
 """What need not be in a name, or is none of its texts."""
+_INNERMOST = re.compile(r"(?<!\\)\((\?P<\w+>|\?:|)([^()]*)\)([*?{]?)")
 
 
+@cache
 def anchor_of(pattern: str) -> str:
     """A text that each name which a pattern matches must hold; "" where none is plain."""
-    plain = re.sub(r"\(\?P<\w+>", "(", pattern)
-    if "|" in plain or ")?" in plain or ")*" in plain or "(?" in plain:
+    if re.search(r"\(\?[^:P]|\\[()]|\[[^\]]*[()]", pattern):  # looks around, or holds a literal parenthesis
         return ""
-    texts = _OPTIONAL.sub("\0", plain).replace("(", "\0").replace(")", "\0").replace("\\", "").split("\0")
-    return max(texts, key=len)
+    plain, count = _INNERMOST.subn(_open, pattern)
+    while count:
+        plain, count = _INNERMOST.subn(_open, plain)
+    if "|" in plain:
+        return ""
+    texts = _OPTIONAL.sub("\0", plain).replace("\\", "").split("\0")
+    return max(texts, key=lambda text: (bool(text) and not text.isalnum(), len(text)))
+
+
+def _open(group: re.Match[str]) -> str:
+    """What of a group every name must hold: nothing where it may be left out, or has a choice."""
+    return "\0" if group[3] or "|" in group[2] else group[2]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.catalogue import Candidate, Catalogue, Groups, matches
+from ckptctl.catalogue import Candidate, Catalogue, Groups, match, matches
 from ckptctl.core.checkpoint import Entry, Unit
 from ckptctl.core.layout import Layout
 
@@ -56,25 +57,32 @@ def find(grove: Grove, catalogue: Catalogue) -> Finds:
     found += [it for members in families.values() if (it := _make_family(members, grove)) is not None]
     if generic and not found:
         found, generic = generic, []
-    held = {it.layout.family for it in found}
-    found += [it for it in begun if it.layout.family in held or grove.find_witness(it.layout)]
-    return Finds(sorted(_doubt_series(found), key=lambda it: it.path), [it.entries[0] for it in generic])
+    if begun:
+        held = {it.layout.family for it in found}
+        found += [it for it in begun if it.layout.family in held or grove.find_witness(it.layout)]
+    found.sort(key=_PATH)
+    return Finds(_doubt_series(found), [it.entries[0] for it in generic])
 
 
-def _doubt_series(found: list[Find]) -> Iterator[Find]:
+_PATH = attrgetter("path")
+
+
+def _doubt_series(found: list[Find]) -> list[Find]:
     """The finds, in doubt where names of no framework's own differ in more than their numbers.
 
     ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
     be neither's. The same goes for two names with the very same numbers.
     """
-    own = [it for it in found if it.groups.get("series") is not None or it.layout.is_generic]
+    own = [it for it in found if "series" in it.groups or it.layout.is_generic]
     numbered = [it for it in own if any(it.groups.get(key) is not None for key in _NUMBERS)]
+    if not numbered:
+        return found
     series = sorted({_series_of(it) for it in numbered})
     twins = Counter(map(_numbers_of, numbered))
     several = ", ".join(f"{front}N{back}" for front, back in series)
-    for it in found:
-        doubtful = it in numbered and (len(series) > 1 or twins[_numbers_of(it)] > 1)
-        yield it._replace(doubt=f"several series share its folder: {several}") if doubtful else it
+    doubtful = {it.path for it in numbered if len(series) > 1 or twins[_numbers_of(it)] > 1}
+    doubt = f"several series share its folder: {several}"
+    return [it._replace(doubt=doubt) if it.path in doubtful else it for it in found]
 
 
 _NUMBERS = ("epoch", "step", "index")
@@ -149,32 +157,32 @@ def _find_files(
         if entry.kind != "file":
             continue
         name = entry.path.rpartition("/")[2]
-        candidate = _first_shown(catalogue.match_name(name), grove, witnesses)
-        if candidate is None:
+        layout, evidence, groups = _first_shown(name, witnesses, grove, catalogue)
+        if layout is None:
             rows = [it for it in catalogue.in_progress(name) if it.layout.unit != "dir"]
             begun += [Find(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]]
-            continue
-        if candidate.layout.unit == "family":
-            families.setdefault(_key_of(entry, candidate, inside), []).append((entry, candidate))
-            continue
-        kept = generic if candidate.layout.is_generic else found
-        kept.append(
-            Find(candidate.layout, entry.path, "file", (entry,), candidate.groups, witnesses[candidate.layout.name])
-        )
+        elif layout.unit == "family":
+            member = Candidate(layout, groups)
+            families.setdefault(_key_of(entry, member, inside), []).append((entry, member))
+        else:
+            kept = generic if layout.is_generic else found
+            kept.append(Find(layout, entry.path, "file", (entry,), groups, evidence))
     return generic, begun
 
 
-def _first_shown(candidates: Iterator[Candidate], grove: Grove, witnesses: dict[str, str | None]) -> Candidate | None:
-    """The first layout whose witness is there, if it needs one."""
-    for it in candidates:
-        layout = it.layout
-        if it.groups.get("folder") is not None:
+def _first_shown(
+    name: str, witnesses: dict[str, str | None], grove: Grove, catalogue: Catalogue
+) -> tuple[Layout | None, str | None, Groups]:
+    """The first layout whose name it is and whose witness is there, if it needs one, with what shows it."""
+    for layout in catalogue.rows_for(name):
+        groups = match(layout, name)
+        if groups is None or groups.get("folder") is not None:
             continue
         if layout.name not in witnesses:
-            witnesses[layout.name] = grove.find_witness(layout)
-        if not layout.witnesses or witnesses[layout.name]:
-            return it
-    return None
+            witnesses[layout.name] = grove.find_witness(layout) if layout.witnesses else None
+        if witnesses[layout.name] or not layout.witnesses:
+            return layout, witnesses[layout.name], groups
+    return None, None, {}
 
 
 def _key_of(entry: Entry, candidate: Candidate, rank_folders: tuple[str, ...]) -> tuple[object, ...]:

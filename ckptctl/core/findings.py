@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate_path
@@ -71,8 +71,6 @@ class Known(NamedTuple):
     """By path of a name that leads to nothing here: what it says."""
     lost: Mapping[str, Sequence[str]] = {}
     """By path of a roster: the names in it that nothing here has."""
-    under_way: Collection[str] = frozenset()
-    """Paths of checkpoints whose names say that they are being written: no framework takes them for the newest."""
     failures: Mapping[str, str] = {}
     """By path of a folder that could not be listed: why."""
 
@@ -119,9 +117,9 @@ def measure(it: Checkpoint, now: int) -> str:
     return f"{write_size(it.size)}, written {write_age((now - it.modified) / NANOSECONDS)} ago"
 
 
-def removal_of(it: Checkpoint) -> Hint:
-    """How a person takes away what one save left: a file, a folder, or each part of a family."""
+def name_parts(it: Checkpoint) -> tuple[str, tuple[str, ...]]:
+    """A place in a hint for each part that a person must take in hand, and their paths; of many the first alone."""
     tops = tuple(entry.path for entry in it.tops)
     if len(tops) > _FEW:
-        return Hint(f"once no training runs here, remove its {len(tops)} parts by hand: {{}} and on", tops[:1])
-    return Hint(f"once no training runs here, remove by hand: {' '.join(['{}'] * len(tops))}", tops)
+        return f"{{}} and the {len(tops) - 1} other parts of it", tops[:1]
+    return " ".join(["{}"] * len(tops)), tops

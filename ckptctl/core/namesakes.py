@@ -14,8 +14,18 @@ from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
 _LAST = re.compile(r"(?i:last|latest)(?![A-Za-z])|checkpoint$")
 """How the names begin that stand for the newest; ``checkpoint`` is TensorFlow's."""
 _BEST = re.compile(r"(?i:best)(?![A-Za-z])")
+_OWN = re.compile(r"(?i:last|latest|ckpt|checkpoint|model|weights|v|\d|[-_.])+")
+"""Of a save of its own under a ``last`` name: all that the name may be made of, beside its extension."""
+_ODD = frozenset({"exception", "recovery"})
+"""Roles of saves that training makes in between, and that no name for the newest follows."""
+_RESUME = 'resume from the newest instead: "$(ckptctl last {})"'
 _FLAGS = {"last": "--last", "latest": "--last --name latest", "best": "--best"}
 """What makes a link of such a name."""
+
+
+def names_last(path: str) -> bool:
+    """Whether a name is one for the newest checkpoint, from which training resumes."""
+    return _LAST.match(path.rpartition("/")[2]) is not None
 
 
 def see_broken(run: Run, known: Known) -> Iterator[Finding]:
@@ -87,7 +97,7 @@ def see_stale(run: Run, known: Known) -> Iterator[Finding]:
     """Names for the newest and the best that stand for another one."""
     held = {it.path: it for it in run.checkpoints}
     named = [(it, held[it.target]) for it in run.pointers if it.target in held]
-    newest = newest_of(run)
+    newest = newest_of(run._replace(checkpoints=tuple(it for it in run.checkpoints if _ODD.isdisjoint(it.roles))))
     if newest is not None:
         yield from _stale_lasts(run, named, newest)
         yield from _stale_saves(run, newest)
@@ -98,21 +108,23 @@ def see_stale(run: Run, known: Known) -> Iterator[Finding]:
 
 def _stale_lasts(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], newest: Checkpoint) -> Iterator[Finding]:
     for pointer, target in named:
-        if _LAST.match(pointer.path.rpartition("/")[2]) and _is_older(target, newest):
+        if names_last(pointer.path) and _is_older(target, newest):
             text = f"names {bare(target.path)}, which is older than {bare(newest.path)}"
-            hint = Hint("if training should go on from the newest, let {} name {}", (pointer.path, newest.path))
+            hint = Hint(_RESUME, (run.path,))
             if pointer.kind == "symlink":
                 hint = _relink(run, pointer)
+            elif pointer.kind in ("text", "json"):
+                hint = Hint("if training should go on from the newest, let {} name {}", (pointer.path, newest.path))
             yield Finding("stale-last", "advice", pointer.path, text, hint)
 
 
 def _stale_saves(run: Run, newest: Checkpoint) -> Iterator[Finding]:
     """Saves of their own under a ``last`` name that are behind."""
     for it in run.checkpoints:
-        if "last" in it.roles and it.state == "complete" and _is_older(it, newest):
+        is_plain = _OWN.fullmatch(it.path.rpartition("/")[2].partition(".")[0])
+        if "last" in it.roles and is_plain and it.state == "complete" and _is_older(it, newest):
             text = f"was saved {_when(it)}, before {bare(newest.path)} ({_when(newest)})"
-            hint = Hint('resume from the newest instead: "$(ckptctl last {})"', (run.path,))
-            yield Finding("stale-last", "advice", it.path, text, hint)
+            yield Finding("stale-last", "advice", it.path, text, Hint(_RESUME, (run.path,)))
 
 
 def _stale_bests(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric) -> Iterator[Finding]:

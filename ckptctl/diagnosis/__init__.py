@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ckptctl.core.examination import examine, unlisted
 from ckptctl.core.findings import Finding, Known, Report, arrange
 from ckptctl.diagnosis.leftovers import Leftovers
-from ckptctl.diagnosis.sayings import find_broken, is_under_way, list_lost, read_said
+from ckptctl.diagnosis.sayings import find_broken, list_lost, read_said
 from ckptctl.diagnosis.trash import find_trash
 from ckptctl.diagnosis.twins import find_twins
 
@@ -29,7 +29,6 @@ class Rounds:
 
     def __init__(self, store: Store, catalogue: Catalogue, known: Known) -> None:
         self.store = store
-        self.catalogue = catalogue
         self.known = known
         """When it is, and by what to rank."""
         self.leftovers = Leftovers(store, catalogue)
@@ -43,7 +42,6 @@ class Rounds:
         known = self.known._replace(
             said=read_said(store, run, left.links),
             lost=list_lost(store, run),
-            under_way={it.path for it in run.checkpoints if is_under_way(self.catalogue, it.path)},
             failures={} if run.listed else left.take_failures(run.path),
         )
         findings = [*examine(run, known), *left.tell_of(run, known.now), *find_twins(store, run)]

@@ -12,13 +12,11 @@ from ckptctl.layouts import find
 from ckptctl.pointers import LONGEST_NAME, MOST_BYTES, follow
 
 if TYPE_CHECKING:
-    from ckptctl.catalogue import Catalogue
     from ckptctl.core.checkpoint import Entry, Roster, Run
     from ckptctl.core.layout import Layout, PointerFile
     from ckptctl.stores import Store
 
-NEWEST = frozenset({"last", "latest"})
-NAMES = NEWEST | {"best"}
+NAMES = frozenset({"last", "latest", "best"})
 """What people call a name that stands for a checkpoint, whatever it is."""
 _LONGEST = 200
 """Characters of what a file says that are worth telling."""
@@ -107,11 +105,6 @@ def read_tracker(store: Store, path: str, layouts: Iterable[Layout]) -> str | No
         if said is not None and (is_plain or _is_one_of([layout], said)):
             return said
     return None
-
-
-def is_under_way(catalogue: Catalogue, path: str) -> bool:
-    """Whether a name says that its save is being written."""
-    return bool(catalogue.in_progress(_name(path)))
 
 
 def _is_one_of(layouts: Iterable[Layout], said: str) -> bool:

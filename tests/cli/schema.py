@@ -92,6 +92,21 @@ PRUNE = {
     "objections": [{"id": str, "text": str, "override": TEXT_OR_NULL}],
     "outcome": (OUTCOME, None),
 }
+FINDING = {
+    "id": str,
+    "severity": {"error", "advice"},
+    "path": str,
+    "path_b64?": str,
+    "text": str,
+    "hint": str,
+}
+DOCTOR = {
+    "schema_version": {1},
+    "root": str,
+    "root_b64?": str,
+    "findings": [FINDING],
+    "totals": {"runs": int, "checkpoints": int, "errors": int, "advice": int},
+}
 EXPORTED = {"run": str, "run_b64?": str, **CHECKPOINT}
 EXPORT = {"schema_version": {1}, "checkpoints": [EXPORTED]}
 ERROR = {

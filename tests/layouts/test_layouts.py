@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatchcase
 from posixpath import normpath
 
 import pytest
 
-from ckptctl.catalogue import Catalogue, first_match
+from ckptctl.catalogue import Catalogue, anchor_of, first_match, matches
 from ckptctl.core.layout import Layout
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.layouts import LAYOUTS
@@ -98,3 +100,41 @@ def test_every_layout_has_examples_and_a_name_of_its_own() -> None:
 def test_folders_are_tried_before_files() -> None:
     units = [layout.unit for layout in LAYOUTS if layout.name.startswith("lightning")]
     assert units == sorted(units, key=("dir", "file").index)
+
+
+PATTERNS = sorted({pattern for it in LAYOUTS for pattern in (*it.names, *it.in_progress, *it.ranks, *it.rank_folders)})
+NAMES = sorted({name for it in LAYOUTS for name in it.examples})
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_what_a_pattern_is_looked_up_by_is_in_every_name_that_it_matches(pattern: str) -> None:
+    matched = [name for name in NAMES if re.fullmatch(pattern, name, re.ASCII)]
+    assert [name for name in matched if anchor_of(pattern) not in name] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "anchor"),
+    [
+        (r"checkpoint-(?P<step>\d+)", "checkpoint-"),
+        (r"a(?:b|c)-long", "-long"),
+        (r"a(?:bcd)?e", "a"),
+        (r"(?P<x>.+)-step(?P<step>\d{8})", "-step"),
+        (r"ab?cd*e{0,3}f", "a"),
+        (r"one|two", ""),
+        (r"(?!not)this", ""),
+        (r"[a-z]{3}_x", "_x"),
+        (r"[-_]?ab", "ab"),
+        (r"(?:(?:in|out)ner)?_(?P<a>b(?P<c>d))", "_bd"),
+        (r"x\(1\)", ""),
+    ],
+)
+def test_a_pattern_is_looked_up_by_its_longest_text_that_must_be_there(pattern: str, anchor: str) -> None:
+    assert anchor_of(pattern) == anchor
+
+
+@pytest.mark.parametrize("glob", sorted({it for row in LAYOUTS for it in (*row.beside, *row.signs, *row.required)}))
+def test_a_glob_matches_what_fnmatch_says(glob: str) -> None:
+    names = {name.rpartition("/")[2] for row in LAYOUTS for name in (*row.examples, *map(name_of, row.beside))}
+    for part in glob.split("|"):
+        tried = names | {part, part.replace("*", ""), part.replace("*", "aa"), f"x{part}", f"{part}x"}
+        assert {it for it in tried if matches(part, it)} == {it for it in tried if fnmatchcase(it, part)}
