@@ -55,8 +55,10 @@ class Clue(NamedTuple):
 class Catalogue:
     """The rows, for looking up."""
 
-    def __init__(self, layouts: Sequence[Layout]) -> None:
+    def __init__(self, layouts: Sequence[Layout], others: Sequence[Layout] = ()) -> None:
         self.layouts = tuple(layouts)
+        self.others = Catalogue(others) if others else None
+        """Of folders that are checkpoints of layouts which were not asked for: what lies in one is part of it."""
         self._files: dict[str, list[Layout]] = {}
         """Rows of files and families, by the kind of ending that their names have."""
         self._literal: dict[str, list[Clue]] = {}

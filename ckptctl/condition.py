@@ -72,7 +72,7 @@ def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof
 def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
     """Every part is there, and each file of it whole as far as its format tells."""
     names = [entry.path.rpartition("/")[2] for entry in entries]
-    lacks = _missing_of(layout.required, names) or _missing_parts(layout, names)
+    lacks = _missing_of(layout.required, names) or _missing_parts(layout, names) or _empty_of(layout, entries)
     if lacks:
         return False, lacks
     proofs = [_prove_file(store, layout, (entry,)) for entry in entries if entry.kind == "file"]
@@ -88,6 +88,7 @@ def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Pro
     below = [entry.path[top:] for entry in entries[1:]]
     names = {path for path in below if "/" not in path}
     lacks = _missing_of(layout.required, names) or _missing_shard(below) or _missing_rank(layout.ranks, below)
+    lacks = lacks or _empty_of(layout, [entry for entry in entries[1:] if "/" not in entry.path[top:]])
     if lacks or not below:
         return False, lacks or "it is empty"
     if layout.manifest in names:
@@ -107,6 +108,13 @@ def _missing_of(required: Iterable[str], names: Iterable[str]) -> str | None:
     held = set(names)
     missing = next((it for it in required if first_match(it, held) is None), None)
     return None if missing is None else f"{missing.replace('|', ' or ')} is missing"
+
+
+def _empty_of(layout: Layout, entries: Iterable[Entry]) -> str | None:
+    """The first file without a byte in it, of those that are required."""
+    empty = {entry.path.rpartition("/")[2] for entry in entries if entry.kind == "file" and entry.size == 0}
+    found = next((name for it in layout.required if empty and (name := first_match(it, empty)) is not None), None)
+    return None if found is None else f"{found} is empty"
 
 
 def _missing_shard(paths: Iterable[str]) -> str | None:

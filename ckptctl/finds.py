@@ -107,7 +107,7 @@ def _find_folder(  # noqa: PLR0913, PLR0917 - what was found so far grows in pla
     found: list[Find],
 ) -> None:
     """Enter a folder as what it is: a checkpoint, or a member of a family."""
-    if top is None:
+    if top is None or not folder.candidates:
         return
     first = folder.candidates[0]
     if first.layout.unit == "family" and not folder.in_progress:

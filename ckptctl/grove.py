@@ -31,6 +31,11 @@ class Found:
         self.in_progress = in_progress
         """Whether its name says that it is being written."""
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether a sentinel and its own name say the same."""
+        return any(it.is_proved and it.is_numbered for it in self.candidates)
+
 
 class Grove:
     """A folder with what belongs to it, while the walk is inside."""
@@ -154,13 +159,17 @@ def _recognise(top: Grove, folder: Folder, catalogue: Catalogue) -> Found | None
     start = len(folder.path) + 1
     name = folder.path.rpartition("/")[2]
     candidates = catalogue.recognise(name, [it.path[start:] for it in folder.entries], top.find_witness)
-    if any(it.is_proved and it.is_numbered for it in candidates):
-        return Found(candidates, folder.entries)
+    found = Found(candidates, folder.entries)
+    if found.is_sure:
+        return found
     unfinished = catalogue.in_progress(name)
     if unfinished or candidates:
         return Found(unfinished or candidates, folder.entries, in_progress=bool(unfinished))
     families = [it for it in catalogue.match_name(name) if it.groups.get("folder") is not None]
-    return Found(families[:1], folder.entries) if families else None
+    if families:
+        return Found(families[:1], folder.entries)
+    other = _recognise(top, folder, catalogue.others) if catalogue.others else None
+    return Found((), folder.entries) if other is not None and other.is_sure else None
 
 
 def _is_cut(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:

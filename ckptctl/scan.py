@@ -67,7 +67,9 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
 
     A folder that could not be listed is a run with ``listed`` False.
     """
-    catalogue = Catalogue(choose_layouts(options))
+    layouts = choose_layouts(options)
+    names = {it.name for it in layouts}
+    catalogue = Catalogue(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
     wanted = Wanted(options.exact, options.stat, options.monitor, options.resumable, options.sure)
     for grove in group(store, catalogue, stat=options.stat):
         run = _build(store, grove, catalogue, options)
@@ -100,11 +102,12 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
         hint = f"layouts: {', '.join(it.name for it in table.LAYOUTS)}"
         raise UsageError(f"there is no layout '{options.layout}'", hint=hint)
     widened = options.layout or "lightning"
+    forced = [it if options.layout is None else it._replace(witnesses=()) for it in chosen]
     return tuple(
         it._replace(extensions=it.extensions + options.extensions)
         if it.extensions and f"{it.name}-".startswith(f"{widened}-")
         else it
-        for it in chosen
+        for it in forced
     )
 
 

@@ -95,15 +95,16 @@ def _unfinished(case: Case) -> Finding:
         return Finding(case.id, "advice", case.path, text, hint)
     hint = Hint(f"nothing whole is here to resume from: restore from a copy: {names}", paths)
     if newest_of(case.run) is not None:
-        steps = f'once no training runs here, resume from "$(ckptctl last {{}})", and move away by hand: {names}'
-        hint = Hint(steps, (case.run.path, *paths))
+        steps = f"once no training runs here, move {names} away by hand, and resume from what this prints"
+        hint = Hint(steps, (*paths, case.run.path), "ckptctl last {}")
     return Finding(case.id, "error", case.path, text, hint)
 
 
 def _damaged(case: Case) -> Finding:
     hint = Hint("restore {} from a copy; if there is none, remove it by hand", (case.path,))
     if case.is_next and newest_of(case.run) is not None:
-        hint = Hint('restore {} from a copy, or resume from "$(ckptctl last {})"', (case.path, case.run.path))
+        steps = "restore {} from a copy, or resume from what this prints"
+        hint = Hint(steps, (case.path, case.run.path), "ckptctl last {}")
     return Finding(case.id, "error", case.path, case.text, hint)
 
 
@@ -113,7 +114,7 @@ def _uncommitted(case: Case) -> Finding:
 
 
 def _ambiguous(case: Case) -> Finding:
-    hint = Hint("choose one, as in ckptctl ls {} --layout NAME; until then prune leaves it alone", (case.run.path,))
+    hint = Hint("choose one; until then prune leaves it alone", (case.run.path,), "ckptctl ls {} --layout NAME")
     return Finding(case.id, "advice", case.path, case.note.removesuffix(": choose one with --layout"), hint)
 
 

@@ -35,7 +35,7 @@ def _see_notices(run: Run, known: Known) -> Iterator[Finding]:
     told = {f"{path or '.'}: {why}" for path, why in known.failures.items()}
     for notice in run.notices:
         if notice not in told:
-            hint = Hint("see what counts: ckptctl ls {} --metrics --exact", (run.path,))
+            hint = Hint("see what counts", (run.path,), "ckptctl ls {} --metrics --exact")
             yield Finding("notice", "advice", run.path, notice, hint)
 
 
@@ -55,7 +55,7 @@ def _see_restart(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 -
     text = "steps fall while times rise: training was restarted here, or a copy changed the times"
     if later:
         text = f"more than one training saved here; of a later one: {tell_names(later)}"
-    hint = Hint("see the ages: ckptctl ls {} --sort age; give each training a folder of its own", (run.path,))
+    hint = Hint("give each training a folder of its own; see the ages", (run.path,), "ckptctl ls {} --sort age")
     yield Finding("reused-folder", "advice", run.path, text, hint)
 
 
@@ -64,7 +64,7 @@ def _see_mixture(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 -
     families = families_of(run.checkpoints)
     if len(families) > 1:
         text = f"checkpoints of {' and '.join(families)} lie here: prune leaves all of them alone"
-        hint = Hint(f"name the one that you mean: ckptctl prune {{}} --layout {families[0]}", (run.path,))
+        hint = Hint("name the one that you mean, as in", (run.path,), f"ckptctl ls {{}} --layout {families[0]}")
         yield Finding("mixed-layouts", "advice", run.path, text, hint)
 
 

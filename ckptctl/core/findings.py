@@ -15,11 +15,13 @@ _FEW = 3
 
 
 class Hint(NamedTuple):
-    """What to do next: a command, or a step that a person can take."""
+    """What to do next: a step that a person can take, a command, or the one and then the other."""
 
     text: str
-    """``{}`` stands for each of the paths, in turn."""
     paths: tuple[str, ...] = ()
+    """What each ``{}`` stands for, of the text and then of the command."""
+    command: str = ""
+    """As a shell takes it, once the paths are in it."""
 
 
 class Finding(NamedTuple):

@@ -18,7 +18,7 @@ _OWN = re.compile(r"(?i:last|latest|ckpt|checkpoint|model|weights|v|\d|[-_.])+")
 """Of a save of its own under a ``last`` name: all that the name may be made of, beside its extension."""
 _ODD = frozenset({"exception", "recovery"})
 """Roles of saves that training makes in between, and that no name for the newest follows."""
-_RESUME = 'resume from the newest instead: "$(ckptctl last {})"'
+_RESUME = "resume from the newest instead, which this prints"
 _FLAGS = {"last": "--last", "latest": "--last --name latest", "best": "--best"}
 """What makes a link of such a name."""
 
@@ -77,7 +77,7 @@ def _relink(run: Run, pointer: Pointer) -> Hint:
     target = newest.path.rpartition("/")[2]
     is_alike = target.endswith(dot + ending) if dot else "." not in target
     if word in _FLAGS and folder == run.path and is_alike:
-        return Hint(f"ckptctl link {{}} {_FLAGS[word]}", (run.path,))
+        return Hint("", (run.path,), f"ckptctl link {{}} {_FLAGS[word]}")
     return Hint("remove {} by hand, or let it lead to a checkpoint that is here", (pointer.path,))
 
 
@@ -110,7 +110,7 @@ def _stale_lasts(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], newest: 
     for pointer, target in named:
         if names_last(pointer.path) and _is_older(target, newest):
             text = f"names {bare(target.path)}, which is older than {bare(newest.path)}"
-            hint = Hint(_RESUME, (run.path,))
+            hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
             if pointer.kind == "symlink":
                 hint = _relink(run, pointer)
             elif pointer.kind in ("text", "json"):
@@ -124,7 +124,8 @@ def _stale_saves(run: Run, newest: Checkpoint) -> Iterator[Finding]:
         is_plain = _OWN.fullmatch(it.path.rpartition("/")[2].partition(".")[0])
         if "last" in it.roles and is_plain and it.state == "complete" and _is_older(it, newest):
             text = f"was saved {_when(it)}, before {bare(newest.path)} ({_when(newest)})"
-            yield Finding("stale-last", "advice", it.path, text, Hint(_RESUME, (run.path,)))
+            hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
+            yield Finding("stale-last", "advice", it.path, text, hint)
 
 
 def _stale_bests(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric) -> Iterator[Finding]:

@@ -104,8 +104,17 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
     _apply_rules(kept, standings)
     verdicts = _count_freed([_judge(it, kept, restless, standings, policy) for it in run.checkpoints])
     metric = next((standing.metric for _, standing in standings if standing.metric), None)
-    notices = (*run.notices, *_warn(standings))
+    notices = (*run.notices, *_warn(standings), *_tell_rosters(run, verdicts))
     return RunPlan(run.path, (*verdicts, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
+
+
+def _tell_rosters(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Which lists of training's own will lose names."""
+    going = {verdict.path for verdict in verdicts if verdict.action == "drop"}
+    for roster in run.rosters:
+        count = sum(target in going for _, target in roster.names)
+        if count:
+            yield f"{roster.path} lists {count} of what goes, and is corrected before"
 
 
 def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:

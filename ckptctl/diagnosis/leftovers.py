@@ -124,7 +124,7 @@ class Leftovers:
         meant = [own.path for own in run.checkpoints if own.path.startswith(f"{it.of}.")] if run else []
         hint = Hint("remove {} by hand", (it.path,))
         if meant:
-            hint = Hint("a pin has the checkpoint's whole name: mv -n {} {}", (it.path, meant[0] + PIN))
+            hint = Hint("a pin has the checkpoint's whole name", (it.path, meant[0] + PIN), "mv -n {} {}")
         text = f"pins {bare(it.of)}, which is no checkpoint here: it keeps nothing"
         yield Finding("orphan-pin", "advice", it.path, text, hint)
 
@@ -146,5 +146,5 @@ class Leftovers:
             yield Finding("orphan-marker", "advice", it.path, text, Hint(_ONCE, (it.path,)))
         else:
             text = f"an empty folder for checkpoints, {ago} old"
-            hint = Hint("once no training runs here: rmdir {}", (it.path,))
+            hint = Hint("once no training runs here", (it.path,), "rmdir {}")
             yield Finding("empty-run", "advice", it.path, text, hint)

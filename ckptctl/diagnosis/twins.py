@@ -40,7 +40,7 @@ def find_twins(store: Store, run: Run) -> Iterator[Finding]:
         for alike in ends:
             looks = {it.path: look for it in alike if (look := _look_at(store, it)) is not None}
             for twins in _group((it, looks.get(it.path)) for it in alike):
-                yield _tell(run, twins, is_sure=looks[twins[0].path].is_sure)
+                yield _tell(twins, is_sure=looks[twins[0].path].is_sure)
 
 
 def _group(marked: Iterable[tuple[Checkpoint, Hashable]]) -> list[list[Checkpoint]]:
@@ -108,7 +108,7 @@ def _digest(pieces: Iterable[bytes]) -> bytes:
     return digest.digest()
 
 
-def _tell(run: Run, twins: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
+def _tell(twins: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
     first, *others = twins
     identities = {entry.identity for entry in first.entries}
     saved = sum(entry.size or 0 for it in others for entry in it.entries if entry.identity not in identities)
@@ -119,5 +119,15 @@ def _tell(run: Run, twins: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
         (run.path,),
     )
     if first.unit == "file" and len(others) == 1:
-        hint = Hint("once this training is over for good: cmp {} {} && ln -f {} {}", (first.path, others[0].path) * 2)
-    return Finding("duplicates", "advice", first.path, text, hint)
+        return Finding("duplicates", "advice", first.path, text, _choose(first, others))
+
+
+def _choose(first: Checkpoint, others: Sequence[Checkpoint]) -> Hint:
+    """How to be sure, and to be rid of the second; a name that training writes to again must be no link."""
+    paths = (first.path, others[0].path)
+    if first.unit == "file" and len(others) == 1:
+        return Hint("once this training is over for good", paths * 2, "cmp {} {} && ln -f {} {}")
+    step = "once this training is over for good, keep one of them"
+    if first.unit == "family":
+        return Hint(step)
+    return Hint(f"{step}; compare first", paths, "diff -rq {} {}")

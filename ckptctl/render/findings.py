@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from ckptctl.core.findings import Count, Finding, Hint, Report
@@ -35,7 +36,7 @@ def _write_report(report: Report, root: str, width: int) -> Iterator[str]:
         lead = f"  {finding.severity}".ljust(len(_LEAD))
         yield f"{lead}{pad(shorten(name, column), column)}{_GAP}{finding.id}\n"
         yield from _write_prose(escape(finding.text), width)
-        yield from _write_prose(f"hint: {write_hint(finding.hint, root)}", width)
+        yield from _write_hint(finding.hint, root, width)
 
 
 def _name(finding: Finding, folder: str) -> str:
@@ -43,9 +44,19 @@ def _name(finding: Finding, folder: str) -> str:
     return "." if finding.path == folder else escape(name_within(finding.path, folder))
 
 
+def _write_hint(hint: Hint, root: str, width: int) -> Iterator[str]:
+    """The step as prose; a command on a line of its own, which is never broken: it is there to be copied."""
+    text, command = _fill(hint, root)
+    if text:
+        yield from _write_prose(f"hint: {text}{':' * bool(command)}", width)
+    if command:
+        yield f"{' ' * len(_LEAD)}{'  ' if text else 'hint: '}{command}\n"
+
+
 def _write_prose(text: str, width: int) -> Iterator[str]:
-    """Lines below a name; a path that is longer than a line stays whole, for it is there to be copied."""
-    for line in fold(text, max(1, width - len(_LEAD))).split("\n"):
+    """Lines below a name; a size stays together, and so does a path that is longer than a line."""
+    whole = re.sub(r"(?<=\d) (?=[kMGTP]?B\b)", "\u00a0", text)
+    for line in fold(whole, max(1, width - len(_LEAD))).split("\n"):
         yield f"{' ' * len(_LEAD)}{line}\n"
 
 
@@ -59,10 +70,17 @@ def rows(reports: Iterable[Report], *, root: str = ".") -> Iterator[str]:
 
 
 def write_hint(hint: Hint, root: str = ".") -> str:
-    """What to do next, with each path as a shell wants it, below ``root``; escaped."""
+    """What to do next in one line, with each path below ``root`` as a shell wants it, escaped."""
+    return ": ".join(filter(None, _fill(hint, root)))
+
+
+def _fill(hint: Hint, root: str) -> tuple[str, str]:
+    """The text and the command of a hint, each with its paths."""
     from shlex import quote
 
-    return hint.text.format(*(escape(quote(locate(root, path))) for path in hint.paths))
+    paths = [escape(quote(locate(root, path))) for path in hint.paths]
+    count = hint.text.count("{}")
+    return hint.text.format(*paths[:count]), hint.command.format(*paths[count:])
 
 
 def closing(count: Count) -> str:

@@ -1,4 +1,4 @@
-"""Write what can be told from the program itself: the shell completions and docs/reference.md.
+"""Write what can be told from the program itself: the shell completions, the reference, and the pages on layouts.
 
     python docs/generate            write them
     python docs/generate --check    write nothing; exit 1 if one is stale
@@ -15,7 +15,9 @@ from collections.abc import Callable
 from importlib import import_module
 
 import bash
+import fields
 import fish
+import layouts
 import reference
 import zsh
 from program import Program, read_program
@@ -27,6 +29,11 @@ FILES: dict[str, Callable[[Program], str]] = {
     "completions/ckptctl.fish": fish.write,
     "docs/reference.md": reference.write,
 }
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/layouts.md": layouts.write,
+    "docs/fields.md": fields.write,
+}
+"""What hangs on the table of layouts, not on the commands."""
 
 
 def main() -> int:
@@ -40,7 +47,8 @@ def main() -> int:
     module, _, name = options.app.partition(":")
     home = import_module(module)
     program = read_program(getattr(home, name), getattr(home, "ALIASES", {}))
-    texts = {os.path.join(options.to, path): write(program) for path, write in FILES.items()}
+    written = {path: write(program) for path, write in FILES.items()} | {path: write() for path, write in PAGES.items()}
+    texts = {os.path.join(options.to, path): text for path, text in written.items()}
     stale = [path for path, content in texts.items() if read(path) != content]
     for path in stale:
         print(f"stale: {path}" if options.check else f"written: {path}")

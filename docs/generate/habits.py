@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from phrases import code, either, some, spell_glob, spell_pattern
+from phrases import code, either, some, spell_glob, spell_pattern, together
 
-from ckptctl.catalogue import Groups, match
+from ckptctl.catalogue import match
 from ckptctl.core.checkpoint import SET_ASIDE
 from ckptctl.core.layout import Layout, PointerFile, Recorded, Source
-from ckptctl.core.names import parse
+from ckptctl.core.names import Name, parse
+from ckptctl.core.ranking import COUNTERS
 
 UNITS = {"file": "a file", "dir": "a folder", "family": "a family of files"}
 _SUCH_AS = {"file": "a file such as", "dir": "a folder such as", "family": "a family of files such as"}
@@ -30,6 +31,7 @@ _PLACES = {
     "below": "{} in the folders below",
 }
 _COUNTED = {"step": "step", "epoch": "epoch", "index": "number of saves", "name": "name"}
+_QUIET = "once it has not changed for ten minutes"
 _ANY = "any-name_of-a person"
 
 
@@ -47,10 +49,8 @@ def consists(row: Layout) -> str:
 def recognised(row: Layout) -> str:
     """What proves the layout, and what shows it."""
     if row.unit == "dir":
-        return f"{_name_of(row)}{_proof_of(row)}.{_first_signs(row)}"
-    if row.witnesses:
-        return f"by its name, with {some([_spell_witness(it) for it in row.witnesses], 6)}.{_modesty(row)}"
-    return f"by its name alone.{_modesty(row)}"
+        return f"{_name_of(row)}{_proof_of(row)}{_witnesses(row)}.{_first_signs(row)}"
+    return f"by its name{_witnesses(row) or ' alone'}.{_modesty(row)}"
 
 
 def _name_of(row: Layout) -> str:
@@ -58,21 +58,18 @@ def _name_of(row: Layout) -> str:
 
 
 def _proof_of(row: Layout) -> str:
-    proofs = [either([it] if isinstance(it, str) else it, "with") for it in map(_spell_sentinel, row.sentinels)]
-    beside = f", with {some([_spell_witness(it) for it in row.witnesses], 6)}" if row.witnesses else ""
     if row.sentinels == ("*",):
-        return beside
-    front = ", by" if _name_of(row) == "under any name" else " and"
-    return f"{front} {either(proofs)} in it{beside}"
+        return ""
+    proofs = [spell_glob(it) if isinstance(it, str) else f"both {either(map(spell_glob, it), 'and')}" for it in row.sentinels]
+    return f"{', by' if _name_of(row) == 'under any name' else ' and'} {either(proofs)} in it"
 
 
-def _spell_sentinel(sentinel: str | Sequence[str]) -> str | list[str]:
-    return spell_glob(sentinel) if isinstance(sentinel, str) else [spell_glob(it) for it in sentinel]
-
-
-def _spell_witness(glob: str) -> str:
-    place = "above" if glob.startswith("../") else "beside"
-    return _PLACES[place].format(spell_glob(glob.removeprefix("../")))
+def _witnesses(row: Layout) -> str:
+    beside = [spell_glob(it) for it in row.witnesses if not it.startswith("../")]
+    above = [spell_glob(it.removeprefix("../")) for it in row.witnesses if it.startswith("../")]
+    said = [f"{either(beside)} beside it"] if beside else []
+    said += [f"{either(above)} in the folder above"] if above else []
+    return f", with {either(said)}" if said else ""
 
 
 def _first_signs(row: Layout) -> str:
@@ -87,23 +84,22 @@ def _modesty(row: Layout) -> str:
 
 def counts(row: Layout) -> str:
     """What the numbers in its names mean."""
-    said = [f"epochs count from {row.epoch_base}"] if any("epoch" in it for it in _all_groups(row)) else []
-    steps = any("step" in it for it in _all_groups(row))
-    said += ["steps count those before it, so that one more is done"] if row.step_base and steps else []
-    said += ["the number counts saves, not steps"] if any("index" in it for it in _all_groups(row)) else []
+    groups = {key for pattern in row.names for key in re.findall(r"\(\?P<(\w+)>", pattern)}
+    groups |= {key for name in row.examples for key in _read(row, name).fields}
+    said = [f"epochs count from {row.epoch_base}"] if "epoch" in groups else []
+    said += ["a step is the number of the last one done, counted from 0"] if row.step_base and "step" in groups else []
+    if "index" in groups:
+        what = "a number that does not say of what" if groups & {"epoch", "step"} else "the number"
+        said.append(f"{what} counts saves, not steps")
     said += [f"of a score, {row.digits} decimals count"] if row.digits is not None else []
     return f"{either(said, 'and')}." if said else ""
 
 
-def _all_groups(row: Layout) -> Iterator[set[str]]:
-    """What each of its patterns and names can say; a free name says what the grammar reads in it."""
-    yield from (set(re.findall(r"\(\?P<(\w+)>", pattern)) for pattern in row.names)
-    yield from (set(parse(free).fields) for name in row.examples if (free := _free(match(row, name), name)))
-
-
-def _free(groups: Groups | None, name: str) -> str:
-    """What of a name the grammar reads."""
-    return name if not groups else groups.get("free") or ""
+def _read(row: Layout, name: str) -> Name:
+    """What the grammar of free names reads in a name of a row."""
+    groups = match(row, name) or {}
+    free = (groups.get("free") or "") if groups else name
+    return parse(free) if free else Name({})
 
 
 # Whether it is whole -------------------------------------------------------------------------------------------------
@@ -121,16 +117,26 @@ def complete(row: Layout) -> str:
 
 
 def _whole(row: Layout) -> str:
-    needs = [spell_glob(it) for it in row.required]
-    needs += ["all its numbered parts"] if any("(?P<of>" in it for it in row.names) else []
+    needs = [*map(spell_glob, row.required), *_parts(row)]
+    if not needs:
+        return "by its own format, which shows where it ends" if row.is_proved else _QUIET
+    if row.unit == "family" and row.is_proved:
+        return f"once it has {together(needs)}, each file whole by its own format"
+    return f"once it has {together(needs)}" + (f", and {_QUIET[5:]}" if not row.required else "")
+
+
+def _parts(row: Layout) -> Iterator[str]:
+    """What there is several times, and must be there each time."""
+    names = " ".join(row.names)
+    if "(?P<of>" in names:
+        yield "all its numbered parts"
+    elif row.unit == "family" and ("(?P<shard>" in names or "(?P<rank>" in names):
+        yield "all its shards" if "(?P<shard>" in names else "the files of all its ranks"
     if row.manifest:
-        needs.append(f"every file that {code(row.manifest)} names")
+        yield f"every file that {code(row.manifest)} names"
     ranks = [spell_pattern(it) for it in row.ranks if "(" in it]
-    needs += [f"of each rank {some(ranks)}"] if ranks else []
-    if needs:
-        proof = ", each file whole by its own format" if row.is_proved else ""
-        return f"once there is {either(needs, 'and')}{proof}"
-    return "by its own format, which shows where it ends" if row.is_proved else "once it has not changed for ten minutes"
+    if ranks:
+        yield f"of each rank {some(ranks)}"
 
 
 # What it is worth ----------------------------------------------------------------------------------------------------
@@ -139,56 +145,59 @@ def _whole(row: Layout) -> str:
 def origins(row: Layout) -> Iterator[str]:
     """Where its metrics come from, in a word each."""
     if row.records:
-        yield "the callback's state in it"
+        yield "its state"
     yield from (code(it.path) if it.path else "its state" for it in row.sources if it.take or it.names)
-    if not row.names or any(name in pattern for pattern in row.names for name in ("<free>", "<metric>")):
+    if any("<metric>" in pattern for pattern in row.names) or any(_says_metric(row, name) for name in row.examples):
         yield "its name"
+
+
+def _says_metric(row: Layout, name: str) -> bool:
+    read = _read(row, name)
+    return bool(read.bare) or any(key not in COUNTERS for key in read.fields)
 
 
 def metrics(row: Layout) -> str:
     """Where its metrics and numbers come from, each with how it is matched."""
-    said = ["the callback's own state in it, which tells of all that it kept"] if row.records else []
-    said += [_source(it) for it in row.sources]
-    said += ["its name"] * ("its name" in origins(row))
-    return f"{'; '.join(said)}." if said else "none that could be matched with one checkpoint."
+    said = [] if any(origins(row)) else ["none can be matched with a checkpoint"]
+    said += ["the callback's own state in it, which tells of all that it kept"] if row.records else []
+    said += map(_source, row.sources)
+    said += ["its name"] if "its name" in origins(row) else []
+    return f"{'; '.join(said)}."
 
 
 def _source(source: Source) -> str:
-    rows = f" (at {code(source.rows)})" if source.rows else ""
-    place = f"{_file(source.path, source.place)}{rows}"
-    return ", ".join(filter(None, [place, _matched(source), _taken(source), _numbers(source)]))
+    """A file, how its rows are matched, and what is taken of them."""
+    told = [key for key in source.numbers if key in {"epoch", "step"}]
+    numbers = f"the {either(told, 'and')} where its name has none" if told else ""
+    rows = [f"at {code(source.rows)}"] if source.rows else []
+    how = ", ".join([*rows, *_matched(source)])
+    file = f"{_file(source.path, source.place)}{f' ({how})' if how else ''}"
+    taken = either(_taken(source), "and") if source.take or source.names else ""
+    return f"{file}: {taken}{f'; {numbers}' if numbers else ''}" if taken else f"{file} tells {numbers}"
 
 
 def _file(path: str, place: str) -> str:
-    if not path:
-        return "its own state"
-    if place == "below":
-        return f"{spell_glob(path)}, below the folder of checkpoints"
-    return _PLACES[place].format(spell_glob(path))
+    return _PLACES[place].format(spell_glob(path)) if path else "its own state"
 
 
-def _matched(source: Source) -> str:
-    if not source.column:
-        return ""
-    far = f", which counts {source.offset:+d}" if source.offset else ""
-    near = f" or up to {source.reach} before" if source.reach else ""
-    columns = either(map(code, source.column.split("|")))
-    return f"by {_COUNTED[source.by]} in {columns}{far}{near}"
+def _matched(source: Source) -> Iterator[str]:
+    if source.column:
+        columns = either(map(code, source.column.split("|")))
+        yield f"by the {_COUNTED[source.by]} in {columns}"
+    if source.offset:
+        yield f"which is {abs(source.offset)} {'more' if source.offset > 0 else 'less'} than in names"
+    if source.reach:
+        yield f"or up to {source.reach} before"
 
 
-def _taken(source: Source) -> str:
-    renamed = [f"{code(column)} as {code(name)}" for column, name in source.names.items() if column]
+def _taken(source: Source) -> Iterator[str]:
+    left = f" but {some([code(it) for it in source.leave])}" if source.leave else ""
     if source.take == ("*",) and not source.names:
-        left = f" but {some([code(it) for it in source.leave])}" if source.leave else ""
-        return f"all below {code(source.front.rstrip('/'))}" if source.front else f"every number{left}"
+        yield f"all below {code(source.front.rstrip('/'))}" if source.front else f"every number{left}"
+        return
     plain = [code(it) for it in source.take if it != "*" and it not in source.names]
-    left = f" without {either(map(code, source.leave))}" if source.leave else ""
-    return either([*plain, *renamed], "and") + left if plain or renamed else ""
-
-
-def _numbers(source: Source) -> str:
-    told = [key for key in source.numbers if key in {"epoch", "step"}]
-    return f"the {either(told, 'and')} where its name has none" if told else ""
+    plain += [f"{code(column)} as {code(name)}" for column, name in source.names.items()]
+    yield from ([f"{either(plain, 'and')}{left}"] if left and plain else plain)
 
 
 def ranked(row: Layout) -> str:
@@ -240,7 +249,6 @@ def _roles(row: Layout, name: str) -> Iterator[str]:
     """What a name says it is for."""
     groups = match(row, name) or {}
     yield from (key for key, text in groups.items() if text is not None)
-    free = _free(groups, name)
-    yield from parse(free).roles if free else ()
-    if row.unit == "dir" and groups.get("free") and not free[-1:].isdigit():
+    yield from _read(row, name).roles
+    if row.unit == "dir" and groups.get("free") and not name[-1:].isdigit():
         yield "named"

@@ -25,6 +25,17 @@ def either(words: Iterable[str], last: str = "or") -> str:
     return f"{', '.join(front)} {last} {back}" if front else back
 
 
+def together(words: Sequence[str]) -> str:
+    """Several that are all needed, each of which may be alternatives.
+
+    >>> together(["a", "b"]), together(["a or b", "c", "d"])
+    ('a and b', 'a or b; c; and d')
+    """
+    if len(words) == 1 or not any(" or " in it for it in words):
+        return either(words, "and")
+    return "; ".join([*words[:-1], f"and {words[-1]}"])
+
+
 def some(words: Sequence[str], most: int = 4) -> str:
     """The first few of many, as alternatives.
 
