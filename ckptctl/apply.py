@@ -166,9 +166,7 @@ def _move_all(store: Store, parts: Sequence[Part], moved: list[Entry]) -> None:
 
 def _parts_of(verdict: Verdict, place: str) -> list[Part]:
     """What is moved in one rename each, with where to: a file, a folder, or every member of a family."""
-    if verdict.checkpoint is None:
-        return []
-    tops, entries = verdict.checkpoint.tops, verdict.checkpoint.entries
+    tops, entries = (verdict.checkpoint.tops, verdict.checkpoint.entries) if verdict.checkpoint else ((), ())
     if len(tops) == 1:
         return [(tops[0], entries[1:], place)]
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
@@ -190,11 +191,21 @@ def _add_groups(name: Name, it: Find) -> Name:
     fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
     if "value" in said:
         fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], it.layout.digits))
+    if "free" in said and it.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
+        name = _count_saves(name)
     roles = [key for key in said if key in ROLES]
     if it.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
         roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
     version = int(said["version"]) if "version" in said else name.version
     return name._replace(fields={**name.fields, **fields}, version=version, roles=(*name.roles, *roles))
+
+
+_SAYS_EPOCH = re.compile(r"(?i)ep")
+
+
+def _count_saves(name: Name) -> Name:
+    """A folder's name, whose bare number is not said to be of an epoch, as that of a file would be read."""
+    return name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
 
 
 def _cut(text: str, digits: int | None) -> str:
@@ -208,12 +219,12 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
         for key, field in fields.items()
-        if field.number is not None and key not in NUMBERS
+        if field.number is not None and key not in {*NUMBERS, "index"}
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
     state, note = _judge(store, found, options)
-    index = found.groups.get("index")
+    index = found.groups.get("index") or _text_of(fields, "index")
     return Checkpoint(
         found.path,
         found.layout.name,
@@ -248,6 +259,12 @@ def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     if number is None or not isfinite(number):
         return None
     return int(number) if number == int(number) else float(number)
+
+
+def _text_of(fields: Mapping[str, Field], key: str) -> str | None:
+    """A whole number as it is written."""
+    text = fields[key].text if key in fields else None
+    return text if text is not None and text.isdecimal() else None
 
 
 def _whole(number: float | None) -> int | None:

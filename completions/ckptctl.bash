@@ -19,13 +19,13 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune link export demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last prune link export doctor demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--runs --metrics --sort --limit --monitor --mode --exact --template --layout --ext --equals --quiet -q --null -0 --json --color --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--runs --metrics --sort --limit --monitor --mode --exact --explain-layout --template --layout --ext --equals --quiet -q --null -0 --json --color --help -h"; fi ;;
         esac
         ;;
     best)
@@ -64,6 +64,13 @@ _ckptctl() {
         --top-k | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --monitor --mode --exact --template --layout --ext --equals --help -h"; fi ;;
+        esac
+        ;;
+    doctor)
+        case $previous in
+        --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --mode) _ckptctl_offer "min max auto" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--monitor --mode --template --layout --ext --equals --json --help -h"; fi ;;
         esac
         ;;
     demo)

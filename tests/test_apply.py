@@ -380,3 +380,114 @@ def test_a_run_seen_from_above_is_held_by_its_own_folder(tmp_path: Path) -> None
     runs = [relocate(it, store.url) for it in scan(store, Options())]
     outcome = apply(Plan(policy, tuple(draw(it, policy, 0) for it in runs)), store, "t")
     assert outcome.dropped == (f"{store.url}/run/epoch=0.ckpt",)
+
+
+# Families, and the lists of training's own
+
+INDEX = b"x" * 40 + bytes.fromhex("57fb808b247547db")
+STATE = b'model_checkpoint_path: "ckpt-3"\n' + b"".join(
+    f'all_model_checkpoint_paths: "ckpt-{n}"\n'.encode() for n in (1, 2, 3)
+)
+FAMILY = {
+    f"r/ckpt-{n}.{part}": INDEX if part == "index" else b"data"
+    for n in (1, 2, 3)
+    for part in ("index", "data-00000-of-00002", "data-00001-of-00002")
+}
+
+
+class Interrupted(MemoryStore):
+    """Something happens right before a path is moved."""
+
+    def __init__(self, path: str, happens: Callable[[MemoryStore], object], files: dict[str, bytes]) -> None:
+        super().__init__(files)
+        self.path = path
+        self.happens = happens
+
+    def rename(self, entry: Entry, path: str) -> None:
+        if entry.path == self.path:
+            self.path = ""
+            self.happens(self)
+        super().rename(entry, path)
+
+
+def test_a_family_goes_with_every_member_and_the_list_is_corrected_before() -> None:
+    store = MemoryStore({**FAMILY, "r/checkpoint": STATE, "r/notes.txt": b"mine"})
+    outcome = apply(plan_of(store), store, "t")
+    assert outcome.dropped == ("r/ckpt-1", "r/ckpt-2")
+    assert files(store) == {*(path for path in FAMILY if "ckpt-3" in path), "r/checkpoint", "r/notes.txt"}
+    with store.open("r/checkpoint") as source:
+        text = source.read(0, 1000).decode()
+    assert ("ckpt-3" in text, "ckpt-1" in text, "ckpt-2" in text) == (True, False, False)
+
+
+def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
+    class Busy(MemoryStore):
+        def rewrite(self, entry: Entry, data: bytes) -> None:
+            self.write(entry.path, STATE + b" ")
+            super().rewrite(entry, data)
+
+    store = Busy({**FAMILY, "r/checkpoint": STATE})
+    outcome = apply(plan_of(store), store, "t")
+    assert (outcome.dropped, [it.path for it in outcome.skipped]) == ((), ["r/ckpt-1", "r/ckpt-2"])
+    assert "r/checkpoint names it, and could not be corrected" in outcome.skipped[0].why
+    assert files(store) == {*FAMILY, "r/checkpoint"}
+
+
+def test_a_family_of_which_a_member_changes_halfway_is_put_back_whole() -> None:
+    last = "r/ckpt-1.data-00001-of-00002"
+    store = Interrupted(last, lambda it: it.write(last, b"newer"), FAMILY)
+    outcome = apply(plan_of(store, keep=2), store, "t")
+    assert [(it.path, it.why) for it in outcome.skipped] == [("r/ckpt-1", "changed since the plan")]
+    assert files(store) == set(FAMILY)
+
+
+def test_what_cannot_be_put_back_is_told_with_its_place() -> None:
+    last, index = "r/ckpt-1.data-00001-of-00002", "r/ckpt-1.index"
+
+    def save_anew(store: MemoryStore) -> None:
+        store.write(last, b"newer")
+        store.write(index, INDEX)
+
+    store = Interrupted(last, save_anew, FAMILY)
+    outcome = apply(plan_of(store, keep=2), store, "t")
+    assert [it.path for it in outcome.failed] == ["r/ckpt-1"]
+    assert f"moved to {TRASH}/t/0.0" in outcome.failed[0].why
+    assert f"{TRASH}/t/0.0" in {it.path for it in [store.stat(f"{TRASH}/t/0.0")]}
+
+
+RANKS = {
+    f"r/mp_rank_0{rank}/m--val_loss={2 - n}.5-step={n}{last}.ckpt": WHOLE
+    for rank in (0, 1)
+    for n, last in ((0, ""), (1, ""), (2, "-last"))
+}
+
+
+def test_the_frameworks_own_mark_stands_while_the_parts_of_a_checkpoint_go_and_no_longer() -> None:
+    seen: list[bool] = []
+    second = "r/mp_rank_01/m--val_loss=2.5-step=0.ckpt"
+    marker = "r/m--val_loss=2.5-step=0-unfinished"
+    store = Interrupted(second, lambda it: seen.append(it.stat(marker).kind == "file"), RANKS)
+    outcome = apply(plan_of(store), store, "t")
+    assert seen == [True]
+    assert "r/m--val_loss=2.5-step=0" in outcome.dropped
+    assert marker not in files(store)
+
+
+def test_the_mark_is_put_beside_the_checkpoint_also_where_the_plan_is_seen_from_above() -> None:
+    store = MemoryStore(RANKS)
+    options = Options(now=store.clock() + QUIET)
+    (run,) = scan(store, options)
+    policy = Policy((KeepLast(1),))
+    plan = Plan(policy, (draw(relocate(run, "/some/where"), policy, options.now),))
+    outcome = apply(plan, store, "t")
+    assert outcome.dropped[0].startswith("/some/where/r/m--")
+    assert not any("unfinished" in path for path in files(store))
+
+
+def test_a_checkpoint_whose_writer_is_at_work_on_it_is_left_alone() -> None:
+    store = MemoryStore(RANKS)
+    plan = plan_of(store)
+    store.write("r/m--val_loss=2.5-step=0-unfinished", b"")
+    outcome = apply(plan, store, "t")
+    assert "r/m--val_loss=2.5-step=0" in [it.path for it in outcome.failed]
+    assert RANKS.keys() & files(store) >= {path for path in RANKS if "step=0" in path}

@@ -95,7 +95,7 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
     if len(families) > 1:
         return _leave_mixed(run, families)
     quiet, restless = _part_by_age(run.checkpoints, policy, now)
-    candidates = tuple(in_order(it for it in quiet if it.state == "complete" and not it.is_set_aside))
+    candidates = _candidates(quiet)
     standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
     troubles = [standing.trouble for _, standing in standings if standing.trouble]
     if troubles:
@@ -155,6 +155,18 @@ def _warn_of_rank(rule: TopK, standing: Standing, name: str) -> Iterator[str]:
     if 0 < places < len(scores) and scores[places - 1].value == scores[places].value:
         value = scores[places].text or scores[places].value
         yield f"{name} is {value} on both sides of place {places}: the order of saving decided"
+
+
+def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """What the rules choose from, oldest first: complete, and not set aside, as an independent ``best`` is too.
+
+    That one is kept anyway; would it take a place among the best, another save of the very same moment would take the
+    next, and the second best would go.
+    """
+    pool = in_order(it for it in quiet if it.state == "complete" and not it.is_set_aside)
+    # A callback may call its every save "best" (best.ckpt, best-v1.ckpt): then the rules decide.
+    is_numbered = any("best" in it.roles and it.version is not None for it in pool)
+    return tuple(it for it in pool if is_numbered or "best" not in it.roles)
 
 
 def _part_by_age(
@@ -233,7 +245,7 @@ def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], polic
     aside = next((role for role in checkpoint.roles if role in SET_ASIDE), None)
     if aside is not None:
         return [Reason(aside, _ASIDE[aside])]
-    if "best" in checkpoint.roles and not _is_numbered_best(standings[0].candidates):
+    if "best" in checkpoint.roles and checkpoint.path not in standings[0].newer:
         return [Reason("best", "a save of its own under a best name")]
     names = dict.fromkeys(standing.metric.name for standing in standings if standing.metric)
     missing = [name for name in names if score_of(checkpoint, name) is None]
@@ -250,11 +262,6 @@ _ASIDE = {
     "export": "an export, no training checkpoint",
     "named": "its name is not one that its framework gives",
 }
-
-
-def _is_numbered_best(candidates: Sequence[Checkpoint]) -> bool:
-    """Whether a callback calls its every save "best" (``best.ckpt``, ``best-v1.ckpt``): then the rules decide."""
-    return any("best" in it.roles and it.version is not None for it in candidates)
 
 
 def _count_freed(verdicts: list[Verdict]) -> list[Verdict]:

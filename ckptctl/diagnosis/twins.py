@@ -114,12 +114,7 @@ def _tell(twins: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
     saved = sum(entry.size or 0 for it in others for entry in it.entries if entry.identity not in identities)
     same = "holds the same bytes as" if is_sure else "seems to hold the same bytes as"
     text = f"{same} {tell_names([it.path for it in others])}: hard links would save {write_size(saved)}"
-    hint = Hint(
-        "once this training is over for good, keep one; ckptctl link {} --kind hardlink gives it more names",
-        (run.path,),
-    )
-    if first.unit == "file" and len(others) == 1:
-        return Finding("duplicates", "advice", first.path, text, _choose(first, others))
+    return Finding("duplicates", "advice", first.path, text, _choose(first, others))
 
 
 def _choose(first: Checkpoint, others: Sequence[Checkpoint]) -> Hint:

@@ -73,6 +73,17 @@ LAYOUTS: tuple[Layout, ...] = (
         is_proved=True,
         examples=("recovery-3-500.pth.tar",),
     ),
+    Layout(  # a hard link of the moment, which timm never rotates; the number counts finished epochs
+        name="timm-milestone",
+        unit="file",
+        extensions=(".pth.tar",),
+        names=(r"(?P<named>milestone)-\d+\.pth\.tar",),
+        witnesses=_WITNESSES,
+        beside=_BESIDE,
+        slimming=_SLIMMING,
+        is_proved=True,
+        examples=("milestone-50.pth.tar",),
+    ),
     Layout(
         name="mae",
         unit="file",

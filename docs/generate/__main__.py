@@ -15,9 +15,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 import bash
-import fields
 import fish
-import layouts
 import reference
 import zsh
 from program import Program, read_program
@@ -29,11 +27,8 @@ FILES: dict[str, Callable[[Program], str]] = {
     "completions/ckptctl.fish": fish.write,
     "docs/reference.md": reference.write,
 }
-PAGES: dict[str, Callable[[], str]] = {
-    "docs/layouts.md": layouts.write,
-    "docs/fields.md": fields.write,
-}
-"""What hangs on the table of layouts, not on the commands."""
+PAGES = {"docs/layouts.md": "layouts", "docs/fields.md": "fields"}
+"""What hangs on the table of layouts, not on the commands: by the module that writes it, once ckptctl can be found."""
 
 
 def main() -> int:
@@ -43,11 +38,12 @@ def main() -> int:
     parser.add_argument("--app", default="ckptctl.cli:app", help="the Typer app, as module:name, beside its ALIASES")
     parser.add_argument("--to", default=ROOT, help="the folder to write below")
     options = parser.parse_args()
-    sys.path[:0] = [os.getcwd(), ROOT]
+    sys.path[1:1] = [os.getcwd(), ROOT]  # behind this folder: its modules have plain names
     module, _, name = options.app.partition(":")
     home = import_module(module)
     program = read_program(getattr(home, name), getattr(home, "ALIASES", {}))
-    written = {path: write(program) for path, write in FILES.items()} | {path: write() for path, write in PAGES.items()}
+    written: dict[str, str] = {path: write(program) for path, write in FILES.items()}
+    written |= {path: import_module(name).write() for path, name in PAGES.items()}
     texts = {os.path.join(options.to, path): text for path, text in written.items()}
     stale = [path for path, content in texts.items() if read(path) != content]
     for path in stale:

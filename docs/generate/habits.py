@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from phrases import code, either, some, spell_glob, spell_pattern, together
-
 from ckptctl.catalogue import match
 from ckptctl.core.checkpoint import SET_ASIDE
 from ckptctl.core.layout import Layout, PointerFile, Recorded, Source
 from ckptctl.core.names import Name, parse
 from ckptctl.core.ranking import COUNTERS
+from phrases import code, either, some, spell_glob, spell_pattern, together
 
 UNITS = {"file": "a file", "dir": "a folder", "family": "a family of files"}
 _SUCH_AS = {"file": "a file such as", "dir": "a folder such as", "family": "a family of files such as"}
@@ -22,7 +21,7 @@ _ASIDE = {
     "resume": "what training resumes from",
     "derived": "made of others",
     "export": "an export",
-    "named": "a name that a person gave",
+    "named": "named on purpose",
 }
 _PLACES = {
     "inside": "{} in it",
@@ -42,7 +41,8 @@ def consists(row: Layout) -> str:
     """What one checkpoint is, by real names."""
     text = f"{_SUCH_AS[row.unit]} {either(map(code, row.examples[:5]))}."
     if row.rank_folders:
-        text += f" Files of one name in the folders of ranks ({either(map(spell_pattern, row.rank_folders), 'and')}) are one."
+        folders = either(map(spell_pattern, row.rank_folders), "and")
+        text += f" Files of one name in the folders of ranks ({folders}) are one."
     return text
 
 
@@ -60,7 +60,9 @@ def _name_of(row: Layout) -> str:
 def _proof_of(row: Layout) -> str:
     if row.sentinels == ("*",):
         return ""
-    proofs = [spell_glob(it) if isinstance(it, str) else f"both {either(map(spell_glob, it), 'and')}" for it in row.sentinels]
+    proofs = [
+        spell_glob(it) if isinstance(it, str) else f"both {either(map(spell_glob, it), 'and')}" for it in row.sentinels
+    ]
     return f"{', by' if _name_of(row) == 'under any name' else ' and'} {either(proofs)} in it"
 
 
@@ -112,7 +114,9 @@ def complete(row: Layout) -> str:
         text += f" The last save of a training may lack {either(map(spell_glob, row.newest_lacks))}."
     files = [code(it.path) for it in row.pointers if it.commits]
     text += f" What is newer than the one that {either(files)} names is not known to be done." if files else ""
-    text += f" A name such as {either(map(spell_pattern, row.in_progress))} is a save under way." if row.in_progress else ""
+    text += (
+        f" A name such as {either(map(spell_pattern, row.in_progress))} is a save under way." if row.in_progress else ""
+    )
     return text + (f" While an empty file `NAME{row.marker}` stands beside it, it is not." if row.marker else "")
 
 

@@ -129,7 +129,8 @@ def test_what_may_not_be_read_is_an_error_and_the_rest_is_looked_at(run: Path) -
     bound = ["setpriv", "--bounding-set", powers, "--inh-caps", powers] if os.geteuid() == 0 else []
     if bound and shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
-    closed = [run / LAST, train(run / "inner")]
+    write(run, {".ckptctl/trash/t/0": b"x"})
+    closed = [run / LAST, train(run / "inner"), run / ".ckptctl" / "trash"]
     for path in closed:
         path.chmod(0)
     ran = subprocess.run([*bound, *PROGRAM, "doctor", run], env=environment(), capture_output=True, check=False)
@@ -140,8 +141,9 @@ def test_what_may_not_be_read_is_an_error_and_the_rest_is_looked_at(run: Path) -
     assert [(row["id"], row["severity"], row["path"]) for row in answer.rows] == [
         ("unreadable", "error", str(run / "inner")),
         ("unreadable", "error", str(run / LAST)),
+        ("trash", "advice", str(run / ".ckptctl" / "trash")),
     ]
-    assert answer.err == "2 errors · 2 runs, 4 checkpoints looked at\n"
+    assert answer.err == "2 errors, 1 piece of advice · 2 runs, 4 checkpoints looked at\n"
 
 
 def test_nothing_to_look_at_is_not_found(tmp_path: Path) -> None:

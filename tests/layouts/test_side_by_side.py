@@ -107,7 +107,7 @@ PAIRS = (
     ("generic-parts", "lightning"),
     ("generic-parts", "transformers"),
     ("ignite", "megatron"),
-    ("torchtune", "generic-parts"),
+    ("torchtune", "generic-parts"),  # folders and families of one name
     ("lightning", "speechbrain"),
 )
 every_pair = pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{one} and {other}" for one, other in PAIRS])
@@ -182,11 +182,6 @@ def test_naming_a_layout_takes_nothing_of_the_other_for_it(one: str, other: str,
     for tree in both:
         wanted = sorted((it.path, tree.layout, "complete") for it in tree.expected)
         assert found(tmp_path, "--layout", tree.layout) == wanted
-
-
-def test_a_folder_and_a_family_of_one_name_are_two(tmp_path: Path) -> None:
-    both = plant_both("torchtune", "generic-parts", tmp_path)
-    assert len(found(tmp_path)) == sum(len(tree.expected) for tree in both)
 
 
 def test_a_plain_torch_file_beside_a_frameworks_checkpoints_is_a_stray_and_stays(tmp_path: Path) -> None:

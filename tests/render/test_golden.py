@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ckptctl.core.findings import Count
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import KeepLast, Policy, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
-from ckptctl.render import json, markdown, messages, overview, plain, plan, table, tsv
+from ckptctl.render import findings, json, markdown, messages, overview, plain, plan, table, tsv
 from ckptctl.render.names import measure
 from ckptctl.render.rows import Tally, metrics_of
-from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, transformers
+from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, reports, transformers
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 REWRITE = os.environ.get("GOLDEN") == "rewrite"
@@ -101,6 +102,9 @@ SCREENS: dict[str, Callable[[], Iterable[str]]] = {
     "prune-200": lambda: prune(200),
     "prune-verbose-80": lambda: prune(80, verbose=True),
     "prune-json": lambda: json.prune(drawn()._replace(runs=drawn().runs[:2]), dry_run=True),
+    "doctor-80": lambda: [*findings.screen(reports(), root=ROOT, width=80), findings.closing(Count(3, 9, 2, 3))],
+    "doctor-piped": lambda: findings.rows(reports(), root=ROOT),
+    "doctor-json": lambda: json.doctor(reports(), root=ROOT),
     "errors": errors,
 }
 

@@ -163,4 +163,14 @@ TREES = (
             Expected("checkpoint0099.pth", epoch=99, metrics=_log_metrics(99)),
         ),
     ),
+    Tree(
+        "a milestone, which timm never rotates",
+        "timm",
+        {"summary.csv": b"epoch,eval_loss\n", **{f"checkpoint-{it}.pth.tar": torch_file() for it in (7, 8, 9)}}
+        | {"milestone-5.pth.tar": torch_file({"epoch": 4})},
+        (
+            Expected("milestone-5.pth.tar", roles=("named",), layout="timm-milestone"),
+            *(Expected(f"checkpoint-{it}.pth.tar", epoch=it) for it in (7, 8, 9)),
+        ),
+    ),
 )
