@@ -36,8 +36,7 @@ def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit
     ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
     the layout's: a family may consist of one file.
     """
-    age = now - max(entry.modified or 0 for entry in entries)
-    written = f"written {write_age(age / NANOSECONDS)} ago"
+    age = now - max([entry.modified or 0 for entry in entries])
     kind = unit or layout.unit
     whole, why = _PROOFS[kind](store, layout, entries)
     if whole is None and why is not None:
@@ -45,6 +44,7 @@ def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit
     if whole or (whole is None and age >= QUIET):
         return "complete", None
     if age < QUIET:
+        written = f"written {write_age(age / NANOSECONDS)} ago"
         return "live", f"{why}, {written}" if why else written
     return ("damaged" if kind == "file" else "partial"), why
 

@@ -243,14 +243,17 @@ def test_empty_trash_is_nothing_to_tell(tmp_path: Path) -> None:
     assert trash_in(tmp_path, {}) == []
 
 
-def test_trash_above_and_below_a_run_is_found_once(tmp_path: Path) -> None:
+def test_trash_is_told_with_its_run_and_that_above_runs_at_the_end(tmp_path: Path) -> None:
     for folder in ("", "a", "a/b", "c"):
         trash_in(tmp_path / folder, {".ckptctl/trash/t/0": b"1"})
     store = open_store(str(tmp_path))
     visits = Rounds(store, Catalogue(LAYOUTS), Known(store.clock()))
-    seen = [path for folder in ("a/b", "a") for _, path in ids(visits.visit(Run(folder, ())))]
-    assert seen == [".ckptctl/trash/t", "a/.ckptctl/trash/t", "a/b/.ckptctl/trash/t"]
-    assert list(visits.finish()) == []
+    assert ids(visits.visit(Run("a/b", ()))) == [("trash", "a/b/.ckptctl/trash/t")]
+    assert ids(visits.visit(Run("d/e", ()))) == []
+    assert [(it.path, ids(it), it.is_run) for it in visits.finish()] == [
+        ("", [("trash", ".ckptctl/trash/t")], False),
+        ("a", [("trash", "a/.ckptctl/trash/t")], False),
+    ]
 
 
 def test_trash_at_the_root_is_found_without_any_run(tmp_path: Path) -> None:

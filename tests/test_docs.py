@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from ckptctl import layouts as table
 from ckptctl.core.layout import Layout
 from ckptctl.layouts import LAYOUTS
 from tests.cli import schema
+from tests.frameworks.environments import ENVIRONMENTS
 from tests.layouts import test_layouts, test_trees
 from tests.layouts.tree import Tree
 
@@ -96,7 +98,9 @@ def test_the_page_on_layouts_tells_rows_apart_only_where_they_differ(generator: 
     section = generator.write().partition("\n## Hugging Face transformers' Trainer\n")[2].partition("\n## ")[0]
     assert "- **A checkpoint**: a folder such as `checkpoint-500` or `checkpoint-1000000`.\n" in section
     assert "  - `transformers`: by its name and `trainer_state.json` in it." in section
-    assert "- **Metrics**: `trainer_state.json` in it (at `log_history`, by the step in `step`): `eval_*` but " in section
+    assert (
+        "- **Metrics**: `trainer_state.json` in it (at `log_history`, by the step in `step`): `eval_*` but " in section
+    )
     assert "at `best_model_checkpoint`: it stays." in section
 
 
@@ -117,12 +121,11 @@ def blocks_of(page: Path, language: str) -> list[str]:
 @pytest.fixture
 def orchard(monkeypatch: pytest.MonkeyPatch) -> tuple[Layout, tuple[Tree, ...]]:
     """The row and the trees of the page on adding a framework, the row in the table."""
-    held: dict[str, object] = {}
+    held: dict[str, Any] = {}
     for block in blocks_of(DOCS / "add-a-framework.md", "python"):
         exec(compile(block, "add-a-framework.md", "exec"), held)  # noqa: S102 - our own page
-    (row,), trees = held["LAYOUTS"], held["TREES"]  # type: ignore[misc]
-    monkeypatch.setattr(table, "LAYOUTS", (row, *LAYOUTS))
-    return row, trees
+    monkeypatch.setattr(table, "LAYOUTS", (*held["LAYOUTS"], *LAYOUTS))
+    return held["LAYOUTS"][0], held["TREES"]
 
 
 def test_the_made_up_framework_passes_what_every_framework_must(
@@ -137,7 +140,9 @@ def test_the_made_up_framework_passes_what_every_framework_must(
         test_trees.test_every_name_that_stands_for_a_checkpoint_is_known(tree, next(places))
         test_trees.test_nothing_is_taken_for_a_stray_but_what_is_one(tree, next(places))
         for rule in test_trees.RULES.values():
-            test_trees.test_a_checkpoint_goes_whole_or_not_at_all_and_nothing_else_does(tree, rule, next(places), capsys)
+            test_trees.test_a_checkpoint_goes_whole_or_not_at_all_and_nothing_else_does(
+                tree, rule, next(places), capsys
+            )
     test_trees.test_of_three_complete_checkpoints_some_can_go(trees[0], tmp_path / "some")
 
 
@@ -186,3 +191,27 @@ def test_the_page_on_json_names_every_field_and_word_of_the_contract(shape: obje
     page = text_of(DOCS / "json.md")
     told = {word for code in re.findall(r"`([^`\n]+)`", page) for word in re.findall(r"[-\w]+", code)}
     assert sorted((keys_of(shape) | words_of(shape)) - told) == []
+
+
+# How to work on it
+
+
+def test_the_words_of_the_quick_selection_are_those_of_the_check() -> None:
+    words = re.search(r'(?m)^QUICK = "(.+)"$', text_of(ROOT / "check"))
+    assert words is not None
+    assert f'`pytest -m "{words[1]}"`' in text_of(ROOT / "CONTRIBUTING.md")
+
+
+def test_every_environment_of_the_frameworks_is_told_with_what_it_holds() -> None:
+    told = dict(re.findall(r"(?m)^\| `(\w+)` \| (.*) \|$", text_of(ROOT / "CONTRIBUTING.md")))
+    assert told.keys() == ENVIRONMENTS.keys()
+    held = {name: {plain(it.partition("==")[0]) for it in made.text.split()} for name, made in ENVIRONMENTS.items()}
+    known = {"numpy", "scipy", "narwhals"}
+    assert {
+        it for name, packages in held.items() for it in packages - known if called(it) not in plain(told[name])
+    } == set()
+
+
+def called(package: str) -> str:
+    """What people call a package."""
+    return re.sub(r"^pytorch|cpu$|checkpoint$", "", package)

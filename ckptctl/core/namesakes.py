@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run
+from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
 from ckptctl.core.evidence import do_agree
 from ckptctl.core.findings import Finding, Hint, Known, Severity, bare, newest_of, tell_names
 from ckptctl.core.ranking import Metric, choose_metric, is_better, rank, score_of
@@ -36,9 +36,10 @@ def see_broken(run: Run, known: Known) -> Iterator[Finding]:
             yield _dangling_file(run, pointer, says)
         elif pointer.state == "dangling":
             text = f"leads to '{says}', which is not there" if says else "leads to nothing"
-            yield Finding("dangling-link", "error", pointer.path, text, _relink(run, pointer))
+            yield Finding("dangling-link", "error", pointer.path, text, _relink(run, pointer, known))
         elif pointer.state == "loop":
-            yield Finding("looping-link", "error", pointer.path, "leads back to itself", _relink(run, pointer))
+            hint = _relink(run, pointer, known)
+            yield Finding("looping-link", "error", pointer.path, "leads back to itself", hint)
         elif pointer.state == "outside":
             text = f"leads out of what was looked at, to '{says}'" if says else "leads out of what was looked at"
             hint = Hint("fine if it is meant; to have both looked at, name a folder above them")
@@ -67,7 +68,7 @@ def broken_tracker(path: str, named: str, newest: Checkpoint | None) -> Finding:
     return Finding("dangling-pointer", "error", path, text, hint)
 
 
-def _relink(run: Run, pointer: Pointer) -> Hint:
+def _relink(run: Run, pointer: Pointer, known: Known) -> Hint:
     """How to set a link right: by our own command where that makes one of this very name."""
     newest = newest_of(run)
     if newest is None:
@@ -77,8 +78,15 @@ def _relink(run: Run, pointer: Pointer) -> Hint:
     target = newest.path.rpartition("/")[2]
     is_alike = target.endswith(dot + ending) if dot else "." not in target
     if word in _FLAGS and folder == run.path and is_alike:
-        return Hint("", (run.path,), f"ckptctl link {{}} {_FLAGS[word]}")
+        flags = _FLAGS[word] + (_ranking_flags(known) if word == "best" else "")
+        return Hint("", (run.path,), f"ckptctl link {{}} {flags}")
     return Hint("remove {} by hand, or let it lead to a checkpoint that is here", (pointer.path,))
+
+
+def _ranking_flags(known: Known) -> str:
+    """By what to rank, as it was asked for; a name that a shell would read otherwise is left to the person."""
+    monitor = f" --monitor {known.monitor}" if re.fullmatch(r"\w[\w./-]*", known.monitor or "", re.ASCII) else ""
+    return monitor + (f" --mode {known.mode}" if known.mode != "auto" else "")
 
 
 def see_rosters(run: Run, known: Known) -> Iterator[Finding]:
@@ -99,23 +107,26 @@ def see_stale(run: Run, known: Known) -> Iterator[Finding]:
     named = [(it, held[it.target]) for it in run.pointers if it.target in held]
     newest = newest_of(run._replace(checkpoints=tuple(it for it in run.checkpoints if _ODD.isdisjoint(it.roles))))
     if newest is not None:
-        yield from _stale_lasts(run, named, newest)
+        yield from _stale_lasts(run, known, named, newest)
         yield from _stale_saves(run, newest)
     metric = metric_of(run, known)
     if metric is not None:
-        yield from _stale_bests(run, named, metric)
+        yield from _stale_bests(run, known, named, metric)
 
 
-def _stale_lasts(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], newest: Checkpoint) -> Iterator[Finding]:
+def _stale_lasts(
+    run: Run, known: Known, named: Iterable[tuple[Pointer, Checkpoint]], newest: Checkpoint
+) -> Iterator[Finding]:
     for pointer, target in named:
-        if names_last(pointer.path) and _is_older(target, newest):
-            text = f"names {bare(target.path)}, which is older than {bare(newest.path)}"
-            hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
-            if pointer.kind == "symlink":
-                hint = _relink(run, pointer)
-            elif pointer.kind in ("text", "json"):
-                hint = Hint("if training should go on from the newest, let {} name {}", (pointer.path, newest.path))
-            yield Finding("stale-last", "advice", pointer.path, text, hint)
+        if not (names_last(pointer.path) and _is_older(target, newest)):
+            continue
+        text = f"names {bare(target.path)}, which is older than {bare(newest.path)}"
+        hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
+        if pointer.kind == "symlink":
+            hint = _relink(run, pointer, known)
+        elif pointer.kind in ("text", "json"):
+            hint = Hint("if training should go on from the newest, let {} name {}", (pointer.path, newest.path))
+        yield Finding("stale-last", "advice", pointer.path, text, hint)
 
 
 def _stale_saves(run: Run, newest: Checkpoint) -> Iterator[Finding]:
@@ -128,7 +139,9 @@ def _stale_saves(run: Run, newest: Checkpoint) -> Iterator[Finding]:
             yield Finding("stale-last", "advice", it.path, text, hint)
 
 
-def _stale_bests(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric) -> Iterator[Finding]:
+def _stale_bests(
+    run: Run, known: Known, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric
+) -> Iterator[Finding]:
     ranked = rank([it for it in run.checkpoints if it.state == "complete"], metric)
     for pointer, target in named:
         own = score_of(target, metric.name)
@@ -136,9 +149,15 @@ def _stale_bests(run: Run, named: Iterable[tuple[Pointer, Checkpoint]], metric: 
             continue
         best = ranked[0]
         if is_better(best.score.value, own.value, metric.mode) and not do_agree(best.score, own):
-            mine = f"{bare(target.path)} with {metric.name} {own.text or own.value}"
-            better = f"{bare(best.checkpoint.path)} has {best.score.text or best.score.value} ({metric.mode} counts)"
-            yield Finding("stale-best", "advice", pointer.path, f"names {mine}, but {better}", _relink(run, pointer))
+            mine = f"{bare(target.path)} with {metric.name} {_tell(own)}"
+            better = f"{bare(best.checkpoint.path)} has {_tell(best.score)} ({metric.mode} counts)"
+            hint = _relink(run, pointer, known)
+            yield Finding("stale-best", "advice", pointer.path, f"names {mine}, but {better}", hint)
+
+
+def _tell(score: Score) -> str:
+    """A score as its name says it; elsewhere without the noise of float32."""
+    return score.text if score.text is not None and score.source == "name" else f"{score.value:.6g}"
 
 
 def metric_of(run: Run, known: Known) -> Metric | None:

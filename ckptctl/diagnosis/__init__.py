@@ -34,6 +34,8 @@ class Rounds:
         self.leftovers = Leftovers(store, catalogue)
         self._searched: set[str] = set()
         """Folders in which trash was looked for."""
+        self._above = {""}
+        """Folders in which it must be looked for yet, but for those."""
 
     def visit(self, run: Run) -> Report:
         """Everything that is wrong with one run."""
@@ -53,13 +55,16 @@ class Rounds:
             yield Report(path, (unlisted(path, why),), is_run=False)
         for folder, found in self.leftovers.tell_rest(self.known.now):
             yield Report(folder, arrange(found), is_run=False)
-        trash = list(self._search(""))
-        if trash:
-            yield Report("", arrange(trash), is_run=False)
+        for folder in sorted(self._above - self._searched):
+            trash = list(find_trash(self.store, folder, self.known.now))
+            if trash:
+                yield Report(folder, arrange(trash), is_run=False)
 
-    def _search(self, folder: str) -> Iterator[Finding]:
-        """Trash in a folder and those above it, up to the root: any of them may have been pruned; each is told once."""
-        while folder not in self._searched:
-            self._searched.add(folder)
-            yield from find_trash(self.store, folder, self.known.now)
-            folder = folder.rpartition("/")[0]
+    def _search(self, folder: str) -> list[Finding]:
+        """The trash in a run's folder; those above it may have been pruned too, and are searched at the end."""
+        self._searched.add(folder)
+        above = folder
+        while above:
+            above = above.rpartition("/")[0]
+            self._above.add(above)
+        return list(find_trash(self.store, folder, self.known.now))

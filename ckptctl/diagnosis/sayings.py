@@ -31,11 +31,9 @@ def find_broken(store: Store, run: Run, links: Sequence[Entry]) -> Iterator[Poin
         return
     known = {it.path for it in run.pointers}
     layouts = [find(name) for name in run.layouts]
-    for entry in links:
-        if entry.path not in known and (_name(entry.path) in NAMES or _is_one_of(layouts, entry.target or "")):
-            pointer = follow(store, entry)
-            if pointer.state in ("dangling", "loop"):
-                yield pointer
+    meant = (it for it in links if _name(it.path) in NAMES or _is_one_of(layouts, it.target or ""))
+    followed = (follow(store, it) for it in meant if it.path not in known)
+    yield from (it for it in followed if it.state in ("dangling", "loop"))
     for stray in run.strays:
         said = _read_line(store, stray.path) if _name(stray.path) in NAMES else None
         if said is not None and _is_one_of(layouts, said):

@@ -37,10 +37,13 @@ def find_twins(store: Store, run: Run) -> Iterator[Finding]:
     for group in _group((it, _shape_of(it)) for it in run.checkpoints if it.state == "complete"):
         apart = list({tuple(entry.identity for entry in it.entries): it for it in group}.values())
         ends = _group((it, _try(store, it, _ends)) for it in apart) if len(apart) > 1 else ()
-        for alike in ends:
-            looks = {it.path: look for it in alike if (look := _look_at(store, it)) is not None}
-            for twins in _group((it, looks.get(it.path)) for it in alike):
-                yield _tell(twins, is_sure=looks[twins[0].path].is_sure)
+        yield from (finding for alike in ends for finding in _compare(store, alike))
+
+
+def _compare(store: Store, alike: Sequence[Checkpoint]) -> Iterator[Finding]:
+    looks = {it.path: look for it in alike if (look := _look_at(store, it)) is not None}
+    for twins in _group((it, looks.get(it.path)) for it in alike):
+        yield _tell(twins, is_sure=looks[twins[0].path].is_sure)
 
 
 def _group(marked: Iterable[tuple[Checkpoint, Hashable]]) -> list[list[Checkpoint]]:
@@ -68,14 +71,15 @@ def _ends(source: Source) -> Hashable:
 
 def _try(store: Store, it: Checkpoint, read: Callable[[Source], Hashable]) -> Hashable:
     """What a function reads of each file; None where one cannot be read."""
-    found = []
-    for entry in _files_of(it):
-        try:
-            with store.open(entry.path) as source:
-                found.append(read(source))
-        except OSError:
-            return None
-    return tuple(found)
+    try:
+        return tuple(_read(store, entry, read) for entry in _files_of(it))
+    except OSError:
+        return None
+
+
+def _read(store: Store, entry: Entry, read: Callable[[Source], Hashable]) -> Hashable:
+    with store.open(entry.path) as source:
+        return read(source)
 
 
 def _look_at(store: Store, it: Checkpoint) -> Look | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.calls import PROGRAM, Answer, call, environment, listing, save, state
+from ckptctl.core.doubtful import _FINDINGS
+from tests.cli.calls import PROGRAM, ROOT, Answer, call, environment, listing, save, state
 from tests.cli.ills import BEST, ILLS, LAST, RANK_0, Ill, deepspeed, pair, train, write
 from tests.cli.schema import DOCTOR, misfits
 from tests.terminal import Terminal
@@ -29,6 +31,18 @@ def test_what_is_wrong_is_found_where_it_is_and_only_there(tmp_path: Path, case:
     assert told[0]["hint"]
     case.well(tmp_path / "well" / "a")
     assert case.id not in {it["id"] for it in findings_in(tmp_path / "well")}
+
+
+def test_every_id_is_shown_here_and_told_in_the_documentation() -> None:
+    sources = [*(ROOT / "ckptctl" / "diagnosis").glob("*.py"), *(ROOT / "ckptctl" / "core").glob("*.py")]
+    text = "".join(path.read_text() for path in sources)
+    known = set(re.findall(r'Finding\(\s*"([a-z-]+)"', text)) | _FINDINGS.keys()
+    assert {case.id for case in ILLS} | {"unreadable"} == known
+    section = (ROOT / "docs" / "how-to.md").read_text().partition("| id | what is wrong |")[2].partition("\n\n")[0]
+    told = [
+        name for line in section.splitlines() for name in re.findall(r"`([a-z-]+)`", line.split("|")[1] if line else "")
+    ]
+    assert sorted(told) == sorted(known)
 
 
 def test_nothing_is_changed(tmp_path: Path) -> None:

@@ -104,6 +104,22 @@ def test_our_command_is_named_where_it_makes_that_very_link(name: str, command: 
         assert hint == Hint("remove {} by hand, or let it lead to a checkpoint that is here", (name,))
 
 
+@pytest.mark.parametrize(
+    ("monitor", "mode", "flags"),
+    [
+        (None, "auto", ""),
+        ("val/acc", "max", " --monitor val/acc --mode max"),
+        ("a b", "min", " --mode min"),
+        ("$(x)", "auto", ""),
+        ("-x", "auto", ""),
+    ],
+)
+def test_what_was_asked_for_is_asked_of_the_command_too(monitor: str | None, mode: str, flags: str) -> None:
+    run = run_of(save("a.ckpt", epoch=1), pointers=[link("best.ckpt", None, "loop"), link("last.ckpt", None, "loop")])
+    commands = [it.hint.command for it in find(run, Known(NOW, monitor, mode)) if it.id == "looping-link"]
+    assert commands == [f"ckptctl link {{}} --best{flags}", "ckptctl link {} --last"]
+
+
 def test_a_link_to_a_folder_needs_no_ending() -> None:
     run = run_of(save("r/step-10", step=10), path="r", pointers=[link("r/latest", None, "dangling")])
     assert find(run)[0].hint.command == "ckptctl link {} --last --name latest"

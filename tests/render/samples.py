@@ -194,23 +194,30 @@ def all_views() -> list[View]:
 def reports() -> list[Report]:
     """What a visit may find: in a run, in a sound one, in a folder with a name that is hard to show, and in none."""
     folder = "lr1e-3/version_0/checkpoints"
-    long = f"{folder}/epoch=03-step=1000-val_loss=0.2137-a-rather-long-tail-of-a-name-that-fills-a-line.ckpt"
-    wide = "実験 模型/e\u0301poque\x1b[31m.ckpt"
-    return [
-        Report(
-            folder,
-            (
-                Finding("dangling-link", "error", f"{folder}/last.ckpt",
-                        "leads to 'epoch=09.ckpt', which is not there", Hint("", (folder,), "ckptctl link {} --last")),
-                Finding("damaged", "error", long, "cut short: 7.9 GB of 10.6 GB (end record missing); 7.9 GB, written 3d ago",
-                        Hint("restore {} from a copy, or resume from what this prints", (long, folder), "ckptctl last {}")),
-                Finding("reused-folder", "advice", folder, "more than one training saved here; of a later one: 'a.ckpt'",
-                        Hint("give each training a folder of its own")),
-            ),
-            5,
+    cut, wide, trash = (
+        f"{folder}/epoch=03-val_loss=0.21.ckpt",
+        "実験 模型/e\u0301poque\x1b[31m.ckpt",
+        ".ckptctl/trash/7f3a",
+    )
+    damage = "cut short: 7.9 GB of 10.6 GB (end record missing); 7.9 GB, written 3d ago"
+    resume = Hint("restore {} from a copy, or resume from what this prints", (cut, folder), "ckptctl last {}")
+    reuse = "more than one training saved here; of a later one: 'a.ckpt', 'b.ckpt' and 12 more"
+    found = (
+        Finding(
+            "dangling-link",
+            "error",
+            f"{folder}/last.ckpt",
+            "leads to 'epoch=09.ckpt', which is not there",
+            Hint("", (folder,), "ckptctl link {} --last"),
         ),
+        Finding("damaged", "error", cut, damage, resume),
+        Finding("reused-folder", "advice", folder, reuse, Hint("give each training a folder of its own")),
+    )
+    pin = Finding("orphan-pin", "advice", wide, f"pins '{wide}'", Hint("remove {} by hand", (wide,)))
+    left = Finding("trash", "advice", trash, "2 checkpoints, 21.2 GB", Hint("remove {} by hand", (trash,)))
+    return [
+        Report(folder, found, 5),
         Report("bert", (), 3),
-        Report("実験 模型", (Finding("orphan-pin", "advice", wide, f"pins '{wide}'", Hint("remove {} by hand", (wide,))),), 1),
-        Report("", (Finding("trash", "advice", ".ckptctl/trash/7f3a", "2 checkpoints, 21.2 GB, put here 3d ago",
-                            Hint("when no prune runs, remove {} by hand", (".ckptctl/trash/7f3a",))),), is_run=False),
-    ]  # fmt: skip
+        Report("実験 模型", (pin,), 1),
+        Report("", (left,), is_run=False),
+    ]

@@ -26,7 +26,8 @@ def show(*found: Finding, width: int = 80, root: str = "runs/") -> list[str]:
 def nasty() -> list[Report]:
     """Every nasty name in every place."""
     return [
-        Report(bad, (Finding("id", "advice", f"{bad}/{bad}", bad, Hint("do {}", (bad,), "rm {}")),)) for bad in NASTY
+        Report(bad, (Finding("id", "advice", f"{bad}/{bad}", bad, Hint("do {}", (bad, bad), "rm {}")),))
+        for bad in NASTY
     ]
 
 
@@ -42,7 +43,7 @@ def test_a_finding_has_its_name_and_id_then_its_text_then_its_hint() -> None:
 
 def test_ids_stand_below_each_other() -> None:
     lines = show(finding(), finding("r/much-longer.ckpt"), finding("r"))
-    assert {line.index("dangling-link") for line in lines if "dangling-link" in line} == {28}
+    assert {line.index("dangling-link") for line in lines if "dangling-link" in line} == {29}
 
 
 def test_the_folder_itself_is_a_dot() -> None:
