@@ -51,8 +51,8 @@ LAYOUTS: tuple[Layout, ...] = (
         name="kohya",
         unit="file",
         names=(
-            r".+-(?P<epoch>\d{6})\.safetensors",
-            r".+-step(?P<step>\d{8})\.safetensors",
+            r"(?P<series>.+)-(?P<epoch>\d{6})\.safetensors",
+            r"(?P<series>.+)-step(?P<step>\d{8})\.safetensors",
             r"(?P<final>.+)\.safetensors",
         ),
         witnesses=(f"*-{_DIGIT * 6}.safetensors", f"*-step{_DIGIT * 8}.safetensors"),

@@ -107,8 +107,8 @@ CLAIMS: dict[str, dict[str, dict[str, str]]] = {
     },
     "kohya-diffusers": {"mymodel-000002": {"epoch": "000002"}, "mymodel-step00000500": {"step": "00000500"}},
     "kohya": {
-        "mychar-000010.safetensors": {"epoch": "000010"},
-        "mychar-step00001000.safetensors": {"step": "00001000"},
+        "mychar-000010.safetensors": {"series": "mychar", "epoch": "000010"},
+        "mychar-step00001000.safetensors": {"series": "mychar", "step": "00001000"},
         "mychar.safetensors": {"final": "mychar"},
     },
 }
