@@ -168,7 +168,10 @@ def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
 
 def pattern_words(pattern: str) -> str:
     """A pattern as a person would write it, N for its numbers."""
-    return re.sub(r"\\(.)", r"\1", re.sub(r"\([^()]*(?:\([^()]*\)[^()]*)*\)", "N", pattern))
+    plain = re.sub(r"\(\?:[^()]*\)\?", "", pattern)
+    plain = re.sub(r"\\d(?:\{[^}]*\}|[+*])?", "N", plain)
+    plain = re.sub(r"\((?:\?P<\w+>)?([^()]*)\)", r"\1", plain)
+    return re.sub(r"\\(.)", r"\1", plain)
 
 
 def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:

@@ -49,7 +49,7 @@ class Options(NamedTuple):
     layout: str | None = None
     """Take only this layout's checkpoints."""
     extensions: tuple[str, ...] = ()
-    """Extensions beyond the known ones, taken for the chosen layout's or Lightning's."""
+    """Extensions beyond the known ones: the chosen layout's, else those of files that record their scores inside."""
     equals: str = "="
     """What stands between a name and its value in file names."""
     resumable: bool = False
@@ -102,13 +102,12 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
     if not chosen:
         hint = f"layouts: {', '.join(it.name for it in table.LAYOUTS)}"
         raise UsageError(f"there is no layout '{options.layout}'", hint=hint)
-    widened = options.layout or "lightning"
-    forced = [it if options.layout is None else it._replace(witnesses=()) for it in chosen]
+    if options.layout is not None:
+        chosen = [it._replace(witnesses=()) for it in chosen]  # whoever names a layout needs no other evidence
+    families = {it.family for it in chosen if options.layout is not None or (it.records and it.extensions)}
     return tuple(
-        it._replace(extensions=it.extensions + options.extensions)
-        if it.extensions and f"{it.name}-".startswith(f"{widened}-")
-        else it
-        for it in forced
+        it._replace(extensions=it.extensions + options.extensions) if it.extensions and it.family in families else it
+        for it in chosen
     )
 
 

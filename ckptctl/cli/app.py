@@ -72,7 +72,4 @@ def root(
         bool, typer.Option("--version", "-V", is_eager=True, callback=_tell_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """List, rank, prune, link and export the checkpoints of training runs.
-
-    Nothing is deleted without a plan, its reasons, and your consent.
-    """
+    """List, rank, prune, link and export checkpoints. Nothing is deleted without a plan, reasons, and your consent."""

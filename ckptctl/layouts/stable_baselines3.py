@@ -24,7 +24,7 @@ def _evaluations(place: Place) -> Source:
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
-        name="stable-baselines3",
+        name="stable_baselines3",
         unit="family",
         names=(
             r"(?P<series>.+?)_(?:replay_buffer_|vecnormalize_)?(?P<step>\d+)_steps\.(?:(?P<lead>zip)|pkl)",

@@ -45,12 +45,17 @@ class World(NamedTuple):
     """Hours, of files; of folders and links a day."""
     saves: Sequence[frozenset[str]]
 
+    def __repr__(self) -> str:
+        """Without the bytes: what is there, how large, and how old."""
+        held = {path: (len(data), self.ages[path]) for path, data in self.files.items()}
+        return f"World({held}, {self.links})"
+
     def store(self) -> MemoryStore:
         """All of it, in memory."""
         folders = {str(above) for path in (*self.files, *self.links) for above in PurePosixPath(path).parents}
         times = dict.fromkeys([*(folders - {"."}), *self.links], NOW - 48 * HOUR)
         times |= {path: NOW - age * HOUR for path, age in self.ages.items() if path in self.files}
-        made = MemoryStore(self.files, self.links, times=times)
+        made = MemoryStore(self.files, self.links, folders=sorted(folders - {"."}), times=times)
         made.now = NOW
         return made
 

@@ -82,7 +82,7 @@ SILENT: Mapping[str, str] = {
     "paddle-named": "plain pickles",
     "tensorflow": "the index does not tell its own length; the sizes of the data are in it, compressed",
     "orbax-flax": "a msgpack document",
-    "stable-baselines3": "replay buffers are plain pickles",
+    "stable_baselines3": "replay buffers are plain pickles",
     "keras-sharded": "the map is written anew behind each shard",
 }
 """Of files: formats that do not say where they end, so that a cut shows only while it is fresh. What lies in a folder

@@ -106,7 +106,7 @@ CLAIMS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "latest.pdparams": {"stem": "latest", "last": "latest", "lead": "pdparams"},
         "best_accuracy.states": {"stem": "best_accuracy", "best": "best_accuracy"},
     },
-    "stable-baselines3": {
+    "stable_baselines3": {
         "rl_model_1000_steps.zip": {"series": "rl_model", "step": "1000", "lead": "zip"},
         "rl_model_replay_buffer_1000_steps.pkl": {"series": "rl_model", "step": "1000"},
         "rl_model_vecnormalize_1000_steps.pkl": {"series": "rl_model", "step": "1000"},
@@ -199,8 +199,8 @@ def test_an_example_says_what_is_claimed_of_it(row: Layout) -> None:
             ("orbax-flax", "checkpoint_100-bak"),
             ("paddle", "12epoch_t.pdparams"),
             ("paddle-seg", "iter_1000-bak"),
-            ("stable-baselines3", "CartPole-v1.zip"),
-            ("stable-baselines3", "rl_model_1000_steps.zip.bak"),
+            ("stable_baselines3", "CartPole-v1.zip"),
+            ("stable_baselines3", "rl_model_1000_steps.zip.bak"),
             ("composer", "latest-rank0.pt"),
             ("composer-sharded", "ep1-ba2-bak"),
             ("fairseq", "checkpoint5.pt.tmp"),
@@ -255,7 +255,7 @@ def test_every_ending_that_a_pattern_allows_has_an_example(row: Layout) -> None:
         "tensorflow": {"index", "meta"},
         "paddle": {"pdparams", "pdopt", "pdema", "pdstates"},
         "paddle-named": {"pdparams", "pdopt", "pdstates", "states"},
-        "stable-baselines3": {"zip", "pkl"},
+        "stable_baselines3": {"zip", "pkl"},
         "composer-packed": {"zst", "bz2", "gz", "lz4", "lzma", "lzo", "xz", "tar", "tgz"},
     }
     assert wanted.get(row.name, set()) <= have

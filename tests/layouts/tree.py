@@ -19,7 +19,7 @@ class Expected(NamedTuple):
     """Of a family: all paths of the tree that go with it; of a file or folder none: the path says it."""
     epoch: float | None = None
     step: int | None = None
-    index: int | None = None
+    counter: int | None = None
     metrics: Mapping[str, float] = {}
     """All that must be known of it; a metric more is a mistake."""
     state: str = "complete"

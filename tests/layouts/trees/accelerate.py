@@ -34,7 +34,7 @@ TREES = (
         "automatic names count saves",
         "accelerate",
         {f"checkpoints/{path}": data for it in (8, 9, 10, 11) for path, data in save(f"checkpoint_{it}", 2).items()},
-        tuple(Expected(f"checkpoints/checkpoint_{it}", index=it) for it in (8, 9, 10, 11)),
+        tuple(Expected(f"checkpoints/checkpoint_{it}", counter=it) for it in (8, 9, 10, 11)),
     ),
     Tree(
         "the newest has no random states yet",

@@ -41,9 +41,9 @@ def _scores(accuracy: float, loss: float) -> dict[str, float]:
 
 
 def _found(
-    stem: str, epoch: int, index: int | None = 0, metrics: Mapping[str, float] | None = None, layout: str = ""
+    stem: str, epoch: int, counter: int | None = 0, metrics: Mapping[str, float] | None = None, layout: str = ""
 ) -> Expected:
-    return Expected(stem, tuple(_pair(stem)), epoch=epoch, index=index, metrics=metrics or {}, layout=layout)
+    return Expected(stem, tuple(_pair(stem)), epoch=epoch, counter=counter, metrics=metrics or {}, layout=layout)
 
 
 _BESIDE = {
@@ -70,9 +70,9 @@ TREES = (
             **_BESIDE,
         },
         (
-            _found("e1_b0", epoch=1, index=0, metrics=_scores(0.8, 0.5)),
-            _found("e2_b0", epoch=2, index=0, metrics=_scores(0.9, 0.4)),
-            _found("e3_b0", epoch=3, index=0, metrics=_scores(0.85, 0.3)),
+            _found("e1_b0", epoch=1, counter=0, metrics=_scores(0.8, 0.5)),
+            _found("e2_b0", epoch=2, counter=0, metrics=_scores(0.9, 0.4)),
+            _found("e3_b0", epoch=3, counter=0, metrics=_scores(0.85, 0.3)),
         ),
         hard_links={"best.th": "model_state_e2_b0.th"},
         pointers={"best.th": "e2_b0"},
@@ -89,8 +89,8 @@ TREES = (
         },
         (
             Expected("best.th", roles=("best",), layout="allennlp-best"),
-            _found("e1_b0", epoch=1, index=0, metrics=_scores(0.8, 0.5)),
-            _found("e1_b500", epoch=1, index=500, layout="allennlp-batches"),
+            _found("e1_b0", epoch=1, counter=0, metrics=_scores(0.8, 0.5)),
+            _found("e1_b500", epoch=1, counter=500, layout="allennlp-batches"),
         ),
     ),
     Tree(
@@ -98,16 +98,16 @@ TREES = (
         "allennlp",
         {**_pair("e1_b0"), **_pair("e2_b0"), "model_state_e3_b0.th": _MODEL},
         (
-            _found("e1_b0", epoch=1, index=0),
-            _found("e2_b0", epoch=2, index=0),
-            Expected("e3_b0", ("model_state_e3_b0.th",), epoch=3, index=0, state="partial"),
+            _found("e1_b0", epoch=1, counter=0),
+            _found("e2_b0", epoch=2, counter=0),
+            Expected("e3_b0", ("model_state_e3_b0.th",), epoch=3, counter=0, state="partial"),
         ),
     ),
     Tree(
         "a training state cut short",
         "allennlp",
         {**_pair("e1_b0"), **_pair("e2_b0"), "training_state_e2_b0.th": _TRAINING[:-20]},
-        (_found("e1_b0", epoch=1, index=0), _found("e2_b0", epoch=2, index=0)._replace(state="partial")),
+        (_found("e1_b0", epoch=1, counter=0), _found("e2_b0", epoch=2, counter=0)._replace(state="partial")),
     ),
     Tree(
         "files of each worker, one of the newest missing",
@@ -126,7 +126,7 @@ TREES = (
                     f"e{epoch}_b0",
                     tuple(f"{kind}_state_e{epoch}_b0_w{it}.th" for it in workers for kind in ("model", "training")),
                     epoch=epoch,
-                    index=0,
+                    counter=0,
                     state=state,
                 )
                 for epoch, workers, state in ((1, (0, 1, 2), "complete"), (2, (0, 2), "partial"))
@@ -145,9 +145,9 @@ TREES = (
             **_BESIDE,
         },
         (
-            _found("epoch_0", epoch=0, index=None, metrics=_scores(0.8, 0.5)),
-            _found("epoch_1", epoch=1, index=None, metrics=_scores(0.9, 0.4)),
-            _found("epoch_2", epoch=2, index=None),
+            _found("epoch_0", epoch=0, counter=None, metrics=_scores(0.8, 0.5)),
+            _found("epoch_1", epoch=1, counter=None, metrics=_scores(0.9, 0.4)),
+            _found("epoch_2", epoch=2, counter=None),
         ),
     ),
 )

@@ -80,7 +80,7 @@ TREES = (
         (
             Expected("checkpoint.pth.tar", roles=("last",)),
             Expected("model_best.pth.tar", roles=("best",)),
-            *(Expected(f"checkpoint_{it:04d}.pth.tar", index=it) for it in (0, 100, 199)),
+            *(Expected(f"checkpoint_{it:04d}.pth.tar", counter=it) for it in (0, 100, 199)),
         ),
     ),
     Tree(

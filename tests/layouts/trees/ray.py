@@ -61,7 +61,7 @@ def trial(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def expect(folder: str, layout: str = "") -> tuple[Expected, ...]:
     return tuple(
-        Expected(f"{folder}/checkpoint_{it:06d}", index=it, metrics={"loss": loss}, layout=layout)
+        Expected(f"{folder}/checkpoint_{it:06d}", counter=it, metrics={"loss": loss}, layout=layout)
         for it, loss in LOSSES.items()
     )
 

@@ -67,7 +67,7 @@ _RESULTS = {500: (1.0, 2.0), 1000: (10.0, 20.0), 2000: (30.0, 50.0)}
 TREES = (
     Tree(
         "an agent that learns off policy, with evaluations beside",
-        "stable-baselines3",
+        "stable_baselines3",
         {
             **_family(1000),
             **_family(2000),
@@ -87,7 +87,7 @@ TREES = (
     ),
     Tree(
         "models alone, evaluations in the folder above, the newest cut short",
-        "stable-baselines3",
+        "stable_baselines3",
         {
             "checkpoints/ppo_1000_steps.zip": _model(1000),
             "checkpoints/ppo_2000_steps.zip": _model(2000),
@@ -102,7 +102,7 @@ TREES = (
     ),
     Tree(
         "two agents with the same steps in one folder",
-        "stable-baselines3",
+        "stable_baselines3",
         {**_family(1000, "a2c"), **_family(1000, "ppo"), **_family(2000, "a2c")},
         tuple(
             it._replace(state="unknown")
@@ -111,7 +111,7 @@ TREES = (
     ),
     Tree(
         "a replay buffer without its model is nobody's",
-        "stable-baselines3",
+        "stable_baselines3",
         {**_family(1000), **_family(2000), "rl_model_replay_buffer_3000_steps.pkl": _PICKLE},
         (_found(1000), _found(2000)),
         strays=("rl_model_replay_buffer_3000_steps.pkl",),

@@ -22,10 +22,10 @@ def _found(
     shards: int = 1,
     graph: bool = False,
     step: int | None = None,
-    index: int | None = None,
+    counter: int | None = None,
     epoch: float | None = None,
 ) -> Expected:
-    return Expected(stem, tuple(_family(stem, shards, graph=graph)), epoch=epoch, step=step, index=index)
+    return Expected(stem, tuple(_family(stem, shards, graph=graph)), epoch=epoch, step=step, counter=counter)
 
 
 def _state(*names: str) -> bytes:
@@ -65,7 +65,7 @@ TREES = (
         "a manager's folder, as TensorFlow 2.21 wrote it",
         "tensorflow",
         {path.name: path.read_bytes() for path in sorted(_REAL.iterdir())},
-        (_found("ckpt-200", index=200), _found("ckpt-300", index=300)),
+        (_found("ckpt-200", counter=200), _found("ckpt-300", counter=300)),
         pointers={"checkpoint": "ckpt-300"},
         rosters={"checkpoint": ("ckpt-200", "ckpt-300")},
     ),
@@ -101,9 +101,9 @@ TREES = (
             "checkpoint": _state("ckpt-1", "ckpt-2"),
         },
         (
-            _found("ckpt-1", index=1),
-            _found("ckpt-2", index=2),
-            Expected("ckpt-3", ("ckpt-3.data-00000-of-00001",), index=3, state="partial"),
+            _found("ckpt-1", counter=1),
+            _found("ckpt-2", counter=2),
+            Expected("ckpt-3", ("ckpt-3.data-00000-of-00001",), counter=3, state="partial"),
         ),
         pointers={"checkpoint": "ckpt-2"},
         rosters={"checkpoint": ("ckpt-1", "ckpt-2")},
@@ -118,9 +118,9 @@ TREES = (
             "ckpt-3.index": b"index",
         },
         (
-            _found("ckpt-1", shards=2, index=1),
-            _found("ckpt-2", shards=2, index=2),
-            Expected("ckpt-3", ("ckpt-3.data-00000-of-00002", "ckpt-3.index"), index=3, state="partial"),
+            _found("ckpt-1", shards=2, counter=1),
+            _found("ckpt-2", shards=2, counter=2),
+            Expected("ckpt-3", ("ckpt-3.data-00000-of-00002", "ckpt-3.index"), counter=3, state="partial"),
         ),
     ),
     Tree(
@@ -141,8 +141,8 @@ TREES = (
             Expected("ckpt-3_temp", state="partial"),
             Expected("ckpt-4.index.tempstate1234567890", state="partial"),
             Expected("model.ckpt-4000_temp_0123456789abcdef0123456789abcdef", state="partial"),
-            _found("ckpt-1", index=1),
-            _found("ckpt-2", index=2),
+            _found("ckpt-1", counter=1),
+            _found("ckpt-2", counter=2),
         ),
         pointers={"checkpoint": "ckpt-2"},
         rosters={"checkpoint": ("ckpt-1", "ckpt-2")},
@@ -161,8 +161,8 @@ TREES = (
         },
         (
             Expected("saved_model", roles=("export",), layout="savedmodel"),
-            _found("ckpt-1", index=1),
-            _found("ckpt-2", index=2),
+            _found("ckpt-1", counter=1),
+            _found("ckpt-2", counter=2),
         ),
     ),
     Tree(
