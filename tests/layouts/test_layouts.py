@@ -25,7 +25,8 @@ EXAMPLES = [pytest.param(layout, name, id=f"{layout.name}: {name}") for layout i
 def files_of(layout: Layout, path: str) -> dict[str, bytes]:
     """What such a checkpoint consists of at the least."""
     folder = path.rpartition("/")[0]
-    witnesses = (name_of(it) for it in layout.witnesses[:1])
+    is_own = any(matches(it, path.rpartition("/")[2]) for it in layout.witnesses)
+    witnesses = (name_of(it) for it in layout.witnesses[:1] if not is_own)
     beside = {normpath(f"{folder}/{it}"): b"x" for it in witnesses}
     if layout.unit != "dir":
         return {path: WHOLE, **beside}
