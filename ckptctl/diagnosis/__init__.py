@@ -44,7 +44,7 @@ class Rounds:
         known = self.known._replace(
             said=read_said(store, run, left.links),
             lost=list_lost(store, run),
-            failures={} if run.listed else left.take_failures(run.path),
+            failures=left.take_failures(run.path),
         )
         findings = [*examine(run, known), *left.tell_of(run, known.now), *find_twins(store, run)]
         return Report(run.path, arrange([*findings, *self._search(run.path)]), len(run.checkpoints))

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,13 @@ def test_a_pin_without_its_ending_is_told_with_the_right_name(run: Path) -> None
     answer = call("doctor", run)
     assert [row["id"] for row in answer.rows] == ["orphan-pin"]
     assert answer.rows[0]["hint"].endswith(f"mv -n {run}/{BEST[:-5]}.keep {run}/{BEST}.keep")
+
+
+def test_no_other_command_pays_for_it(run: Path) -> None:
+    told = "import sys; from ckptctl.cli.main import run; run(sys.argv[1:]); print(*sys.modules, sep='\\n')"
+    for words in (["ls", run], ["ls", run, "--json"], ["prune", run, "--top-k", "1", "-n"], ["link", run, "--last"]):
+        command = [sys.executable, "-c", told, *map(str, words)]
+        ran = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+        modules = set(ran.stdout.split())
+        assert "ckptctl.scan" in modules
+        assert not {it for it in modules if re.search(r"diagnosis|findings|examination|namesakes|doubtful|doctor", it)}

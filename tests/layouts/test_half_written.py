@@ -406,3 +406,19 @@ def test_two_saves_killed_one_after_the_other_cost_no_whole_one(
     plant(three("", files, *paths), tmp_path)
     verdicts = plan(tmp_path)
     assert [verdicts[path].action == "drop" for path in paths[:2]] == [True, False]
+
+
+def test_shards_without_their_map_are_no_checkpoints_of_their_own(tmp_path: Path) -> None:
+    """Keras writes the first shard before the map; and a map may be lost."""
+    real = Path(__file__).parents[1] / "fixtures" / "layouts" / "keras"
+    names = ("sh_00000.weights.h5", "sh_00001.weights.h5")
+    plant(three("", {name: (real / name).read_bytes() for name in names}, *names), tmp_path)
+    assert [path for path, it in plan(tmp_path).items() if it.action == "drop"] == []
+
+
+def test_what_lies_in_a_folder_whose_proof_is_lost_is_no_run(tmp_path: Path) -> None:
+    """A SpeechBrain folder of which ``CKPT.yaml`` was deleted first."""
+    names = ("brain", "model", "optimizer")
+    folder = "CKPT+2026-04-15+10-11-12+00"
+    plant(three("", {f"{folder}/{name}.ckpt": torch_file() for name in names}, folder), tmp_path)
+    assert [path for path, it in plan(tmp_path).items() if it.action == "drop"] == []
