@@ -201,9 +201,10 @@ class Catalogue:
                 found.setdefault(layout.name, Candidate(layout, matched.groupdict(), is_proved=False))
         return list(found.values())
 
-    def is_rank_folder(self, name: str) -> bool:
-        """Whether a folder holds one rank's share of the checkpoints of the folder above."""
-        return any(anchor in name and _full(pattern, name) for _, anchor, pattern in self._rank_folders)
+    def rank_folder_of(self, name: str) -> Candidate | None:
+        """The layout of which a folder holds one rank's share of the checkpoints of the folder above."""
+        rows = (it for it, anchor, pattern in self._rank_folders if anchor in name and _full(pattern, name))
+        return next((Candidate(it, {}) for it in rows), None)
 
 
 def _most_particular(proved: Sequence[Candidate]) -> list[Candidate]:

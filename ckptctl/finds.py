@@ -54,14 +54,18 @@ def find(grove: Grove, catalogue: Catalogue) -> Finds:
     for path, folder in grove.units.items():
         _find_folder(path, folder, tops.get(path), proved, families, found)
     generic, begun = _find_files(grove, catalogue, found, families)
-    found += [it for members in families.values() if (it := _make_family(members, grove)) is not None]
+    taken = {it.path for it in found}
+    made = [it for members in families.values() if (it := _make_family(members, grove)) is not None]
+    made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
+    found += [it for it in made if not it.layout.is_generic]
+    generic += [it for it in made if it.layout.is_generic]
     if generic and not found:
         found, generic = generic, []
     if begun:
         held = {it.layout.family for it in found}
         found += [it for it in begun if it.layout.family in held or grove.find_witness(it.layout)]
     found.sort(key=_PATH)
-    return Finds(_doubt_series(found), [it.entries[0] for it in generic])
+    return Finds(_doubt_series(found), [entry for it in generic for entry in it.entries])
 
 
 _PATH = attrgetter("path")
@@ -117,7 +121,17 @@ def _find_folder(  # noqa: PLR0913, PLR0917 - what was found so far grows in pla
     if chosen is None:
         return
     entries = (top, *folder.entries)
+    doubt = doubt or _doubt_nested(chosen.layout, folder)
     found.append(Find(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress))
+
+
+def _doubt_nested(layout: Layout, folder: Found) -> str | None:
+    """Why a folder may be more than a checkpoint: somebody trained on into it, and a run lies there."""
+    above = Counter(path.rpartition("/")[0] for path, _ in folder.nested)
+    for path, family in folder.nested:
+        if family == layout.family or above[path.rpartition("/")[0]] > 1:
+            return f"a run lies in it: {path.rpartition('/')[0].rpartition('/')[2]}"
+    return None
 
 
 def _proved_families(folders: Iterable[Found]) -> frozenset[str]:
@@ -209,7 +223,7 @@ def _make_family(members: Sequence[tuple[Entry, Candidate]], grove: Grove) -> Fi
     is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
     path = tops[0].path if is_one else _path_of(leads or members, grove)
     groups = {key: _any(members, key) for _, it in members for key in it.groups}
-    lacks = _missing_folder(layout, tops, grove)
+    lacks = _missing_folder(layout, [it for it, _ in leads] or tops, grove)
     return Find(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
 
 

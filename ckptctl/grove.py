@@ -28,8 +28,15 @@ class Found:
         """The layouts that it may be of."""
         self.entries = list(entries)
         """All in it, of every depth."""
+        self.nested: list[tuple[str, str]] = []
+        """Folders in it that look like checkpoints themselves, and of which framework."""
         self.in_progress = in_progress
         """Whether its name says that it is being written."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether a sentinel speaks for a layout."""
+        return any(it.is_proved for it in self.candidates)
 
     @property
     def is_sure(self) -> bool:
@@ -115,6 +122,8 @@ def group(store: Store, catalogue: Catalogue, *, stat: bool) -> Iterator[Grove]:
         if top is None or not _join(top, folder, catalogue):
             open_groves.append(Grove(folder, top, None if top else _recognise_root(store, folder, catalogue)))
             _note_sides(open_groves, folder, sides)
+        if open_groves[0].is_checkpoint:
+            break
         if folder.failure:
             open_groves[-1].failures.append(f"{folder.path or '.'}: {folder.failure}")
     while open_groves:
@@ -129,11 +138,14 @@ def _note_sides(groves: Sequence[Grove], folder: Folder, names: frozenset[str]) 
 
 
 def _recognise_root(store: Store, folder: Folder, catalogue: Catalogue) -> Candidate | None:
-    """The layout of the root, where it is a checkpoint itself: what lies in it must not be taken for a run's."""
+    """The layout of the root, where it is a checkpoint itself: what lies in it must not be taken for a run's.
+
+    The folder of one rank is no run either: in it lies a part of each checkpoint of the run above.
+    """
     held = {it.path for it in folder.entries}
     name = basename(store.url.rstrip("/") if "://" in store.url else abspath(store.url))
     found = catalogue.recognise(name, held) if held else []
-    return found[0] if found and found[0].is_proved else None
+    return found[0] if found and found[0].is_proved else catalogue.rank_folder_of(name)
 
 
 def _join(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:
@@ -141,12 +153,15 @@ def _join(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:
     inside = top.unit_of(folder.path) if top.units else None
     if inside is not None:
         inside.entries += folder.entries
+        found = _recognise(top, folder, catalogue)
+        if found is not None and found.is_sure:
+            inside.nested.append((folder.path, found.candidates[0].layout.family))
         return True
     found = _recognise(top, folder, catalogue)
     if found is not None:
         top.units[folder.path] = found
         return True
-    if catalogue.is_rank_folder(folder.path.rpartition("/")[2]):
+    if catalogue.rank_folder_of(folder.path.rpartition("/")[2]):
         top.rank_folders.add(folder.path)
     elif not _is_cut(top, folder, catalogue):
         return False
@@ -162,14 +177,14 @@ def _recognise(top: Grove, folder: Folder, catalogue: Catalogue) -> Found | None
     found = Found(candidates, folder.entries)
     if found.is_sure:
         return found
+    other = _recognise(top, folder, catalogue.others) if catalogue.others else None
+    if other is not None and other.is_proved and not found.is_proved:
+        return Found((), folder.entries)
     unfinished = catalogue.in_progress(name)
     if unfinished or candidates:
         return Found(unfinished or candidates, folder.entries, in_progress=bool(unfinished))
     families = [it for it in catalogue.match_name(name) if it.groups.get("folder") is not None]
-    if families:
-        return Found(families[:1], folder.entries)
-    other = _recognise(top, folder, catalogue.others) if catalogue.others else None
-    return Found((), folder.entries) if other is not None and other.is_sure else None
+    return Found(families[:1], folder.entries) if families else None
 
 
 def _is_cut(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:

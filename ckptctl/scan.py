@@ -150,7 +150,7 @@ def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -
 def _refuse_inside(grove: Grove) -> Run:
     """An empty run where the root is a checkpoint itself, or part of one: what lies in it is not to be chosen from."""
     layout = grove.is_checkpoint.layout.name if grove.is_checkpoint else ""
-    why = f"it is a checkpoint itself ({layout}): name the folder above it"
+    why = f"it is a checkpoint itself, or a part of some ({layout}): name the folder above it"
     return Run(grove.path, (), strays=(Stray(grove.path or ".", why),), notices=(why,))
 
 

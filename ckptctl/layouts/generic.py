@@ -84,6 +84,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         beside=_BESIDE,
         is_proved=True,
+        is_generic=True,
         examples=("netG_epoch_24.pth", "model_epoch_3.pt", "generator-step-1000.pt"),
     ),
     Layout(

@@ -67,7 +67,7 @@ DONE: Mapping[str, Done] = {
     "paddle-uniform": Done("*.pdopt", "as paddle"),
     "tensorflow": Done(".index", "the index is put together last, and renamed"),
     "torchtitan": Done(".metadata|model.safetensors.index.json", "as dcp; the index of merged weights comes last too"),
-    "torchtune": Done("config.json", "copied behind the weights; the recipe's state may lie elsewhere"),
+    "torchtune": Done("*.json", "the configuration is copied behind the weights; the recipe's state may lie elsewhere"),
     "transformers": Done("trainer_state.json", "rank 0 writes it last"),
     "transformers-deepspeed": Done("trainer_state.json", "as transformers"),
     "verl": Done("data.pt|data_*.pt", "the loader's state is saved behind the models"),
@@ -98,6 +98,7 @@ ONE_OF_A_KIND: Mapping[str, str] = {
     "paddle-best": "one, written over",
     "paddle-role": "a best, a latest, a final one",
     "savedmodel": "an export",
+    "timm-milestone": "timm itself never removes one",
     "timm-recovery": "at most two, of which training removes the older",
 }
 """No rule drops one of these for another."""
@@ -273,9 +274,9 @@ def ways(case: Case) -> Iterator[Way]:
         if len(files) > 2:
             yield Way(f"only {path}", {path: data})
     for path, data in files.items():
-        yield Way(f"cut {path}", {**files, path: data[: len(data) // 2]})
+        yield Way(f"empty {path}", {**files, path: b""})
         if len(data) > 1:
-            yield Way(f"empty {path}", {**files, path: b""})
+            yield Way(f"cut {path}", {**files, path: data[: len(data) // 2]})
     if any(it.kind == "dir" for it in case.newest.entries):
         yield Way("nothing in it", {})
         yield Way("nothing in its folders", {}, folders=True)
@@ -296,13 +297,14 @@ def can_be_seen(case: Case, way: Way, *, is_fresh: bool) -> bool:
 
 
 def _is_marked(case: Case, way: Way, marker: str) -> bool:
-    """Whether what is written last is there, and whole as far as its format tells."""
+    """Whether what is written last is there, not empty, and not cut as far as its format tells."""
     globs = marker.split("|")
     top = case.newest.path
     named = {it: data for it, data in way.held.items() if any(_fits(it, top, glob) for glob in globs)}
-    if any(not data and case.files[it] for it, data in named.items()):
-        return False
-    return bool(named) and all(data == case.files[it] or not _is_json(case.files[it]) for it, data in named.items())
+    if "*" in marker:  # of several that are written together, any
+        return any(named.values())
+    is_told = [data == case.files[it] or bool(data and not _is_json(case.files[it])) for it, data in named.items()]
+    return bool(named) and all(is_told)
 
 
 def _fits(path: str, top: str, glob: str) -> bool:
