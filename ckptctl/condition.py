@@ -9,7 +9,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckptctl.catalogue import anchor_of, first_match, match
+from ckptctl.catalogue import anchor_of, first_match, match, matches
 from ckptctl.core.ranking import in_order
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import Damaged
@@ -75,12 +75,29 @@ def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Pro
     lacks = _missing_of(layout.required, names) or _missing_parts(layout, names) or _empty_of(layout, entries)
     if lacks:
         return False, lacks
+    if layout.manifest and (lacks := _missing_of_map(store, layout, entries)) is not None:
+        return False, lacks
     proofs = [_prove_file(store, layout, (entry,)) for entry in entries if entry.kind == "file"]
     broken = next((proof for proof in proofs if proof[0] is False or proof[1] is not None), None)
     if broken is not None:
         return broken
-    is_told = bool(layout.required) or all(whole for whole, _ in proofs)
-    return (True, None) if is_told and proofs else (None, None)
+    return (True, None) if layout.tells_end and proofs else (None, None)
+
+
+def _missing_of_map(store: Store, layout: Layout, entries: Sequence[Entry]) -> str | None:
+    """The first member that a family's own map names and that is not there; one that cannot be read says nothing."""
+    held = {entry.path.rpartition("/")[2] for entry in entries}
+    path = next((it.path for it in entries if matches(layout.manifest, it.path.rpartition("/")[2])), None)
+    if path is None:
+        return None
+    try:
+        with store.open(path) as source:
+            data = source.read(0, min(source.size, MOST_MANIFEST_BYTES))
+    except OSError:
+        return None
+    texts = {it.decode(errors="replace") for it in re.findall(rb'"([^"\\]*)"', data)}
+    missing = min((it for it in texts - held if "/" not in it and match(layout, it) is not None), default=None)
+    return None if missing is None else f"{missing} is missing"
 
 
 def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
@@ -92,8 +109,9 @@ def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Pro
     if lacks or not below:
         return False, lacks or "it is empty"
     if layout.manifest in names:
-        return _prove_manifest(store, f"{entries[0].path}/{layout.manifest}", below)
-    return (True, None) if layout.required else (None, None)
+        proof = _prove_manifest(store, f"{entries[0].path}/{layout.manifest}", below)
+        return (None, None) if proof[0] and not layout.tells_end else proof
+    return (True, None) if layout.tells_end else (None, None)
 
 
 _PROOFS: Mapping[str, Callable[[Store, Layout, Sequence[Entry]], Proof]] = {
@@ -218,7 +236,76 @@ def compare(
         judged = _doubt_all(judged, name)
         if layout.ranks:
             judged = _doubt_fewer(judged, layout)
+    for family in {layouts[it.layout].family for it in checkpoints}:
+        judged = _doubt_newest(store, judged, {name: it for name, it in layouts.items() if it.family == family}, now)
     return judged
+
+
+def _doubt_newest(
+    store: Store, checkpoints: list[Checkpoint], layouts: Mapping[str, Layout], now: int
+) -> list[Checkpoint]:
+    """The newest may be what a killed training left: it lacks what all others hold, or a document in it is cut off."""
+    own = in_order(it for it in checkpoints if it.layout in layouts and it.state == "complete" and not it.roles)
+    if not own or layouts[own[-1].layout].unit == "file":
+        return checkpoints
+    newest, layout = own[-1], layouts[own[-1].layout]
+    own = [it for it in own if layouts[it.layout].unit == layout.unit]
+    cut = _cut_document(store, layout, newest)
+    if cut is not None:
+        state, note = judge_unfinished(newest.entries, now, cut)
+    elif not layout.tells_end and (lacks := _lacking(layout, own)) is not None:
+        state, note = "unknown", f"it lacks {lacks}, which all others here have"
+    else:
+        return checkpoints
+    return [it._replace(state=state, note=note) if it is newest else it for it in checkpoints]
+
+
+def _lacking(layout: Layout, own: Sequence[Checkpoint]) -> str | None:
+    """What the newest lacks of all that every older one of its kind holds, numbers aside.
+
+    Two are needed to say what is usual, or one where the newest is a lone part.
+    """
+    held = _shapes(own[-1])
+    alike = [shapes for it in own[:-1] if not held.isdisjoint(shapes := _shapes(it))]
+    is_lone = own[-1].unit == "file" and layout.unit == "family"
+    if len(alike) < (1 if is_lone else 2):
+        return None
+    usual = frozenset.intersection(*alike) - held
+    return min((it for it in usual if not any(matches(glob, it) for glob in layout.newest_lacks)), default=None)
+
+
+def _shapes(checkpoint: Checkpoint) -> frozenset[str]:
+    """The names of a checkpoint's parts, with N for every number: other saves have other steps, and other ranks."""
+    held = checkpoint.entries[1:] if checkpoint.unit == "dir" else checkpoint.entries
+    return frozenset(_NUMBER.sub("N", entry.path.rpartition("/")[2]) for entry in held)
+
+
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def _cut_document(store: Store, layout: Layout, checkpoint: Checkpoint) -> str | None:
+    """Which of a checkpoint's required JSON documents ends before its end."""
+    globs = [part for it in layout.required for part in it.split("|") if part.endswith(".json")]
+    top = len(checkpoint.path) + 1
+    found = (it for it in checkpoint.entries if it.kind == "file" and "/" not in it.path[top:] and globs)
+    for entry in found:
+        if any(matches(glob, entry.path[top:]) for glob in globs) and not _is_closed(store, entry):
+            return f"{entry.path[top:]} is cut short"
+    return None
+
+
+def _is_closed(store: Store, entry: Entry) -> bool:
+    """Whether a JSON document ends as one does; one that cannot be read is not said to be cut."""
+    try:
+        with store.open(entry.path) as source:
+            end = source.read(max(0, source.size - _END), _END).rstrip()
+    except OSError:
+        return True
+    return end.endswith((b"}", b"]"))
+
+
+_END = 64
+"""Bytes in which the last sign of a document must be."""
 
 
 def _forgive_newest(store: Store, checkpoints: list[Checkpoint], layout: Layout, now: int) -> list[Checkpoint]:
@@ -247,10 +334,14 @@ def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoi
     most = max(counts.values())
     return [
         it._replace(state="unknown", note=f"it has the files of {counts[it.path]} ranks, others of {most}")
-        if it.state == "complete" and counts.get(it.path, most) < most and common[counts[it.path]] == 1
+        if it.state == "complete" and counts.get(it.path, most) < most and common[counts[it.path]] < _SEVERAL
         else it
         for it in checkpoints
     ]
+
+
+_SEVERAL = 3
+"""So many saves of as few ranks were not killed one after the other: the cluster changed."""
 
 
 def _count_ranks(checkpoint: Checkpoint, layout: Layout) -> int:

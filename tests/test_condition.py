@@ -112,7 +112,7 @@ def test_a_folders_age_is_that_of_its_newest_entry() -> None:
 
 
 def test_a_folder_of_which_nothing_is_required_waits_until_it_is_quiet() -> None:
-    loose = FOLDER._replace(required=())
+    loose = FOLDER._replace(required=(), closes=False, marker="")
     assert judge(MemoryStore(), loose, folder("a.bin"), QUIET) == ("complete", None)
     assert judge(MemoryStore(), loose, folder("a.bin"), QUIET - 1)[0] == "live"
     assert judge(MemoryStore(), loose, folder(), QUIET) == ("partial", "it is empty")

@@ -122,15 +122,19 @@ class Layout(NamedTuple):
     required: tuple[str, ...] = ()
     """Of a folder: globs, of each of which something is there once the save is complete; ``a|b``: of either. Of a
     family: the same of its members' names."""
+    closes: bool = False
+    """Whether what is required is written last, or all of it appears at once by a rename: then it proves a save done.
+    Else one is only taken for whole when nobody has written to it for a while."""
     newest_lacks: tuple[str, ...] = ()
-    """Those of ``required`` that the training's last save is without."""
+    """What the training's last save is without: of ``required``, or of what all others hold."""
     ranks: tuple[str, ...] = ()
     """Patterns of what is in a folder once for each rank, or for each of several kinds of rank; their groups are
     numbers. Complete are all combinations from 0, as many as the siblings have."""
     rank_folders: tuple[str, ...] = ()
     """Patterns of folders which hold, under one name, each rank's share of a checkpoint of the folder above."""
     manifest: str = ""
-    """Of a folder: the file in it that names all others in their own bytes (``.metadata`` of torch)."""
+    """The file that names all others in its own bytes: of a folder ``.metadata`` of torch, of a family a glob of the
+    JSON member that does."""
     beside: tuple[str, ...] = ()
     """Globs of what training leaves beside checkpoints, files and folders: neither checkpoints nor strays."""
     in_progress: tuple[str, ...] = ()
@@ -161,6 +165,11 @@ class Layout(NamedTuple):
     """Whether it is for names that many programs write: it gives way to any other layout in the same folder."""
     examples: tuple[str, ...] = ()
     """Real names; the tests read each."""
+
+    @property
+    def tells_end(self) -> bool:
+        """Whether a save that is done can be told from one under way by more than its age."""
+        return self.closes or bool(self.marker)
 
     @property
     def family(self) -> str:

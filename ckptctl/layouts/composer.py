@@ -29,6 +29,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r"ep(?P<epoch>\d+)-ba(?P<step>\d+)",),
         sentinels=(".metadata", "__*_*.distcp"),
+        closes=True,
         required=(".metadata", "__*_*.distcp"),
         manifest=".metadata",
         beside=_BESIDE,

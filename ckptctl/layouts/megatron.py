@@ -34,6 +34,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=_NAMES,
         sentinels=("__*_*.distcp", ".metadata", ("common.pt", "metadata.json")),
         signs=("common.pt", "metadata.json"),
+        closes=True,
         required=("metadata.json|.metadata",),
         manifest=".metadata",
         beside=_BESIDE,

@@ -16,6 +16,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(r"step_(?P<step>\d+)",),
         sentinels=("training_info.json",),
         signs=("policy", "value"),
+        closes=True,
         required=("training_info.json", "policy"),
         beside=("latest_checkpoint_status.json", "logs", "wandb", "*.log"),
         in_progress=(r"tmp_step_(?P<step>\d+)", r"old_step_(?P<step>\d+)"),

@@ -18,6 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"CKPT\+(?P<free>.+)",
         ),
         sentinels=("CKPT.yaml",),
+        signs=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),
         required=("CKPT.yaml", "*.ckpt"),
         beside=(
             "*.csv",

@@ -17,6 +17,7 @@ LAYOUTS: tuple[Layout, ...] = (
         sentinels=("recipe_state.pt", "original_repo_id.json", "adapter_model.pt"),
         signs=("model-*-of-*", "model.safetensors", "adapter_model.*", "adapter_config.json"),
         required=("model-*|model.safetensors|adapter_model*|.metadata", "*.json|.metadata"),
+        newest_lacks=("recipe_state.pt",),
         beside=("logs", "recipe_state", "profiling_outputs", "torchtune_config.yaml", "*.log", "log_*.txt", "wandb"),
         slimming=Slimming(files=("recipe_state.pt",), require=("model-*-of-*", "model.safetensors", "adapter_model.*")),
         examples=("epoch_0", "epoch_12", "step_500"),

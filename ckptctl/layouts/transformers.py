@@ -65,6 +65,7 @@ _PLAIN = Layout(
     names=(r"checkpoint-(?P<step>\d+)",),
     sentinels=("trainer_state.json",),
     signs=_SIGNS,
+    closes=True,
     required=("trainer_state.json",),
     ranks=(r"rng_state_(\d+)\.pth", r"pytorch_model_fsdp_rank(\d+)\.bin", r"rank(\d+)-of-\d+-optimizer\.pt"),
     beside=_BESIDE,

@@ -32,8 +32,9 @@ def files_of(layout: Layout, path: str) -> dict[str, bytes]:
         return {path: WHOLE, **beside}
     first = layout.sentinels[0]
     globs = (*((first,) if isinstance(first, str) else first), *layout.required)
-    held = {f"{path}/{name_of(glob)}": b"x" for glob in globs}
-    return {name: NOTHING if name.endswith("/.metadata") else data for name, data in held.items()} | beside
+    held = {f"{path}/{name_of(glob)}" for glob in globs}
+    contents = {".metadata": NOTHING, ".json": b"{}"}
+    return {name: next((it for end, it in contents.items() if name.endswith(end)), b"x") for name in held} | beside
 
 
 def name_of(glob: str) -> str:

@@ -104,10 +104,7 @@ PAIRS = (
     ("tensorflow", "lightning"),
     ("stable_baselines3", "lightning"),
     ("stable_baselines3", "transformers"),
-    ("generic-parts", "lightning"),
-    ("generic-parts", "transformers"),
     ("ignite", "megatron"),
-    ("torchtune", "generic-parts"),  # folders and families of one name
     ("lightning", "speechbrain"),
 )
 every_pair = pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{one} and {other}" for one, other in PAIRS])
@@ -182,6 +179,15 @@ def test_naming_a_layout_takes_nothing_of_the_other_for_it(one: str, other: str,
     for tree in both:
         wanted = sorted((it.path, tree.layout, "complete") for it in tree.expected)
         assert found(tmp_path, "--layout", tree.layout) == wanted
+
+
+@pytest.mark.parametrize("name", ["torchtune", "lightning", "transformers"])
+def test_families_of_no_framework_beside_those_of_one_are_strays_and_stay(name: str, tmp_path: Path) -> None:
+    both = plant_both(name, "generic-parts", tmp_path)
+    before = content(tmp_path)
+    assert {it[1] for it in found(tmp_path)} == {both[0].layout}
+    pruned(tmp_path)
+    assert {path for path in before.keys() - content(tmp_path).keys() if path.startswith("net")} == set()
 
 
 def test_a_plain_torch_file_beside_a_frameworks_checkpoints_is_a_stray_and_stays(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def folder(step: int, end: str = "") -> dict[str, bytes]:
 def distributed(step: int, end: str = "") -> dict[str, bytes]:
     """A save of 1.x in the distributed format."""
     files = ("common.pt", "metadata.json", "__0_0.distcp", "__1_0.distcp")
-    return {f"checkpoints/{gpt(step)}{end}/{it}": b"x" for it in files}
+    return {f"checkpoints/{gpt(step)}{end}/{it}": b"{}" for it in files}
 
 
 def of_folder(step: int, end: str = "", *, state: str = "complete", roles: tuple[str, ...] = ()) -> Expected:

@@ -48,7 +48,9 @@ TREES = (
         },
         (
             Expected("best_model", roles=("best",), layout="paddle-best"),
-            _found("best_model", *_DETECTION, roles=("best",), layout="paddle-role"),
+            _found("best_model", *_DETECTION, roles=("best",), layout="paddle-role")._replace(
+                path="best_model.pdparams"
+            ),
             _found("model_final", "pdparams", "pdopt", roles=("final",), layout="paddle-role"),
             _found("0", *_DETECTION, epoch=0),
             _found("1", *_DETECTION, "pdema", epoch=1),
