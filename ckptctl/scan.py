@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.catalogue import Catalogue, matches
-from ckptctl.condition import QUIET, compare, judge, judge_unfinished
+from ckptctl.condition import QUIET, judge, judge_unfinished
 from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.numbers import read_field
@@ -19,6 +19,7 @@ from ckptctl.finds import Find, Finds, find
 from ckptctl.gather import Wanted, gather
 from ckptctl.grove import Grove, group
 from ckptctl.pointers import Named, follow_all, owners_of, read_named, read_text
+from ckptctl.siblings import compare
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout

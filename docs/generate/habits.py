@@ -123,10 +123,10 @@ def complete(row: Layout) -> str:
 def _whole(row: Layout) -> str:
     needs = [*map(spell_glob, row.required), *_parts(row)]
     if not needs:
-        return "by its own format, which shows where it ends" if row.is_proved else _QUIET
-    if row.unit == "family" and row.is_proved:
-        return f"once it has {together(needs)}, each file whole by its own format"
-    return f"once it has {together(needs)}" + (f", and {_QUIET[5:]}" if not row.required else "")
+        named = "as soon as it has its name, which it gets when it is done" if row.tells_end else _QUIET
+        return "by its own format, which shows where it ends" if row.is_proved else named
+    proved = ", each file whole by its own format" if row.unit == "family" and row.is_proved else ""
+    return f"once it has {together(needs)}{proved}" + ("" if row.tells_end else f", and {_QUIET[5:]}")
 
 
 def _parts(row: Layout) -> Iterator[str]:
