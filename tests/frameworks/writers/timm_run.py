@@ -105,6 +105,11 @@ def write(folder: str, scores: list[float], *, metric: str = "loss", kept: int =
         "others": sorted(name for name in os.listdir(folder) if name.startswith("recovery")),
         "monitor": f"eval_{metric}",
         "mode": "min" if metric == "loss" else "max",
+        "twins": {
+            f"checkpoint-{epoch}.pth.tar": name
+            for epoch in range(EPOCHS)
+            if os.path.exists(os.path.join(folder, name := f"milestone-{epoch + 1}.pth.tar"))
+        },
         "resumes": last,
         "survivors": sorted(name for name in os.listdir(folder) if name.endswith(".tar")),
     }
