@@ -56,14 +56,11 @@ def _doubt_newest(
 def _lacking(layout: Layout, own: Sequence[Checkpoint]) -> str | None:
     """What the newest lacks of all that every older one of its kind holds, numbers aside.
 
-    Two are needed to say what is usual, or one where the newest is a lone part.
+    One older is enough to say what is usual: after a prune there may be no more, and the doubt must not go with them.
     """
     held = _shapes(own[-1])
     alike = [shapes for it in own[:-1] if not held.isdisjoint(shapes := _shapes(it))]
-    is_lone = own[-1].unit == "file" and layout.unit == "family"
-    if len(alike) < (1 if is_lone else 2):
-        return None
-    usual = frozenset.intersection(*alike) - held
+    usual = frozenset.intersection(*alike) - held if alike else frozenset()
     return min((it for it in usual if not any(matches(glob, it) for glob in layout.newest_lacks)), default=None)
 
 
