@@ -27,6 +27,8 @@ from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.layouts.tree import Tree, torch_file
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "layouts" / "trees"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 TREES: list[Tree] = [tree for name in NAMES for tree in import_module(f"tests.layouts.trees.{name}").TREES]

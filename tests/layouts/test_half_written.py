@@ -31,6 +31,8 @@ from tests.layouts.tree import Expected, Tree, safetensors, torch_file
 from tests.layouts.trees import kohya, nemo, transformers
 from tests.states import lightning
 
+pytestmark = pytest.mark.slow
+
 POLICY = Policy((KeepLast(1),))
 AGES = ("fresh", "old")
 MANIFEST = pickle.dumps({"storage_data": ["__0_0.distcp"]}, protocol=4)

@@ -20,6 +20,8 @@ from tests.layouts.tree import Expected, Tree, torch_file
 from tests.layouts.trees import accelerate, deepspeed, megatron, ray, torchtune, transformers
 from tests.states import lightning
 
+pytestmark = pytest.mark.slow
+
 LOSSES = {500: 0.9, 1000: 0.8, 1500: 0.7}
 HF = transformers.saves(LOSSES, None, transformers.ONE)
 HF_PATHS = tuple(f"checkpoint-{step}" for step in LOSSES)

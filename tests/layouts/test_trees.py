@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -125,11 +125,14 @@ def content(root: Path) -> dict[str, bytes | str | None]:
     }
 
 
-RULES: Mapping[str, tuple[str, ...]] = {"the last": ("--keep-last", "1"), "the last two": ("--keep-last", "2")}
+RULES = [
+    pytest.param(("--keep-last", "1"), id="the last"),
+    pytest.param(("--keep-last", "2"), id="the last two", marks=pytest.mark.slow),
+]
 
 
 @every_tree
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_a_checkpoint_goes_whole_or_not_at_all_and_nothing_else_does(
     tree: Tree, rule: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
