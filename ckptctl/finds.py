@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,8 @@ from ckptctl.core.layout import Layout
 if TYPE_CHECKING:
     from ckptctl.grove import Found, Grove
 
+Member = tuple[Entry, Candidate]
+"""A part of a family, and what its name says of it."""
 _MEMBER = frozenset({"rank", "shard", "of", "lead", "folder"})
 """Groups that tell the members of a family apart, not families."""
 
@@ -47,25 +49,92 @@ class Finds(NamedTuple):
 
 def find(grove: Grove, catalogue: Catalogue) -> Finds:
     """The checkpoints of a grove."""
-    tops = {entry.path: entry for entry in grove.entries if entry.kind == "dir"} if grove.units else {}
-    families: dict[tuple[object, ...], list[tuple[Entry, Candidate]]] = {}
-    proved = _proved_families(grove.units.values())
-    found: list[Find] = []
+    harvest = _Harvest(grove, catalogue)
     for path, folder in grove.units.items():
-        _find_folder(path, folder, tops.get(path), proved, families, found)
-    generic, begun = _find_files(grove, catalogue, found, families)
-    taken = {it.path for it in found}
-    made = [it for members in families.values() if (it := _make_family(members, grove)) is not None]
-    made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
-    found += [it for it in made if not it.layout.is_generic]
-    generic += [it for it in made if it.layout.is_generic]
-    if generic and not found:
-        found, generic = generic, []
-    if begun:
-        held = {it.layout.family for it in found}
-        found += [it for it in begun if it.layout.family in held or grove.find_witness(it.layout)]
-    found.sort(key=_PATH)
-    return Finds(_doubt_series(found), [entry for it in generic for entry in it.entries])
+        harvest.take_folder(path, folder)
+    for entry in grove.entries:
+        if entry.kind == "file":
+            harvest.take_file(entry)
+    return harvest.close()
+
+
+class _Harvest:
+    """What was found in a grove so far."""
+
+    def __init__(self, grove: Grove, catalogue: Catalogue) -> None:
+        self.grove = grove
+        self.catalogue = catalogue
+        self.found: list[Find] = []
+        self.generic: list[Find] = []
+        """Of names that many programs write."""
+        self.begun: list[Find] = []
+        """Files with the name of a save under way: a few letters, which say something beside others only."""
+        self.families: dict[tuple[object, ...], list[Member]] = {}
+        self.folders = {it.path: it for it in grove.entries if it.kind == "dir"} if grove.units else {}
+        self.proved = _proved_layouts(grove.units.values())
+        self.witnesses: dict[str, str | None] = {}
+        """By layout: what shows it; None where it needs something that is not there."""
+
+    def take_folder(self, path: str, folder: Found) -> None:
+        """Enter a folder as what it is: a checkpoint, a member of a family, or another framework's."""
+        top = self.folders.get(path)
+        if top is None or not folder.candidates:
+            return
+        first = folder.candidates[0]
+        if first.layout.unit == "family" and not folder.in_progress:
+            self._take_member(top, first)
+            return
+        chosen, doubt = _choose(folder, self.proved)
+        if chosen is not None:
+            doubt = doubt or _doubt_nested(chosen.layout, folder)
+            entries = (top, *folder.entries)
+            find = Find(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress)
+            self.found.append(find)
+
+    def take_file(self, entry: Entry) -> None:
+        """Enter a file by its name and what lies beside it."""
+        name = entry.path.rpartition("/")[2]
+        layout, evidence, groups = self._layout_of(name)
+        if layout is None:
+            rows = [it for it in self.catalogue.in_progress(name) if it.layout.unit != "dir"]
+            self.begun += [
+                Find(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]
+            ]
+        elif layout.unit == "family":
+            self._take_member(entry, Candidate(layout, groups))
+        else:
+            kept = self.generic if layout.is_generic else self.found
+            kept.append(Find(layout, entry.path, "file", (entry,), groups, evidence))
+
+    def _take_member(self, entry: Entry, candidate: Candidate) -> None:
+        key = _key_of(entry, candidate, self.grove.rank_folders)
+        self.families.setdefault(key, []).append((entry, candidate))
+
+    def _layout_of(self, name: str) -> tuple[Layout | None, str | None, Groups]:
+        """The first layout whose name it is and whose witness is there, if it needs one, with what shows it."""
+        for layout in self.catalogue.rows_for(name):
+            groups = match(layout, name)
+            if groups is None or groups.get("folder") is not None:
+                continue
+            if layout.name not in self.witnesses:
+                self.witnesses[layout.name] = self.grove.find_witness(layout) if layout.witnesses else None
+            if self.witnesses[layout.name] or not layout.witnesses:
+                return layout, self.witnesses[layout.name], groups
+        return None, None, {}
+
+    def close(self) -> Finds:
+        """All of it, families made of their members; generic names count where no framework's are beside them."""
+        taken = {it.path for it in self.found} if self.families else set()
+        made = [it for held in self.families.values() if (it := _make_family(held, self.grove)) is not None]
+        made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
+        found = self.found + [it for it in made if not it.layout.is_generic]
+        generic = self.generic + [it for it in made if it.layout.is_generic]
+        if generic and not found:
+            found, generic = generic, []
+        held = {it.layout.family for it in found} if self.begun else set()
+        found += [it for it in self.begun if it.layout.family in held or self.grove.find_witness(it.layout)]
+        found.sort(key=_PATH)
+        return Finds(_doubt_series(found), [entry for it in generic for entry in it.entries])
 
 
 _PATH = attrgetter("path")
@@ -102,29 +171,6 @@ def _series_of(it: Find) -> tuple[str, str]:
     return it.groups.get("series") or "", dot + extension
 
 
-def _find_folder(  # noqa: PLR0913, PLR0917 - what was found so far grows in place
-    path: str,
-    folder: Found,
-    top: Entry | None,
-    proved: frozenset[str],
-    families: dict[tuple[object, ...], list[tuple[Entry, Candidate]]],
-    found: list[Find],
-) -> None:
-    """Enter a folder as what it is: a checkpoint, or a member of a family."""
-    if top is None or not folder.candidates:
-        return
-    first = folder.candidates[0]
-    if first.layout.unit == "family" and not folder.in_progress:
-        families.setdefault(_key_of(top, first, ()), []).append((top, first))
-        return
-    chosen, doubt = _choose(folder, proved)
-    if chosen is None:
-        return
-    entries = (top, *folder.entries)
-    doubt = doubt or _doubt_nested(chosen.layout, folder)
-    found.append(Find(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress))
-
-
 def _doubt_nested(layout: Layout, folder: Found) -> str | None:
     """Why a folder may be more than a checkpoint: somebody trained on into it, and a run lies there."""
     above = Counter(path.rpartition("/")[0] for path, _ in folder.nested)
@@ -134,7 +180,7 @@ def _doubt_nested(layout: Layout, folder: Found) -> str | None:
     return None
 
 
-def _proved_families(folders: Iterable[Found]) -> frozenset[str]:
+def _proved_layouts(folders: Iterable[Found]) -> frozenset[str]:
     """The layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
     return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
 
@@ -156,53 +202,10 @@ def _choose(folder: Found, proved: frozenset[str]) -> tuple[Candidate | None, st
     return candidates[0], f"it may be of {' or '.join(rivals.values())}: choose one with --layout"
 
 
-def _find_files(
-    grove: Grove,
-    catalogue: Catalogue,
-    found: list[Find],
-    families: dict[tuple[object, ...], list[tuple[Entry, Candidate]]],
-) -> tuple[list[Find], list[Find]]:
-    """Enter the files of a grove; returns those of a generic name, and those of a save under way."""
-    generic: list[Find] = []
-    begun: list[Find] = []
-    witnesses: dict[str, str | None] = {}
-    inside = tuple(f"{path}/" for path in grove.rank_folders)
-    for entry in grove.entries:
-        if entry.kind != "file":
-            continue
-        name = entry.path.rpartition("/")[2]
-        layout, evidence, groups = _first_shown(name, witnesses, grove, catalogue)
-        if layout is None:
-            rows = [it for it in catalogue.in_progress(name) if it.layout.unit != "dir"]
-            begun += [Find(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]]
-        elif layout.unit == "family":
-            member = Candidate(layout, groups)
-            families.setdefault(_key_of(entry, member, inside), []).append((entry, member))
-        else:
-            kept = generic if layout.is_generic else found
-            kept.append(Find(layout, entry.path, "file", (entry,), groups, evidence))
-    return generic, begun
-
-
-def _first_shown(
-    name: str, witnesses: dict[str, str | None], grove: Grove, catalogue: Catalogue
-) -> tuple[Layout | None, str | None, Groups]:
-    """The first layout whose name it is and whose witness is there, if it needs one, with what shows it."""
-    for layout in catalogue.rows_for(name):
-        groups = match(layout, name)
-        if groups is None or groups.get("folder") is not None:
-            continue
-        if layout.name not in witnesses:
-            witnesses[layout.name] = grove.find_witness(layout) if layout.witnesses else None
-        if witnesses[layout.name] or not layout.witnesses:
-            return layout, witnesses[layout.name], groups
-    return None, None, {}
-
-
-def _key_of(entry: Entry, candidate: Candidate, rank_folders: tuple[str, ...]) -> tuple[object, ...]:
+def _key_of(entry: Entry, candidate: Candidate, rank_folders: Collection[str]) -> tuple[object, ...]:
     """What all members of one family share."""
     folder = entry.path.rpartition("/")[0]
-    if rank_folders and f"{folder}/" in rank_folders:
+    if folder in rank_folders:
         folder = folder.rpartition("/")[0]
     groups = candidate.groups
     if "stem" in groups:
@@ -210,15 +213,15 @@ def _key_of(entry: Entry, candidate: Candidate, rank_folders: tuple[str, ...]) -
     return candidate.layout.name, folder, *(value for key, value in groups.items() if key not in _MEMBER)
 
 
-def _make_family(members: Sequence[tuple[Entry, Candidate]], grove: Grove) -> Find | None:
+def _make_family(members: Sequence[Member], grove: Grove) -> Find | None:
     """The family of its members; None where the one is missing without which it is none."""
     layout = members[0][1].layout
     leads = [it for it in members if it[1].groups.get("lead") is not None]
     if not leads and any("lead" in it.groups for _, it in members):
         return None
-    folders = {path: found.entries for path, found in grove.units.items()}
     tops = sorted((it for it, _ in members), key=lambda it: (_place_of(it, layout, leads), it.path))
-    entries = tuple(entry for top in tops for entry in (top, *folders.get(top.path, ())))
+    inside = {it.path: grove.units[it.path].entries for it in tops if it.path in grove.units}
+    entries = tuple(entry for top in tops for entry in (top, *inside.get(top.path, ())))
     lead = leads[0][1] if leads else members[0][1]
     is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
     path = tops[0].path if is_one else _path_of(leads or members, grove)
@@ -238,11 +241,11 @@ def _missing_folder(layout: Layout, tops: Sequence[Entry], grove: Grove) -> str 
     return None if missing is None else f"the share of {missing.rpartition('/')[2]} is missing"
 
 
-def _any(members: Sequence[tuple[Entry, Candidate]], key: str) -> str | None:
+def _any(members: Sequence[Member], key: str) -> str | None:
     return next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
 
 
-def _place_of(entry: Entry, layout: Layout, leads: Sequence[tuple[Entry, Candidate]]) -> int:
+def _place_of(entry: Entry, layout: Layout, leads: Sequence[Member]) -> int:
     """Where a member stands: what makes a family loadable first, so that it goes first, then what leads."""
     name = entry.path.rpartition("/")[2]
     if layout.required and any(matches(part, name) for part in layout.required[0].split("|")):
@@ -250,7 +253,7 @@ def _place_of(entry: Entry, layout: Layout, leads: Sequence[tuple[Entry, Candida
     return 1 if any(entry is lead for lead, _ in leads) else 2
 
 
-def _path_of(members: Sequence[tuple[Entry, Candidate]], grove: Grove) -> str:
+def _path_of(members: Sequence[Member], grove: Grove) -> str:
     """The stem that a family is known by."""
     entry, candidate = members[0]
     folder = entry.path.rpartition("/")[0]

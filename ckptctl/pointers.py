@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from errno import ELOOP
 from posixpath import dirname, join, normpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.catalogue import matches
 from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Roster, Run
@@ -38,6 +38,8 @@ class Named(NamedTuple):
     rosters: tuple[Roster, ...] = ()
     committed: Mapping[str, Committed] = {}
     """By layout."""
+    unread: Mapping[str, str] = {}
+    """By layout, the path of a file that may not be read: it may name any of its checkpoints."""
 
 
 # Links ---------------------------------------------------------------------------------------------------------------
@@ -138,18 +140,22 @@ def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | No
 def read_named(
     store: Store, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
 ) -> Named:
-    """What the files that the layouts know name; one that cannot be read names nothing that is here."""
-    pointers: list[Pointer] = []
-    rosters: list[Roster] = []
-    committed: dict[str, Committed] = {}
+    """What the files that the layouts know name; one that is damaged names nothing that is here."""
+    named = Named()
     for layout, spec in ((it, spec) for it in layouts for spec in it.pointers):
         own = [it for it in checkpoints if it.layout.partition("-")[0] == layout.family]
-        index = _Index(own)
-        for path in _paths_of(spec, files, own):
-            _read_one(store, path, spec, index, pointers, rosters)
-        if spec.commits and (done := _committed(pointers, own, spec)) is not None:
-            committed[layout.name] = done
-    return Named(tuple(dict.fromkeys(pointers)), tuple(dict.fromkeys(rosters)), committed)
+        said = [_read_one(store, path, spec, _Index(own)) for path in _paths_of(spec, files, own)]
+        pointers = tuple(pointer for it in said for pointer in it.pointers)
+        rosters = tuple(roster for it in said for roster in it.rosters)
+        unread = next((path for it in said for path in it.unread.values()), None)
+        done = _committed(pointers, own, spec) if spec.commits else None
+        named = Named(
+            tuple(dict.fromkeys((*named.pointers, *pointers))),
+            tuple(dict.fromkeys((*named.rosters, *rosters))),
+            {**named.committed, **({} if done is None else {layout.name: done})},
+            {**named.unread, **({} if unread is None else {layout.name: unread})},
+        )
+    return named
 
 
 def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[str]:
@@ -178,28 +184,22 @@ class _Index:
         return self.by_step.get(int(plain)) if plain.isdecimal() else self.find(plain)
 
 
-def _read_one(  # noqa: PLR0913, PLR0917 - what was read so far grows in place
-    store: Store,
-    path: str,
-    spec: PointerFile,
-    index: _Index,
-    pointers: list[Pointer],
-    rosters: list[Roster],
-) -> None:
+def _read_one(store: Store, path: str, spec: PointerFile, index: _Index) -> Named:
+    """What one file says."""
+    kind: Literal["json", "text"] = "json" if spec.value == "json" else "text"
     try:
         data = _read(store, path, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
         name, listed = _names_in(data, spec)
-    except (OSError, UnicodeDecodeError, Damaged):
-        pointers.append(Pointer(path, "json" if spec.value == "json" else "text", None, "dangling"))
-        return
-    if name is not None:
-        target = index.find_step(name) if spec.value == "step" else index.find(name)
-        pointers.append(
-            Pointer(path, "json" if spec.value == "json" else "text", target, "ok" if target else "dangling")
-        )
-    if listed:
-        known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
-        rosters.append(Roster(path, "json" if spec.value == "json" else "textproto", known, spec.listing, spec.listed))
+    except OSError:
+        return Named((Pointer(path, kind, None, "dangling"),), unread={"": path})
+    except (UnicodeDecodeError, Damaged):
+        return Named((Pointer(path, kind, None, "dangling"),))
+    known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
+    rosters = (Roster(path, "json" if kind == "json" else "textproto", known, spec.listing, spec.listed),)
+    if name is None:
+        return Named(rosters=rosters if listed else ())
+    target = index.find_step(name) if spec.value == "step" else index.find(name)
+    return Named((Pointer(path, kind, target, "ok" if target else "dangling"),), rosters if listed else ())
 
 
 def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]]:

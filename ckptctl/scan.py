@@ -317,10 +317,12 @@ def _markers_of(checkpoint: Checkpoint, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterator[Checkpoint]:
-    """The checkpoints, those in doubt that are newer than what their framework says is done."""
+    """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
     for it in checkpoints:
         done = named.committed.get(it.layout)
-        if it.state == "complete" and done is not None and it.step is not None and it.step > done.step:
+        if it.state == "complete" and it.layout in named.unread:
+            yield it._replace(state="unknown", note=f"{named.unread[it.layout]} cannot be read, and may name it")
+        elif it.state == "complete" and done is not None and it.step is not None and it.step > done.step:
             age = now - it.modified
             state: State = "live" if age < QUIET else "unknown"
             yield it._replace(state=state, note=f"{done.file} says {done.step}: it is not known to be done")

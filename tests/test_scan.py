@@ -416,3 +416,22 @@ def test_links_of_a_real_folder_lead_to_their_checkpoints() -> None:
     assert [(it.path, it.target, it.state) for it in run.pointers] == [
         ("best.ckpt", "epoch=01-val_loss=0.40.ckpt", "ok")
     ]
+
+
+class Closed(MemoryStore):
+    """A store in which one file may not be read."""
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+        if path == "r/latest":
+            raise PermissionError(13, "Permission denied", path)
+        with super().open(path) as source:
+            yield source
+
+
+def test_what_a_file_may_name_that_cannot_be_read_is_in_doubt() -> None:
+    tags = {f"r/global_step{n}/mp_rank_00_model_states.pt": WHOLE for n in (1, 2, 3)}
+    store = Closed({**tags, "r/latest": b"global_step1"})
+    (run,) = scan(store, Options(now=store.clock() + 3600 * 10**9))
+    assert [it.state for it in run.checkpoints] == ["unknown"] * 3
+    assert run.checkpoints[0].note == "r/latest cannot be read, and may name it"
