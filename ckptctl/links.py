@@ -45,11 +45,13 @@ class Link(NamedTuple):
 def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: Kind = "symlink") -> Link | None:
     """The link ``name`` in a run's folder to one of its checkpoints; None where the checkpoint has that very name.
 
-    Raises Refused where a file or folder of its own has the name, or a folder should be linked as only files can.
+    Raises Refused where a file or folder of its own has the name, where a folder should be linked as only files can,
+    and where no link may lie beside it.
     """
     path = join(run.path, name if kind == "pointer" else with_extension(name, checkpoint))
     if path == checkpoint.path:
         return None
+    _refuse_unfit(checkpoint, kind)
     if checkpoint.unit != "file" and kind in ("hardlink", "copy"):
         text = f"'{checkpoint.path}' is no single file: a {kind} of it cannot be put in place in one step"
         raise Refused(text, hint="use --kind symlink")
@@ -67,6 +69,16 @@ def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: K
             hint="move it away, or give the link another name with --name",
         )
     return Link(path, checkpoint.path, kind, entry.target, "symlink")
+
+
+def _refuse_unfit(checkpoint: Checkpoint, kind: Kind) -> None:
+    """Raise Refused where no link can stand for the checkpoint, or its framework would stumble over one."""
+    if checkpoint.unit == "family" and kind != "pointer":
+        text = f"'{checkpoint.path}' is several files, of which none stands for all: nothing can be linked"
+        raise Refused(text, hint="use --kind pointer: a text file that names it")
+    why = find(checkpoint.layout).no_links
+    if why is not None:
+        raise Refused(f"'{checkpoint.path}': {why}", hint="ask for its path with ckptctl best or ckptctl last instead")
 
 
 def _stands(store: Store, entry: Entry, target: str) -> bool:

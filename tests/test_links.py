@@ -220,3 +220,45 @@ def test_a_name_that_training_took_meanwhile_is_not_replaced(store: LocalStore) 
         "best.ckpt", "epoch=1.ckpt", "epoch=2.ckpt", "epoch=3-val", "last.ckpt",
     ]  # fmt: skip
     assert path.read_bytes() == WHOLE
+
+
+# Other frameworks
+
+
+def plan_in(tmp_path: Path, files: dict[str, bytes], kind: Kind) -> Link | None:
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    held = open_url(str(tmp_path))
+    (run,) = scan(held, Options())
+    return plan_link(held, run, "best", run.checkpoints[0], kind)
+
+
+FAMILY = {"ckpt-7.index": b"i", "ckpt-7.data-00000-of-00001": b"d"}
+
+
+def test_a_folder_is_linked_by_its_name(tmp_path: Path) -> None:
+    planned = plan_in(tmp_path, {"checkpoint-500/trainer_state.json": b"{}"}, "symlink")
+    assert planned is not None
+    make(open_url(str(tmp_path)), planned)
+    assert (tmp_path / "best").readlink() == Path("checkpoint-500")
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "copy"])
+def test_no_link_can_stand_for_several_files(tmp_path: Path, kind: Kind) -> None:
+    with pytest.raises(Refused, match="several files") as caught:
+        plan_in(tmp_path, FAMILY, kind)
+    assert "--kind pointer" in (caught.value.hint or "")
+
+
+def test_a_text_file_may_name_several_files_by_what_they_share(tmp_path: Path) -> None:
+    planned = plan_in(tmp_path, FAMILY, "pointer")
+    assert planned is not None
+    make(open_url(str(tmp_path)), planned)
+    assert (tmp_path / "best").read_text() == "ckpt-7\n"
+
+
+def test_no_name_is_put_where_the_framework_would_stumble_over_it(tmp_path: Path) -> None:
+    """With a limit, accelerate's save_state takes the number of everything that lies beside its checkpoints."""
+    with pytest.raises(Refused, match="accelerate stops at a name without a number"):
+        plan_in(tmp_path, {"checkpoint_1/random_states_0.pkl": b"x"}, "symlink")

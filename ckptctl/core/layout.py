@@ -161,6 +161,8 @@ class Layout(NamedTuple):
     """Whether the callbacks' memory lies inside (Lightning)."""
     is_proved: bool = False
     """Of a file, or a family's files: whether its format shows by itself that it is whole."""
+    no_links: str | None = None
+    """Why no name but the framework's own may lie beside its checkpoints, if so."""
     is_generic: bool = False
     """Whether it is for names that many programs write: it gives way to any other layout in the same folder."""
     examples: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "pytorch_lora_weights.safetensors",
         ),
         required=("random_states_0.pkl",),
+        no_links="with a limit of saves, accelerate stops at a name without a number among its checkpoints",
         ranks=(r"random_states_(\d+)\.pkl", r"pytorch_model_fsdp_0_rank(\d+)\.bin", r"optimizer_0_rank(\d+)\.bin"),
         beside=(
             "logs",

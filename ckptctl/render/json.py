@@ -118,7 +118,9 @@ def lines(run: Run) -> Iterator[str]:
 
 def checkpoint(it: Checkpoint) -> dict[str, Value]:
     """The contract's Checkpoint."""
-    members: dict[str, Value] = {"members": _texts(entry.path for entry in it.entries)} if it.unit == "family" else {}
+    members: dict[str, Value] = (
+        {"members": _texts(entry.path for entry in it.entries if entry.kind != "dir")} if it.unit == "family" else {}
+    )
     return {
         **_path("path", it.path),
         "layout": it.layout,

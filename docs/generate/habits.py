@@ -81,7 +81,8 @@ def _first_signs(row: Layout) -> str:
 
 
 def _modesty(row: Layout) -> str:
-    return " It gives way to any other framework in the same folder." if row.is_generic else ""
+    way = " It gives way to any other framework in the same folder." if row.is_generic else ""
+    return way + (f" `link` puts no name beside it: {row.no_links}." if row.no_links else "")
 
 
 def counts(row: Layout) -> str:
