@@ -81,8 +81,7 @@ def _first_signs(row: Layout) -> str:
 
 
 def _modesty(row: Layout) -> str:
-    way = " It gives way to any other framework in the same folder." if row.is_generic else ""
-    return way + (f" `link` puts no name beside it: {row.no_links}." if row.no_links else "")
+    return " It gives way to any other framework in the same folder." if row.is_generic else ""
 
 
 def counts(row: Layout) -> str:
@@ -223,7 +222,8 @@ def _noted(spec: Recorded) -> str:
 
 def pointed(row: Layout) -> str:
     """The files that name one or list all, and what becomes of them."""
-    return " ".join(_pointer(it) for it in row.pointers)
+    said = [_pointer(it) for it in row.pointers]
+    return " ".join([*said, *([f"`link` puts no name beside it: {row.no_links}."] if row.no_links else [])])
 
 
 def _pointer(spec: PointerFile) -> str:
