@@ -101,8 +101,7 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
     """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
     chosen = [it for it in table.LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
     if not chosen:
-        hint = f"layouts: {', '.join(it.name for it in table.LAYOUTS)}"
-        raise UsageError(f"there is no layout '{options.layout}'", hint=hint)
+        raise UsageError(f"there is no layout '{options.layout}'", hint=_suggest(options.layout or ""))
     if options.layout is not None:
         chosen = [it._replace(witnesses=()) for it in chosen]  # whoever names a layout needs no other evidence
     families = {it.family for it in chosen if options.layout is not None or (it.records and it.extensions)}
@@ -110,6 +109,15 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
         it._replace(extensions=it.extensions + options.extensions) if it.extensions and it.family in families else it
         for it in chosen
     )
+
+
+def _suggest(name: str) -> str:
+    """What somebody may have meant, and all that there is."""
+    from difflib import get_close_matches
+
+    families = sorted({it.family for it in table.LAYOUTS})
+    near = get_close_matches(name, [*families, *(it.name for it in table.LAYOUTS)], 1)
+    return f"{f'did you mean {near[0]}? ' if near else ''}layouts: {', '.join(families)}"
 
 
 def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -> Run | None:
