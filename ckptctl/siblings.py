@@ -120,6 +120,8 @@ def _doubt_all(checkpoints: list[Checkpoint], layout: str) -> list[Checkpoint]:
 def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoint]:
     """One with fewer ranks than all others may be half written; where several have as few, the cluster changed."""
     counts = {it.path: _count_ranks(it, layout) for it in checkpoints if it.layout == layout.name}
+    if not any(counts.values()):
+        return checkpoints
     common = Counter(counts[it.path] for it in checkpoints if it.path in counts and it.state == "complete")
     most = max(counts.values())
     return [
