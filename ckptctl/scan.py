@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
+_COUNTING = frozenset({*NUMBERS, "index"})
 ROLES = SET_ASIDE | {"best", "exception", "ema", "recovery"}
 """Groups of a layout's patterns that say what a checkpoint is for."""
 
@@ -94,7 +95,7 @@ def _finish(store: Store, run: Run, options: Options) -> Run:
 def _has_place(checkpoint: Checkpoint) -> bool:
     """Whether its name says when it was saved, as far as that can be asked of a ``last``."""
     numbers = (checkpoint.step, checkpoint.epoch, checkpoint.counter)
-    return any(it is not None for it in numbers) or checkpoint.is_set_aside
+    return numbers != (None, None, None) or checkpoint.is_set_aside
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
@@ -195,6 +196,8 @@ def _read_names(finds: Sequence[Find], start: int, options: Options) -> list[Nam
 
 def _add_groups(name: Name, it: Find) -> Name:
     """A name with what its layout's pattern says of it."""
+    if not it.groups:
+        return name
     said = {key: text for key, text in it.groups.items() if text is not None}
     fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
     if "value" in said:
@@ -227,12 +230,14 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
         for key, field in fields.items()
-        if field.number is not None and key not in {*NUMBERS, "index"}
+        if field.number is not None and key not in _COUNTING
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
     state, note = _judge(store, found, options)
-    index = found.groups.get("index") or _text_of(fields, "index")
+    index = found.groups.get("index") if found.groups else None
+    if index is None and "index" in fields:
+        index = fields["index"].text if fields["index"].text.isdecimal() else None
     return Checkpoint(
         found.path,
         found.layout.name,
@@ -267,12 +272,6 @@ def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     if number is None or not isfinite(number):
         return None
     return int(number) if number == int(number) else float(number)
-
-
-def _text_of(fields: Mapping[str, Field], key: str) -> str | None:
-    """A whole number as it is written."""
-    text = fields[key].text if key in fields else None
-    return text if text is not None and text.isdecimal() else None
 
 
 def _whole(number: float | None) -> int | None:
@@ -326,6 +325,9 @@ def _markers_of(checkpoint: Checkpoint, catalogue: Catalogue) -> Iterator[str]:
 
 def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterator[Checkpoint]:
     """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
+    if not (named.committed or named.unread):
+        yield from checkpoints
+        return
     for it in checkpoints:
         done = named.committed.get(it.layout)
         if it.state == "complete" and it.layout in named.unread:
