@@ -25,6 +25,7 @@ from ckptctl.core.ranking import (
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.gather import resolve_ties
 from ckptctl.layouts import find
+from ckptctl.siblings import compare
 from ckptctl.stores import Store
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Contest:
             return
         run = resolve_ties(store, run, metric, self.wish.places)
         ranked = self._rank(run, metric)
-        found = [Leader(store, run, it) for it in self._prove(store, ranked)]
+        found = [Leader(store, run, it) for it in self._prove(store, run, ranked)]
         if found:
             self._agree(metric, run)
             self._merge(metric, found, ranked)
@@ -120,16 +121,18 @@ class Contest:
             return None
 
     def _rank(self, run: Run, metric: Metric) -> list[Ranked]:
-        possible = [it for it in run.checkpoints if it.state != "partial"]
+        possible = [it for it in run.checkpoints if it.state != "partial" and not (it.state == "unknown" and it.note)]
         return rank(possible, metric, threshold=self.wish.threshold)
 
-    def _prove(self, store: Store, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
+    def _prove(self, store: Store, run: Run, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
         """The first whole ones of a run; the rest is never looked at."""
         wanted = self.wish.places if self.wish.places >= 0 else len(ranked)
         for it in ranked:
             if wanted <= 0:
                 return
             checked = check(store, it.checkpoint, self.wish.now)
+            if checked.state == "complete" and checked.unit != "file":
+                checked = _compare(store, run, checked, self.wish.now)
             if checked.state == "complete":
                 wanted -= 1
                 yield it._replace(checkpoint=checked)
@@ -183,6 +186,14 @@ class Contest:
         near = get_close_matches(asked or "", self.counts, 1)
         hint += f". Did you mean --monitor {near[0]}?" if near else ""
         return NoScore(f"no checkpoint has {wanted}", path=self.where, hint=hint)
+
+
+def _compare(store: Store, run: Run, checked: Checkpoint, now: int) -> Checkpoint:
+    """A checkpoint, judged beside its siblings too; those are taken for whole where nobody looked at them."""
+    others = (it._replace(state="complete") if it.state == "unknown" else it for it in run.checkpoints)
+    held = [checked if it.path == checked.path else it for it in others]
+    judged = compare(store, held, {name: find(name) for name in run.layouts}, now)
+    return next(it for it in judged if it.path == checked.path)
 
 
 def check(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:

@@ -257,7 +257,7 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
 
 def _judge(store: Store, found: Find, options: Options) -> tuple[State, str | None]:
     if not options.stat:
-        return ("partial", None) if found.in_progress else ("unknown", found.doubt)
+        return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
     if found.doubt:
         return "unknown", found.doubt
     if found.in_progress or found.lacks:

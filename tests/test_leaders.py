@@ -221,3 +221,37 @@ def test_what_is_gone_since_it_was_named_is_unknown() -> None:
     store.delete_exact(store.stat("epoch=0.ckpt"))
     gone = check(store, run.checkpoints[0], 0)
     assert (gone.state, gone.note) == ("unknown", "No such file or directory")
+
+
+def test_a_half_written_newest_is_not_the_best_though_its_score_was_written_first() -> None:
+    """SpeechBrain writes the scores of a save before its parts."""
+    files: dict[str, bytes] = {}
+    for n, wer in ((1, 9.0), (2, 8.0), (3, 7.0)):
+        top = f"r/CKPT+2026-01-0{n}+12-00-00+00"
+        files |= {f"{top}/CKPT.yaml": f"WER: {wer}\nepoch: {n}\n".encode()}
+        files |= {f"{top}/{part}.ckpt": lightning() for part in ("brain", "counter", "model", "optimizer")}
+    store = MemoryStore(files)
+    later = store.clock() + 3600 * 10**9
+    assert held_best(store, later) == "r/CKPT+2026-01-03+12-00-00+00"
+    del files["r/CKPT+2026-01-03+12-00-00+00/model.ckpt"]
+    assert held_best(MemoryStore(files), later) == "r/CKPT+2026-01-02+12-00-00+00"
+
+
+def held_best(store: MemoryStore, now: int) -> str:
+    contest = Contest(Wish(monitor="WER", mode="min", now=now), "r")
+    for run in scan(store, Options(now=now, stat=False, sure=True)):
+        contest.show(store, run)
+    return contest.close().places[0].ranked.checkpoint.path
+
+
+def test_what_is_in_doubt_by_its_name_alone_is_not_the_best() -> None:
+    names = ("unet_epoch_1_WER=7.0000.pt", "vae_epoch_1_WER=8.0000.pt")
+    store = MemoryStore({f"r/{name}": lightning() for name in names})
+    with pytest.raises(NoScore):
+        held_best(store, store.clock() + 3600 * 10**9)
+
+
+def test_what_lacks_the_share_of_a_rank_is_not_the_best() -> None:
+    shares = {(n, rank): f"r/mp_rank_0{rank}/m--WER={9 - n}.5-step={n}.ckpt" for n in (1, 2) for rank in (0, 1)}
+    store = MemoryStore({path: lightning() for key, path in shares.items() if key != (2, 1)})
+    assert held_best(store, store.clock() + 3600 * 10**9) == "r/m--WER=8.5-step=1"

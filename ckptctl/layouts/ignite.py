@@ -16,7 +16,7 @@ _LESS_IS_BETTER = (
     r"\w*loss(?:es)?|\w*errors?|err|[cwmt]er|eer|n?rmsle|r?mse|mae|[ms]?mape|ppl|\w*perplexity|fid|kid|lpips|nll|bp[bc]"
     r"|b?ce|\w*entropy|kld?|divergence|distance|hd(?:95)?|assd?|brier|hinge|regret|latency|epe"
 )
-_METRIC = rf"(?![^=]*(?<![A-Za-z])(?:{_LESS_IS_BETTER})(?![A-Za-z])[^=]*=\d)(?P<metric>[A-Za-z][^=/]*?)"
+_METRIC = rf"(?![^=]*(?<![A-Za-z])(?i:{_LESS_IS_BETTER})(?![A-Za-z])[^=]*=\d)(?P<metric>[A-Za-z][^=/]*?)"
 _OBJECT = r"(?:[^=/]*?_)?(?:checkpoint|model|net|network)"
 _EXTENSION = r"\.pth?"
 """``.pth`` up to 0.3."""
