@@ -138,7 +138,7 @@ class Catalogue:
                 found[clue.layout.name] = Candidate(clue.layout, groups, clue.is_proof, evidence)
         if not held:
             found = {it.layout.name: it for it in self._named(name)}
-        proved = _most_particular([it for it in found.values() if it.is_proved])
+        proved = _most_particular([it for it in found.values() if it.is_proved and not _is_above(it, held)])
         if any(it.is_numbered for it in proved):
             return proved
         return [*proved, *(it for it in found.values() if it.is_numbered)]
@@ -205,6 +205,17 @@ class Catalogue:
         """The layout of which a folder holds one rank's share of the checkpoints of the folder above."""
         rows = (it for it, anchor, pattern in self._rank_folders if anchor in name and _full(pattern, name))
         return next((Candidate(it, {}) for it in rows), None)
+
+
+def _is_above(candidate: Candidate, held: Collection[str]) -> bool:
+    """Whether a folder that any name would do for holds checkpoints of its layout: then it is a run's.
+
+    Some programs leave a last state in the folder of the run itself, beside those that have folders of their own.
+    """
+    if candidate.is_numbered:
+        return False
+    inside = (match(candidate.layout, name) for name in held)
+    return any(Candidate(candidate.layout, groups).is_numbered for groups in inside if groups)
 
 
 def _most_particular(proved: Sequence[Candidate]) -> list[Candidate]:

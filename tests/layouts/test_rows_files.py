@@ -200,7 +200,9 @@ def test_some_names_are_nobodys(name: str) -> None:
 
 def test_a_loss_that_is_not_negated_is_not_taken_for_ignites() -> None:
     """Ignite keeps the highest scores: by its rule the worst of these would stay."""
-    losses = "val_loss WER RMSE Loss error valid_wer rmse lpips perplexity cross_entropy hd95 val_l1_loss error_rate".split()
+    losses = (
+        "val_loss WER RMSE Loss error valid_wer rmse lpips perplexity cross_entropy hd95 val_l1_loss error_rate".split()
+    )
     taken = [it for it in losses if match(BY_NAME["ignite"], f"best_model_3_{it}=0.4200.pt") is not None]
     assert taken == []
     assert all(match(BY_NAME["ignite"], f"best_model_3_{it}=-0.4200.pt") is not None for it in losses)

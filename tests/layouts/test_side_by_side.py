@@ -317,6 +317,20 @@ def test_what_lies_in_a_checkpoint_is_not_listed_where_it_is_the_path(tmp_path: 
     assert content(tmp_path) == before
 
 
+def test_a_run_whose_last_state_lies_in_its_own_folder_is_a_run_all_the_same(tmp_path: Path) -> None:
+    """As some scripts with accelerate do: ``save_state(output_dir)`` at the end."""
+    held = {f"out/checkpoint-{step}/random_states_0.pkl": b"x" for step in (100, 200, 300)}
+    plant(three("accelerate", held, *(f"out/checkpoint-{step}" for step in (100, 200, 300))), tmp_path)
+    save(tmp_path / "out", ["random_states_0.pkl", "model.safetensors", "optimizer.bin"], b"x")
+    paths = [it[0] for it in found(tmp_path)]
+    assert paths == [f"out/checkpoint-{step}" for step in (100, 200, 300)]
+    assert [it[0] for it in found(tmp_path / "out")] == [path.removeprefix("out/") for path in paths]
+    pruned(tmp_path / "out")
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "checkpoint-300", "model.safetensors", "optimizer.bin", "random_states_0.pkl",
+    ]  # fmt: skip
+
+
 # What may be of two
 
 
