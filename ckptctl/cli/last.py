@@ -48,6 +48,7 @@ def command(
     require_some(found, stores)
     sight, newest = max(found, key=lambda pair: pair[1].modified)
     warn_of_lineage(console, sight)
+    _warn_of_newer(console, sight, newest)
     if json:
         from ckptctl.render.json import last
 
@@ -55,6 +56,15 @@ def command(
     else:
         console.hand_over([(locate(sight.store.url, newest.path), "")], null=null)
     require_whole(console)
+
+
+def _warn_of_newer(console: Console, sight: Sight, newest: Checkpoint) -> None:
+    """Tell of what was saved later and is not whole, or not known to be."""
+    order = [it for it in in_order(sight.run.checkpoints) if not it.is_made]
+    for it in order[order.index(newest) + 1 :]:
+        if it.state != "complete":
+            why = f": {it.note}" if it.note else ""
+            console.warn(f"{locate(sight.store.url, it.path)} is newer, but {it.state}{why}")
 
 
 def _newest(sight: Sight, *, resumable: bool) -> Checkpoint | None:

@@ -94,3 +94,14 @@ def test_a_newest_by_time_that_has_not_the_highest_step_is_warned_of(run: Path) 
     for answer in (call("last", run), call("link", "--last", run, "--dry-run")):
         assert NAMES[0] in answer.out
         assert f"warning: {run}: more than one training used this folder, going by the times" in answer.err
+
+
+def test_a_newer_one_that_is_not_whole_is_told_of(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save(tmp_path / f"checkpoint-{step}", ["trainer_state.json"], b"{}")
+    save(tmp_path / "checkpoint-3", ["model.safetensors", "optimizer.pt"], b"x")
+    for path in sorted(tmp_path.rglob("*")):
+        age(path, 2 * HOUR)
+    answer = call("last", tmp_path)
+    assert answer.lines == [f"{tmp_path}/checkpoint-2"]
+    assert f"{tmp_path}/checkpoint-3 is newer, but partial: trainer_state.json is missing" in answer.err
