@@ -16,6 +16,8 @@ from ckptctl.core.layout import Layout
 
 Groups = Mapping[str, "str | None"]
 Witness = Callable[[Layout], "str | None"]
+NUMBERS = ("epoch", "step", "index")
+"""Groups of a pattern that say which save it is."""
 _MEMORY = 512
 _FEW = 64
 """Contents of folders that are remembered, and how many names they may have: runs hold more, and never the same."""
@@ -146,7 +148,7 @@ class Catalogue:
     def _named(self, name: str) -> Iterator[Candidate]:
         for layout in self.layouts:
             groups = match(layout, name) if layout.unit == "dir" and layout.names else None
-            if groups is not None and any(groups.get(key) is not None for key in ("epoch", "step", "index")):
+            if groups is not None and any(groups.get(key) is not None for key in NUMBERS):
                 yield Candidate(layout, groups, is_proved=False)
 
     def _clues(self, held: frozenset[str]) -> list[tuple[Clue, str]]:

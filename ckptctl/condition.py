@@ -34,7 +34,7 @@ def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit
     ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
     the layout's: a family may consist of one file.
     """
-    age = now - max([entry.modified or 0 for entry in entries])
+    age = _age_of(entries, now)
     kind = unit or layout.unit
     whole, why = _PROOFS[kind](store, layout, entries)
     if whole is None and why is not None:
@@ -49,9 +49,13 @@ def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit
 
 def judge_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple[State, str]:
     """The state of what is known to be unfinished, by its own name or for another reason."""
-    is_quiet = now - max(entry.modified or 0 for entry in entries) >= QUIET
     why = why or "its name is that of a save under way"
-    return ("partial" if is_quiet else "live"), why
+    return ("partial" if _age_of(entries, now) >= QUIET else "live"), why
+
+
+def _age_of(entries: Sequence[Entry], now: int) -> int:
+    """Nanoseconds since the last of them was written."""
+    return now - max([entry.modified or 0 for entry in entries])
 
 
 def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
@@ -183,9 +187,10 @@ def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
 
 
 def pattern_words(pattern: str) -> str:
-    """A pattern as a person would write it, N for its numbers."""
+    """A pattern as a person would write it: N for a number, … for anything."""
     plain = re.sub(r"\(\?:[^()]*\)\?", "", pattern)
     plain = re.sub(r"\\d(?:\{[^}]*\}|[+*])?", "N", plain)
+    plain = re.sub(r"(?:(?<!\\)\.|\[[^]]*\])(?:\{[^}]*\}|[+*])", "…", plain)
     plain = re.sub(r"\((?:\?P<\w+>)?([^()]*)\)", r"\1", plain)
     return re.sub(r"\\(.)", r"\1", plain)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.catalogue import Candidate, Catalogue, Groups, match, matches
+from ckptctl.catalogue import NUMBERS, Candidate, Catalogue, Groups, match, matches
 from ckptctl.core.checkpoint import Entry, Unit
 from ckptctl.core.layout import Layout
 
@@ -147,7 +147,7 @@ def _doubt_series(found: list[Find]) -> list[Find]:
     be neither's. The same goes for two names with the very same numbers.
     """
     own = [it for it in found if "series" in it.groups or it.layout.is_generic]
-    numbered = [it for it in own if any(it.groups.get(key) is not None for key in _NUMBERS)]
+    numbered = [it for it in own if any(it.groups.get(key) is not None for key in NUMBERS)]
     if not numbered:
         return found
     series = sorted({_series_of(it) for it in numbered})
@@ -158,11 +158,8 @@ def _doubt_series(found: list[Find]) -> list[Find]:
     return [it._replace(doubt=doubt) if it.path in doubtful else it for it in found]
 
 
-_NUMBERS = ("epoch", "step", "index")
-
-
 def _numbers_of(it: Find) -> tuple[str | None, ...]:
-    return it.layout.name, *(it.groups.get(key) for key in _NUMBERS)
+    return it.layout.name, *(it.groups.get(key) for key in NUMBERS)
 
 
 def _series_of(it: Find) -> tuple[str, str]:

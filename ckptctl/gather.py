@@ -15,10 +15,10 @@ from ckptctl.core.checkpoint import Checkpoint, Run, Score
 from ckptctl.core.evidence import do_agree, match_paths
 from ckptctl.core.lineage import part
 from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_order, rank, same_metric
-from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.layouts import find
 from ckptctl.ledger import Ledger, Watched, base_of, claim_records, close, read_state, unmask
-from ckptctl.sources import Readings, Sides, claim_sources, read_recorded
+from ckptctl.sources import Readings, Sides, attempt, claim_sources, read_recorded
+from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.readers.csv import Cell, Table
@@ -171,11 +171,12 @@ def _named_metrics(run: Run) -> set[str]:
 
 
 def _claim_yaml(store: Store, ledger: Ledger, beside: Mapping[str, str], watched: Watched, sought: str | None) -> None:
-    if "best_k_models.yaml" not in beside:
+    path = beside.get("best_k_models.yaml")
+    if path is None:
         return
     from ckptctl.readers.yaml import MOST_BYTES, read_scores
 
-    scores = _read_beside(store, ledger, beside["best_k_models.yaml"], MOST_BYTES, read_scores)
+    scores = _read_beside(store, ledger, path, MOST_BYTES, read_scores)
     if not scores:
         return
     known = {path: scores[recorded] for recorded, path in match_paths(scores, ledger.held).items()}
@@ -200,11 +201,12 @@ def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
 
 def _claim_csv(store: Store, ledger: Ledger, beside: Mapping[str, str], wanted: set[str]) -> None:
     """Claim the wanted columns of metrics.csv; all of them where nothing else names a metric."""
-    if "metrics.csv" not in beside:
+    path = beside.get("metrics.csv")
+    if path is None:
         return
     from ckptctl.readers.csv import MOST_BYTES, read_metrics
 
-    table: Table = _read_beside(store, ledger, beside["metrics.csv"], MOST_BYTES, read_metrics) or {}
+    table: Table = _read_beside(store, ledger, path, MOST_BYTES, read_metrics) or {}
     columns = [name for name in table if not wanted or any(same_metric(name, other) for other in wanted)]
     base = base_of(ledger.records.values())
     ranked = [(path, it) for path, it in ledger.held.items() if "last" not in it.roles]
@@ -241,19 +243,6 @@ def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[Cell]], base: int)
     return logged[-1] if logged else None
 
 
-def _read_whole(store: Store, path: str, most: int) -> bytes:
-    with store.open(path) as source:
-        if source.size > most:
-            raise Damaged(f"{source.size} bytes are more than it can be")
-        return source.read(0, source.size)
-
-
 def _read_beside(store: Store, ledger: Ledger, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
     """A side file, read; None with a notice where it cannot be."""
-    try:
-        return read(_read_whole(store, path, most))
-    except OSError as error:
-        ledger.notices.append(f"{path}: cannot be read: {error.strerror or error}")
-    except CkptctlError as error:
-        ledger.notices.append(f"{path}: {error.text}: left out")
-    return None
+    return attempt(ledger, path, lambda: read(read_whole(store, path, most)))

@@ -192,7 +192,7 @@ def _compare(store: Store, run: Run, checked: Checkpoint, now: int) -> Checkpoin
     """A checkpoint, judged beside its siblings too; those are taken for whole where nobody looked at them."""
     others = (it._replace(state="complete") if it.state == "unknown" else it for it in run.checkpoints)
     held = [checked if it.path == checked.path else it for it in others]
-    judged = compare(store, held, {name: find(name) for name in run.layouts}, now)
+    judged = compare(store, held, now)
     return next(it for it in judged if it.path == checked.path)
 
 

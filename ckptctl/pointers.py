@@ -11,6 +11,7 @@ from ckptctl.catalogue import matches
 from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Roster, Run
 from ckptctl.core.ranking import in_order
 from ckptctl.errors import Damaged
+from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.catalogue import Catalogue
@@ -40,6 +41,15 @@ class Named(NamedTuple):
     """By layout."""
     unread: Mapping[str, str] = {}
     """By layout, the path of a file that may not be read: it may name any of its checkpoints."""
+
+    def add(self, other: Named) -> Named:
+        """Both together; what layouts of one family name twice counts once."""
+        return Named(
+            tuple(dict.fromkeys((*self.pointers, *other.pointers))),
+            tuple(dict.fromkeys((*self.rosters, *other.rosters))),
+            {**self.committed, **other.committed},
+            {**self.unread, **other.unread},
+        )
 
 
 # Links ---------------------------------------------------------------------------------------------------------------
@@ -130,8 +140,8 @@ def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | No
     if entry.kind != "file" or "." in name or entry.size is None or not 0 < entry.size <= LONGEST_NAME:
         return None
     try:
-        text = _read(store, entry.path, LONGEST_NAME).decode().removesuffix("\n")
-    except (OSError, UnicodeDecodeError):
+        text = read_whole(store, entry.path, LONGEST_NAME).decode().removesuffix("\n")
+    except (OSError, UnicodeDecodeError, Damaged):
         return None
     target = normpath(join(dirname(entry.path), text))
     return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
@@ -143,18 +153,13 @@ def read_named(
     """What the files that the layouts know name; one that is damaged names nothing that is here."""
     named = Named()
     for layout, spec in ((it, spec) for it in layouts for spec in it.pointers):
-        own = [it for it in checkpoints if it.layout.partition("-")[0] == layout.family]
-        said = [_read_one(store, path, spec, _Index(own)) for path in _paths_of(spec, files, own)]
-        pointers = tuple(pointer for it in said for pointer in it.pointers)
-        rosters = tuple(roster for it in said for roster in it.rosters)
-        unread = next((path for it in said for path in it.unread.values()), None)
-        done = _committed(pointers, own, spec) if spec.commits else None
-        named = Named(
-            tuple(dict.fromkeys((*named.pointers, *pointers))),
-            tuple(dict.fromkeys((*named.rosters, *rosters))),
-            {**named.committed, **({} if done is None else {layout.name: done})},
-            {**named.unread, **({} if unread is None else {layout.name: unread})},
-        )
+        own = [it for it in checkpoints if it.family == layout.family]
+        index = _Index(own)
+        said = Named()
+        for path in _paths_of(spec, files, own):
+            said = said.add(_read_one(store, path, spec, index, layout.name))
+        done = _committed(said.pointers, own, spec) if spec.commits else None
+        named = named.add(said._replace(committed={} if done is None else {layout.name: done}))
     return named
 
 
@@ -163,7 +168,7 @@ def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoin
     if spec.place == "beside":
         yield from (it.path for it in files if matches(spec.path, it.path.rpartition("/")[2]))
         return
-    holders = [it for it in own if any(entry.path == f"{it.path}/{spec.path}" for entry in it.entries)]
+    holders = [it for it in own if it.has(spec.path)]
     yield from (f"{it.path}/{spec.path}" for it in in_order(holders)[-1:])
 
 
@@ -184,14 +189,14 @@ class _Index:
         return self.by_step.get(int(plain)) if plain.isdecimal() else self.find(plain)
 
 
-def _read_one(store: Store, path: str, spec: PointerFile, index: _Index) -> Named:
+def _read_one(store: Store, path: str, spec: PointerFile, index: _Index, layout: str) -> Named:
     """What one file says."""
     kind: Literal["json", "text"] = "json" if spec.value == "json" else "text"
     try:
-        data = _read(store, path, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
+        data = read_whole(store, path, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
         name, listed = _names_in(data, spec)
     except OSError:
-        return Named((Pointer(path, kind, None, "dangling"),), unread={"": path})
+        return Named((Pointer(path, kind, None, "dangling"),), unread={layout: path})
     except (UnicodeDecodeError, Damaged):
         return Named((Pointer(path, kind, None, "dangling"),))
     known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
@@ -224,7 +229,7 @@ def correct(store: Store, roster: Roster, gone: Collection[str]) -> None:
     if not gone:
         return
     entry = store.stat(roster.path)
-    data = _read(store, roster.path, MOST_BYTES)
+    data = read_whole(store, roster.path, MOST_BYTES)
     if roster.format == "textproto":
         from ckptctl.readers import textproto
 
@@ -243,11 +248,3 @@ def _committed(pointers: Sequence[Pointer], own: Sequence[Checkpoint], spec: Poi
         if matches(spec.path, it.path.rpartition("/")[2]) and step is not None:
             return Committed(it.path.rpartition("/")[2], step)
     return None
-
-
-def _read(store: Store, path: str, most: int) -> bytes:
-    """A whole file; raises Damaged for one that is larger than it can be."""
-    with store.open(path) as source:
-        if source.size > most:
-            raise Damaged(f"{source.size} bytes are more than it can be")
-        return source.read(0, source.size)

@@ -88,8 +88,7 @@ def _finish(store: Store, run: Run, options: Options) -> Run:
     """The run, its checkpoints judged beside each other now that their order is known."""
     if not (options.stat and run.checkpoints):
         return run
-    judged = compare(store, run.checkpoints, {it.layout: table.find(it.layout) for it in run.checkpoints}, options.now)
-    return run._replace(checkpoints=tuple(judged))
+    return run._replace(checkpoints=tuple(compare(store, run.checkpoints, options.now)))
 
 
 def _has_place(checkpoint: Checkpoint) -> bool:

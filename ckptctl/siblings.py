@@ -11,25 +11,24 @@ from ckptctl.catalogue import matches
 from ckptctl.condition import judge, judge_unfinished, ranks_in
 from ckptctl.core.checkpoint import Checkpoint, Entry
 from ckptctl.core.ranking import in_order
+from ckptctl.layouts import find
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout
     from ckptctl.stores import Store
 
 
-def compare(
-    store: Store, checkpoints: Sequence[Checkpoint], layouts: Mapping[str, Layout], now: int
-) -> list[Checkpoint]:
+def compare(store: Store, checkpoints: Sequence[Checkpoint], now: int) -> list[Checkpoint]:
     """The checkpoints, judged beside each other: by what the newest may lack, and by how many ranks the others have."""
     judged = list(checkpoints)
-    for name in {it.layout for it in checkpoints}:
-        layout = layouts[name]
+    layouts = {name: find(name) for name in {it.layout for it in checkpoints}}
+    for name, layout in layouts.items():
         if layout.newest_lacks:
             judged = _forgive_newest(store, judged, layout, now)
         judged = _doubt_all(judged, name)
         if layout.ranks:
             judged = _doubt_fewer(judged, layout)
-    for family in {layouts[it.layout].family for it in checkpoints}:
+    for family in {it.family for it in checkpoints}:
         judged = _doubt_newest(store, judged, {name: it for name, it in layouts.items() if it.family == family}, now)
     return judged
 

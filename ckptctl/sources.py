@@ -12,9 +12,9 @@ from ckptctl.catalogue import matches
 from ckptctl.core.checkpoint import Checkpoint, Score
 from ckptctl.core.checkpoint import Source as Origin
 from ckptctl.core.ranking import COUNTERS, in_order, infer_mode
-from ckptctl.errors import CkptctlError, Damaged
+from ckptctl.errors import CkptctlError
 from ckptctl.ledger import Ledger
-from ckptctl.stores import Store
+from ckptctl.stores import Store, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout, Recorded, Source
@@ -164,10 +164,11 @@ def _claim_rows(readings: Readings, source: Source, own: Sequence[str], rows: Se
     if source.offset > 0 and table is not None and 0 in table:  # some releases counted from 0
         source = source._replace(offset=source.offset - 1)
     told = set()
+    names: dict[str, str | None] = {}
     for path in own:
         row = _find_row(readings.ledger.held[path], table, source) if table is not None else _merge(rows)
         if row is not None:
-            _enter(readings.ledger, path, row, source)
+            _enter(readings.ledger, path, row, source, names)
             told.add(path)
     return told
 
@@ -216,10 +217,12 @@ def _merge(rows: Sequence[Row]) -> Row:
     return merged
 
 
-def _enter(ledger: Ledger, path: str, row: Row, source: Source) -> None:
-    """Claim a row's metrics, and give the checkpoint its numbers where its name has none."""
+def _enter(ledger: Ledger, path: str, row: Row, source: Source, names: dict[str, str | None]) -> None:
+    """Claim a row's metrics, and give the checkpoint its numbers where its name has none.
+
+    ``names`` remembers what the columns are called, None for those that are no metrics: rows repeat their columns.
+    """
     origin = _ORIGINS[source.format]
-    names = _names_of(source)
     for column in row:
         name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
         value = number_of(row[column]) if name is not None else None
@@ -230,17 +233,6 @@ def _enter(ledger: Ledger, path: str, row: Row, source: Source) -> None:
     ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
 
 
-_known: dict[int, tuple[Source, dict[str, str | None]]] = {}
-
-
-def _names_of(source: Source) -> dict[str, str | None]:
-    """What the columns met so far are called, None for those that are no metrics: rows repeat their columns."""
-    held = _known.get(id(source))
-    if held is None or held[0] is not source:
-        held = _known[id(source)] = (source, {})
-    return held[1]
-
-
 def _name_of(column: str, source: Source) -> str | None:
     """What a column is called as a metric; None where it is none."""
     if column in source.names:
@@ -249,8 +241,7 @@ def _name_of(column: str, source: Source) -> str | None:
     is_other = not column.startswith(source.front) or column in {*source.column.split("|"), *source.numbers.values()}
     if is_other or column in COUNTERS or name in COUNTERS or any(matches(glob, name) for glob in source.leave):
         return None
-    takes_all = source.take == ("*",)
-    if takes_all:
+    if source.take == ("*",):
         return None if source.names else name
     return name if any(matches(glob, name) for glob in source.take) else None
 
@@ -300,7 +291,7 @@ def _place_of(spec: Recorded, own: Sequence[Checkpoint], sides: Sides) -> str | 
 
 
 def _read_noted(readings: Readings, path: str, spec: Recorded) -> tuple[str | None, Mode | None] | None:
-    said = _attempt(readings, path, lambda: _read_keys(readings.store, path, spec))
+    said = attempt(readings.ledger, path, lambda: _read_keys(readings.store, path, spec))
     if said is None:
         return None
     monitor, mode = said
@@ -316,7 +307,7 @@ def _read_keys(store: Store, path: str, spec: Recorded) -> tuple[str | None, str
         with store.open(path) as source:
             held: Mapping[str, object] = read_attributes(source)
     else:
-        reader, data = import_module(f"ckptctl.readers.{spec.format}"), _read_whole(store, path)
+        reader, data = import_module(f"ckptctl.readers.{spec.format}"), read_whole(store, path, MOST_BYTES)
         held = {keys: reader.field(data, keys) for keys in (spec.monitor, spec.mode) if keys}
     monitor, mode = held.get(spec.monitor), held.get(spec.mode)
     return (monitor if isinstance(monitor, str) and monitor else None), (None if mode is None else str(mode).lower())
@@ -326,7 +317,7 @@ def _read_keys(store: Store, path: str, spec: Recorded) -> tuple[str | None, str
 
 
 def _read(readings: Readings, path: str, source: Source) -> list[Row]:
-    rows = _attempt(readings, path, lambda: _read_rows(readings.store, path, source))
+    rows = attempt(readings.ledger, path, lambda: _read_rows(readings.store, path, source))
     return rows or []
 
 
@@ -337,22 +328,15 @@ def _read_rows(store: Store, path: str, source: Source) -> list[Row]:
         with store.open(path) as opened:
             return list(read_rows(opened, source.rows))
     reader = import_module(f"ckptctl.readers.{source.format}")
-    return list(reader.read_rows(_read_whole(store, path), source.rows))
+    return list(reader.read_rows(read_whole(store, path, MOST_BYTES), source.rows))
 
 
-def _read_whole(store: Store, path: str) -> bytes:
-    with store.open(path) as source:
-        if source.size > MOST_BYTES:
-            raise Damaged(f"{source.size} bytes are more than it can be")
-        return source.read(0, source.size)
-
-
-def _attempt(readings: Readings, path: str, read: Callable[[], T]) -> T | None:
+def attempt(ledger: Ledger, path: str, read: Callable[[], T]) -> T | None:
     """What reading gives; None with a notice where it cannot be read."""
     try:
         return read()
     except OSError as error:
-        readings.ledger.notices.append(f"{path}: cannot be read: {error.strerror or error}")
+        ledger.notices.append(f"{path}: cannot be read: {error.strerror or error}")
     except CkptctlError as error:
-        readings.ledger.notices.append(f"{path}: {error.text}: left out")
+        ledger.notices.append(f"{path}: {error.text}: left out")
     return None

@@ -361,6 +361,19 @@ def test_a_text_that_cannot_be_read_is_a_stray() -> None:
     assert (run.pointers, [it.path for it in run.strays]) == ((), ["best"])
 
 
+def test_a_text_that_grew_after_it_was_listed_is_a_stray() -> None:
+    class Growing(MemoryStore):
+        @contextmanager
+        def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+            if path == "best":
+                self.write(path, b"epoch=1.ckpt\n" * 1000)
+            with super().open(path) as source:
+                yield source
+
+    run = runs(Growing({"epoch=1.ckpt": WHOLE, "best": b"epoch=1.ckpt"}))[""]
+    assert (run.pointers, [it.path for it in run.strays]) == ((), ["best"])
+
+
 # Strays
 
 

@@ -114,6 +114,11 @@ class Checkpoint(NamedTuple):
     """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
 
     @property
+    def family(self) -> str:
+        """The framework that saved it: what stands before the first ``-`` of its layout's name."""
+        return self.layout.partition("-")[0]
+
+    @property
     def is_set_aside(self) -> bool:
         """Whether rules pass it over: it is neither ranked nor counted, and stays."""
         return not SET_ASIDE.isdisjoint(self.roles)

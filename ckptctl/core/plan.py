@@ -119,7 +119,7 @@ def _tell_rosters(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
     """The frameworks that saved here, sorted; what is set aside does not tell: an export lies beside any."""
-    return sorted({it.layout.partition("-")[0] for it in checkpoints if not it.is_set_aside})
+    return sorted({it.family for it in checkpoints if not it.is_set_aside})
 
 
 def _leave_mixed(run: Run, families: Sequence[str]) -> RunPlan:

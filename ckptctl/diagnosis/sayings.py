@@ -10,6 +10,7 @@ from ckptctl.core.checkpoint import Pointer
 from ckptctl.errors import Damaged
 from ckptctl.layouts import find
 from ckptctl.pointers import LONGEST_NAME, MOST_BYTES, follow
+from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Entry, Roster, Run
@@ -147,9 +148,8 @@ def _read_line(store: Store, path: str) -> str | None:
 def _read(store: Store, path: str, most: int) -> bytes | None:
     """A whole file; None where it cannot be read, or is larger than it can be."""
     try:
-        with store.open(path) as source:
-            return source.read(0, source.size) if source.size <= most else None
-    except OSError:
+        return read_whole(store, path, most)
+    except (OSError, Damaged):
         return None
 
 

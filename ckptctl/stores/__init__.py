@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Literal, NamedTuple, Protocol, cast
 
 from ckptctl.core.checkpoint import Entry
+from ckptctl.errors import Damaged
 
 PRIVATE = ".ckptctl"
 """The tool's own folder: journal, trash, pins. No store lists it, at any depth."""
@@ -138,6 +139,14 @@ def open_store(url: str) -> Store:
         scheme = ""
     module = import_module(f"ckptctl.stores.{_MODULES.get(scheme, 'remote')}")
     return cast("Store", module.open_url(url))
+
+
+def read_whole(store: Store, path: str, most: int) -> bytes:
+    """A whole file; raises OSError, and Damaged for one of more than ``most`` bytes: larger than it can be."""
+    with store.open(path) as source:
+        if source.size > most:
+            raise Damaged(f"{source.size} bytes are more than it can be")
+        return source.read(0, source.size)
 
 
 def split(path: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ckptctl.condition import pattern_words
+
 
 def code(text: str) -> str:
     """As code; bars would part the cells of a table.
@@ -60,11 +62,7 @@ def spell_pattern(pattern: str) -> str:
     >>> spell_pattern(r"(?:bf16_)?zero_rank_(?P<rank>\d{2})\.pt"), spell_pattern(r"tmp-[a-z0-9_]{8}")
     ('`zero_rank_N.pt`', '`tmp-…`')
     """
-    plain = re.sub(r"\(\?:[^()]*\)\?", "", pattern)
-    plain = re.sub(r"\\d(?:\{[^}]*\}|[+*])?", "N", plain)
-    plain = re.sub(r"(?:(?<!\\)\.|\[[^]]*\])(?:\{[^}]*\}|[+*])", "…", plain)
-    plain = re.sub(r"\((?:\?P<\w+>)?([^()]*)\)", r"\1", plain)
-    return code(re.sub(r"\\(.)", r"\1", plain))
+    return code(pattern_words(pattern))
 
 
 def slug(title: str) -> str:
