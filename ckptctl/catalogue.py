@@ -115,11 +115,12 @@ class Catalogue:
     def rows_for(self, name: str) -> Sequence[Layout]:
         """The rows of files and families for names with such an ending."""
         _, dot, extension = name.rpartition(".")
-        rows = self._rows.get(extension) if dot else self._rows.get("")
+        key = dot + extension if dot else ""
+        rows = self._rows.get(key)
         if rows is None:
             rows = self._files.get(ending_of(name), ())
             if not extension.isdigit():
-                self._rows[extension if dot else ""] = rows
+                self._rows[key] = rows
         return rows
 
     def recognise(self, name: str, held: Collection[str], witness: Witness = lambda _: None) -> list[Candidate]:

@@ -237,6 +237,10 @@ def test_a_layout_may_be_asked_for_alone() -> None:
     assert [it.name for it in choose_layouts(Options(layout="lightning-sharded"))] == ["lightning-sharded"]
 
 
+def test_a_name_that_ends_in_a_dot_hides_no_checkpoint_without_an_ending() -> None:
+    assert paths(run_of("a.", "checkpoint_100")) == ["checkpoint_100"]
+
+
 def test_an_asked_for_extension_goes_to_the_asked_for_layout() -> None:
     rows = choose_layouts(Options(layout="keras", extensions=(".x",)))
     assert {it.name: it.extensions[-1:] for it in rows}["keras"] == (".x",)
