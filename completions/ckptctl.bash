@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune link export doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last prune undo trash link export doctor demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -43,10 +43,22 @@ _ckptctl() {
         ;;
     prune)
         case $previous in
-        --top-k | --keep-best | --keep-last | --keep-every | --keep-step | --keep | --monitor | --threshold | --tie | --min-age | --max-delete | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top-k | --keep-best | --keep-last | --keep-every | --keep-step | --keep | --monitor | --threshold | --tie | --min-age | --max-delete | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-step --keep --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --dry-run -n --check --yes -y --max-delete --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-step --keep --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --dry-run -n --check --yes -y --max-delete --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        esac
+        ;;
+    undo)
+        case $previous in
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--json --help -h"; fi ;;
+        esac
+        ;;
+    trash)
+        case $previous in
+        --older-than) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--older-than --yes -y --json --color --verbose -v --help -h"; else _ckptctl_offer "ls restore empty"; fi ;;
         esac
         ;;
     link)

@@ -12,6 +12,7 @@ from ckptctl.cli.look import Names, open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
 from ckptctl.cli.retention import Keeping, make_policy
 from ckptctl.core.policy import TopK
+from ckptctl.core.units import NANOSECONDS, parse_duration
 
 EPILOG = """Examples:
 
@@ -46,6 +47,11 @@ def command(
     check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     max_delete: Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a plan that takes more.")] = None,
+    trash: Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")] = False,
+    trash_for: Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")
+    ] = False,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -82,6 +88,14 @@ def command(
         now=min(it.clock() for it in stores),
     )
     terms = Terms(
-        policy, is_dry=dry_run or check, is_check=check, has_consent=yes, max_delete=max_delete, strict=strict
+        policy,
+        is_dry=dry_run or check,
+        is_check=check,
+        has_consent=yes,
+        max_delete=max_delete,
+        strict=strict,
+        keeps=trash or trash_for is not None,
+        keeps_for=None if trash_for is None else parse_duration(trash_for) * NANOSECONDS,
+        takes_open=allow_open,
     )
     raise typer.Exit(prune(Pruning(stores, scanning, terms), console, json=json, verbose=bool(verbose)))

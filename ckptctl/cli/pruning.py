@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
-from ckptctl.apply import TRASH, apply
+from ckptctl.apply import Order, Watch, apply
 from ckptctl.cli.console import Console
 from ckptctl.cli.grounds import find_between, survey
+from ckptctl.cli.leftovers import put_in_order, warn_of_unfinished
 from ckptctl.cli.look import Sight, placed, require_some, tell_notices
-from ckptctl.cli.signals import deferred
+from ckptctl.cli.signals import Stop, deferred
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.guard import Ground, Objection, object_to
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import Failure, Outcome, add_up
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import KeepGlob, KeepSteps, Policy, Standing, TopK
 from ckptctl.core.ranking import choose_metric
-from ckptctl.errors import NoScore, PartlyDone, Refused
+from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
 from ckptctl.gather import resolve_ties
+from ckptctl.journal import new_id
 from ckptctl.pointers import attach, find_pointers
 from ckptctl.render import plan as words
 from ckptctl.render import verdicts
 from ckptctl.render.names import locate
+from ckptctl.render.trash import told_change
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Store
 
@@ -39,6 +40,12 @@ class Terms(NamedTuple):
     has_consent: bool = False
     max_delete: int | None = None
     strict: bool = False
+    keeps: bool = False
+    """Whether what goes stays in the trash."""
+    keeps_for: int | None = None
+    """Nanoseconds after which the trash may be emptied."""
+    takes_open: bool = False
+    """Whether also that goes which another process is reading."""
 
 
 class Pruning(NamedTuple):
@@ -64,7 +71,10 @@ class Draft(NamedTuple):
 def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> int:
     """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
     terms = pruning.terms
-    draft = _refuse_ground(pruning) or draw_all(pruning, console)
+    draft = _refuse_ground(pruning)
+    if draft is None:
+        put_in_order(pruning.stores, console, is_dry=terms.is_dry)
+        draft = draw_all(pruning, console)
     _warn_of_idle(draft, console)
     objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
     if not objections:
@@ -75,7 +85,7 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
     outcome, code = None, 0
     if refusal is None and draft.plan.dropped and not terms.is_dry:
         outcome, code = _carry_out(pruning, draft)
-    _warn_of_leftovers(pruning.stores, console)
+    _tell_earlier(pruning.stores, outcome, console)
     if json:
         _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
     elif refusal is None:
@@ -184,7 +194,11 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
     if not console.can_ask:
         hint = "pass --yes to delete without being asked"
         return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=hint)
-    return None if console.ask(words.question(draft.plan)) else Refused("not confirmed", id="declined", done=done)
+    return (
+        None
+        if console.ask(words.question(draft.plan, trash=terms.keeps))
+        else Refused("not confirmed", id="declined", done=done)
+    )
 
 
 def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
@@ -192,12 +206,27 @@ def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
     changed: tuple[Failure, ...] = ()
     if not pruning.terms.has_consent:
         draft, changed = _look_again(pruning, draft)
-    outcome = Outcome(os.urandom(4).hex(), skipped=changed)
+    terms = pruning.terms
+    order = Order(new_id(), keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=terms.takes_open)
     with deferred() as stop:
+        outcomes = [Outcome(order.txid, skipped=changed)]
         for store in pruning.stores:
             own = [run for run, owner in zip(draft.plan.runs, draft.owners, strict=True) if owner is store]
-            outcome = _add(outcome, apply(Plan(draft.plan.policy, tuple(own)), store, outcome.txid, stop=stop))
-    return outcome, stop.exit_code if stop() else 0
+            outcomes.append(
+                _apply_in(store, draft.plan._replace(runs=tuple(own)), order, stop, first=len(outcomes) == 1)
+            )
+    return add_up(outcomes), stop.exit_code if stop() else 0
+
+
+def _apply_in(store: Store, plan: Plan, order: Order, stop: Stop, *, first: bool) -> Outcome:
+    """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
+    try:
+        with placed(store):
+            return apply(plan, store, order, Watch(stop=stop))
+    except CkptctlError as error:
+        if first:
+            raise
+        return Outcome(order.txid, skipped=tuple(Failure(it.path, error.text) for it in plan.dropped))
 
 
 def _look_again(pruning: Pruning, draft: Draft) -> tuple[Draft, tuple[Failure, ...]]:
@@ -219,23 +248,12 @@ def _are_same(planned: Checkpoint | None, found: Checkpoint | None) -> bool:
     return planned is not None and found is not None and planned.entries == found.entries
 
 
-def _add(one: Outcome, other: Outcome) -> Outcome:
-    return Outcome(
-        one.txid,
-        one.dropped + other.dropped,
-        one.skipped + other.skipped,
-        one.failed + other.failed,
-        one.freed + other.freed,
-    )
-
-
-def _warn_of_leftovers(stores: Sequence[Store], console: Console) -> None:
-    """Say that something lies in the trash: this run's failures, or what an interrupted one left."""
+def _tell_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
+    """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
+    for change in outcome.earlier if outcome else ():
+        console.warn(told_change(change))
     for store in stores:
-        with suppress(OSError):
-            store.stat(TRASH)
-            where = locate(store.url, TRASH)
-            console.warn(f"{where} still holds what could not be removed, or what an interrupted run left there")
+        warn_of_unfinished(store, console)
 
 
 def _answer_json(
@@ -252,11 +270,18 @@ def _tell(
     """Say how it ended."""
     _object_further(objections, console)
     if outcome is not None:
-        console.say(words.told(outcome, root=draft.root))
+        aside = _size_of(draft.plan, outcome) if outcome.is_kept else None
+        console.say(words.told(outcome, root=draft.root, set_aside=aside))
     elif is_dry:
         console.say(words.dry_run(draft.plan))
     elif not draft.plan.dropped:
         console.say(words.nothing())
+
+
+def _size_of(plan: Plan, outcome: Outcome) -> int:
+    """Bytes of what went."""
+    went = set(outcome.dropped)
+    return sum(it.checkpoint.size for it in plan.dropped if it.checkpoint and it.path in went)
 
 
 def _object_further(objections: Sequence[Objection], console: Console) -> None:

@@ -527,5 +527,8 @@ def test_what_an_interrupted_run_left_is_told_also_where_there_is_nothing_to_do(
     left.parent.mkdir(parents=True)
     left.write_bytes(b"left")
     for flags in (["-n"], ["--yes"]):
-        assert f"warning: {run}/.ckptctl/trash still holds" in call("prune", run, "--top-k", "4", *flags).err
+        assert (
+            f"warning: {run}/.ckptctl/trash/ab12 holds what an interrupted run left"
+            in call("prune", run, "--top-k", "4", *flags).err
+        )
     assert left.read_bytes() == b"left"
