@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -107,7 +108,17 @@ def put_back(store: Store, items: Sequence[Item]) -> Change:
             failed.append(Failure(item.path, "the folder that it lay in is gone: make it again"))
         except OSError as error:
             failed.append(Failure(item.path, tell(error)))
+    for folder in sorted(folders_of(items)) if back else ():
+        try:
+            store.sync([folder])
+        except OSError as error:
+            failed.append(Failure(folder, tell(error)))
     return Change(back=tuple(reversed(back)), failed=tuple(failed))
+
+
+def folders_of(items: Iterable[Item]) -> set[str]:
+    """The folders between which items are moved: a power cut may take a rename back that is not on the disk in both."""
+    return {dirname(path) for item in items for part in item.parts for path in (part.path, part.place)}
 
 
 def _return(store: Store, item: Item) -> bool:
