@@ -39,6 +39,7 @@ def recover(store: Store) -> list[Change]:
     transactions, strange = load_all(store)
     for txid, why in strange.items():
         discard(store, folder_of(txid), lists=not why)
+    _remove_empty(store, TRASH)
     changes = (_recover(store, it) for it in transactions)
     return [it for it in changes if it.back or it.removed or it.failed]
 
@@ -47,11 +48,20 @@ def _recover(store: Store, transaction: Transaction) -> Change:
     if transaction.state == "emptying":
         return empty(store, transaction)
     if transaction.state == "kept":
-        halves = [it for it in transaction.deed.items if _is_split(store, it)]
-        return put_back(store, halves)._replace(txid=transaction.deed.txid)
+        return _finish_undo(store, transaction)
     gone = purge(store, transaction.items(gone=True))
     back = undo(store, transaction)
     return back._replace(removed=gone.removed, failed=(*gone.failed, *back.failed), freed=gone.freed)
+
+
+def _finish_undo(store: Store, transaction: Transaction) -> Change:
+    """Make whole what an undo left that was cut off: a family half in its places; a journal of what is all back."""
+    items = transaction.deed.items
+    if not any(_is_there(store, part.place) for item in items for part in item.parts):
+        is_back = all(_is_there(store, part.path) for item in items for part in item.parts)
+        return undo(store, transaction) if is_back else Change()
+    halves = [it for it in items if _is_split(store, it)]
+    return put_back(store, halves)._replace(txid=transaction.deed.txid)
 
 
 def _is_split(store: Store, item: Item) -> bool:
@@ -224,5 +234,10 @@ def discard(store: Store, folder: str, *, lists: bool = True) -> None:
             return
         for entry in reversed(own):  # the journal after the lists: without it nobody knows what they are
             store.delete_exact(entry)
-        for path in (folder, TRASH):
-            store.delete_exact(store.stat(path), only_empty=True)
+        _remove_empty(store, folder)
+        _remove_empty(store, TRASH)
+
+
+def _remove_empty(store: Store, folder: str) -> None:
+    with suppress(OSError):
+        store.delete_exact(store.stat(folder), only_empty=True)

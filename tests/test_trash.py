@@ -438,6 +438,13 @@ def test_what_no_journal_tells_of_is_left_alone() -> None:
     assert read(store, f"{TRASH}/bad/0") == WHOLE
 
 
+def test_a_trash_in_which_nothing_was_begun_goes() -> None:
+    store = MemoryStore(folders=[TRASH])
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
 def test_a_damaged_journal_of_which_nothing_is_in_the_trash_goes() -> None:
     """A power cut may write a later block of it and not an earlier one: then nothing was moved yet."""
     store = MemoryStore({f"{TRASH}/t/{NAME}": b"torn" + bytes(4096) + b"\nlater\nblocks\n"})
@@ -465,6 +472,30 @@ def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_nex
     assert set(there) <= {0, 3}
     undo(store, loaded(store))
     assert contents(store) == FAMILY
+
+
+def test_an_undo_that_was_killed_at_its_end_is_finished_by_the_next_call_with_the_list() -> None:
+    files = {**FAMILY, "r/checkpoint": STATE}
+    for back in range(6, 20):
+        store = Cutting(files)
+        apply(plan_of(store), store, PRUNE)
+        store.left = back
+        with suppress(Cut):
+            undo(store, loaded(store))
+        store.left = 10**9
+        recover(store)
+        assert contents(store) == files
+        assert load_all(store) == ([], {})
+
+
+def test_where_somebody_emptied_the_trash_by_hand_the_list_of_training_stays_corrected() -> None:
+    store = set_aside({**FAMILY, "r/checkpoint": STATE})
+    for item in loaded(store).deed.items:
+        for part in item.parts:
+            store.delete_exact(store.stat(part.place))
+    corrected = read(store, "r/checkpoint")
+    assert recover(store) == []
+    assert read(store, "r/checkpoint") == corrected != STATE
 
 
 def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_back_unasked() -> None:
