@@ -62,8 +62,8 @@ def _leave(store: Store) -> None:
 def _enter(store: Store, record: bytes, held: ExitStack) -> Holder | None:
     """Take the lock; again, where another run took its folder away in that moment."""
     for _ in range(_TRIES):
-        store.make_folder(PRIVATE)
         with suppress(FileNotFoundError):
+            store.make_folder(PRIVATE)
             return held.enter_context(store.hold_file(LOCK, record))
     raise FileNotFoundError("its folder is taken away again and again")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - what apply loads on the way: a module that cannot be loaded is no fault of a disk
+import fcntl  # noqa: F401 - as above
 import os
 import sys
 
