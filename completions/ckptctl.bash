@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune link export doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last show prune link export doctor demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -39,6 +39,13 @@ _ckptctl() {
         case $previous in
         --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        esac
+        ;;
+    show)
+        case $previous in
+        --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--tensors --tree --template --layout --ext --equals --color --json --help -h"; fi ;;
         esac
         ;;
     prune)

@@ -8,6 +8,7 @@ COMMANDS = {
     "ls": "List runs and their checkpoints.",
     "best": "Print the best checkpoint under PATH.",
     "last": "Print the newest complete checkpoint under PATH.",
+    "show": "Show what is known of a checkpoint, and what is inside.",
     "prune": "Plan what to keep, show it, ask, delete the rest.",
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",

@@ -24,6 +24,8 @@ from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.weights.contents import Contents, Plain, Tensor
+    from ckptctl.weights.flaws import Flaw
 
 BATCH = 1000
 """Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
@@ -85,6 +87,38 @@ def doctor(reports: Iterable[Report], *, root: str) -> Iterator[str]:
             comma = ","
     totals: Value = dict(count._asdict())
     yield f'],"totals":{_encode(totals)}}}\n'
+
+
+def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
+    """One checkpoint, and what is inside it."""
+    parts: Value = {str(part): size for part, size in inside.parts.items()}
+    told: dict[str, Value] = {
+        "parts": parts,
+        "metadata": {_text(key): _plain(value) for key, value in inside.metadata.items()},
+        "globals": [{"name": _text(named.name), "allowed": named.allowed} for named in inside.globals],
+        "checks": inside.checks or None,
+        "findings": [_flaw(flaw) for flaw in inside.flaws],
+    }
+    yield f'{{"schema_version":1,"checkpoint":{_encode(checkpoint(it))},'
+    yield f'"contents":{{"format":{_encode(inside.format)},"tensors":['
+    yield from _batches(map(_tensor, inside.tensors))
+    yield f"],{_encode(told)[1:-1]}}}}}\n"
+
+
+def _flaw(it: Flaw) -> Value:
+    file: dict[str, Value] = {"file": None} if not it.file else _path("file", it.file)
+    return {"id": it.id, "severity": it.severity, "text": _text(it.text), **file}
+
+
+def _tensor(it: Tensor) -> dict[str, Value]:
+    shape: Value = list(it.shape)
+    return {"name": _text(it.name), "shape": shape, "dtype": it.dtype, "bytes": it.bytes, "part": it.part}
+
+
+def _plain(value: Plain) -> Value:
+    if type(value) is float:
+        return _finite(value)
+    return _text(value) if isinstance(value, str) else value
 
 
 def _finding(it: Finding, root: str) -> Value:
