@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last show prune link export doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last show prune link export verify doctor demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -71,6 +71,12 @@ _ckptctl() {
         --top-k | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --monitor --mode --exact --template --layout --ext --equals --help -h"; fi ;;
+        esac
+        ;;
+    verify)
+        case $previous in
+        --allow | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --allow --template --layout --ext --equals --quiet -q --null -0 --json --help -h"; fi ;;
         esac
         ;;
     doctor)

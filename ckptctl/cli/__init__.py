@@ -12,6 +12,7 @@ COMMANDS = {
     "prune": "Plan what to keep, show it, ask, delete the rest.",
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",
+    "verify": "Find truncated, corrupt, incomplete, suspicious checkpoints.",
     "doctor": "Find what is wrong with runs, and say what to do.",
     "demo": "Write small real runs, and show the commands on them.",
 }

@@ -25,7 +25,7 @@ from ckptctl.render.rows import Tally, write_time
 if TYPE_CHECKING:
     from ckptctl.core.findings import Finding, Report
     from ckptctl.weights.contents import Contents, Plain, Tensor
-    from ckptctl.weights.flaws import Flaw
+    from ckptctl.weights.flaws import Examined, Flaw
 
 BATCH = 1000
 """Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
@@ -103,6 +103,15 @@ def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
     yield f'"contents":{{"format":{_encode(inside.format)},"tensors":['
     yield from _batches(map(_tensor, inside.tensors))
     yield f"],{_encode(told)[1:-1]}}}}}\n"
+
+
+def verify(examined: Iterable[Examined]) -> Iterator[str]:
+    """Every checkpoint that was examined, with what is wrong with it."""
+    yield '{"schema_version":1,"checkpoints":['
+    yield from _batches(
+        {**_path("path", it.path), "ok": it.ok, "findings": [_flaw(flaw) for flaw in it.flaws]} for it in examined
+    )
+    yield "]}\n"
 
 
 def _flaw(it: Flaw) -> Value:

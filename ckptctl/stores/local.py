@@ -249,6 +249,10 @@ class _File:
             left -= len(piece)
         return b"".join(pieces)
 
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Read into a buffer; returns how many bytes there were, at the end of the file 0."""
+        return os.preadv(self._descriptor, [buffer], offset)
+
 
 def open_url(url: str) -> LocalStore:
     """Open a folder by its path; raises PathMissing, UsageError for a file, StorageFailed where it cannot be read."""

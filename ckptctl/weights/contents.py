@@ -110,8 +110,8 @@ class Record(NamedTuple):
     length: int
     checksum: int
     check: Check = "crc32"
-    packed: bool = False
-    """Whether the checksum is of what comes out of deflate."""
+    unpacked: int | None = None
+    """Bytes that deflate makes of it, of which the checksum is; None where they lie there as they are."""
 
 
 class Contents(NamedTuple):

@@ -55,3 +55,19 @@ class Flaw(NamedTuple):
     def severity(self) -> Severity:
         """Whether it is a loss or a danger, or only worth knowing."""
         return FLAWS[self.id][0]
+
+
+class Examined(NamedTuple):
+    """A checkpoint that was examined."""
+
+    path: str
+    size: int
+    """Bytes of all its files."""
+    state: str
+    """As a listing has it."""
+    flaws: tuple[Flaw, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is lost and nothing is a danger, as far as was looked."""
+        return not any(flaw.severity == "error" for flaw in self.flaws)

@@ -96,6 +96,10 @@ SHOW = {
         "findings": [FLAW],
     },
 }
+VERIFY = {
+    "schema_version": {1},
+    "checkpoints": [{"path": str, "path_b64?": str, "ok": bool, "findings": [FLAW]}],
+}
 
 LS = {
     "schema_version": {1},

@@ -22,6 +22,8 @@ from ckptctl.weights.zip_archive import Source
 _HEAD = 4200
 """Bytes from the start of a file, and of its end, that tell its format."""
 _TAIL = 8
+_SHORTEST = 32
+"""Bytes: no file of weights has fewer, but for pickles of nothing."""
 _WEIGHTS = re.compile(
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
     r"|\.data-[0-9]{5}-of-[0-9]{5}$"
@@ -138,6 +140,8 @@ def _tell_unknown(source: Source, name: str) -> Contents | None:
     from ckptctl.weights.wholeness import prove
 
     proof = prove(source)
+    if 0 < source.size < _SHORTEST:
+        return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
     if proof.whole is False:
         kind = "empty" if source.size == 0 else "cut-short"
         return Contents("?", flaws=(Flaw(kind, proof.why or "", name),))

@@ -14,6 +14,8 @@ from ckptctl.weights.parts import part_of
 from ckptctl.weights.zip_archive import Source
 
 _FOOTER = 48
+_MAGIC = 8
+"""Bytes at the end of the footer."""
 _TRAILER = 5
 """Bytes behind a block: how it is packed, and its checksum."""
 _MOST_BLOCK = 16 << 20
@@ -148,8 +150,12 @@ def _read_table(source: Source, *, checked: bool) -> Iterator[tuple[bytes, bytes
     footer = source.read(max(0, source.size - _FOOTER), _FOOTER)
     if len(footer) < _FOOTER:
         raise Damaged("cut short: its footer is missing")
-    _, at = _handle(footer, 0)
-    handle, _ = _handle(footer, at)
+    more, at = _handle(footer, 0)
+    handle, end = _handle(footer, at)
+    if any(footer[end:-_MAGIC]):
+        raise Damaged("its footer is malformed")
+    if checked:
+        list(_read_block(source, more, checked=True))
     blocks = (_handle(value, 0)[0] for _, value in _read_block(source, handle, checked=checked))
     pairs = (pair for block in blocks for pair in _read_block(source, block, checked=checked))
     for count, pair in enumerate(pairs):
@@ -164,10 +170,11 @@ def _read_block(source: Source, handle: tuple[int, int], *, checked: bool) -> It
     if size > _MOST_BLOCK or offset + size + _TRAILER > source.size:
         raise Damaged("its index has a block beyond its end")
     block = source.read(offset, size + _TRAILER)
-    if block[size : size + 1] != b"\0":
-        raise Damaged("its index is compressed, which is not read", id="not-read")
-    if checked and crc32c(block[: size + 1]) != unmask(int.from_bytes(block[size + 1 :], "little")):
+    is_packed = block[size] != 0
+    if (checked or is_packed) and crc32c(block[: size + 1]) != unmask(int.from_bytes(block[size + 1 :], "little")):
         raise Damaged("a block of its index does not fit its checksum")
+    if is_packed:
+        raise Damaged("its index is compressed, which is not read", id="not-read")
     end = size - 4 - 4 * int.from_bytes(block[size - 4 : size], "little")
     if size < 4 or end < 0:  # noqa: PLR2004 - the count of restarts
         raise Damaged("its index has a block that is malformed")

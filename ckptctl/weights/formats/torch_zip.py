@@ -14,7 +14,7 @@ from ckptctl.weights.machine import LIMITS
 from ckptctl.weights.pickles import Pickled, read_all
 from ckptctl.weights.saved import Saved, describe, measure_storages, tell_oddities
 from ckptctl.weights.torch_zip import read_byteorder, read_pickled, root_of, scalar
-from ckptctl.weights.zip_archive import Archive, show
+from ckptctl.weights.zip_archive import STORED, Archive, show
 
 CHECKS = "CRC-32 of each member"
 _KNOWN = re.compile(
@@ -58,7 +58,8 @@ def list_records(archive: Archive, name: str, start: int = 0) -> Iterator[Record
     for member in archive.members.values() if archive.has_checksums else ():
         shown = str(member.name, "utf-8", "replace")
         at = start + archive.locate_packed(member.name)
-        yield Record(name, shown, at, member.packed, member.crc, packed=member.packed != member.size)
+        unpacked = None if member.method == STORED else member.size
+        yield Record(name, shown, at, member.packed, member.crc, unpacked=unpacked)
 
 
 def _key(file: str, key: str) -> str:
