@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from os.path import islink, realpath
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +23,12 @@ class Target(NamedTuple):
     checkpoint: Checkpoint
 
 
+MOST_SIBLINGS = 100
+"""Entries of a folder of which all are looked at; of more, siblings would cost more than what is asked for."""
+_SHARD = re.compile(r"(?:_\d{5}|-shard\d+)$")
+"""How a member of a family ends, which is not part of the stem."""
+
+
 class Narrow:
     """A store of which a walk sees only the top folder, and what may be part of one checkpoint in it."""
 
@@ -32,7 +39,23 @@ class Narrow:
     def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
         """The top folder, and those below it whose names begin as the checkpoint's does."""
         del enter
-        return self._store.walk(stat=stat, enter=lambda folder: not folder or folder.startswith(self._name))
+        for folder in self._store.walk(stat=stat, enter=lambda path: not path or path.startswith(self._name)):
+            is_large = not folder.path and len(folder.entries) > MOST_SIBLINGS
+            yield folder._replace(entries=self._pick(folder.entries)) if is_large else folder
+
+    def _pick(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Of many entries those that may tell of the checkpoint: its own, links, and what is none of its siblings."""
+        stem = _SHARD.sub("", self._name.partition(".")[0])
+        own = {it.identity for it in entries if it.path == self._name and it.identity is not None}
+        endings = {it.path.rpartition(".")[2] for it in entries if it.path == self._name}
+        return [
+            it
+            for it in entries
+            if it.path.startswith(stem)
+            or it.kind == "link"
+            or it.identity in own
+            or (it.kind == "file" and it.path.rpartition(".")[2] not in endings)
+        ]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         return getattr(self._store, name)

@@ -41,6 +41,7 @@ _LISTED: Mapping[str, str] = {
     "torch": (
         "Size Tensor device strided sparse_coo sparse_csr contiguous_format preserve_format channels_last Generator"
         " per_tensor_affine per_channel_affine per_tensor_symmetric per_channel_symmetric"
+        " FloatStorage HalfStorage BFloat16Storage DoubleStorage LongStorage IntStorage BoolStorage ByteStorage"
     ),
     "torch._utils": _TENSORS,
     "torch._tensor": "_rebuild_from_type_v2",
@@ -93,14 +94,14 @@ _LISTED: Mapping[str, str] = {
 }
 """Module to names in it."""
 
-_PATTERNS = re.compile(
+_PATTERNS = (
     r"torch\.[A-Z][A-Za-z0-9]*Storage"
     r"|torch\.(?:u?int[0-9]+|q?u?int[0-9x]+|b?float[0-9]+(?:_[a-z0-9]+)?|complex[0-9]+|bool|bits[0-9x]+"
     r"|half|double|float|long|int|short|cfloat|cdouble)"
     r"|numpy\.dtypes\.[A-Z][A-Za-z0-9]*DType"
     r"|numpy\.(?:u?int[0-9]+|float[0-9]+|complex[0-9]+|bool_?)"
 )
-_INSTANCES = re.compile(
+_INSTANCES = (
     r"(?:torch\.nn\.(?:modules|parallel|utils\.parametrize)|torch\.optim|torch\.ao\.nn|ultralytics\.(?:nn|utils)|timm"
     r"|torchvision|models\.(?:common|yolo|experimental)|__torch__|pytorch_lightning\.callbacks|lightning\.pytorch\.callbacks"
     r")(?:\.[A-Za-z0-9_]+)+"
@@ -126,9 +127,10 @@ def name_all(pickles: Iterable[Pickled]) -> tuple[Named, ...]:
 def judge(it: Global, *, is_called: bool = False) -> Named:
     """Whether a name is allowed; ``is_called`` where loading would call it."""
     name = f"{it.module}.{it.name}"
-    listed = it.name in _LISTED.get(it.module, "").split() or _PATTERNS.fullmatch(name) is not None
-    is_instance = not is_called and "." not in it.name and _INSTANCES.fullmatch(name) is not None
-    return Named(name, listed or is_instance, is_called or _is_of_python(it.module))
+    if it.name in _LISTED.get(it.module, "").split() or re.fullmatch(_PATTERNS, name):
+        return Named(name, allowed=True, is_called=is_called)
+    is_instance = not is_called and "." not in it.name and re.fullmatch(_INSTANCES, name) is not None
+    return Named(name, is_instance, is_called or _is_of_python(it.module))
 
 
 def _is_of_python(module: str) -> bool:

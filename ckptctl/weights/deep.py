@@ -22,7 +22,7 @@ from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.zip_archive import Source
 
 _PAGE = 4096
-_BUFFER = 256 << 10
+_BUFFER = 1 << 20
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
 _WORTH = 8 << 20

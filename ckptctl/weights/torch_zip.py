@@ -8,6 +8,7 @@ scalar(archive, values["loss"])     the number in a tensor of one element
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.machine import LIMITS
@@ -20,6 +21,8 @@ UNSUPPORTED = "unsupported"
 
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """How torch's files from before 1.6 begin: the pickle of its magic number."""
+_WORTH_KEEPING = 1 << 20
+"""Bytes of a pickle that is kept in memory until the next one is read."""
 _SMALL_STORAGE = 4096
 """Bytes; up to here a storage is read whole, so that its checksum can be proved."""
 
@@ -45,7 +48,14 @@ def read_pickled(archive: Archive) -> Pickled:
     root = root_of(archive)
     if not all(name.startswith(root) for name in archive.members):
         raise Damaged("ambiguous zip: its members are not all in one folder")
-    return read(archive.read(root + b"data.pkl", LIMITS.data), decoders=DECODERS)
+    data = archive.read(root + b"data.pkl", LIMITS.data)
+    return _read_again(data) if len(data) <= _WORTH_KEEPING else read(data, decoders=DECODERS)
+
+
+@lru_cache(maxsize=1)
+def _read_again(data: bytes) -> Pickled:
+    """A pickle that was the last one read, as when a listing asks for its scores and then for its tensors."""
+    return read(data, decoders=DECODERS)
 
 
 def scalar(source: Source | Archive, node: object) -> float | int | None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,6 +204,25 @@ def test_a_terminal_shows_parts_and_settings(checkpoint: Path, programs: Path) -
         "       8 B          exp_avg",
         "       4 B          exp_avg_sq",
     ]
+
+
+def test_in_a_large_folder_siblings_are_not_opened(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckptctl.stores.local import LocalStore
+
+    for number in range(150):
+        shutil.copy(checkpoint, checkpoint.parent / f"epoch={number + 10}-val_loss=0.5.ckpt")
+    (checkpoint.parent / "best.ckpt").symlink_to(checkpoint.name)
+    opened: list[str] = []
+    before = LocalStore.open
+
+    def watch(self: LocalStore, path: str) -> Any:  # noqa: ANN401 - as the store's own
+        opened.append(path)
+        return before(self, path)
+
+    monkeypatch.setattr(LocalStore, "open", watch)
+    document = call("show", checkpoint, "--json").json
+    assert set(opened) == {checkpoint.name}
+    assert document["checkpoint"]["aliases"] == ["best.ckpt"]
 
 
 def test_of_a_run_with_many_the_one_that_was_named_is_shown(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _HEAD = 4200
 _TAIL = 8
 _SHORTEST = 32
 """Bytes: no file of weights has fewer, but for pickles of nothing."""
-_WEIGHTS = re.compile(
+_WEIGHTS = (
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
     r"|\.data-[0-9]{5}-of-[0-9]{5}$"
 )
@@ -135,7 +135,7 @@ def _claims(contents: Contents, name: str, files: Files) -> Iterator[str]:
 
 def _tell_unknown(source: Source, name: str) -> Contents | None:
     """Of a file in no format that is read: what is wrong with it, where its name says that it holds weights."""
-    if not _WEIGHTS.search(name):
+    if not re.search(_WEIGHTS, name):
         return None
     from ckptctl.weights.wholeness import prove
 

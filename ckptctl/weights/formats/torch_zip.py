@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -17,9 +16,8 @@ from ckptctl.weights.torch_zip import read_byteorder, read_pickled, root_of, sca
 from ckptctl.weights.zip_archive import STORED, Archive, show
 
 CHECKS = "CRC-32 of each member"
-_KNOWN = re.compile(
-    rb"data\.pkl|data/.*|version|byteorder|\.format_version|\.storage_alignment|\.data/.*|code/.*|extra/.*", re.DOTALL
-)
+_KNOWN = frozenset({b"data.pkl", b"version", b"byteorder", b".format_version", b".storage_alignment"})
+_KNOWN_FOLDERS = (b"data/", b".data/", b"code/", b"extra/")
 """Members that torch writes and that hold no pickle, or the one that was read."""
 _LOOK = 2
 """Bytes that tell a pickle."""
@@ -89,7 +87,8 @@ def _place(
 def _read_others(archive: Archive, root: bytes) -> Iterator[Pickled]:
     """Pickles in members where torch writes none, and the constants of TorchScript."""
     for member in archive.members.values():
-        if _KNOWN.fullmatch(member.name.removeprefix(root)) or member.size < _LOOK:
+        own = member.name.removeprefix(root)
+        if own in _KNOWN or own.startswith(_KNOWN_FOLDERS) or member.size < _LOOK:
             continue
         if archive.source.read(archive.locate_packed(member.name), 1) == b"\x80":
             yield from read_all(archive.read(member.name, LIMITS.data))
