@@ -74,7 +74,8 @@ def _make(keys: Keys, leaf: Described | Array, saved: Saved) -> Tensor:
     width = BITS.get(dtype, 0) // 8
     stride = None if is_dense(shape, leaf.stride) else leaf.stride
     piece = Piece(saved.key_of(leaf.key), leaf.offset * width, shape, stride)
-    return Tensor(name, shape, dtype, part, (piece,), saved.big_endian)
+    held = (piece,) if piece.storage in saved.storages else ()  # what is missing is told by whoever placed the others
+    return Tensor(name, shape, dtype, part, held, saved.big_endian)
 
 
 def is_dense(shape: Sequence[int], stride: Sequence[int]) -> bool:
