@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.allowed import name_all
-from ckptctl.weights.contents import BITS, Contents, Part, Piece, Plain, Storage, Tensor
+from ckptctl.weights.contents import BITS, Contents, Part, Piece, Plain, Storage, Tensor, name_type
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.leaves import Array, Keys, find_leaves
 from ckptctl.weights.machine import BARE, COMPUTED, UNSPEAKABLE
@@ -67,7 +67,7 @@ def measure_storages(pickles: Sequence[Pickled]) -> dict[str, int]:
 
 
 def _make(keys: Keys, leaf: Described | Array, saved: Saved) -> Tensor:
-    name, shape, dtype = ".".join(keys), leaf.shape, leaf.dtype
+    name, shape, dtype = ".".join(keys), leaf.shape, name_type(leaf.dtype)
     part: Part = part_of(keys, is_number=not shape)
     if isinstance(leaf, Array):
         return Tensor(name, shape, dtype, part)
