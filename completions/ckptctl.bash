@@ -43,10 +43,10 @@ _ckptctl() {
         ;;
     prune)
         case $previous in
-        --top-k | --keep-best | --keep-last | --keep-every | --keep-step | --keep | --monitor | --threshold | --tie | --min-age | --max-delete | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --monitor | --threshold | --tie | --min-age | --max-delete | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-step --keep --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --dry-run -n --check --yes -y --max-delete --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --dry-run -n --check --yes -y --max-delete --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     link)

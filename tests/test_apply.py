@@ -14,7 +14,8 @@ from ckptctl.condition import QUIET
 from ckptctl.core.checkpoint import Entry, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy, TopK
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Changed

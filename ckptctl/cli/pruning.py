@@ -16,8 +16,10 @@ from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.guard import Ground, Objection, object_to
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepGlob, KeepSteps, Policy, Standing, TopK
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import choose_metric
+from ckptctl.core.rules import KeepGlob, KeepSteps, TopK
+from ckptctl.core.standing import Standing
 from ckptctl.errors import NoScore, PartlyDone, Refused
 from ckptctl.gather import resolve_ties
 from ckptctl.pointers import attach, find_pointers

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Roster, Run
-from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect, standing_of
+from ckptctl.core.policy import Policy, describe, protect
 from ckptctl.core.ranking import (
     Metric,
     choose_metric,
@@ -19,6 +19,8 @@ from ckptctl.core.ranking import (
     score_of,
     was_restarted,
 )
+from ckptctl.core.rules import TopK
+from ckptctl.core.standing import Reason, Rule, Standing, standing_of
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import NoScore
 
@@ -96,7 +98,7 @@ def draw(run: Run, policy: Policy, now: int) -> RunPlan:
         return _leave_mixed(run, families)
     quiet, restless = _part_by_age(run.checkpoints, policy, now)
     candidates = _candidates(quiet)
-    standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
+    standings = [(rule, _stand(run, candidates, rule, policy, now)) for rule in policy.rules]
     troubles = [standing.trouble for _, standing in standings if standing.trouble]
     if troubles:
         return _leave_alone(run, troubles[0])
@@ -183,9 +185,9 @@ def _part_by_age(
     return [it for it in checkpoints if it.path not in young], young
 
 
-def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Policy) -> Standing:
+def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Policy, now: int) -> Standing:
     """How the run stands before one rule."""
-    standing = standing_of(candidates)._replace(step_base=run.step_base, epoch_base=run.epoch_base)
+    standing = standing_of(candidates)._replace(step_base=run.step_base, epoch_base=run.epoch_base, now=now)
     if not isinstance(rule, TopK) or rule.count < 0 or not candidates:
         return standing
     try:
@@ -236,8 +238,10 @@ def _judge(
         return Verdict(path, "skip", (Reason(checkpoint.state, f"{text}: left alone"),), checkpoint=checkpoint)
     if reasons := kept.get(path) or _keep_by_nature(checkpoint, [it for _, it in standings], policy):
         return Verdict(path, "keep", tuple(reasons), checkpoint=checkpoint)
-    passed = tuple(Reason(rule.id, rule.pass_over(checkpoint, standing)) for rule, standing in standings)
-    return Verdict(path, "drop", passed, checkpoint.size, checkpoint)
+    passed = [Reason(rule.id, rule.pass_over(checkpoint, standing)) for rule, standing in standings]
+    if checkpoint.pin is not None:
+        passed.append(Reason("pinned", checkpoint.pin))
+    return Verdict(path, "drop", tuple(passed), checkpoint.size, checkpoint)
 
 
 def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], policy: Policy) -> list[Reason]:

@@ -57,3 +57,12 @@ def write_age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def write_duration(seconds: int) -> str:
+    """A length of time to the second, as it is read: ``1h30m``, ``7d``."""
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        parts += [f"{seconds // size}{unit}"] if seconds >= size else []
+        seconds %= size
+    return "".join(parts) or "0s"

@@ -7,7 +7,8 @@ import pytest
 from ckptctl.core.checkpoint import Checkpoint, Run, Stray
 from ckptctl.core.guard import Ground, object_to
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepSteps, Policy, TopK
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepSteps, TopK
 from tests.core.samples import NOW, run_of, save, saves
 
 HERE = Ground("/data/runs")

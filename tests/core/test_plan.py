@@ -8,8 +8,10 @@ import pytest
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
 from ckptctl.core.plan import Plan, RunPlan, draw
-from ckptctl.core.policy import KeepEvery, KeepLast, KeepSteps, Policy, Reason, Rule, TopK
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric
+from ckptctl.core.rules import KeepEvery, KeepLast, KeepSteps, TopK
+from ckptctl.core.standing import Reason, Rule
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score
 
