@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.catalogue import Catalogue, matches
-from ckptctl.condition import QUIET, judge, judge_unfinished
+from ckptctl.condition import judge, judge_unfinished
 from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.numbers import read_field
 from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
 from ckptctl.finds import Find, Finds, find
 from ckptctl.gather import Wanted, gather

@@ -35,6 +35,22 @@ class Flags(NamedTuple):
     keep_monthly: Annotated[int | None, typer.Option(metavar="N", help="The same by months.")] = None
     keep_step: Annotated[list[str] | None, typer.Option(metavar="S,...", help="Keep these steps.")] = None
     keep: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Keep names that match; repeatable.")] = None
+    global_best: Annotated[
+        int | None, typer.Option(metavar="N", help="Keep the N best of all runs, beside what is kept of each.")
+    ] = None
+    group_by: Annotated[
+        opt.GroupName, typer.Option(help="Apply rules to each run, to the runs of one folder together, or to all.")
+    ] = opt.GroupName.run
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="KEY<X", help="Only these may go: 'size>1GB', 'age>7d', 'val_loss>0.5'."),
+    ] = None
+    max_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Let more go, worst first, until all fit into SIZE.")
+    ] = None
+    max_files: Annotated[int | None, typer.Option(metavar="N", min=0, help="The same, until N files are left.")] = None
+    free: Annotated[str | None, typer.Option(metavar="SIZE", help="The same, until SIZE is free on the disk.")] = None
+    partial: Annotated[bool, typer.Option("--partial", help="Let leftovers of killed saves go too.")] = False
     monitor: opt.Monitor = None
     mode: opt.ModeOption = opt.ModeName.auto
     threshold: opt.Threshold = None
@@ -46,6 +62,9 @@ class Flags(NamedTuple):
     min_age: Annotated[
         str | None, typer.Option(metavar="TIME", help="Leave younger ones alone: auto (default), 10m, 2h.")
     ] = None
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 when some run lacks the metric.")] = False
+    max_delete: Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a plan that takes more.")] = None
+    max_delete_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Refuse a plan that takes more.")] = None
 
 
 def takes_flags(command: Callable[..., None]) -> Callable[..., None]:

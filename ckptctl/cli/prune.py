@@ -11,7 +11,7 @@ from ckptctl.cli.console import Console
 from ckptctl.cli.flags import Flags, takes_flags
 from ckptctl.cli.look import Names, open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
-from ckptctl.cli.retention import make_policy
+from ckptctl.cli.retention import make_policy, read_size
 from ckptctl.core.rules import TopK
 
 EPILOG = """Examples:
@@ -27,11 +27,9 @@ EPILOG = """Examples:
 def command(
     flags: Flags,
     paths: opt.Paths = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 when some run lacks the metric.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    max_delete: Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a plan that takes more.")] = None,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -60,6 +58,12 @@ def command(
         now=min(it.clock() for it in stores),
     )
     terms = Terms(
-        policy, is_dry=dry_run or check, is_check=check, has_consent=yes, max_delete=max_delete, strict=strict
+        policy,
+        is_dry=dry_run or check,
+        is_check=check,
+        has_consent=yes,
+        max_delete=flags.max_delete,
+        max_delete_size=read_size(flags.max_delete_size),
+        strict=flags.strict,
     )
     raise typer.Exit(prune(Pruning(stores, scanning, terms), console, json=json, verbose=bool(verbose)))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ckptctl.core.budget import Budget
+from ckptctl.core.filters import parse_filter
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import (
     KeepEvery,
@@ -18,8 +20,9 @@ from ckptctl.core.rules import (
     TopK,
 )
 from ckptctl.core.rules.periods import Period
+from ckptctl.core.rules.top_k import GLOBAL_BEST
 from ckptctl.core.standing import Rule
-from ckptctl.core.units import NANOSECONDS, parse_duration
+from ckptctl.core.units import NANOSECONDS, parse_duration, parse_size
 from ckptctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +45,16 @@ def make_policy(flags: Flags) -> Policy:
         flags.drop_unranked,
         protect_last=not flags.no_protect_last,
         min_age=read_min_age(flags.min_age or "auto"),
+        filters=tuple(map(parse_filter, flags.filters or ())),
+        group_by=flags.group_by.value,
+        partial=flags.partial,
+        budget=Budget(read_size(flags.max_size), flags.max_files, read_size(flags.free)),
     )
+
+
+def read_size(text: str | None) -> int | None:
+    """Bytes; None where none was given."""
+    return None if text is None else parse_size(text)
 
 
 def read_rules(flags: Flags) -> tuple[Rule, ...]:
@@ -70,6 +82,8 @@ def _is_idle(rule: Rule) -> bool:
 def _rules(flags: Flags) -> Iterator[Rule]:
     if flags.top_k is not None:
         yield TopK(_count("--top-k", flags.top_k), flags.monitor, flags.mode.value)
+    if flags.global_best is not None:
+        yield TopK(_count("--global-best", flags.global_best), flags.monitor, flags.mode.value, GLOBAL_BEST)
     yield from (_read_best(text, flags.mode.value) for text in flags.keep_best or ())
     if flags.keep_last is not None:
         yield KeepLast(_count("--keep-last", flags.keep_last))

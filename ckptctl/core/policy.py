@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Pointer
+from ckptctl.core.filters import Filter
 from ckptctl.core.ranking import came_later, in_order, in_time
+from ckptctl.core.rules.named import matches_path
+from ckptctl.core.rules.top_k import GLOBAL_BEST
 from ckptctl.core.standing import Reason, Rule
+from ckptctl.core.units import write_size
+
+GroupBy = Literal["run", "parent", "all"]
 
 
 class Policy(NamedTuple):
@@ -23,19 +30,54 @@ class Policy(NamedTuple):
     protect_last: bool = True
     min_age: int | None = None
     """Nanoseconds; younger than this is never touched. None: only what its layout cannot prove complete waits."""
+    filters: tuple[Filter, ...] = ()
+    """What does not meet all of them stays."""
+    group_by: GroupBy = "run"
+    """Of what the rules choose: of each run, of the runs of one folder together, or of all."""
+    partial: bool = False
+    """Whether leftovers of killed saves go."""
+    spared: tuple[str, ...] = ()
+    """Patterns of paths that are kept as by a pin."""
+    budget: Budget = Budget()
+
+
+_GROUPS: Mapping[GroupBy, str] = {
+    "run": "of each run",
+    "parent": "of the runs of each folder together",
+    "all": "of all runs together",
+}
 
 
 def describe(policy: Policy) -> str:
-    """The policy in a sentence or two."""
-    kept = " and ".join(rule.describe() for rule in policy.rules)
-    newest = ", the newest that can resume" if policy.protect_last else ""
-    return f"Keep {kept} of each run. Always kept: what a link names{newest}."
+    """The policy in a few sentences."""
+    own = " and ".join(rule.describe() for rule in policy.rules if rule.id != GLOBAL_BEST)
+    overall = [f"{rule.describe()} of all runs" for rule in policy.rules if rule.id == GLOBAL_BEST]
+    kept = " and ".join([*([f"{own} {_GROUPS[policy.group_by]}"] if own else []), *overall])
+    newest = ["the newest that can resume"] if policy.protect_last else []
+    always = ", ".join(["what a link names", *(f"what matches {it}" for it in policy.spared), *newest])
+    return " ".join([f"Keep {kept}. Always kept: {always}.", *_describe_more(policy)])
 
 
-def protect(candidates: Iterable[Checkpoint], pointers: Iterable[Pointer], *, last: bool) -> dict[str, list[Reason]]:
-    """R8: what no rule and no budget may drop, whatever the policy, by path.
+def _describe_more(policy: Policy) -> Iterator[str]:
+    """What else decides, a sentence each."""
+    if policy.filters:
+        yield f"Only what meets {' and '.join(it.text for it in policy.filters)} may go."
+    if policy.partial:
+        yield "Leftovers of killed saves go too."
+    size, files, free = policy.budget
+    limits = [f"at most {write_size(size)}"] if size is not None else []
+    limits += [f"at most {files} files"] if files is not None else []
+    limits += [f"{write_size(free)} free"] if free is not None else []
+    if limits:
+        yield f"Worst first, more goes until there are {' and '.join(limits)}."
 
-    ``last`` is False where the user gave up the newest (``--no-protect-last``).
+
+def protect(
+    candidates: Iterable[Checkpoint], pointers: Iterable[Pointer], *, last: bool, spared: Sequence[str] = ()
+) -> dict[str, list[Reason]]:
+    """R7 and R8: what no rule and no budget may drop, whatever the policy, by path.
+
+    ``last`` is False where the user gave up the newest (``--no-protect-last``); ``spared`` are patterns of paths.
     """
     held = in_order(candidates)
     reasons: dict[str, list[Reason]] = {}
@@ -51,6 +93,8 @@ def protect(candidates: Iterable[Checkpoint], pointers: Iterable[Pointer], *, la
         names = [_seen_from(checkpoint.path, name) for name in sorted(aliases[checkpoint.path])]
         keep(checkpoint if names else None, "linked", f"linked by {', '.join(names)}")
         keep(checkpoint if checkpoint.pinned else None, "pinned", checkpoint.pin or "pinned")
+        for pattern in (it for it in spared if matches_path(it, checkpoint.path)):
+            keep(checkpoint, "config", f"matches {pattern}, which a configuration file keeps")
     if last:
         _protect_newest(held, keep)
     keep(held[0] if len(held) == 1 else None, "only", "the only complete checkpoint")

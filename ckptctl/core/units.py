@@ -18,6 +18,8 @@ _DURATION = re.compile(rf"(?:{_AMOUNT}\s*([smhdw])\s*)+")
 _DURATION_PART = re.compile(rf"{_AMOUNT}\s*([smhdw])")
 
 NANOSECONDS = 1_000_000_000
+QUIET = 600 * NANOSECONDS
+"""Younger than this, a checkpoint that nothing proves whole may still be in the writing."""
 
 
 def parse_size(text: str) -> int:

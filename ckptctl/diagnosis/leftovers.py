@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ckptctl.condition import QUIET
 from ckptctl.core.findings import Finding, Hint, bare
 from ckptctl.core.namesakes import broken_tracker
-from ckptctl.core.units import NANOSECONDS, write_age, write_size
+from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.diagnosis.sayings import read_tracker, trackers_named
 from ckptctl.pins import PIN
 from ckptctl.stores import PRIVATE

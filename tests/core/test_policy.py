@@ -6,7 +6,9 @@ from math import nan
 
 import pytest
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Pointer
+from ckptctl.core.filters import parse_filter
 from ckptctl.core.moments import parse_moment
 from ckptctl.core.policy import Policy, describe, protect
 from ckptctl.core.ranking import Metric, rank
@@ -425,6 +427,34 @@ def test_a_pin_protects() -> None:
 def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> None:
     assert describe(Policy(rules)) == f"{words} Always kept: what a link names, the newest that can resume."
     assert describe(Policy(rules, protect_last=False)) == f"{words} Always kept: what a link names."
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Policy((), filters=(parse_filter("a>1"), parse_filter("b<2"))), "Only what meets a>1 and b<2 may go."),
+        (Policy((), partial=True), "Leftovers of killed saves go too."),
+        (Policy((), budget=Budget(10**9)), "Worst first, more goes until there are at most 1.0 GB."),
+        (
+            Policy((), budget=Budget(None, 7, 10**9)),
+            "Worst first, more goes until there are at most 7 files and 1.0 GB free.",
+        ),
+    ],
+)
+def test_a_policy_tells_what_else_decides(policy: Policy, words: str) -> None:
+    assert describe(policy).endswith(f"can resume. {words}")
+
+
+def test_a_policy_tells_what_it_spares() -> None:
+    assert "Always kept: what a link names, what matches a*, what matches b*, the newest" in describe(
+        Policy((KeepLast(1),), spared=("a*", "b*"))
+    )
+
+
+def test_what_is_spared_is_kept_as_by_a_pin() -> None:
+    assert protect([ONE, TWO], (), last=False, spared=("on*", "x")) == {
+        "one": [Reason("config", "matches on*, which a configuration file keeps")]
+    }
 
 
 def test_every_rule_has_the_name_of_its_flag() -> None:

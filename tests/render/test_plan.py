@@ -7,8 +7,9 @@ import pytest
 
 from ckptctl.core.checkpoint import Run, Stray
 from ckptctl.core.guard import Objection
+from ckptctl.core.judging import Action
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Action, Plan, RunPlan, Verdict, draw
+from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.core.standing import Reason

@@ -40,11 +40,7 @@ class KeepGlob(NamedTuple):
 
     def keep(self, standing: Standing) -> dict[str, str]:
         """Those whose path, or the end of it, matches."""
-        return {
-            it.path: f"matches {self.pattern}"
-            for it in standing.candidates
-            if fnmatchcase(f"/{it.path}", f"*/{self.pattern}")
-        }
+        return {it.path: f"matches {self.pattern}" for it in standing.candidates if matches_path(self.pattern, it.path)}
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
         """That it does not match."""
@@ -53,3 +49,8 @@ class KeepGlob(NamedTuple):
     def describe(self) -> str:
         """The pattern."""
         return f"what matches {self.pattern}"
+
+
+def matches_path(pattern: str, path: str) -> bool:
+    """Whether a path, or the end of it behind a ``/``, matches; ``*`` crosses ``/``."""
+    return fnmatchcase(f"/{path}", f"*/{pattern}")

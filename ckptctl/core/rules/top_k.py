@@ -8,6 +8,9 @@ from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.ranking import score_of
 from ckptctl.core.standing import Standing, keep_all
 
+GLOBAL_BEST = "global-best"
+"""The id of a rule that ranks all runs together, whatever the others go by."""
+
 
 class TopK(NamedTuple):
     """R1: the best ``count`` by a metric; -1 keeps all."""
@@ -24,7 +27,7 @@ class TopK(NamedTuple):
         if self.count < 0:
             return keep_all(standing.candidates, "top-k -1 keeps all")
         total = len(standing.ranked)
-        by = f" by {standing.metric.name}" if self.id == "keep-best" and standing.metric else ""
+        by = f" by {standing.metric.name}" if self.id == "keep-best" and standing.metric else self._over
         return {it.checkpoint.path: f"best {it.place} of {total}{by}" for it in standing.ranked[: self.count]}
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
@@ -32,7 +35,7 @@ class TopK(NamedTuple):
         name = standing.metric.name if standing.metric else "the metric"
         place = standing.places.get(checkpoint.path)
         if place is not None:
-            return f"rank {place} of {len(standing.ranked)} by {name}"
+            return f"rank {place} of {len(standing.ranked)} by {name}{self._over}"
         score = score_of(checkpoint, name)
         if score is None:
             return f"no value of {name}"
@@ -43,3 +46,7 @@ class TopK(NamedTuple):
         mode = f" ({self.mode})" if self.mode != "auto" else ""
         by = f" by {self.monitor}{mode}" if self.monitor else ""
         return "all" if self.count < 0 else f"the best {self.count}{by}"
+
+    @property
+    def _over(self) -> str:
+        return " over all runs" if self.id == GLOBAL_BEST else ""
