@@ -64,7 +64,8 @@ def _judge_unfinished(case: Case, checkpoint: Checkpoint) -> Ruling:
     if not (case.policy.partial and checkpoint.state == "partial" and case.now - checkpoint.modified >= QUIET):
         return "skip", (Reason(checkpoint.state, f"{text}: left alone"),)
     held = protect([checkpoint], case.part.run.pointers, last=False, spared=case.policy.spared)
-    reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_by_filter(case, checkpoint)
+    reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_aside(checkpoint)
+    reasons = reasons or _keep_by_filter(case, checkpoint)
     if not any(it.state == "complete" for it in case.part.quiet):
         reasons = [Reason("only", "its run has no complete one")]
     if reasons:
@@ -79,9 +80,8 @@ def _keep_in_doubt(case: Case, checkpoint: Checkpoint) -> list[Reason]:
 
 def _keep_by_nature(case: Case, checkpoint: Checkpoint) -> list[Reason]:
     """What is set aside, an independent ``best``, and what a ranking rule cannot rank: no other rule makes it go."""
-    aside = next((role for role in checkpoint.roles if role in SET_ASIDE), None)
-    if aside is not None:
-        return [Reason(aside, _ASIDE[aside])]
+    if aside := _keep_aside(checkpoint):
+        return aside
     if "best" in checkpoint.roles and checkpoint.path not in case.stood[0].standing.newer:
         return [Reason("best", "a save of its own under a best name")]
     names = dict.fromkeys(it.standing.metric.name for it in case.stood if it.standing.metric)
@@ -89,6 +89,11 @@ def _keep_by_nature(case: Case, checkpoint: Checkpoint) -> list[Reason]:
     if missing and not case.policy.drop_unranked:
         return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
     return []
+
+
+def _keep_aside(checkpoint: Checkpoint) -> list[Reason]:
+    """The first of its roles that sets it aside."""
+    return [Reason(role, _ASIDE[role]) for role in checkpoint.roles if role in SET_ASIDE][:1]
 
 
 def _keep_by_filter(case: Case, checkpoint: Checkpoint) -> list[Reason]:
