@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune link export doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last prune link export doctor config demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -43,11 +43,11 @@ _ckptctl() {
         ;;
     prune)
         case $previous in
-        --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     link)
@@ -72,6 +72,11 @@ _ckptctl() {
         --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--monitor --mode --template --layout --ext --equals --json --help -h"; fi ;;
+        esac
+        ;;
+    config)
+        case $previous in
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--json --help -h"; fi ;;
         esac
         ;;
     demo)

@@ -12,6 +12,7 @@ COMMANDS = {
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",
     "doctor": "Find what is wrong with runs, and say what to do.",
+    "config": "Show each setting and where it came from.",
     "demo": "Write small real runs, and show the commands on them.",
 }
 """In the order of the help, which needs none of them imported so; each is ``ckptctl.cli.NAME`` with a function

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import options as opt
+from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
 from ckptctl.cli.flags import Flags, takes_flags
-from ckptctl.cli.look import Names, open_apart, read_options
+from ckptctl.cli.look import Names, expand, open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
 from ckptctl.cli.retention import make_policy, read_size
 from ckptctl.core.rules import TopK
@@ -45,7 +46,9 @@ def command(
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
     opt.refuse_together(yes=yes, check=check)
-    policy = make_policy(flags)
+    configured = configure(flags, expand(paths))
+    flags = configured.flags
+    policy = make_policy(flags, spared=configured.spared)
     console, stores = Console(color.value), open_apart(paths)
     if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
         console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")

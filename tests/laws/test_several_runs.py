@@ -65,7 +65,8 @@ def test_every_name_has_one_verdict_with_a_reason_in_the_order_of_the_runs(held:
     plan = draw_all(held, policy, NOW)
     assert [run.path for run in plan.runs] == [run.path for run in held]
     for run, drawn in zip(held, plan.runs, strict=True):
-        assert [it.path for it in drawn.verdicts] == [it.path for it in run.checkpoints] + [it.path for it in run.strays]
+        names = [it.path for it in run.checkpoints] + [it.path for it in run.strays]
+        assert [it.path for it in drawn.verdicts] == names
         assert all(it.reasons and it.reasons[0].text for it in drawn.verdicts)
 
 
