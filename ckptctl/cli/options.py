@@ -27,6 +27,14 @@ class ColorName(str, Enum):
     never = "never"
 
 
+class GroupName(str, Enum):
+    """Whose checkpoints stand together before a rule."""
+
+    run = "run"
+    parent = "parent"
+    all = "all"
+
+
 class KindName(str, Enum):
     """What a made name is."""
 
@@ -52,6 +60,10 @@ TemplateText = Annotated[
 LayoutName = Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
 Extensions = Annotated[list[str] | None, typer.Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
 Equals = Annotated[str, typer.Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="KEY<X", help="Only those that meet it: 'size>1GB', 'age>7d', 'val_loss<0.5'."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Paths only.")]
 Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended by a NUL.")]

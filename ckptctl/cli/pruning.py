@@ -14,10 +14,13 @@ from ckptctl.cli.signals import Stop, deferred
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.guard import Ground, Objection, object_to
 from ckptctl.core.outcome import Failure, Outcome, add_up
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepGlob, KeepSteps, Policy, Standing, TopK
+from ckptctl.core.plan import Plan
+from ckptctl.core.plan import draw_all as plan_all
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import choose_metric
-from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
+from ckptctl.core.rules import KeepGlob, KeepSteps, TopK
+from ckptctl.core.standing import Standing
+from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused, UsageError
 from ckptctl.gather import resolve_ties
 from ckptctl.journal import new_id
 from ckptctl.pointers import attach, find_pointers
@@ -39,6 +42,7 @@ class Terms(NamedTuple):
     is_check: bool = False
     has_consent: bool = False
     max_delete: int | None = None
+    max_delete_size: int | None = None
     strict: bool = False
     keeps: bool = False
     """Whether what goes stays in the trash."""
@@ -76,7 +80,8 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
         put_in_order(pruning.stores, console, is_dry=terms.is_dry)
         draft = draw_all(pruning, console)
     _warn_of_idle(draft, console)
-    objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
+    limits = {"max_delete": terms.max_delete, "max_delete_size": terms.max_delete_size}
+    objections = object_to(draft.plan, draft.runs, draft.grounds, **limits)
     if not objections:
         require_some(draft.plan.runs, pruning.stores)
     if draft.plan.runs and not json:
@@ -108,6 +113,9 @@ def _refuse_ground(pruning: Pruning) -> Draft | None:
 def _warn_of_idle(draft: Draft, console: Console) -> None:
     """Warn of a rule that names what is nowhere, and on a pipe of what a screen shows below the plan."""
     held = [Standing(run.checkpoints) for run in draft.runs if run.checkpoints]
+    for it in draft.plan.policy.filters if held else ():
+        if not any(map(it.is_known, (each for run in draft.runs for each in run.checkpoints))):
+            console.warn(f"--filter {it.text}: no checkpoint has it, so none may go")
     named = (rule for rule in draft.plan.policy.rules if isinstance(rule, (KeepGlob, KeepSteps)))
     for rule in named if held else ():
         if not any(map(rule.keep, held)):
@@ -136,10 +144,23 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     sights = [
         Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
     ]
-    held = [(store, draw(run, policy, now)) for store, run in sights if run.checkpoints]
-    plan = Plan(policy, tuple(drawn for _, drawn in held))
+    held = [(store, run) for store, run in sights if run.checkpoints]
+    plan = plan_all([run for _, run in held], policy, now, room=_measure_room(pruning))
     grounds = tuple(survey(store) for store in pruning.stores)
     return Draft(plan, _root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
+
+
+def _measure_room(pruning: Pruning) -> int:
+    """Bytes that are free now, where a budget asks; raises UsageError where nobody can tell."""
+    if pruning.terms.policy.budget.free is None:
+        return 0
+    if len(pruning.stores) > 1:
+        raise UsageError("--free needs a single PATH: each may lie on another disk", hint="name one PATH")
+    store = pruning.stores[0]
+    room = store.room()
+    if room is None:
+        raise UsageError("nobody can tell how much is free there", path=store.url, hint="use --max-size")
+    return room
 
 
 def _see_in(store: Store, pruning: Pruning, console: Console | None) -> Iterator[Sight]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.plan import Plan, RunPlan
+from ckptctl.core.units import write_size
 
 
 class Objection(NamedTuple):
@@ -31,7 +32,12 @@ class Ground(NamedTuple):
 
 
 def object_to(
-    plan: Plan, runs: Sequence[Run], grounds: Sequence[Ground], *, max_delete: int | None = None
+    plan: Plan,
+    runs: Sequence[Run],
+    grounds: Sequence[Ground],
+    *,
+    max_delete: int | None = None,
+    max_delete_size: int | None = None,
 ) -> list[Objection]:
     """Every objection to a plan; an empty list lets it run. ``runs`` are those that the plan was drawn for."""
     return [
@@ -39,7 +45,9 @@ def object_to(
         *_object_to_listing(runs),
         *(objection for run in plan.runs for objection in _object_to_emptying(run)),
         *_object_to_idle_rules(plan),
+        *_object_to_shortfall(plan),
         *_object_to_number(plan, max_delete),
+        *_object_to_size(plan, max_delete_size),
     ]
 
 
@@ -82,3 +90,16 @@ def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]
     if max_delete is not None and count > max_delete:
         text = f"{count} checkpoints would go, more than the {max_delete} allowed"
         yield Objection("max-delete", text, "--max-delete")
+
+
+def _object_to_size(plan: Plan, most: int | None) -> Iterator[Objection]:
+    """By what goes, not by what that frees: what other names hold goes all the same."""
+    size = sum(it.checkpoint.size for it in plan.dropped if it.checkpoint)
+    if most is not None and size > most:
+        text = f"{write_size(size)} would go, more than the {write_size(most)} allowed"
+        yield Objection("max-delete-size", text, "--max-delete-size")
+
+
+def _object_to_shortfall(plan: Plan) -> Iterator[Objection]:
+    for flag, text in plan.shortfalls:
+        yield Objection("budget", f"the budget cannot be met: {text}", None if flag == "free" else f"--{flag}")

@@ -94,6 +94,10 @@ class Store(Protocol):
         """Now, in nanoseconds since 1970, by the clock that stamps the files."""
         ...
 
+    def room(self) -> int | None:
+        """Bytes that this user may still write here; None where nobody can tell."""
+        ...
+
     def make_folder(self, path: str) -> None:
         """Make a private folder (mode 0700) and its parents; what is there already must be a real folder."""
         ...

@@ -109,6 +109,11 @@ class LocalStore:
         finally:
             os.close(descriptor)
 
+    def room(self) -> int | None:
+        """What the file system has left for ordinary users."""
+        found = os.fstatvfs(self._root)
+        return found.f_bavail * found.f_frsize
+
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
         folder = os.dup(self._root)
