@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune undo trash link export doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last prune rm undo trash link export doctor demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -48,6 +48,13 @@ _ckptctl() {
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        esac
+        ;;
+    rm | delete)
+        case $previous in
+        --trash-for | --layout | --ext) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--dry-run -n --yes -y --trash --trash-for --allow-open --empty-run --layout --ext --json --color --help -h"; fi ;;
         esac
         ;;
     undo)

@@ -13,7 +13,6 @@ from ckptctl.cli.look import Names, open_apart, read_options
 from ckptctl.cli.pruning import Pruning, Terms, prune
 from ckptctl.cli.retention import make_policy, read_size
 from ckptctl.core.rules import TopK
-from ckptctl.core.units import NANOSECONDS, parse_duration
 
 EPILOG = """Examples:
 
@@ -28,14 +27,12 @@ EPILOG = """Examples:
 def command(
     flags: Flags,
     paths: opt.Paths = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")] = False,
+    dry_run: opt.DryRun = False,
     check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    trash: Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")] = False,
-    trash_for: Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")] = None,
-    allow_open: Annotated[
-        bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")
-    ] = False,
+    yes: opt.Yes = False,
+    trash: opt.Trash = False,
+    trash_for: opt.TrashFor = None,
+    allow_open: opt.AllowOpen = False,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -72,7 +69,7 @@ def command(
         max_delete_size=read_size(flags.max_delete_size),
         strict=flags.strict,
         keeps=trash or trash_for is not None,
-        keeps_for=None if trash_for is None else parse_duration(trash_for) * NANOSECONDS,
+        keeps_for=opt.read_time(trash_for),
         takes_open=allow_open,
     )
     raise typer.Exit(prune(Pruning(stores, scanning, terms), console, json=json, verbose=bool(verbose)))

@@ -20,7 +20,7 @@ from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import choose_metric
 from ckptctl.core.rules import KeepGlob, KeepSteps, TopK
 from ckptctl.core.standing import Standing
-from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused, UsageError
+from ckptctl.errors import CkptctlError, NoCheckpoint, NoScore, PartlyDone, Refused, UsageError
 from ckptctl.gather import resolve_ties
 from ckptctl.journal import new_id
 from ckptctl.pointers import attach, find_pointers
@@ -50,6 +50,8 @@ class Terms(NamedTuple):
     """Nanoseconds after which the trash may be emptied."""
     takes_open: bool = False
     """Whether also that goes which another process is reading."""
+    command: str = "prune"
+    """What the journal calls it."""
 
 
 class Pruning(NamedTuple):
@@ -146,8 +148,18 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     ]
     held = [(store, run) for store, run in sights if run.checkpoints]
     plan = plan_all([run for _, run in held], policy, now, room=_measure_room(pruning))
+    _require_named(plan)
     grounds = tuple(survey(store) for store in pruning.stores)
     return Draft(plan, _root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
+
+
+def _require_named(plan: Plan) -> None:
+    """Raise NoCheckpoint where something was named that is none."""
+    known = {it.path for run in plan.runs for it in run.verdicts if it.checkpoint}
+    for path in sorted(plan.policy.named - known):
+        raise NoCheckpoint(
+            "is no checkpoint", path=path, done="nothing was deleted", hint="ckptctl ls shows what there is"
+        )
 
 
 def _measure_room(pruning: Pruning) -> int:
@@ -203,7 +215,8 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
         return None
     done = "nothing was deleted"
     for it in objections:
-        hint = f"raise {it.override} to allow it" if it.override else None
+        verb = "raise" if it.override in {"--max-delete", "--max-delete-size"} else "pass"
+        hint = f"{verb} {it.override} to allow it" if it.override else None
         return Refused(it.text, id=it.id, path=draft.root if len(draft.grounds) == 1 else None, done=done, hint=hint)
     if terms.is_dry or not draft.plan.dropped:
         return None
@@ -228,7 +241,7 @@ def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
     if not pruning.terms.has_consent:
         draft, changed = _look_again(pruning, draft)
     terms = pruning.terms
-    order = Order(new_id(), keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=terms.takes_open)
+    order = Order(new_id(), terms.command, keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=terms.takes_open)
     with deferred() as stop:
         outcomes = [Outcome(order.txid, skipped=changed)]
         for store in pruning.stores:

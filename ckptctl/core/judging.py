@@ -41,10 +41,23 @@ def judge(case: Case, checkpoint: Checkpoint) -> Ruling:
     path = checkpoint.path
     if path in case.part.restless:
         return "skip", (Reason("min-age", case.part.restless[path]),)
+    if case.policy.named:
+        return _judge_named(case, checkpoint)
     if checkpoint.state != "complete":
         return _judge_unfinished(case, checkpoint)
     reasons = [*_rules_for(case, path), *case.always.get(path, ())] or _keep_in_doubt(case, checkpoint)
     return ("keep", tuple(reasons)) if reasons else ("drop", tuple(_pass_over(case, checkpoint)))
+
+
+def _judge_named(case: Case, checkpoint: Checkpoint) -> Ruling:
+    """It goes if it is named, whatever it is, unless somebody writes it, or a link or a pin holds it."""
+    if checkpoint.path not in case.policy.named:
+        return "keep", (Reason("not-named", "not named"),)
+    if checkpoint.state == "live":
+        return "skip", (Reason("live", f"live: {checkpoint.note}" if checkpoint.note else "live"),)
+    held = protect([checkpoint], case.part.run.pointers, last=False, spared=case.policy.spared)
+    reasons = [it for it in held[checkpoint.path] if it.rule != "only"]
+    return ("keep", tuple(reasons)) if reasons else ("drop", (Reason("named", "named"),))
 
 
 def _rules_for(case: Case, path: str) -> list[Reason]:

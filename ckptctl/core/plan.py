@@ -115,7 +115,7 @@ def _leave(run: Run, policy: Policy) -> Sketch | None:
     What is the best or the last of two trainings together is neither's.
     """
     families = families_of(run.checkpoints)
-    if policy.rules and len(families) <= 1:
+    if policy.rules and (len(families) <= 1 or policy.named):
         return None
     if not policy.rules:
         reason, notices = Reason("no-rule", "no rule says what to keep"), run.notices
