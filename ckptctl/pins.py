@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Checkpoint, Entry
     from ckptctl.stores import Store
 
-__all__ = ["PIN", "Pin", "attach_pins", "pin", "unpin"]
+__all__ = ["PIN", "Pin", "attach_pins", "find_pin", "pin", "unpin"]
 
 PIN = ".keep"
 MOST_BYTES = 1 << 16
@@ -61,6 +61,16 @@ def _read(store: Store, entry: Entry) -> Pin:
     from ckptctl.readers.json import read  # most runs have no pin
 
     return read_pin(read(data))
+
+
+def find_pin(store: Store, checkpoint: str) -> Pin | None:
+    """The pin of a checkpoint, for ever where it cannot be understood; None where there is none; raises OSError."""
+    try:
+        return _read(store, store.stat(checkpoint + PIN))
+    except FileNotFoundError:
+        return None
+    except CkptctlError:
+        return Pin()
 
 
 def pin(store: Store, checkpoint: str, what: Pin) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
 from ckptctl.render.names import quote
 
@@ -70,6 +71,18 @@ Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended
 Exact = Annotated[bool, typer.Option("--exact", help="Read every checkpoint's own state.")]
 Color = Annotated[ColorName, typer.Option(help="When to use colour.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, show_default=False, help="A line a decision.")]
+
+
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+Trash = Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
+TrashFor = Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")]
+AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")]
+
+
+def read_time(text: str | None) -> int | None:
+    """Nanoseconds, from what was typed, if it was; raises UsageError."""
+    return None if text is None else parse_duration(text) * NANOSECONDS
 
 
 def check_name(name: str | None) -> None:

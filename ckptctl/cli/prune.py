@@ -28,9 +28,12 @@ EPILOG = """Examples:
 def command(
     flags: Flags,
     paths: opt.Paths = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")] = False,
+    dry_run: opt.DryRun = False,
     check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    yes: opt.Yes = False,
+    trash: opt.Trash = False,
+    trash_for: opt.TrashFor = None,
+    allow_open: opt.AllowOpen = False,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -49,6 +52,8 @@ def command(
     configured = configure(flags, expand(paths))
     flags = configured.flags
     policy = make_policy(flags, spared=configured.spared)
+    keeps = trash or trash_for is not None or configured.trash
+    opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
     console, stores = Console(color.value), open_apart(paths)
     if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
         console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
@@ -68,5 +73,8 @@ def command(
         max_delete=flags.max_delete,
         max_delete_size=read_size(flags.max_delete_size),
         strict=flags.strict,
+        keeps=keeps,
+        keeps_for=opt.read_time(trash_for or (configured.trash_for if keeps else None)),
+        takes_open=allow_open,
     )
     raise typer.Exit(prune(Pruning(stores, scanning, terms), console, json=json, verbose=bool(verbose)))

@@ -21,7 +21,7 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     held = {it.path: it for it in run.checkpoints if it.path in goes}
     if any(it.checkpoint is None or it.checkpoint != held.get(path) for path, it in goes.items()):
         yield "something goes that was not found"
-    if any(it.state != "complete" and not (policy.partial and it.state == "partial") for it in held.values()):
+    if any(it.state not in _states_that_may_go(policy) for it in held.values()):
         yield "something goes that is not complete"
     named = {it.target for it in run.pointers} | {it.path for it in held.values() if it.pinned or it.aliases}
     if not named.isdisjoint(goes):
@@ -30,6 +30,9 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
         yield "more is freed than goes"
     if goes and (drawn.unscored or not policy.rules):
         yield "something goes though no rule could judge it"
+    if policy.named:
+        yield from () if policy.named.issuperset(goes) else ("something goes that was not named",)
+        return
     whole = [it for it in run.checkpoints if it.state == "complete"]
     left = [it for it in whole if it.path not in goes]
     if policy.protect_last and whole and not (left and _is_as_new(left, whole)):
@@ -37,6 +40,12 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     scores = _scores_that_count(drawn, policy, whole)
     if min(scores.values(), default=inf) < min((scores[it.path] for it in left if it.path in scores), default=inf):
         yield "the best goes"
+
+
+def _states_that_may_go(policy: Policy) -> set[str]:
+    """What a person names may go whatever it is, unless somebody writes it."""
+    named = {"partial", "damaged", "unknown"} if policy.named else set()
+    return {"complete", *named, *(["partial"] if policy.partial else [])}
 
 
 def _is_as_new(left: Sequence[Checkpoint], whole: Sequence[Checkpoint]) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ckptctl.core.audit import audit
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.plan import Plan, RunPlan
+from ckptctl.core.policy import Policy
 from ckptctl.core.units import write_size
 
 
@@ -44,7 +45,8 @@ def object_to(
     return [
         *(objection for ground in grounds for objection in _object_to_ground(ground)),
         *_object_to_listing(runs),
-        *(objection for run in plan.runs for objection in _object_to_emptying(run)),
+        *(objection for run in plan.runs for objection in _object_to_held(run, plan.policy.named)),
+        *(objection for run in plan.runs for objection in _object_to_emptying(run, plan.policy)),
         *_object_to_idle_rules(plan),
         *_object_to_unsound(plan, runs),
         *_object_to_shortfall(plan),
@@ -87,17 +89,25 @@ def audit_all(runs: Sequence[Run], plan: Plan) -> Iterator[tuple[str, str]]:
     yield from ((run.path, why) for run, it in zip(runs, plan.runs, strict=True) for why in audit(run, it, plan.policy))
 
 
-def _object_to_emptying(run: RunPlan) -> Iterator[Objection]:
+def _object_to_held(run: RunPlan, named: frozenset[str]) -> Iterator[Objection]:
+    """What a person named and something holds: what else was named does not go without it."""
+    for verdict in run.verdicts:
+        if verdict.path in named and verdict.action != "drop":
+            yield Objection("held", f"'{verdict.path}' stays: {'; '.join(it.text for it in verdict.reasons)}")
+
+
+def _object_to_emptying(run: RunPlan, policy: Policy) -> Iterator[Objection]:
     complete = [it for it in run.verdicts if it.checkpoint and it.checkpoint.state == "complete"]
-    if complete and all(verdict.action == "drop" for verdict in complete):
-        yield Objection("empties-run", f"'{run.path or '.'}' would lose its every complete checkpoint: widen a rule")
+    if complete and not policy.may_empty and all(verdict.action == "drop" for verdict in complete):
+        text = f"'{run.path or '.'}' would lose its every complete checkpoint"
+        yield Objection("empties-run", *((text, "--empty-run") if policy.named else (f"{text}: widen a rule",)))
 
 
 def _object_to_idle_rules(plan: Plan) -> Iterator[Objection]:
     """Rules that keep nothing anywhere: a pattern that matches nothing, a threshold that nothing beats."""
     ids = {rule.id for rule in plan.policy.rules}
     reasons = (reason for run in plan.runs for it in run.verdicts if it.action == "keep" for reason in it.reasons)
-    if plan.dropped and not any(reason.rule in ids for reason in reasons):
+    if plan.dropped and not plan.policy.named and not any(reason.rule in ids for reason in reasons):
         text = "no rule keeps anything: of each run only what is always kept would stay"
         yield Objection("keeps-nothing", text)
 

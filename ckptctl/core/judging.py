@@ -41,10 +41,23 @@ def judge(case: Case, checkpoint: Checkpoint) -> Ruling:
     path = checkpoint.path
     if path in case.part.restless:
         return "skip", (Reason("min-age", case.part.restless[path]),)
+    if case.policy.named:
+        return _judge_named(case, checkpoint)
     if checkpoint.state != "complete":
         return _judge_unfinished(case, checkpoint)
-    reasons = [*_rules_for(case, path), *case.always.get(path, ())] or _keep_in_doubt(case, checkpoint)
+    reasons = [*_rules_for(case, path), *case.always.get(path, ())] or find_doubts(case, checkpoint)
     return ("keep", tuple(reasons)) if reasons else ("drop", tuple(_pass_over(case, checkpoint)))
+
+
+def _judge_named(case: Case, checkpoint: Checkpoint) -> Ruling:
+    """It goes if it is named, whatever it is, unless somebody writes it, or a link or a pin holds it."""
+    if checkpoint.path not in case.policy.named:
+        return "keep", (Reason("not-named", "not named"),)
+    if checkpoint.state == "live":
+        return "skip", (Reason("live", f"live: {checkpoint.note}" if checkpoint.note else "live"),)
+    held = protect([checkpoint], case.part.run.pointers, last=False, spared=case.policy.spared)
+    reasons = [it for it in held[checkpoint.path] if it.rule != "only"]
+    return ("keep", tuple(reasons)) if reasons else ("drop", (Reason("named", "named"),))
 
 
 def _rules_for(case: Case, path: str) -> list[Reason]:
@@ -73,7 +86,7 @@ def _judge_unfinished(case: Case, checkpoint: Checkpoint) -> Ruling:
     return "drop", (Reason("partial", f"left by a killed save: {checkpoint.note or 'not whole'}"),)
 
 
-def _keep_in_doubt(case: Case, checkpoint: Checkpoint) -> list[Reason]:
+def find_doubts(case: Case, checkpoint: Checkpoint) -> list[Reason]:
     """Why it is kept though no rule speaks for it: by what it is, without a score, or left out by a filter."""
     return _keep_by_nature(case, checkpoint) or _keep_by_filter(case, checkpoint)
 
@@ -108,7 +121,7 @@ def place_of_spare(case: Case, checkpoint: Checkpoint) -> float | None:
     None where something else keeps it too, and for the best by any metric that counts.
     """
     path = checkpoint.path
-    if path in case.always or _keep_in_doubt(case, checkpoint) or not _rules_for(case, path):
+    if path in case.always or find_doubts(case, checkpoint) or not _rules_for(case, path):
         return None
     places = [it.standing.places.get(path, inf) for it in case.stood if isinstance(it.rule, TopK)]
     best = min(places, default=inf)

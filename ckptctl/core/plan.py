@@ -89,7 +89,7 @@ def draw_all(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) ->
     ``room``: bytes that are free on the file system now. Raises MetricUnclear or ModeUnclear where the policy ranks and
     nobody can tell by what, or ranks runs together that disagree.
     """
-    alone = [_leave(run, policy) for run in runs]
+    alone = [leave(run, policy) for run in runs]
     parts = [part_of(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
     drawn = (_draw(part, stood, policy, now) for part, stood in zip(parts, stand_all(parts, policy, now), strict=True))
     sketches = [left or next(drawn) for left in alone]
@@ -109,13 +109,13 @@ def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
     return sorted({it.family for it in checkpoints if not it.is_set_aside})
 
 
-def _leave(run: Run, policy: Policy) -> Sketch | None:
+def leave(run: Run, policy: Policy) -> Sketch | None:
     """The plan of a run that is not to be judged: nothing says how, or two trainings share the folder.
 
     What is the best or the last of two trainings together is neither's.
     """
     families = families_of(run.checkpoints)
-    if policy.rules and len(families) <= 1:
+    if policy.rules and (len(families) <= 1 or policy.named):
         return None
     if not policy.rules:
         reason, notices = Reason("no-rule", "no rule says what to keep"), run.notices

@@ -39,6 +39,10 @@ class Policy(NamedTuple):
     spared: tuple[str, ...] = ()
     """Patterns of paths that are kept as by a pin."""
     budget: Budget = Budget()
+    named: frozenset[str] = frozenset()
+    """Paths that a person named: nothing else goes, and of these also what rules pass over."""
+    may_empty: bool = False
+    """Whether a run may lose its last complete checkpoint."""
 
 
 _GROUPS: Mapping[GroupBy, str] = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
 from ckptctl.core.guard import Objection
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import Change, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.ranking import Metric, Ranked
 from ckptctl.core.view import View
@@ -23,7 +23,9 @@ from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
+    from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.render.trash import Heap
     from ckptctl.settings import Settings
 
 BATCH = 1000
@@ -95,6 +97,12 @@ def _finding(it: Finding, root: str) -> Value:
     return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
 
 
+def explain(told: Explanation) -> Iterator[str]:
+    """What becomes of one checkpoint, and what each rule says of it."""
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": _text(it.text)} for it in told.sayings]
+    yield _encode({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
+
+
 def config(found: Settings) -> Iterator[str]:
     """What is configured: each setting, the policies, and the files that say anything."""
     from ckptctl.render.settings import settings_of
@@ -119,6 +127,32 @@ def _plain(value: object) -> Value:
     if isinstance(value, list):
         return _texts(value)
     return value if isinstance(value, bool | int) or value is None else _finite(float(str(value)))
+
+
+def changes(done: Iterable[Change]) -> Iterator[str]:
+    """What became of things in the trash."""
+    told: Value = [_change(it) for it in done]
+    yield f'{{"schema_version":1,"changes":{_encode(told)}}}\n'
+
+
+def _change(it: Change) -> Value:
+    failed: Value = [_failure(failure, "error") for failure in it.failed]
+    lists: dict[str, Value] = {"back": _texts(it.back), "removed": _texts(it.removed), "failed": failed}
+    return {"txid": it.txid, **lists, "freed": it.freed}
+
+
+def trash(heaps: Iterable[Heap]) -> Iterator[str]:
+    """What lies in the trash."""
+    told: Value = [_heap(it) for it in heaps]
+    yield f'{{"schema_version":1,"trash":{_encode(told)}}}\n'
+
+
+def _heap(heap: Heap) -> Value:
+    deed = heap.deed
+    items: Value = [{**_path("path", it.path), "bytes": it.size, "files": it.files} for it in heap.items]
+    until = None if deed.until is None else write_time(deed.until)
+    told: dict[str, Value] = {"since": write_time(deed.since), "until": until, "checkpoints": items}
+    return {"txid": deed.txid, **_path("root", heap.root), "command": deed.command, "policy": _text(deed.words), **told}
 
 
 def error(trouble: CkptctlError) -> str:
@@ -221,6 +255,7 @@ def _outcome(outcome: Outcome) -> Value:
         "failed": [_failure(it, "error") for it in outcome.failed],
         "freed": outcome.freed,
         "txid": outcome.txid,
+        "kept": outcome.is_kept,
     }
 
 

@@ -91,6 +91,29 @@ class RemoteStore:
         """Refuse."""
         raise _refusal(self._above + folder)
 
+    def hold_file(self, path: str, record: bytes) -> NoReturn:
+        """Refuse."""
+        del record
+        raise _refusal(self._above + path)
+
+    def log(self, path: str, *, end: int = 0, room: int = 0) -> NoReturn:
+        """Refuse."""
+        del end, room
+        raise _refusal(self._above + path)
+
+    def is_being_written(self, entry: Entry) -> bool:
+        """Nobody can tell; an upload shows only once it is done."""
+        del entry
+        return False
+
+    def contents(self, folder: str) -> NoReturn:
+        """Refuse: there is no folder of the tool's own here."""
+        raise _refusal(self._above + folder)
+
+    def in_use(self) -> frozenset[object]:
+        """Nobody can tell."""
+        return frozenset()
+
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> NoReturn:
         """Refuse."""
         del only_empty

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.apply import apply
+from ckptctl.apply import Order, apply
 from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
@@ -302,7 +302,7 @@ def test_what_a_dry_run_says_is_what_is_done_and_all_else_stays_byte_for_byte(
     dry = Plan(policy, tuple(draw(run, policy, store.clock()) for run in seen(store)))
     gone = {it.path for it in dry.dropped}
     assert snapshot(root) == before
-    outcome = apply(dry, store, "t")
+    outcome = apply(dry, store, Order("t"))
     assert (set(outcome.dropped), outcome.is_whole, outcome.freed) == (gone, True, dry.frees)
     assert snapshot(root) == {path: data for path, data in before.items() if path not in gone}
     assert target not in gone

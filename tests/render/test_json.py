@@ -250,6 +250,7 @@ def test_prune_is_the_contract_field_for_field() -> None:
             "failed": [{"path": "r/d", "error": "read-only"}],
             "freed": 10,
             "txid": "7f3a",
+            "kept": False,
         },
     }
 

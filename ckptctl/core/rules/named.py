@@ -51,6 +51,26 @@ class KeepGlob(NamedTuple):
         return f"what matches {self.pattern}"
 
 
+class KeepOthers(NamedTuple):
+    """All but those that a person named to go."""
+
+    named: frozenset[str]
+    """Paths."""
+    id: str = "not-named"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """Those that are not named."""
+        return {it.path: "not named" for it in standing.candidates if it.path not in self.named}
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+        """That it is named."""
+        return "named"
+
+    def describe(self) -> str:
+        """All others."""
+        return "all that is not named"
+
+
 def matches_path(pattern: str, path: str) -> bool:
     """Whether a path, or the end of it behind a ``/``, matches; ``*`` crosses ``/``."""
     return fnmatchcase(f"/{path}", f"*/{pattern}")
