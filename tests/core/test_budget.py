@@ -13,7 +13,7 @@ from ckptctl.core.plan import Plan, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.core.standing import Rule
-from tests.core.samples import HOUR, NOW, run_of, save, saves
+from tests.core.samples import HOUR, NOW, run_of, save, saves, score
 
 ALL = KeepLast(-1)
 
@@ -58,6 +58,17 @@ def test_the_worst_goes_before_the_oldest_and_what_cannot_win_before_it() -> Non
         ["epoch=1.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"],
         ["epoch=1.ckpt", "epoch=2.ckpt", "epoch=3.ckpt", "epoch=4.ckpt"],
     ]
+
+
+def test_the_best_by_any_metric_that_a_rule_ranks_by_stays() -> None:
+    held = [
+        save(f"{n}", loss, step=n, at=n * HOUR, metrics={"acc": score(acc)})
+        for n, (loss, acc) in enumerate([(0.1, 0.1), (0.3, 0.2), (0.2, 0.9), (0.4, 0.3)])
+    ]
+    rules = (TopK(1), TopK(1, "acc", "max", "keep-best"), ALL)
+    assert gone(plan(run_of(*held), budget=Budget(max_files=3), rules=rules)) == ["1"]
+    drawn = plan(run_of(*held), budget=Budget(max_files=2), rules=rules)
+    assert (gone(drawn), [flag for flag, _ in drawn.shortfalls]) == (["1"], ["max-files"])
 
 
 def test_the_reason_names_the_budget_and_still_says_what_the_rules_said() -> None:

@@ -6,9 +6,10 @@ from math import inf, nan
 
 import pytest
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.plan import Plan, RunPlan, draw
+from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric
 from ckptctl.core.rules import KeepEvery, KeepLast, KeepSteps, TopK
@@ -398,3 +399,54 @@ def test_a_leftover_goes_once_it_has_been_quiet_for_ten_minutes(age: int, goes: 
 def test_the_leftover_is_not_taken_where_the_run_has_nothing_whole() -> None:
     drawn = plan(run_of(LEFT, save("other.ckpt", state="damaged")), KeepLast(1), partial=True)
     assert reasons(drawn, "left.ckpt") == ["only: its run has no complete one"]
+
+
+# What else is told apart
+
+
+def of_keras(path: str, **others: object) -> Checkpoint:
+    return save(path, 0.01, step=99, at=99 * HOUR, **others)._replace(layout="keras")  # type: ignore[arg-type]
+
+
+def test_a_folder_that_two_frameworks_share_is_left_alone_and_others_beside_it_are_judged() -> None:
+    mixed, plain = run_of(*saves(0.5, 0.4), of_keras("x.keras"), path="m"), run_of(*saves(0.3, 0.2, 0.1), path="p")
+    for held in ([mixed, plain], [plain, mixed]):
+        plans = {it.path: it for it in draw_all(held, Policy((KeepLast(1),)), NOW).runs}
+        assert plans["m"].dropped == []
+        assert plans["m"].notices == (
+            "checkpoints of keras and lightning lie here: choose one with --layout: left alone",
+        )
+        assert [it.path for it in plans["p"].dropped] == ["epoch=0.ckpt", "epoch=1.ckpt"]
+
+
+def test_an_export_of_another_framework_makes_no_folder_a_shared_one() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.4), of_keras("x.keras", roles=("export",))), KeepLast(1))
+    assert [it.path for it in drawn.dropped] == ["epoch=0.ckpt"]
+
+
+def test_the_metric_of_a_plan_is_that_of_whichever_rule_ranks() -> None:
+    orders: list[list[Rule]] = [[KeepLast(1), TopK(1)], [TopK(1), KeepLast(1)]]
+    for rules in orders:
+        assert plan(run_of(*saves(0.5, 0.4)), *rules).metric == Metric("val_loss", "min")
+
+
+def test_the_newest_that_is_protected_is_a_whole_one() -> None:
+    broken = save("broken", 0.9, step=99, at=99 * HOUR, state="damaged")
+    drawn = plan(run_of(*saves(0.1, 0.5, 0.4), broken), TopK(1))
+    assert [it.path for it in drawn.dropped] == ["epoch=1.ckpt"]
+
+
+def test_where_every_save_is_called_best_the_rules_decide() -> None:
+    held = [save(f"best-v{n}.ckpt", 1 / n, step=n, version=n, roles=("best",)) for n in range(1, 4)]
+    assert [it.path for it in plan(run_of(*held), TopK(1)).dropped] == ["best-v1.ckpt", "best-v2.ckpt"]
+
+
+def test_of_two_roles_that_set_it_aside_the_first_is_the_reason() -> None:
+    drawn = plan(run_of(*saves(0.1), save("x", 0.5, step=1, roles=("final", "last"))), TopK(1), protect_last=False)
+    assert reasons(drawn, "x") == ["final: the final one"]
+
+
+def test_without_a_word_on_it_nothing_is_free() -> None:
+    policy = Policy((KeepLast(3),), budget=Budget(free=101))
+    assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW).dropped) == 2
+    assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW, room=1).dropped) == 1
