@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune rm undo trash link export doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last prune apply rm undo trash link export doctor demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -43,11 +43,19 @@ _ckptctl() {
         ;;
     prune)
         case $previous in
-        --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --every | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
+        --plan-out) return ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        esac
+        ;;
+    apply)
+        case $previous in
+        --trash-for) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--dry-run -n --yes -y --trash --trash-for --allow-open --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     rm | delete)

@@ -9,6 +9,7 @@ COMMANDS = {
     "best": "Print the best checkpoint under PATH.",
     "last": "Print the newest complete checkpoint under PATH.",
     "prune": "Plan what to keep, show it, ask, delete the rest.",
+    "apply": "Carry out a plan that prune --plan-out wrote.",
     "rm": "Delete checkpoints by name, through the same guards.",
     "undo": "Put back what a prune set aside.",
     "trash": "List what was set aside, put it back, or remove it for good.",
@@ -23,7 +24,7 @@ COMMANDS = {
 ALIASES = {"list": "ls", "delete": "rm"}
 TOPICS = {
     "ls, best, last": "List; print the path of the best or newest.",
-    "prune, rm": "Plan what to keep, show it, ask, delete the rest; or by name.",
+    "prune, apply, rm": "Plan what to keep, show it, ask, delete the rest; or by name.",
     "undo, trash": "Put back what was set aside, or remove it for good.",
     "link, export": "Make last and best links; write summaries.",
     "doctor": "Find what is wrong with runs, and say what to do.",
