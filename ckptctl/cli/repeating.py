@@ -23,16 +23,19 @@ def repeat(once: Callable[[], int], pause: int, console: Console) -> int:
     a command line that cannot be obeyed, and a place that is not there at first, end it. A signal between two rounds
     ends it at once; one that comes while something is deleted, after the item in hand.
     """
-    is_first = True
-    while True:
-        try:
-            code = once()
-        except CkptctlError as error:
-            if isinstance(error, UsageError) or (is_first and isinstance(error, PathMissing)):
-                raise
-            console.remark(error_lines(error, error.done))
-            code = error.exit_code
-        if code >= SIGNALLED:
-            return code
-        is_first = False
+    code = _do_once(once, console, (UsageError, PathMissing))
+    while code < SIGNALLED:
         sleep(max(LEAST, pause / NANOSECONDS))
+        code = _do_once(once, console, (UsageError,))
+    return code
+
+
+def _do_once(once: Callable[[], int], console: Console, final: tuple[type[CkptctlError], ...]) -> int:
+    """One round; its exit code, also of an error, unless that is of a kind that ends it all."""
+    try:
+        return once()
+    except final:
+        raise
+    except CkptctlError as error:
+        console.remark(error_lines(error, error.done))
+        return error.exit_code

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.calls import BEST, LAST, NAMES, call, listing, make_run, save, state
 from tests.cli.ills import rewrite
 
+LONGER = state(epoch=7, note="longer")
 GONE = [name for name in NAMES if name not in (BEST, LAST)]
 
 
