@@ -10,15 +10,16 @@ import pytest
 
 from ckptctl.apply import Order, apply
 from ckptctl.core.checkpoint import Entry
+from ckptctl.core.deed import Item
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepLast
 from ckptctl.core.units import QUIET
-from ckptctl.journal import NAME, TRASH, Transaction, folder_of, load, load_all
+from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, load, load_all
 from ckptctl.scan import Options, scan
 from ckptctl.stores import LinkKind, Store
-from ckptctl.stores.local import open_url
+from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.trash import empty, expire, held, recover, undo
 from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
@@ -164,6 +165,30 @@ def test_a_list_that_is_gone_is_told() -> None:
     change = undo(store, loaded(store))
     assert [it.path for it in change.failed] == ["r/checkpoint"]
     assert len(change.back) == 2
+
+
+def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) -> None:
+    """A device has another number after each mount: of btrfs, ZFS and NFS as a rule, of a disk where others came first."""
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(WHOLE)
+
+    class Elsewhere(LocalStore):
+        """The same root, on a device with another number."""
+
+        def stat(self, path: str) -> Entry:
+            entry = super().stat(path)
+            device, inode = entry.identity  # type: ignore[misc] # of a file on a disk
+            return entry._replace(identity=(device + 1, inode))
+
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(super().stat(entry.path), path)
+
+    store = open_url(str(tmp_path))
+    apply(plan_of(store), store, PRUNE)
+    change = undo(Elsewhere(str(tmp_path), str(tmp_path)), loaded(store))
+    assert (sorted(change.back), change.failed) == (sorted(NAMES[:3]), ())
+    assert sorted(os.listdir(tmp_path / "r")) == sorted(name[2:] for name in NAMES)
 
 
 # For good
@@ -336,6 +361,62 @@ def test_what_no_journal_tells_of_is_left_alone() -> None:
     assert recover(store) == []
     assert read(store, f"{TRASH}/old/0") == WHOLE
     assert read(store, f"{TRASH}/bad/0") == WHOLE
+
+
+def test_a_damaged_journal_of_which_nothing_is_in_the_trash_goes() -> None:
+    """A power cut may write a later block of it and not an earlier one: then nothing was moved yet."""
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"torn" + bytes(4096) + b"\nlater\nblocks\n"})
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
+def test_a_damaged_journal_beside_a_list_of_trainings_stays() -> None:
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"x\nx\n", f"{TRASH}/t/{LIST}0": STATE})
+    assert recover(store) == []
+    assert read(store, f"{TRASH}/t/{LIST}0") == STATE
+
+
+@pytest.mark.parametrize("back", range(1, 6))
+def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_next_call(back: int) -> None:
+    store = Cutting(FAMILY)
+    apply(plan_of(store), store, PRUNE)
+    store.left = back
+    with pytest.raises(Cut):
+        undo(store, loaded(store))
+    store.left = 10**9
+    recover(store)
+    there = [sum(f"ckpt-{n}." in path for path in contents(store)) for n in (1, 2)]
+    assert set(there) <= {0, 3}
+    undo(store, loaded(store))
+    assert contents(store) == FAMILY
+
+
+def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_back_unasked() -> None:
+    store = set_aside(FAMILY)
+    store.delete_exact(store.stat(f"{folder_of('t')}/0.1"))
+    assert recover(store) == []
+    assert not any("ckpt-1" in path for path in contents(store))
+
+
+def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_stays() -> None:
+    """The framework's mark is empty, the one of ours holds a line's end."""
+    more = {path.replace("loss=2.5-step=0", "loss=3.5-step=-1"): WHOLE for path in RANKS}
+    for changes in range(100):
+        store, was_cut = cut_at({**RANKS, **more}, Order("t"), changes)
+        if not was_cut:
+            break
+        marks = {item.marker for it in load_all(store)[0] for item in it.deed.items if whole_in_place(store, item)}
+        ours = {path for path in marks & contents(store).keys() if read(store, path)}
+        for path in marks - ours:
+            store.write(path, b"")
+        recover(store)
+        assert marks & contents(store).keys() == marks - ours
+        assert all(read(store, path) == b"" for path in marks - ours)
+
+
+def whole_in_place(store: MemoryStore, item: Item) -> bool:
+    return all(part.path in contents(store) for part in item.parts)
 
 
 def test_a_journal_that_was_never_written_to_its_end_goes_with_its_folder() -> None:

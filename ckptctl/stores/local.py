@@ -172,8 +172,13 @@ class LocalStore:
         """Hold a lock file, which goes with the one who holds it."""
         with self._place(path) as place, hold_file(place, record) as holder, ExitStack() as leaving:
             if holder is None:
-                leaving.callback(lambda: self.delete_exact(self.stat(path)))
+                leaving.callback(self._release, self.stat(path))
             yield holder
+
+    def _release(self, held: Entry) -> None:
+        """Take a lock file away, unless somebody did, or put another there."""
+        with suppress(OSError):
+            self.delete_exact(held)
 
     @contextmanager
     def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[LogFile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 from ckptctl.stores import Holder
@@ -41,7 +41,8 @@ def hold_file(place: Place, record: bytes) -> Iterator[Holder | None]:
     opened, is_ours, is_sure = _open_locked(place)
     try:
         if is_ours:
-            os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
+            with suppress(OSError):  # a full disk: the lock holds all the same, and what it guards may free some space
+                os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
         yield None if is_ours else Holder(os.pread(opened, _LONGEST, 0).rstrip(b"\n"), is_sure)
     finally:
         os.close(opened)
