@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from glob import glob, has_magic
 from itertools import pairwise
 from os.path import isdir, lexists, realpath, sep
 from time import time_ns
@@ -72,9 +71,20 @@ def expand(paths: Sequence[str] | None) -> list[str]:
     for path in paths or ["."]:
         if not path:
             raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
-        is_glob = "://" not in path and has_magic(path) and not lexists(path)
-        found += sorted(filter(isdir, glob(path))) or [path] if is_glob else [path]
+        is_glob = "://" not in path and not _MAGIC.isdisjoint(path) and not lexists(path)
+        found += _match(path) or [path] if is_glob else [path]
     return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+_MAGIC = frozenset("*?[")
+"""What a glob has and a path mostly has not."""
+
+
+def _match(pattern: str) -> list[str]:
+    """The folders that a glob matches, sorted."""
+    from glob import glob
+
+    return sorted(filter(isdir, glob(pattern)))
 
 
 def open_all(paths: Sequence[str] | None) -> list[Store]:
