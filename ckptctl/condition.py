@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.catalogue import anchor_of, first_match, match, matches
 from ckptctl.core.checkpoint import Entries
-from ckptctl.core.units import NANOSECONDS, write_age
+from ckptctl.core.units import NANOSECONDS, QUIET, write_age
 from ckptctl.errors import Damaged
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ Proof = tuple["bool | None", "str | None"]
 """Whether it is whole, and why not; None with a reason where it is in doubt, None alone where nothing tells."""
 FORMAT_IS_SILENT = "its format does not say where it ends"
 """What the proof says of a file in which nothing is wrong, nor can be: legacy pickles."""
-QUIET = 600 * NANOSECONDS
-"""Younger than this, a checkpoint that nothing proves whole may still be in the writing."""
 MOST_MANIFEST_BYTES = 256 << 20
 _SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 """How every framework numbers the parts of a file that was too large for one."""

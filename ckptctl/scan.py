@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.catalogue import Catalogue, matches
-from ckptctl.condition import QUIET, judge, judge_unfinished
+from ckptctl.condition import judge, judge_unfinished
 from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.numbers import read_field
 from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
 from ckptctl.finds import Find, Finds, find
 from ckptctl.gather import Wanted, gather
 from ckptctl.grove import Grove, group
+from ckptctl.pins import PIN, attach_pins
 from ckptctl.pointers import Named, follow_all, owners_of, read_named, read_text
 from ckptctl.siblings import compare
 from ckptctl.stores.recent import remember
@@ -142,17 +144,18 @@ def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
     named = _read_pointers(store, grove, checkpoints, finds, catalogue) if options.stat else Named()
+    pinned, broken = attach_pins(store, grove.entries, checkpoints, options.now)
     pointers = [*pointers, *hard, *named.pointers]
     held = [it.layout for it in finds.checkpoints]
     return Run(
         grove.path,
-        tuple(_commit(_mark(checkpoints, pointers, grove, catalogue), named, options.now)),
+        tuple(_commit(_mark(pinned, pointers, grove, catalogue), named, options.now)),
         tuple(pointers),
         tuple(_strays(grove, finds, catalogue, {it.path for it in named.pointers})) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
         epoch_base=max((it.epoch_base for it in held), default=0),
-        notices=tuple(grove.failures),
+        notices=(*grove.failures, *broken),
         listed=not grove.failures,
         rosters=named.rosters,
     )
@@ -304,16 +307,15 @@ def _is_plain(checkpoint: Checkpoint) -> bool:
 def _mark(
     checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, catalogue: Catalogue
 ) -> Iterator[Checkpoint]:
-    """The checkpoints with the names that stand for them, and the pins and markers beside them."""
-    pins = {entry.path for entry in grove.entries if entry.path.endswith(".keep")}
+    """The checkpoints with the names that stand for them, and the markers beside them."""
     marked = {entry.path for entry in grove.entries if entry.path.endswith(catalogue.markers)}
     aliases: dict[str, list[str]] = {}
     for pointer in pointers:
         if pointer.target is not None:
             aliases.setdefault(pointer.target, []).append(pointer.path)
     for it in checkpoints:
-        if it.path in aliases or pins:
-            it = it._replace(aliases=tuple(aliases.get(it.path, ())), pinned=f"{it.path}.keep" in pins)  # noqa: PLW2901 - the usual case stays as made
+        if it.path in aliases:
+            it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
         if (marked and not marked.isdisjoint(_markers_of(it, catalogue))) or "unfinished" in it.roles:
             it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
         yield it
@@ -357,7 +359,7 @@ def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -
             yield Stray(entry.path, "neither a file nor a folder")
         elif entry.path in generic:
             yield Stray(entry.path, "named like a checkpoint, but of no framework, beside those of one")
-        elif name in literal or name.endswith((".keep", *catalogue.markers)) or any(matches(it, name) for it in globs):
+        elif name in literal or name.endswith((PIN, *catalogue.markers)) or any(matches(it, name) for it in globs):
             continue
         elif entry.kind == "file":
             yield Stray(entry.path, "not understood")

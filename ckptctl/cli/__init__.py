@@ -7,6 +7,9 @@ COMMANDS = {
     "best": "Print the best checkpoint under PATH.",
     "last": "Print the newest complete checkpoint under PATH.",
     "prune": "Plan what to keep, show it, ask, delete the rest.",
+    "rm": "Delete checkpoints by name, through the same guards.",
+    "undo": "Put back what a prune set aside.",
+    "trash": "List what was set aside, put it back, or remove it for good.",
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",
     "doctor": "Find what is wrong with runs, and say what to do.",
@@ -15,7 +18,16 @@ COMMANDS = {
 """In the order of the help, which needs none of them imported so; each is ``ckptctl.cli.NAME`` with a function
 ``command``, whose own help begins with the same sentence.
 """
-ALIASES = {"list": "ls"}
+ALIASES = {"list": "ls", "delete": "rm"}
+TOPICS = {
+    "ls, best, last": "List; print the path of the best or newest.",
+    "prune, rm": "Plan what to keep, show it, ask, delete the rest; or by name.",
+    "undo, trash": "Put back what was set aside, or remove it for good.",
+    "link, export": "Make last and best links; write summaries.",
+    "doctor": "Find what is wrong with runs, and say what to do.",
+    "demo": "Write small real runs, and show the commands on them.",
+}
+"""The commands as the root's help shows them, on a screen of 24 lines: those that go together in one line."""
 
 
 def __getattr__(name: str) -> object:

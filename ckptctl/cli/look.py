@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from os.path import isdir, lexists, realpath, sep
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ckptctl.cli.console import Console
 from ckptctl.core.checkpoint import Run
+from ckptctl.core.filters import Filter, all_hold
 from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.names import locate
 from ckptctl.render.rows import write_count
@@ -114,6 +115,14 @@ def _see_in(store: Store, options: Options, console: Console) -> Iterator[Sight]
             yield Sight(store, run)
 
 
+def select(sights: Iterable[Sight], filters: tuple[Filter, ...], now: int) -> Iterator[Sight]:
+    """The runs with only what meets every filter; those in which nothing does are left out."""
+    for store, run in sights:
+        met = tuple(it for it in run.checkpoints if all_hold(filters, it, now))
+        if met or not filters:
+            yield Sight(store, run._replace(checkpoints=met) if filters else run)
+
+
 @contextmanager
 def placed(store: Store) -> Iterator[None]:
     """Let errors about a run name it as the user knows it: below the path that was typed."""
@@ -138,8 +147,11 @@ def warn_of_lineage(console: Console, sight: Sight) -> None:
         console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
 
 
-def require_some(found: object, stores: Sequence[Store]) -> None:
+def require_some(found: object, stores: Sequence[Store], filters: Sequence[Filter] = ()) -> None:
     """Raise NoCheckpoint where nothing was found."""
+    if not found and filters:
+        text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"
+        raise NoCheckpoint(text, path=stores[0].url, hint="ckptctl ls shows what there is")
     if not found:
         raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint="name the folder of a run, or one above it")
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
-from ckptctl.apply import TRASH, apply
+from ckptctl.apply import Order, Watch, apply
 from ckptctl.cli.console import Console
 from ckptctl.cli.grounds import find_between, survey
+from ckptctl.cli.leftovers import put_in_order, warn_of_unfinished
 from ckptctl.cli.look import Sight, placed, require_some, tell_notices
-from ckptctl.cli.signals import deferred
+from ckptctl.cli.signals import Stop, deferred
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
 from ckptctl.core.guard import Ground, Objection, object_to
-from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepGlob, KeepSteps, Policy, Standing, TopK
+from ckptctl.core.outcome import Failure, Outcome, add_up
+from ckptctl.core.plan import Plan
+from ckptctl.core.plan import draw_all as plan_all
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import choose_metric
-from ckptctl.errors import NoScore, PartlyDone, Refused
+from ckptctl.core.rules import KeepGlob, KeepSteps, TopK
+from ckptctl.core.standing import Standing
+from ckptctl.errors import CkptctlError, NoCheckpoint, NoScore, PartlyDone, Refused, UsageError
 from ckptctl.gather import resolve_ties
+from ckptctl.journal import new_id
 from ckptctl.pointers import attach, find_pointers
 from ckptctl.render import plan as words
 from ckptctl.render import verdicts
 from ckptctl.render.names import locate
+from ckptctl.render.trash import told_change
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Store
 
@@ -38,7 +42,16 @@ class Terms(NamedTuple):
     is_check: bool = False
     has_consent: bool = False
     max_delete: int | None = None
+    max_delete_size: int | None = None
     strict: bool = False
+    keeps: bool = False
+    """Whether what goes stays in the trash."""
+    keeps_for: int | None = None
+    """Nanoseconds after which the trash may be emptied."""
+    takes_open: bool = False
+    """Whether also that goes which another process is reading."""
+    command: str = "prune"
+    """What the journal calls it."""
 
 
 class Pruning(NamedTuple):
@@ -64,9 +77,13 @@ class Draft(NamedTuple):
 def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> int:
     """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
     terms = pruning.terms
-    draft = _refuse_ground(pruning) or draw_all(pruning, console)
+    draft = _refuse_ground(pruning)
+    if draft is None:
+        put_in_order(pruning.stores, console, is_dry=terms.is_dry)
+        draft = draw_all(pruning, console)
     _warn_of_idle(draft, console)
-    objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
+    limits = {"max_delete": terms.max_delete, "max_delete_size": terms.max_delete_size}
+    objections = object_to(draft.plan, draft.runs, draft.grounds, **limits)
     if not objections:
         require_some(draft.plan.runs, pruning.stores)
     if draft.plan.runs and not json:
@@ -75,7 +92,7 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
     outcome, code = None, 0
     if refusal is None and draft.plan.dropped and not terms.is_dry:
         outcome, code = _carry_out(pruning, draft)
-    _warn_of_leftovers(pruning.stores, console)
+    _tell_earlier(pruning.stores, outcome, console)
     if json:
         _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
     elif refusal is None:
@@ -98,6 +115,9 @@ def _refuse_ground(pruning: Pruning) -> Draft | None:
 def _warn_of_idle(draft: Draft, console: Console) -> None:
     """Warn of a rule that names what is nowhere, and on a pipe of what a screen shows below the plan."""
     held = [Standing(run.checkpoints) for run in draft.runs if run.checkpoints]
+    for it in draft.plan.policy.filters if held else ():
+        if not any(map(it.is_known, (each for run in draft.runs for each in run.checkpoints))):
+            console.warn(f"--filter {it.text}: no checkpoint has it, so none may go")
     named = (rule for rule in draft.plan.policy.rules if isinstance(rule, (KeepGlob, KeepSteps)))
     for rule in named if held else ():
         if not any(map(rule.keep, held)):
@@ -126,10 +146,33 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     sights = [
         Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
     ]
-    held = [(store, draw(run, policy, now)) for store, run in sights if run.checkpoints]
-    plan = Plan(policy, tuple(drawn for _, drawn in held))
+    held = [(store, run) for store, run in sights if run.checkpoints]
+    plan = plan_all([run for _, run in held], policy, now, room=_measure_room(pruning))
+    _require_named(plan)
     grounds = tuple(survey(store) for store in pruning.stores)
     return Draft(plan, _root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
+
+
+def _require_named(plan: Plan) -> None:
+    """Raise NoCheckpoint where something was named that is none."""
+    known = {it.path for run in plan.runs for it in run.verdicts if it.checkpoint}
+    for path in sorted(plan.policy.named - known):
+        raise NoCheckpoint(
+            "is no checkpoint", path=path, done="nothing was deleted", hint="ckptctl ls shows what there is"
+        )
+
+
+def _measure_room(pruning: Pruning) -> int:
+    """Bytes that are free now, where a budget asks; raises UsageError where nobody can tell."""
+    if pruning.terms.policy.budget.free is None:
+        return 0
+    if len(pruning.stores) > 1:
+        raise UsageError("--free needs a single PATH: each may lie on another disk", hint="name one PATH")
+    store = pruning.stores[0]
+    room = store.room()
+    if room is None:
+        raise UsageError("nobody can tell how much is free there", path=store.url, hint="use --max-size")
+    return room
 
 
 def _see_in(store: Store, pruning: Pruning, console: Console | None) -> Iterator[Sight]:
@@ -172,7 +215,8 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
         return None
     done = "nothing was deleted"
     for it in objections:
-        hint = f"raise {it.override} to allow it" if it.override else None
+        verb = "raise" if it.override in {"--max-delete", "--max-delete-size"} else "pass"
+        hint = f"{verb} {it.override} to allow it" if it.override else None
         return Refused(it.text, id=it.id, path=draft.root if len(draft.grounds) == 1 else None, done=done, hint=hint)
     if terms.is_dry or not draft.plan.dropped:
         return None
@@ -184,7 +228,11 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
     if not console.can_ask:
         hint = "pass --yes to delete without being asked"
         return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=hint)
-    return None if console.ask(words.question(draft.plan)) else Refused("not confirmed", id="declined", done=done)
+    return (
+        None
+        if console.ask(words.question(draft.plan, trash=terms.keeps))
+        else Refused("not confirmed", id="declined", done=done)
+    )
 
 
 def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
@@ -192,12 +240,27 @@ def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
     changed: tuple[Failure, ...] = ()
     if not pruning.terms.has_consent:
         draft, changed = _look_again(pruning, draft)
-    outcome = Outcome(os.urandom(4).hex(), skipped=changed)
+    terms = pruning.terms
+    order = Order(new_id(), terms.command, keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=terms.takes_open)
     with deferred() as stop:
+        outcomes = [Outcome(order.txid, skipped=changed)]
         for store in pruning.stores:
             own = [run for run, owner in zip(draft.plan.runs, draft.owners, strict=True) if owner is store]
-            outcome = _add(outcome, apply(Plan(draft.plan.policy, tuple(own)), store, outcome.txid, stop=stop))
-    return outcome, stop.exit_code if stop() else 0
+            outcomes.append(
+                _apply_in(store, draft.plan._replace(runs=tuple(own)), order, stop, first=len(outcomes) == 1)
+            )
+    return add_up(outcomes), stop.exit_code if stop() else 0
+
+
+def _apply_in(store: Store, plan: Plan, order: Order, stop: Stop, *, first: bool) -> Outcome:
+    """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
+    try:
+        with placed(store):
+            return apply(plan, store, order, Watch(stop=stop))
+    except CkptctlError as error:
+        if first:
+            raise
+        return Outcome(order.txid, skipped=tuple(Failure(it.path, error.text) for it in plan.dropped))
 
 
 def _look_again(pruning: Pruning, draft: Draft) -> tuple[Draft, tuple[Failure, ...]]:
@@ -219,23 +282,12 @@ def _are_same(planned: Checkpoint | None, found: Checkpoint | None) -> bool:
     return planned is not None and found is not None and planned.entries == found.entries
 
 
-def _add(one: Outcome, other: Outcome) -> Outcome:
-    return Outcome(
-        one.txid,
-        one.dropped + other.dropped,
-        one.skipped + other.skipped,
-        one.failed + other.failed,
-        one.freed + other.freed,
-    )
-
-
-def _warn_of_leftovers(stores: Sequence[Store], console: Console) -> None:
-    """Say that something lies in the trash: this run's failures, or what an interrupted one left."""
+def _tell_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
+    """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
+    for change in outcome.earlier if outcome else ():
+        console.warn(told_change(change))
     for store in stores:
-        with suppress(OSError):
-            store.stat(TRASH)
-            where = locate(store.url, TRASH)
-            console.warn(f"{where} still holds what could not be removed, or what an interrupted run left there")
+        warn_of_unfinished(store, console)
 
 
 def _answer_json(
@@ -252,11 +304,18 @@ def _tell(
     """Say how it ended."""
     _object_further(objections, console)
     if outcome is not None:
-        console.say(words.told(outcome, root=draft.root))
+        aside = _size_of(draft.plan, outcome) if outcome.is_kept else None
+        console.say(words.told(outcome, root=draft.root, set_aside=aside))
     elif is_dry:
         console.say(words.dry_run(draft.plan))
     elif not draft.plan.dropped:
         console.say(words.nothing())
+
+
+def _size_of(plan: Plan, outcome: Outcome) -> int:
+    """Bytes of what went."""
+    went = set(outcome.dropped)
+    return sum(it.checkpoint.size for it in plan.dropped if it.checkpoint and it.path in went)
 
 
 def _object_further(objections: Sequence[Objection], console: Console) -> None:

@@ -109,6 +109,7 @@ class Checkpoint(NamedTuple):
     aliases: tuple[str, ...] = ()
     """Links and copies that stand for it."""
     pinned: bool = False
+    """Whether a pin beside it keeps it, that has not passed."""
     resumable: bool | None = None
     """Whether it holds optimizer state; None where nobody looked."""
     lineage: int = 0
@@ -117,6 +118,8 @@ class Checkpoint(NamedTuple):
     """The N of a save counter (accelerate, Ray): it orders saves, and says no step."""
     evidence: str | None = None
     """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
+    pin: str | None = None
+    """What the pin beside it says, also one that has passed: until when, and why; None where there is none."""
 
     @property
     def family(self) -> str:

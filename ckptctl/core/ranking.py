@@ -131,6 +131,20 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
     return Metric(name, told)
 
 
+def agree(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:
+    """Raise MetricUnclear or ModeUnclear where two runs, given by their paths, are not watched by one metric.
+
+    ``where`` is the path of the error.
+    """
+    (path, metric), (another, told) = ((path or ".", metric) for path, metric in (one, other))
+    if not same_metric(metric.name, told.name):
+        text = f"runs watch different metrics: {path} {metric.name}, {another} {told.name}"
+        raise MetricUnclear(text, path=where, hint="choose one with --monitor NAME")
+    if metric.mode != told.mode:
+        text = f"runs disagree on '{told.name}': {path} says {metric.mode}, {another} {told.mode}"
+        raise ModeUnclear(text, path=where, hint="pass --mode min or --mode max")
+
+
 def _only(run: Run) -> str:
     counts = count_metrics(run.checkpoints)
     if len(counts) == 1:

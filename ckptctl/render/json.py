@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
 from ckptctl.core.guard import Objection
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import Change, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.ranking import Metric, Ranked
 from ckptctl.core.view import View
@@ -24,6 +24,7 @@ from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.render.trash import Heap
 
 BATCH = 1000
 """Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
@@ -92,6 +93,32 @@ def _finding(it: Finding, root: str) -> Value:
 
     told = {"text": _text(it.text), "hint": write_hint(it.hint, root)}
     return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
+
+
+def changes(done: Iterable[Change]) -> Iterator[str]:
+    """What became of things in the trash."""
+    told: Value = [_change(it) for it in done]
+    yield f'{{"schema_version":1,"changes":{_encode(told)}}}\n'
+
+
+def _change(it: Change) -> Value:
+    failed: Value = [_failure(failure, "error") for failure in it.failed]
+    lists: dict[str, Value] = {"back": _texts(it.back), "removed": _texts(it.removed), "failed": failed}
+    return {"txid": it.txid, **lists, "freed": it.freed}
+
+
+def trash(heaps: Iterable[Heap]) -> Iterator[str]:
+    """What lies in the trash."""
+    told: Value = [_heap(it) for it in heaps]
+    yield f'{{"schema_version":1,"trash":{_encode(told)}}}\n'
+
+
+def _heap(heap: Heap) -> Value:
+    deed = heap.deed
+    items: Value = [{**_path("path", it.path), "bytes": it.size, "files": it.files} for it in heap.items]
+    until = None if deed.until is None else write_time(deed.until)
+    told: dict[str, Value] = {"since": write_time(deed.since), "until": until, "checkpoints": items}
+    return {"txid": deed.txid, **_path("root", heap.root), "command": deed.command, "policy": _text(deed.words), **told}
 
 
 def error(trouble: CkptctlError) -> str:
@@ -194,6 +221,7 @@ def _outcome(outcome: Outcome) -> Value:
         "failed": [_failure(it, "error") for it in outcome.failed],
         "freed": outcome.freed,
         "txid": outcome.txid,
+        "kept": outcome.is_kept,
     }
 
 

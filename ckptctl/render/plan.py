@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -71,7 +72,8 @@ def told(outcome: Outcome, *, root: str = ".", set_aside: int | None = None) -> 
         done = f"Deleted {count}, freed {write_size(outcome.freed)}."
     else:
         aside = f"{write_size(set_aside)}; nothing freed until 'ckptctl trash empty'"
-        done = f"Set aside {count} ({aside}). Undo: ckptctl undo {escape(outcome.txid)}"
+        where = "" if root in ("", ".", "./") else f" {shlex.quote(escape(root))}"
+        done = f"Set aside {count} ({aside}). Undo: ckptctl undo {escape(outcome.txid)}{where}"
     return f"{done}{_tell_undone(outcome, root)}\n"
 
 

@@ -165,7 +165,7 @@ def marks_of(checkpoint: Checkpoint, view: View, links: Mapping[str, list[str]])
     if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
         marks.append(_write_links([escape(name_within(name, view.run.path)) for name in names]))
     if checkpoint.pinned:
-        marks.append("pinned")
+        marks.append(escape(checkpoint.pin or "pinned"))
     if checkpoint.state != "complete":
         marks.append(f"{checkpoint.state}: {escape(checkpoint.note)}" if checkpoint.note else checkpoint.state)
     return marks

@@ -77,17 +77,6 @@ def step(folder: int, name: str) -> int:
     return below
 
 
-def lock(folder: int) -> bool:
-    """Lock an open folder, without waiting; True also where locks are unknown (some network file systems)."""
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
-    try:
-        flock(folder, LOCK_EX | LOCK_NB)
-    except OSError as error:
-        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
-    return True
-
-
 def mount_of(folder: int) -> tuple[int, bytes]:
     """Device and mount of an open folder. A bind mount shows in the second only, and only on Linux with /proc."""
     device = os.fstat(folder).st_dev

@@ -67,6 +67,7 @@ OUTCOME = {
     "failed": [{"path": str, "path_b64?": str, "error": str}],
     "freed": int,
     "txid": str,
+    "kept": bool,
 }
 
 LS = {

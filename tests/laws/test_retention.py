@@ -12,11 +12,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.apply import apply
+from ckptctl.apply import Order, apply
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score, Stray
 from ckptctl.core.plan import Plan, RunPlan, draw
-from ckptctl.core.policy import KeepEvery, KeepGlob, KeepLast, KeepSteps, Policy, Rule, TopK
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric, in_order, in_time, rank
+from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
+from ckptctl.core.standing import Rule
 from ckptctl.pointers import attach, find_pointers
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Store
@@ -94,6 +96,9 @@ RULES: st.SearchStrategy[Rule] = st.one_of(
     COUNTS.map(KeepLast),
     st.integers(1, 30).map(KeepEvery),
     st.integers(1, 4).map(lambda count: KeepEvery(count, "epochs")),
+    st.integers(0, 9).map(lambda hours: KeepWithin(hours * HOUR)),
+    st.integers(990, 1001).map(lambda hours: KeepNewerThan(hours * HOUR)),
+    st.builds(KeepPeriods, st.integers(-1, 6), st.sampled_from(["hourly", "daily", "weekly", "monthly"])),
     st.frozensets(st.integers(0, 60), max_size=4).map(KeepSteps),
     st.sampled_from([KeepGlob(pattern) for pattern in ("*1*", "r/2.ckpt", "[3-5].ckpt", "none")]),
 )
@@ -182,12 +187,23 @@ def test_adding_a_rule_never_drops_more(case: Case, rule: Rule, place: int) -> N
     assert dropped(with_rules(case, rules)) <= dropped(case)
 
 
+def raise_by(rule: Rule, more: int) -> Rule:
+    """The same rule with a higher number, of those that have one to raise."""
+    match rule:
+        case TopK() | KeepLast() | KeepPeriods():
+            return rule._replace(count=-1 if rule.count < 0 else rule.count + more)
+        case KeepWithin() | KeepNewerThan():
+            return rule._replace(span=rule.span + more * HOUR)
+        case KeepSteps():
+            return rule._replace(steps=rule.steps | {more})
+    return rule
+
+
 @given(CASES, st.integers(0, 3), st.integers(1, 3))
 def test_raising_a_number_never_drops_more(case: Case, place: int, more: int) -> None:
     rules = list(case.policy.rules)
     rule = rules[place % len(rules)]
-    assume(isinstance(rule, (TopK, KeepLast)) and rule.count >= 0)
-    rules[place % len(rules)] = rule._replace(count=rule.count + more)  # type: ignore[attr-defined]
+    rules[place % len(rules)] = raise_by(rule, more)
     assert dropped(with_rules(case, rules)) <= dropped(case)
 
 
@@ -378,7 +394,7 @@ def test_what_a_dry_run_says_is_what_is_done_and_all_else_stays_byte_for_byte(
     dry = Plan(policy, tuple(draw(run, policy, store.clock()) for run in seen(store)))
     gone = {it.path for it in dry.dropped}
     assert snapshot(root) == before
-    outcome = apply(dry, store, "t")
+    outcome = apply(dry, store, Order("t"))
     assert (set(outcome.dropped), outcome.is_whole, outcome.freed) == (gone, True, dry.frees)
     assert snapshot(root) == {path: data for path, data in before.items() if path not in gone}
     assert target not in gone

@@ -7,9 +7,12 @@ import pytest
 
 from ckptctl.core.checkpoint import Run, Stray
 from ckptctl.core.guard import Objection
+from ckptctl.core.judging import Action
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Action, Plan, RunPlan, Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy, Reason, TopK
+from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.standing import Reason
 from ckptctl.core.view import View
 from ckptctl.render import plan as screens
 from ckptctl.render.names import measure
