@@ -10,7 +10,7 @@ from time import time_ns
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
-from ckptctl.core.checkpoint import Run
+from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.filters import Filter, all_hold
 from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.names import locate
@@ -118,9 +118,14 @@ def _see_in(store: Store, options: Options, console: Console) -> Iterator[Sight]
 def select(sights: Iterable[Sight], filters: tuple[Filter, ...], now: int) -> Iterator[Sight]:
     """The runs with only what meets every filter; those in which nothing does are left out."""
     for store, run in sights:
-        met = tuple(it for it in run.checkpoints if all_hold(filters, it, now))
+        met = meet(run, filters, now)
         if met or not filters:
             yield Sight(store, run._replace(checkpoints=met) if filters else run)
+
+
+def meet(run: Run, filters: tuple[Filter, ...], now: int) -> tuple[Checkpoint, ...]:
+    """What of a run meets every filter."""
+    return tuple(it for it in run.checkpoints if all_hold(filters, it, now)) if filters else run.checkpoints
 
 
 @contextmanager
