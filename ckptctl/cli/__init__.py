@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 COMMANDS = {
     "ls": "List runs and their checkpoints.",
     "best": "Print the best checkpoint under PATH.",
@@ -37,4 +35,6 @@ def __getattr__(name: str) -> object:
     """The app, when someone asks for it: completions and the reference are generated from it."""
     if name != "app":
         raise AttributeError(f"module 'ckptctl.cli' has no attribute '{name}'")
-    return import_module("ckptctl.cli.app").app
+    from ckptctl.cli.app import app
+
+    return app

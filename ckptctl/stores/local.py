@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import islice, repeat
+from itertools import islice
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
@@ -310,28 +310,33 @@ def _nearest(name: str, folder: str) -> str | None:
 
 
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
-    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
+    """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
     prefix = f"{path}/" if path else ""
+    try:
+        if stat:
+            names = sorted(os.listdir(folder))
+            return Folder(path, [_stated(prefix + name, folder, name) for name in names if name != PRIVATE])
+        with os.scandir(folder) as listing:
+            items = sorted(listing, key=_NAME)
+        return Folder(path, [_named(prefix + it.name, folder, it) for it in items if it.name != PRIVATE])
+    except OSError:
+        return _list_singly(folder, path, prefix)
+
+
+def _list_singly(folder: int, path: str, prefix: str) -> Folder:
+    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
     entries, failure = [], None
-    for name, item in _names_in(folder, stat=stat):
+    for name in sorted(os.listdir(folder)):
         if name == PRIVATE:
             continue
         try:
-            entries.append(_named(prefix + name, folder, item) if item else _stated(prefix + name, folder, name))
+            entries.append(_stated(prefix + name, folder, name))
         except FileNotFoundError:
             continue
         except OSError as error:
             failure = _reason(error)
             entries.append(Entry(prefix + name, "other"))
     return Folder(path, entries, failure)
-
-
-def _names_in(folder: int, *, stat: bool) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
-    """The names in an open folder, sorted; with what the listing says of each, where nothing else will be asked."""
-    if stat:
-        return zip(sorted(os.listdir(folder)), repeat(None))
-    with os.scandir(folder) as listing:
-        return [(item.name, item) for item in sorted(listing, key=_NAME)]
 
 
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
