@@ -168,7 +168,7 @@ def test_a_list_that_is_gone_is_told() -> None:
 
 
 def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) -> None:
-    """A device has another number after each mount: of btrfs, ZFS and NFS as a rule, of a disk where others came first."""
+    """A device has another number after each mount: of btrfs, ZFS and NFS as a rule, else where others came first."""
     for name in NAMES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(WHOLE)
