@@ -178,7 +178,8 @@ def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) ->
 
         def stat(self, path: str) -> Entry:
             entry = super().stat(path)
-            device, inode = entry.identity  # type: ignore[misc] # of a file on a disk
+            assert isinstance(entry.identity, tuple)
+            device, inode = entry.identity
             return entry._replace(identity=(device + 1, inode))
 
         def rename(self, entry: Entry, path: str) -> None:
