@@ -17,6 +17,7 @@ from ckptctl.core.outcome import Failure, Outcome, add_up
 from ckptctl.core.plan import Plan
 from ckptctl.core.rules import KeepGlob, KeepSteps
 from ckptctl.core.standing import Standing
+from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
 from ckptctl.journal import new_id
 from ckptctl.render import plan as words
@@ -55,7 +56,7 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
     if json:
         _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
     elif refusal is None:
-        _tell(draft, objections, outcome, console, is_dry=terms.is_dry)
+        _tell(draft, objections, outcome, console, terms)
     else:
         _object_further(objections[1:], console)
     if refusal is not None:
@@ -191,14 +192,15 @@ def _answer_json(
 
 
 def _tell(
-    draft: Draft, objections: Sequence[Objection], outcome: Outcome | None, console: Console, *, is_dry: bool
+    draft: Draft, objections: Sequence[Objection], outcome: Outcome | None, console: Console, terms: Terms
 ) -> None:
     """Say how it ended."""
     _object_further(objections, console)
     if outcome is not None:
         aside = _size_of(draft.plan, outcome) if outcome.is_kept else None
-        console.say(words.told(outcome, root=draft.root, set_aside=aside))
-    elif is_dry:
+        seconds = None if terms.keeps_for is None else terms.keeps_for / NANOSECONDS
+        console.say(words.told(outcome, root=draft.root, set_aside=aside, seconds=seconds))
+    elif terms.is_dry:
         console.say(words.dry_run(draft.plan))
     elif not draft.plan.dropped:
         console.say(words.nothing())
