@@ -23,8 +23,10 @@ from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
+    from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
     from ckptctl.render.trash import Heap
+    from ckptctl.settings import Settings
 
 BATCH = 1000
 """Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
@@ -93,6 +95,38 @@ def _finding(it: Finding, root: str) -> Value:
 
     told = {"text": _text(it.text), "hint": write_hint(it.hint, root)}
     return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
+
+
+def explain(told: Explanation) -> Iterator[str]:
+    """What becomes of one checkpoint, and what each rule says of it."""
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": _text(it.text)} for it in told.sayings]
+    yield _encode({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
+
+
+def config(found: Settings) -> Iterator[str]:
+    """What is configured: each setting, the policies, and the files that say anything."""
+    from ckptctl.render.settings import settings_of
+
+    settings = [{"key": it.key, "value": _plain(it.value), "origin": _text(it.origin)} for it in settings_of(found)]
+    policies = [
+        {
+            "name": _text(it.name),
+            "origin": _text(it.origin),
+            "values": {key: _plain(value) for key, value in it.values.items()},
+        }
+        for it in found.policies.values()
+    ]
+    told = {"schema_version": 1, "settings": settings, "policies": policies, "files": _texts(found.files)}
+    yield _encode(told) + "\n"
+
+
+def _plain(value: object) -> Value:
+    """A value of a setting."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return _texts(value)
+    return value if isinstance(value, bool | int) or value is None else _finite(float(str(value)))
 
 
 def changes(done: Iterable[Change]) -> Iterator[str]:
