@@ -20,7 +20,7 @@ from ckptctl.stores.locking import hold_file, lock
 from ckptctl.stores.missing import no_folder
 from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.reading import File, open_file
-from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, step
+from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
 
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
 _NAME = attrgetter("name")
@@ -79,8 +79,8 @@ class LocalStore:
     def contents(self, folder: str) -> list[Entry]:
         """What lies in one folder, as it is now."""
         with self._place(folder) as place, closing(Trail(open_folder(place.name, place.folder))) as trail:
-            opened = trail.at(0)
-            return [_stated(f"{folder}/{name}", opened, name) for name in sorted(os.listdir(opened))]
+            top = trail.at(0)
+            return [_stated(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
 
     @contextmanager
     def open(self, path: str) -> Iterator[File]:
@@ -139,6 +139,15 @@ class LocalStore:
                 _move_back(entry, path, new, old)
                 raise
 
+    def sync(self, folders: Iterable[str]) -> None:
+        """Put on the disk what was moved into folders, or out of them."""
+        for folder in folders:
+            self._sync(folder)
+
+    def _sync(self, folder: str) -> None:
+        with opened(self._root, split(folder) if folder else ()) as held:
+            os.fsync(held)
+
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless all of it is as it was listed."""
         with self._place(entry.path) as place:
@@ -157,15 +166,9 @@ class LocalStore:
 
         Where the file system has no such locks, nobody is kept out.
         """
-        held = os.dup(self._root)
-        try:
-            for part in split(folder) if folder else ():
-                held = step(held, part)
-            # A lock belongs to what was opened, and the root is open already: it must be opened anew.
-            held = step(held, ".")
+        # A lock belongs to what was opened, and the root is open already: it must be opened anew.
+        with opened(self._root, [*split(folder), "."] if folder else ".") as held:
             yield lock(held) != "busy"
-        finally:
-            os.close(held)
 
     @contextmanager
     def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
@@ -263,13 +266,8 @@ class LocalStore:
         would name another folder to the next.
         """
         *parts, name = split(path)
-        folder = os.dup(self._root)
-        try:
-            for part in parts:
-                folder = step(folder, part)
+        with opened(self._root, parts) as folder:
             yield Place(folder, name)
-        finally:
-            os.close(folder)
 
 
 def open_url(url: str) -> LocalStore:
@@ -356,11 +354,9 @@ def _prove_open(entry: Entry, trail: Trail) -> None:
 
 
 def _ensure(place: Place) -> None:
-    """Make a private folder where the name is free."""
-    try:
+    """Make a private folder where the name is free; one that is there may not be on the disk yet."""
+    with suppress(FileExistsError):
         os.mkdir(place.name, 0o700, dir_fd=place.folder)
-    except FileExistsError:
-        return
     os.fsync(place.folder)
 
 
