@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last prune apply explain pin unpin rm undo trash link export doctor config demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify doctor config demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -39,6 +39,13 @@ _ckptctl() {
         case $previous in
         --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --filter --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        esac
+        ;;
+    show)
+        case $previous in
+        --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--tensors --tree --template --layout --ext --equals --color --json --help -h"; fi ;;
         esac
         ;;
     prune)
@@ -113,6 +120,12 @@ _ckptctl() {
         --top-k | --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --sort --limit --filter --monitor --mode --exact --template --layout --ext --equals --help -h"; fi ;;
+        esac
+        ;;
+    verify)
+        case $previous in
+        --allow | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --allow --template --layout --ext --equals --quiet -q --null -0 --json --help -h"; fi ;;
         esac
         ;;
     doctor)
