@@ -30,10 +30,9 @@ from ckptctl.journal import TRASH, Journal, begin, folder_of
 from ckptctl.lock import NOTHING, take
 from ckptctl.stores import Changed, InUse
 from ckptctl.tasks import Batch, Task, parts_of, prepare, tell_stuck
-from ckptctl.trash import discard, expire, give_name, purge, put_back, recover
+from ckptctl.trash import discard, expire, find_part, folders_of, give_name, purge, put_back, recover
 
 if TYPE_CHECKING:
-    from ckptctl.core.checkpoint import Entry
     from ckptctl.core.plan import Plan, RunPlan
     from ckptctl.stores import Store
 
@@ -83,15 +82,20 @@ class _Work:
         self._bytes = 0
 
     def count(self, task: Task) -> None:
-        """Count what was moved; remove what waits where that is enough."""
+        """Count what was moved; remove what waits where that is enough. What is to be kept waits for the end."""
         self.waiting.append(task)
         self._bytes += task.item.size
-        if len(self.waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING:
+        if not self.order.keeps and (len(self.waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING):
             self.settle()
 
     def settle(self) -> None:
-        """Say in the journal that what waits is gone, then remove it, if it is not to be kept; raises OSError."""
-        if self.waiting and not self.order.keeps:
+        """Say in the journal that what waits is gone, or is to be kept; then remove it, or not; raises OSError."""
+        if not self.waiting:
+            return
+        self.store.sync(folders_of(task.item for task in self.waiting))
+        if self.order.keeps:
+            self.journal.note_state("kept")
+        else:
             self.journal.note_gone(task.number for task in self.waiting)
         tasks, self.waiting, self._bytes = self.waiting, [], 0
         change = Change() if self.order.keeps else purge(self.store, [task.item for task in tasks])
@@ -103,12 +107,6 @@ class _Work:
             else:
                 self.dropped.append(task.verdict.path)
                 self.watch.tell(task.verdict)
-
-    def close(self) -> None:
-        """Settle the rest; what is to be kept is said to be there, whole; raises OSError."""
-        self.settle()
-        if self.order.keeps and self.dropped:
-            self.journal.note_state("kept")
 
     def give_back(self, why: str) -> None:
         """Put back what waits: the journal cannot say that it is gone."""
@@ -175,7 +173,7 @@ def _do_all(work: _Work, batches: Sequence[Batch]) -> None:
     try:
         for batch in batches:
             _do(work, batch)
-        work.close()
+        work.settle()
     except OSError as error:
         why = f"the journal cannot be written: {error.strerror or error}"
         work.give_back(f"{why}: left in place")
@@ -236,27 +234,26 @@ def _take_out(work: _Work, task: Task) -> None:
     if any(entry.identity in work.used for entry in task.checkpoint.entries):
         work.skipped += _name([task], "another process has it open")
         return
-    moved: list[Entry] = []
     try:
         with _marked(work.store, task.item.marker):
-            _move_all(work.store, task, moved)
+            _move_all(work.store, task)
     except OSError as error:
-        _leave(work, task, moved, error)
+        _leave(work, task, error)
         return
     work.count(task)
 
 
-def _move_all(store: Store, task: Task, moved: list[Entry]) -> None:
-    """Move every part, if all are as planned, before and after; what was moved so far is in ``moved`` on an error."""
+def _move_all(store: Store, task: Task) -> None:
+    """Move every part, if all are as planned, before and after; raises OSError, with some of them moved."""
     parts = list(parts_of(task))
     for top, inside, _ in parts:
         store.check(top, inside)
     for top, _, place in parts:
         store.rename(top, place)
-        moved.append(top._replace(path=place))
-    for entry, (_, inside, _) in zip(moved, parts, strict=True):
-        store.check(entry, inside)
-        if store.is_being_written(entry):
+    for top, inside, place in parts:
+        moved = top._replace(path=place)
+        store.check(moved, inside)
+        if store.is_being_written(moved):
             raise InUse(errno.EBUSY, "somebody is writing to it")
 
 
@@ -276,11 +273,11 @@ def _marked(store: Store, marker: str) -> Iterator[None]:
         store.delete_exact(store.stat(marker))
 
 
-def _leave(work: _Work, task: Task, moved: Sequence[Entry], error: OSError) -> None:
+def _leave(work: _Work, task: Task, error: OSError) -> None:
     """Put back what was moved of a checkpoint, and name it: as skipped where it is not what was planned any more."""
     why = f"{error.strerror or error}"
-    if moved and put_back(work.store, [task.item]).failed:
-        work.failed += _name([task], f"{why}: moved to {moved[0].path}, not removed")
+    if _went(work.store, task) and put_back(work.store, [task.item]).failed:
+        work.failed += _name([task], f"{why}: moved to {task.item.parts[0].place}, not removed")
         return
     if isinstance(error, InUse):
         work.skipped += _name([task], why)
@@ -290,3 +287,13 @@ def _leave(work: _Work, task: Task, moved: Sequence[Entry], error: OSError) -> N
         work.skipped += _name([task], "changed since the plan")
     else:
         work.failed += _name([task], f"{why}: left in place")
+
+
+def _went(store: Store, task: Task) -> bool:
+    """Whether any of it was moved, though the move may have seemed to fail: a file server may lose the answer."""
+    try:
+        return any(find_part(store, part) for part in task.item.parts)
+    except Changed:
+        return False
+    except OSError:
+        return True

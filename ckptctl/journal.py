@@ -156,9 +156,18 @@ def _understand(records: Sequence[dict[str, Any]], end: int) -> Transaction | No
         plain = {name: head[name] for name in Deed._fields if name not in {"items", "lists"}}
         listed = tuple(Listed(**it) for it in rest[count : count + lists])
         deed = Deed(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
+        _require_own_places(deed)
         return _follow(Transaction(deed, end=end), rest[count + lists :])
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged("it does not say what it should") from error
+
+
+def _require_own_places(deed: Deed) -> None:
+    """Raise ValueError where something is said to lie elsewhere than in the deed's own folder: anybody's."""
+    own = folder_of(deed.txid)
+    places = {part.place for item in deed.items for part in item.parts}.union(it.place for it in deed.lists)
+    if any(place.rpartition("/")[0] != own for place in places):
+        raise ValueError
 
 
 def _read_item(record: Mapping[str, Any]) -> Item:

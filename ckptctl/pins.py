@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from errno import EISDIR
-from json import dumps
 from typing import TYPE_CHECKING
 
-from ckptctl.core.pin import Pin, read_pin, write_pin
 from ckptctl.errors import CkptctlError
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Checkpoint, Entry
+    from ckptctl.core.pin import Pin  # most runs have none, and dates take a while to import
     from ckptctl.stores import Store
-
-__all__ = ["PIN", "Pin", "attach_pins", "find_pin", "pin", "unpin"]
 
 PIN = ".keep"
 MOST_BYTES = 1 << 16
@@ -39,6 +36,8 @@ def attach_pins(
 def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
     if entry is None:
         return checkpoint
+    from ckptctl.core.pin import Pin
+
     try:
         found = _read(store, entry)
     except (OSError, CkptctlError) as error:
@@ -53,18 +52,22 @@ def _reason(error: OSError | CkptctlError) -> str:
 
 def _read(store: Store, entry: Entry) -> Pin:
     """What one says; raises OSError, Damaged, UsageError."""
+    from ckptctl.core.pin import Pin, read_pin
+
     if entry.size == 0 or entry.kind != "file":
         return Pin()
     data = read_whole(store, entry.path, MOST_BYTES)
     if not data.strip():
         return Pin()
-    from ckptctl.readers.json import read  # most runs have no pin
+    from ckptctl.readers.json import read
 
     return read_pin(read(data))
 
 
 def find_pin(store: Store, checkpoint: str) -> Pin | None:
     """The pin of a checkpoint, for ever where it cannot be understood; None where there is none; raises OSError."""
+    from ckptctl.core.pin import Pin
+
     try:
         return _read(store, store.stat(checkpoint + PIN))
     except FileNotFoundError:
@@ -75,6 +78,10 @@ def find_pin(store: Store, checkpoint: str) -> Pin | None:
 
 def pin(store: Store, checkpoint: str, what: Pin) -> None:
     """Write the pin of a checkpoint, in one step, also in place of an older one; raises OSError."""
+    from json import dumps
+
+    from ckptctl.core.pin import write_pin
+
     told = write_pin(what)
     store.link(checkpoint + PIN, dumps(told) if told else "", "pointer")
 

@@ -22,6 +22,7 @@ from ckptctl.grove import Grove, group
 from ckptctl.pins import PIN, attach_pins
 from ckptctl.pointers import Named, follow_all, owners_of, read_named, read_text
 from ckptctl.siblings import compare
+from ckptctl.stores.recent import remember
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout
@@ -72,6 +73,7 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
 
     A folder that could not be listed is a run with ``listed`` False.
     """
+    store = remember(store)
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     catalogue = Catalogue(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
@@ -210,7 +212,7 @@ def _add_groups(name: Name, it: Find) -> Name:
     if it.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
         roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
     version = int(said["version"]) if "version" in said else name.version
-    return name._replace(fields={**name.fields, **fields}, version=version, roles=(*name.roles, *roles))
+    return Name({**name.fields, **fields}, name.bare, name.prefix, version, (*name.roles, *roles), name.extension)
 
 
 _SAYS_EPOCH = re.compile(r"(?i)ep")
@@ -236,7 +238,8 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
-    state, note = _judge(store, found, options)
+    entries = Entries(found.entries)
+    state, note = _judge(store, found, entries, options)
     index = found.groups.get("index") if found.groups else None
     if index is None and "index" in fields:
         index = fields["index"].text if fields["index"].text.isdecimal() else None
@@ -244,7 +247,7 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
         found.path,
         found.layout.name,
         found.unit,
-        Entries(found.entries),
+        entries,
         _count(fields, "epoch"),
         _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
         name.version,
@@ -257,14 +260,14 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     )
 
 
-def _judge(store: Store, found: Find, options: Options) -> tuple[State, str | None]:
+def _judge(store: Store, found: Find, entries: Entries, options: Options) -> tuple[State, str | None]:
     if not options.stat:
         return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
     if found.doubt:
         return "unknown", found.doubt
     if found.in_progress or found.lacks:
-        return judge_unfinished(found.entries, options.now, found.lacks or "")
-    return judge(store, found.layout, found.entries, options.now, found.unit)
+        return judge_unfinished(entries, options.now, found.lacks or "")
+    return judge(store, found.layout, entries, options.now, found.unit)
 
 
 def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
@@ -343,7 +346,8 @@ def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterat
 
 def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
-    taken = {entry.path for it in finds.checkpoints for entry in it.entries} | grove.rank_folders | texts
+    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in finds.checkpoints)
+    taken = {entry.path for held in tops for entry in held} | grove.rank_folders | texts
     generic = {entry.path for entry in finds.generic}
     rows = {it.layout.name: it.layout for it in finds.checkpoints}
     literal, globs = catalogue.known_beside(tuple(sorted(rows)))

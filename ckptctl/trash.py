@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -16,7 +17,7 @@ from ckptctl.core.deed import Item, Listed, Part
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.errors import Damaged
 from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, go_on, load_all
-from ckptctl.stores import read_whole
+from ckptctl.stores import Changed, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Entry
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 26
 """Of a list of checkpoints."""
+_MARK_SIZE = 1
+"""Bytes of a mark of ours, a line's end: those of the frameworks are empty, and theirs."""
 _NO_LINKS = {errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK, errno.ENOSYS}
 
 
@@ -35,18 +38,36 @@ def recover(store: Store) -> list[Change]:
     """
     transactions, strange = load_all(store)
     for txid, why in strange.items():
-        if not why:
-            discard(store, folder_of(txid))
-    changes = (_recover(store, it) for it in transactions if it.state != "kept")
+        discard(store, folder_of(txid), lists=not why)
+    _remove_empty(store, TRASH)
+    changes = (_recover(store, it) for it in transactions)
     return [it for it in changes if it.back or it.removed or it.failed]
 
 
 def _recover(store: Store, transaction: Transaction) -> Change:
     if transaction.state == "emptying":
         return empty(store, transaction)
+    if transaction.state == "kept":
+        return _finish_undo(store, transaction)
     gone = purge(store, transaction.items(gone=True))
     back = undo(store, transaction)
     return back._replace(removed=gone.removed, failed=(*gone.failed, *back.failed), freed=gone.freed)
+
+
+def _finish_undo(store: Store, transaction: Transaction) -> Change:
+    """Make whole what an undo left that was cut off: a family half in its places; a journal of what is all back."""
+    items = transaction.deed.items
+    if not any(_is_there(store, part.place) for item in items for part in item.parts):
+        is_back = all(_is_there(store, part.path) for item in items for part in item.parts)
+        return undo(store, transaction) if is_back else Change()
+    halves = [it for it in items if _is_split(store, it)]
+    return put_back(store, halves)._replace(txid=transaction.deed.txid)
+
+
+def _is_split(store: Store, item: Item) -> bool:
+    """Whether an undo was cut off while some parts of one item were in their places, and the others were not yet."""
+    back = [part for part in item.parts if not _is_there(store, part.place)] if len(item.parts) > 1 else []
+    return 0 < len(back) < len(item.parts) and all(_is_there(store, part.path) for part in back)
 
 
 def expire(store: Store, now: int) -> list[Change]:
@@ -97,31 +118,48 @@ def put_back(store: Store, items: Sequence[Item]) -> Change:
             failed.append(Failure(item.path, "the folder that it lay in is gone: make it again"))
         except OSError as error:
             failed.append(Failure(item.path, tell(error)))
+    for folder in sorted(folders_of(items)) if back else ():
+        try:
+            store.sync([folder])
+        except OSError as error:
+            failed.append(Failure(folder, tell(error)))
     return Change(back=tuple(reversed(back)), failed=tuple(failed))
+
+
+def folders_of(items: Iterable[Item]) -> set[str]:
+    """The folders between which items are moved: a power cut may take a rename back that is not on the disk in both."""
+    return {dirname(path) for item in items for part in item.parts for path in (part.path, part.place)}
 
 
 def _return(store: Store, item: Item) -> bool:
     """Move one item to its places if all are free, what makes it loadable last; whether any of it was in the trash."""
-    held = [(part, entry) for part in item.parts if (entry := _find(store, part)) is not None]
+    held = [(part, entry) for part in item.parts if (entry := find_part(store, part)) is not None]
     for part, _ in held:
         if _is_there(store, part.path):
             raise FileExistsError(errno.EEXIST, f"its place is taken: {part.path} is there")
     for part, entry in reversed(held):
         store.rename(entry, part.path)
-    if item.marker and _is_there(store, item.marker):
-        store.delete_exact(store.stat(item.marker))
+    if item.marker and _is_there(store, item.marker) and (mark := store.stat(item.marker)).size == _MARK_SIZE:
+        store.delete_exact(mark)
     return bool(held)
 
 
-def _find(store: Store, part: Part) -> Entry | None:
-    """What was moved to a place in the trash; None where it is not there. Raises OSError where something else is."""
+def find_part(store: Store, part: Part) -> Entry | None:
+    """What was moved to a place in the trash; None where it is not there. Raises Changed where something else is."""
     try:
         entry = store.stat(part.place)
     except FileNotFoundError:
         return None
-    if entry.identity != part.identity:
-        raise OSError(errno.ESTALE, f"{part.place} is not what was put there")
+    if not _is_same(entry.identity, part.identity):
+        raise Changed(errno.ESTALE, f"{part.place} is not what was put there")
     return entry
+
+
+def _is_same(found: object, told: object) -> bool:
+    """Whether two identities are of one file; the device has another number after a mount, and the trash is on one."""
+    if isinstance(found, tuple) and isinstance(told, tuple):
+        return found[1:] == told[1:]
+    return found == told
 
 
 def _is_there(store: Store, path: str) -> bool:
@@ -173,7 +211,7 @@ def purge(store: Store, items: Iterable[Item]) -> Change:
 
 def _purge(store: Store, item: Item) -> bool:
     """Remove one item; whether any of it was in the trash."""
-    entries = [entry for part in item.parts if (entry := _find(store, part)) is not None]
+    entries = [entry for part in item.parts if (entry := find_part(store, part)) is not None]
     for entry in entries:
         store.delete_exact(entry)
     return bool(entries)
@@ -184,14 +222,22 @@ def tell(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def discard(store: Store, folder: str) -> None:
-    """Remove what is left of a run that is over, if none of its checkpoints is: its lists, its journal, its folder."""
+def discard(store: Store, folder: str, *, lists: bool = True) -> None:
+    """Remove what is left of a run that is over, if none of its checkpoints is: its lists, its journal, its folder.
+
+    Without ``lists`` a folder that holds any stays too.
+    """
     with suppress(OSError):
         own = store.contents(folder)
         names = [entry.path.rpartition("/")[2] for entry in own]
-        if any(name != NAME and not name.startswith(LIST) for name in names):
+        if any(name != NAME and not (lists and name.startswith(LIST)) for name in names):
             return
         for entry in reversed(own):  # the journal after the lists: without it nobody knows what they are
             store.delete_exact(entry)
-        for path in (folder, TRASH):
-            store.delete_exact(store.stat(path), only_empty=True)
+        _remove_empty(store, folder)
+        _remove_empty(store, TRASH)
+
+
+def _remove_empty(store: Store, folder: str) -> None:
+    with suppress(OSError):
+        store.delete_exact(store.stat(folder), only_empty=True)

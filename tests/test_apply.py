@@ -235,6 +235,44 @@ def test_what_cannot_be_removed_lies_in_the_trash_and_is_named() -> None:
     assert store.stat(f"{TRASH}/t/1").size == len(WHOLE)
 
 
+def test_what_was_moved_although_the_move_seemed_to_fail_is_put_back() -> None:
+    """A file server may do it and lose the answer; or the look right after the rename fails."""
+
+    class Late(MemoryStore):
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(entry, path)
+            if entry.path == NAMES[1]:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    store = Late(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
+    assert files(store) == {NAMES[1], NAMES[3]}
+    assert not has_trash(store)
+
+
+class Mute(MemoryStore):
+    """A store in which the journal cannot be written after so many records."""
+
+    records = 1
+
+    def add(self, path: str, end: int, data: bytes) -> None:
+        self.records -= 1
+        if self.records < 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        super().add(path, end, data)
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
+def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(keeps: bool) -> None:
+    store = Mute(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t", keeps=keeps))
+    why = "the journal cannot be written: Input/output error: left in place"
+    assert (outcome.dropped, set(outcome.failed)) == ((), {Failure(name, why) for name in NAMES[:3]})
+    assert files(store) == set(NAMES)
+    assert not has_trash(store)
+
+
 @pytest.mark.parametrize(
     ("path", "text"), [(".ckptctl", "no lock can be written"), ("trash/t", "no journal can be written")]
 )

@@ -132,6 +132,17 @@ def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -
         load(store, "t")
 
 
+@pytest.mark.parametrize("place", ["r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
+def test_a_journal_that_tells_of_a_place_outside_of_its_own_folder_is_damage(place: str) -> None:
+    """Where several people share a root, one could else have another's checkpoint removed by somebody who may."""
+    item = ITEMS[0]._replace(parts=(Part("r/a.ckpt", place, (5, 7)),))
+    with pytest.raises(Damaged):
+        load(store_with(DEED._replace(items=(item,))), "t")
+    listed = Listed("r/checkpoint", place, 99)
+    with pytest.raises(Damaged):
+        load(store_with(DEED._replace(lists=(listed,))), "t")
+
+
 def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why() -> None:
     files = {
         f"{folder_of('torn')}/{NAME}": encode({"journal": 1})[:5],
@@ -142,7 +153,7 @@ def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why()
     store = MemoryStore(files)
     for txid, since in (("late", 9), ("soon", 3)):
         store.make_folder(folder_of(txid))
-        with begin(store, DEED._replace(txid=txid, since=since)):
+        with begin(store, DEED._replace(txid=txid, since=since, items=(), lists=())):
             pass
     found, strange = load_all(store)
     assert [it.deed.txid for it in found] == ["soon", "late"]

@@ -41,6 +41,19 @@ def test_the_lock_is_there_while_it_is_held_and_gone_with_its_folder_afterwards(
     assert os.listdir(tmp_path) == []
 
 
+def test_a_lock_that_is_not_ours_any_more_is_left_to_its_holder(tmp_path: Path) -> None:
+    with take(open_url(str(tmp_path)), "prune"):
+        (tmp_path / LOCK).unlink()
+        (tmp_path / LOCK).write_bytes(b"another run's")
+    assert (tmp_path / LOCK).read_bytes() == b"another run's"
+
+
+def test_a_lock_that_somebody_took_away_is_no_error(tmp_path: Path) -> None:
+    with take(open_url(str(tmp_path)), "prune"):
+        (tmp_path / LOCK).unlink()
+    assert os.listdir(tmp_path) == []
+
+
 def test_it_goes_when_the_work_fails(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), take(open_url(str(tmp_path)), "prune"):
         raise KeyboardInterrupt

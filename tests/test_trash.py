@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from posixpath import dirname
 
 import pytest
 
 from ckptctl.apply import Order, apply
 from ckptctl.core.checkpoint import Entry
+from ckptctl.core.deed import Item
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepLast
 from ckptctl.core.units import QUIET
-from ckptctl.journal import NAME, TRASH, Transaction, folder_of, load, load_all
+from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, load, load_all
 from ckptctl.scan import Options, scan
 from ckptctl.stores import LinkKind, Store
-from ckptctl.stores.local import open_url
+from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.trash import empty, expire, held, recover, undo
 from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
@@ -164,6 +168,30 @@ def test_a_list_that_is_gone_is_told() -> None:
     change = undo(store, loaded(store))
     assert [it.path for it in change.failed] == ["r/checkpoint"]
     assert len(change.back) == 2
+
+
+def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) -> None:
+    """A device has another number after a mount: on btrfs, ZFS and NFS as a rule, elsewhere where others came first."""
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(WHOLE)
+
+    class Elsewhere(LocalStore):
+        """The same root, on a device with another number."""
+
+        def stat(self, path: str) -> Entry:
+            entry = super().stat(path)
+            assert isinstance(entry.identity, tuple)
+            return entry._replace(identity=(entry.identity[0] + 1, entry.identity[1]))
+
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(super().stat(entry.path), path)
+
+    store = open_url(str(tmp_path))
+    apply(plan_of(store), store, PRUNE)
+    change = undo(Elsewhere(str(tmp_path), str(tmp_path)), loaded(store))
+    assert (sorted(change.back), change.failed) == (sorted(NAMES[:3]), ())
+    assert sorted(os.listdir(tmp_path / "r")) == sorted(name[2:] for name in NAMES)
 
 
 # For good
@@ -319,6 +347,79 @@ def test_a_recovery_that_is_cut_off_is_finished_by_the_next() -> None:
         assert load_all(store) == ([], {})
 
 
+class Volatile(Cutting):
+    """What was renamed is on the disk only once both folders are synced; the journal is at once."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(files)
+        self.unsynced: list[tuple[str, str, set[str]]] = []
+        """From where, where to, and which folders are not synced."""
+
+    def rename(self, entry: Entry, path: str) -> None:
+        super().rename(entry, path)
+        self.unsynced.append((entry.path, path, {dirname(entry.path), dirname(path)}))
+
+    def sync(self, folders: Iterable[str]) -> None:
+        synced = set(folders)
+        waiting = [(old, new, left - synced) for old, new, left in self.unsynced]
+        self.unsynced = [it for it in waiting if it[2]]
+
+    def lose(self, count: int) -> None:
+        """Cut the power: the last renames were not on the disk yet."""
+        self.left = 10**9
+        for old, new, _ in reversed(self.unsynced[-count:]):
+            if new in self.every():
+                MemoryStore.rename(self, self.stat(new), old)
+
+    def every(self) -> set[str]:
+        """All files, the tool's own too."""
+        return {path for path, node in self._nodes.items() if node.kind == "file"}
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
+@pytest.mark.parametrize("lost", [1, 2, 4])
+def test_a_power_cut_that_takes_the_last_renames_back_leaves_every_checkpoint_whole_or_gone(
+    keeps: bool, lost: int
+) -> None:
+    for changes in range(100):
+        store = Volatile(FAMILY)
+        planned = plan_of(store)
+        store.left = changes
+        with suppress(Cut):
+            apply(planned, store, Order("t", keeps=keeps))
+        store.lose(lost)
+        recover(store)
+        if kept := load(store, "t"):
+            assert [it.path for it in held(store, kept)] == ["r/ckpt-1", "r/ckpt-2"]
+            undo(store, kept)
+        parts = [sum(f"ckpt-{n}." in path for path in store.every()) for n in (1, 2)]
+        assert set(parts) <= ({3} if keeps else {0, 3})
+
+
+def test_a_power_cut_after_an_undo_leaves_everything_in_its_place_or_a_journal_that_tells_of_it() -> None:
+    for lost in range(1, 7):
+        store = Volatile(FAMILY)
+        apply(plan_of(store), store, PRUNE)
+        undo(store, loaded(store))
+        store.lose(lost)
+        if kept := load(store, "t"):
+            undo(store, kept)
+        assert contents(store) == FAMILY
+
+
+def test_what_was_put_back_and_cannot_be_synced_keeps_its_journal() -> None:
+    class Stuck(MemoryStore):
+        def sync(self, folders: Iterable[str]) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), *folders)
+
+    store = set_aside()
+    stuck = Stuck({})
+    stuck.__dict__.update(store.__dict__)
+    change = undo(stuck, loaded(stuck))
+    assert set(change.failed) == {Failure(it, os.strerror(errno.EIO)) for it in ("r", folder_of("t"))}
+    assert load(store, "t") is not None
+
+
 def test_what_cannot_be_put_back_is_tried_again_each_time_and_told() -> None:
     cuts = (cut_at(dict.fromkeys(NAMES, WHOLE), Order("t"), changes)[0] for changes in range(100))
     store = next(it for it in cuts if len(contents(it)) == 2)
@@ -336,6 +437,93 @@ def test_what_no_journal_tells_of_is_left_alone() -> None:
     assert recover(store) == []
     assert read(store, f"{TRASH}/old/0") == WHOLE
     assert read(store, f"{TRASH}/bad/0") == WHOLE
+
+
+def test_a_trash_in_which_nothing_was_begun_goes() -> None:
+    store = MemoryStore(folders=[TRASH])
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
+def test_a_damaged_journal_of_which_nothing_is_in_the_trash_goes() -> None:
+    """A power cut may write a later block of it and not an earlier one: then nothing was moved yet."""
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"torn" + bytes(4096) + b"\nlater\nblocks\n"})
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
+def test_a_damaged_journal_beside_a_list_of_trainings_stays() -> None:
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"x\nx\n", f"{TRASH}/t/{LIST}0": STATE})
+    assert recover(store) == []
+    assert read(store, f"{TRASH}/t/{LIST}0") == STATE
+
+
+@pytest.mark.parametrize("back", range(1, 6))
+def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_next_call(back: int) -> None:
+    store = Cutting(FAMILY)
+    apply(plan_of(store), store, PRUNE)
+    store.left = back
+    with pytest.raises(Cut):
+        undo(store, loaded(store))
+    store.left = 10**9
+    recover(store)
+    there = [sum(f"ckpt-{n}." in path for path in contents(store)) for n in (1, 2)]
+    assert set(there) <= {0, 3}
+    undo(store, loaded(store))
+    assert contents(store) == FAMILY
+
+
+def test_an_undo_that_was_killed_at_its_end_is_finished_by_the_next_call_with_the_list() -> None:
+    files = {**FAMILY, "r/checkpoint": STATE}
+    for back in range(6, 20):
+        store = Cutting(files)
+        apply(plan_of(store), store, PRUNE)
+        store.left = back
+        with suppress(Cut):
+            undo(store, loaded(store))
+        store.left = 10**9
+        recover(store)
+        assert contents(store) == files
+        assert load_all(store) == ([], {})
+
+
+def test_where_somebody_emptied_the_trash_by_hand_the_list_of_training_stays_corrected() -> None:
+    store = set_aside({**FAMILY, "r/checkpoint": STATE})
+    for item in loaded(store).deed.items:
+        for part in item.parts:
+            store.delete_exact(store.stat(part.place))
+    corrected = read(store, "r/checkpoint")
+    assert recover(store) == []
+    assert read(store, "r/checkpoint") == corrected != STATE
+
+
+def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_back_unasked() -> None:
+    store = set_aside(FAMILY)
+    store.delete_exact(store.stat(f"{folder_of('t')}/0.1"))
+    assert recover(store) == []
+    assert not any("ckpt-1" in path for path in contents(store))
+
+
+def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_stays() -> None:
+    """The framework's mark is empty, the one of ours holds a line's end."""
+    more = {path.replace("loss=2.5-step=0", "loss=3.5-step=-1"): WHOLE for path in RANKS}
+    for changes in range(100):
+        store, was_cut = cut_at({**RANKS, **more}, Order("t"), changes)
+        if not was_cut:
+            break
+        marks = {item.marker for it in load_all(store)[0] for item in it.deed.items if whole_in_place(store, item)}
+        ours = {path for path in marks & contents(store).keys() if read(store, path)}
+        for path in marks - ours:
+            store.write(path, b"")
+        recover(store)
+        assert marks & contents(store).keys() == marks - ours
+        assert all(read(store, path) == b"" for path in marks - ours)
+
+
+def whole_in_place(store: MemoryStore, item: Item) -> bool:
+    return all(part.path in contents(store) for part in item.parts)
 
 
 def test_a_journal_that_was_never_written_to_its_end_goes_with_its_folder() -> None:

@@ -9,10 +9,10 @@ import typer
 from ckptctl.cli import options as opt
 from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
+from ckptctl.cli.drafting import Pruning, Terms, draw_all, measure_room
 from ckptctl.cli.flags import Flags, takes_flags
 from ckptctl.cli.look import Names, read_options
 from ckptctl.cli.naming import OneCheckpoint, pick, place_in, split_place
-from ckptctl.cli.pruning import Pruning, Terms, draw_all, measure_room
 from ckptctl.cli.retention import make_policy
 from ckptctl.core.explaining import explain
 from ckptctl.stores import open_store

@@ -7,10 +7,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see
+from ckptctl.cli.look import Names, Sight, meet, open_all, read_options, require_some, require_whole, see
 from ckptctl.cli.sorting import Key, has_key, parse_key, sort_run
 from ckptctl.core.checkpoint import relocate
-from ckptctl.core.filters import Filter, all_hold, parse_filter
+from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.view import View, view
 from ckptctl.render.names import locate
 
@@ -89,7 +89,7 @@ def _look(sights: Iterable[Sight], choice: Choice, listing: Listing, *, many: bo
     for sight in sights:
         run = relocate(sight.run, sight.store.url) if many else sight.run
         seen = view(run, monitor=listing.monitor, mode=listing.mode)
-        met = tuple(it for it in run.checkpoints if all_hold(choice.filters, it, choice.now))
+        met = meet(run, choice.filters, choice.now)
         shown = sort_run(run._replace(checkpoints=met), choice.key, choice.limit)
         if met or not choice.filters:
             yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))

@@ -10,8 +10,9 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
+from ckptctl.cli.drafting import Pruning, Terms
 from ckptctl.cli.look import Names, open_all, read_options
-from ckptctl.cli.pruning import Pruning, Terms, prune
+from ckptctl.cli.pruning import prune
 from ckptctl.core.checkpoint import relocate_path
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepOthers

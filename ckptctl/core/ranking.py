@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from math import inf
-from typing import Literal, NamedTuple
+from operator import attrgetter
+from typing import Literal, NamedTuple, cast
 
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
 from ckptctl.core.units import NANOSECONDS
@@ -230,6 +231,9 @@ def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[
     checkpoint has them, so that a name with an epoch alone is not held against one that has a step. Those with neither
     come first.
     """
+    checkpoints = list(checkpoints)
+    if _have_own_steps(checkpoints):
+        return _STEP
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
     by_epoch = all(checkpoint.epoch is not None for checkpoint in numbered)
@@ -241,6 +245,17 @@ def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[
         return (checkpoint.lineage, step, epoch, counter, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
 
     return key
+
+
+_STEP = cast("Callable[[Checkpoint], tuple[float | int | str, ...]]", attrgetter("step"))
+
+_LINEAGE = attrgetter("lineage")
+
+
+def _have_own_steps(checkpoints: Collection[Checkpoint]) -> bool:
+    """Whether each has a step that no other has, and all are of one training: then nothing else is asked, as mostly."""
+    steps = set(map(_STEP, checkpoints))
+    return len(steps) == len(checkpoints) and None not in steps and len(set(map(_LINEAGE, checkpoints))) == 1
 
 
 def in_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:

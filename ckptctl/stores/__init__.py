@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from importlib import import_module
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol
 
 from ckptctl.core.checkpoint import Entry
 from ckptctl.errors import Damaged
@@ -109,6 +108,10 @@ class Store(Protocol):
         """
         ...
 
+    def sync(self, folders: Iterable[str]) -> None:
+        """Put on the disk what was moved into folders, or out of them; raises OSError."""
+        ...
+
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless an entry, and all that a folder holds, is still as it was listed; where is not asked.
 
@@ -180,17 +183,16 @@ class InUse(Changed):
     """Somebody is at work on the entry."""
 
 
-_MODULES = {"": "local", "file": "local"}
-"""URL scheme to module; every other scheme is fsspec's."""
-
-
 def open_store(url: str) -> Store:
     """Open the store that a path or URL names; raises PathMissing, UsageError, MissingLibrary, StorageFailed."""
     scheme, mark, _ = url.partition("://")
-    if not mark or "/" in scheme:
-        scheme = ""
-    module = import_module(f"ckptctl.stores.{_MODULES.get(scheme, 'remote')}")
-    return cast("Store", module.open_url(url))
+    if not mark or "/" in scheme or scheme == "file":
+        from ckptctl.stores import local
+
+        return local.open_url(url)
+    from ckptctl.stores import remote  # every other scheme is fsspec's
+
+    return remote.open_url(url)
 
 
 def read_whole(store: Store, path: str, most: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 from ckptctl.stores import Holder
@@ -41,10 +41,16 @@ def hold_file(place: Place, record: bytes) -> Iterator[Holder | None]:
     opened, is_ours, is_sure = _open_locked(place)
     try:
         if is_ours:
-            os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
+            _tell(opened, record)
         yield None if is_ours else Holder(os.pread(opened, _LONGEST, 0).rstrip(b"\n"), is_sure)
     finally:
         os.close(opened)
+
+
+def _tell(opened: int, record: bytes) -> None:
+    """Say who holds it; on a full disk it holds all the same, and what it guards may free some space."""
+    with suppress(OSError):
+        os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
 
 
 def _open_locked(place: Place) -> tuple[int, bool, bool]:

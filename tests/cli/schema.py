@@ -85,6 +85,38 @@ OUTCOME = {
     "kept": bool,
 }
 
+FLAW = {
+    "id": str,
+    "severity": {"error", "warning"},
+    "text": str,
+    "file": TEXT_OR_NULL,
+    "file_b64?": str,
+}
+TENSOR = {
+    "name": str,
+    "shape": [int],
+    "dtype": str,
+    "bytes": int,
+    "part": {"weights", "optimizer", "other"},
+}
+SHOW = {
+    "schema_version": {1},
+    "checkpoint": CHECKPOINT,
+    "contents": {
+        "format": str,
+        "tensors": [TENSOR],
+        "parts": {"weights": int, "optimizer": int, "other": int},
+        "metadata": {"*": (int, float, str, bool, None)},
+        "globals": [{"name": str, "allowed": bool}],
+        "checks": TEXT_OR_NULL,
+        "findings": [FLAW],
+    },
+}
+VERIFY = {
+    "schema_version": {1},
+    "checkpoints": [{"path": str, "path_b64?": str, "ok": bool, "findings": [FLAW]}],
+}
+
 LS = {
     "schema_version": {1},
     "root": str,

@@ -219,7 +219,11 @@ def test_each_item_that_was_not_done_is_named(outcome: Outcome, text: str) -> No
 def test_what_was_set_aside_can_be_undone() -> None:
     outcome = Outcome("7f3a", tuple("abc"))
     assert screens.told(outcome, set_aside=159 * GB) == (
-        "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty'). Undo: ckptctl undo 7f3a\n"
+        "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty').\nUndo: ckptctl undo 7f3a\n"
+    )
+    assert screens.told(outcome, root="my runs", set_aside=1, seconds=7 * 86_400) == (
+        "Set aside 3 checkpoints (1 B; nothing freed for 7d, or until 'ckptctl trash empty').\n"
+        "Undo: ckptctl undo 7f3a 'my runs'\n"
     )
 
 
