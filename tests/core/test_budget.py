@@ -192,3 +192,10 @@ def test_names_of_one_file_in_two_runs_free_it_once_with_the_last() -> None:
     other = run_of(linked("b/1", 1, 7, 2), alone("b/2", 2), path="b")
     drawn = plan(one, other, budget=Budget(), rules=(KeepLast(1),))
     assert [it.frees for it in drawn.dropped] == [0, 100]
+
+
+def test_what_frees_one_of_its_files_is_taken_though_another_has_a_second_name() -> None:
+    shared, own = alone("a", 1).entries[0]._replace(identity=(1, 7), links=2), alone("a", 1).entries[0]
+    mixed = alone("a", 1)._replace(entries=(shared, own._replace(path="a/own")))
+    drawn = plan(run_of(mixed, alone("b", 2), alone("c", 3)), budget=Budget(max_size=300))
+    assert (gone(drawn), drawn.frees) == (["a"], 100)

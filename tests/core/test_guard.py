@@ -154,3 +154,15 @@ def test_a_named_plan_that_takes_something_else_is_unsound() -> None:
     verdicts = (drawn.runs[0].verdicts[0], more, drawn.runs[0].verdicts[2])
     wrong = drawn._replace(runs=(drawn.runs[0]._replace(verdicts=verdicts),))
     assert [it.id for it in object_to(wrong, [run], [HERE])] == ["plan-unsound"]
+
+
+def test_a_run_that_would_be_emptied_says_what_to_do_about_it() -> None:
+    run = run_of(*saves(0.5, 0.4))
+    by_rules = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    named = frozenset({"epoch=0.ckpt", "epoch=1.ckpt"})
+    policy = Policy((KeepOthers(named),), protect_last=False, named=named)
+    told = [object_to(it, [run], [HERE])[0] for it in (by_rules, plan_for(run, policy=policy))]
+    assert [(it.id, it.override) for it in told] == [("empties-run", None), ("empties-run", "--empty-run")]
+    assert told[0].text.endswith("would lose its every complete checkpoint: widen a rule")
+    assert told[1].text.endswith("would lose its every complete checkpoint")
+    assert object_to(plan_for(run, policy=policy._replace(may_empty=True)), [run], [HERE]) == []
