@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
+from time import perf_counter
 
 import pytest
 
@@ -12,7 +13,7 @@ from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric
-from ckptctl.core.rules import KeepEvery, KeepLast, KeepSteps, TopK
+from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
 from ckptctl.core.standing import Reason, Rule
 from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
@@ -450,3 +451,18 @@ def test_without_a_word_on_it_nothing_is_free() -> None:
     policy = Policy((KeepLast(3),), budget=Budget(free=101))
     assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW).dropped) == 2
     assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW, room=1).dropped) == 1
+
+
+ALL_RULES: tuple[Rule, ...] = (
+    *(TopK(3), KeepLast(3), KeepEvery(100), KeepWithin(9 * HOUR), KeepNewerThan(9 * HOUR), KeepPeriods(7)),
+    *(KeepSteps(frozenset({10})), KeepGlob("*=1*")),
+)
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: str(rule.id))
+def test_a_long_run_is_judged_in_no_time(rule: Rule) -> None:
+    """Where each checkpoint looked at all others, it would take minutes."""
+    run = run_of(*(save(f"epoch={n}.ckpt", 1 / (n + 1), step=n, at=n * HOUR // 10) for n in range(3000)))
+    begun = perf_counter()
+    assert plan(run, rule).dropped
+    assert perf_counter() - begun < 20
