@@ -13,7 +13,17 @@ from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric
-from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
+from ckptctl.core.rules import (
+    KeepEvery,
+    KeepGlob,
+    KeepLast,
+    KeepNewerThan,
+    KeepOthers,
+    KeepPeriods,
+    KeepSteps,
+    KeepWithin,
+    TopK,
+)
 from ckptctl.core.standing import Reason, Rule
 from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
@@ -432,7 +442,7 @@ def test_the_metric_of_a_plan_is_that_of_whichever_rule_ranks() -> None:
 
 
 def test_the_newest_that_is_protected_is_a_whole_one() -> None:
-    broken = save("broken", 0.9, step=99, at=99 * HOUR, state="damaged")
+    broken = save("broken", 0.9, epoch=99, step=99, at=99 * HOUR, state="damaged")
     drawn = plan(run_of(*saves(0.1, 0.5, 0.4), broken), TopK(1))
     assert [it.path for it in drawn.dropped] == ["epoch=1.ckpt"]
 
@@ -466,3 +476,24 @@ def test_a_long_run_is_judged_in_no_time(rule: Rule) -> None:
     begun = perf_counter()
     assert plan(run, rule).dropped
     assert perf_counter() - begun < 20
+
+
+# What a person names
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param({}, "drop: named", id="a whole one goes"),
+        pytest.param({"state": "damaged"}, "drop: named", id="a damaged one goes"),
+        pytest.param({"state": "live"}, "skip: live", id="one in the writing is skipped"),
+        pytest.param({"state": "live", "note": "written 5s ago"}, "skip: live: written 5s ago", id="and says why"),
+        pytest.param({"pinned": True}, "keep: pinned", id="a pinned one stays"),
+        pytest.param({"aliases": ("x",)}, "keep: linked by x", id="a linked one stays"),
+    ],
+)
+def test_of_what_is_named_all_goes_that_nothing_holds(change: dict[str, object], told: str) -> None:
+    run = run_of(*saves(0.5, 0.4), save("n", 0.1, step=99)._replace(**change))  # type: ignore[arg-type]
+    named = frozenset({"n"})
+    verdicts = plan(run, KeepOthers(named), protect_last=False, named=named).verdicts
+    assert [f"{it.action}: {it.reasons[0].text}" for it in verdicts] == ["keep: not named", "keep: not named", told]
