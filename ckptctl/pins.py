@@ -64,6 +64,18 @@ def _read(store: Store, entry: Entry) -> Pin:
     return read_pin(read(data))
 
 
+def find_pin(store: Store, checkpoint: str) -> Pin | None:
+    """The pin of a checkpoint, for ever where it cannot be understood; None where there is none; raises OSError."""
+    from ckptctl.core.pin import Pin
+
+    try:
+        return _read(store, store.stat(checkpoint + PIN))
+    except FileNotFoundError:
+        return None
+    except CkptctlError:
+        return Pin()
+
+
 def pin(store: Store, checkpoint: str, what: Pin) -> None:
     """Write the pin of a checkpoint, in one step, also in place of an older one; raises OSError."""
     from json import dumps

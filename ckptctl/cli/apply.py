@@ -9,6 +9,7 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.asked import take_up
+from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
 from ckptctl.cli.drafting import Terms
 from ckptctl.cli.look import open_all
@@ -43,8 +44,10 @@ def command(
     planned = read(plan)
     stores = open_all([path for path, _ in planned.places])
     refuse_stale(planned, stores)
+    configured = configure(planned.asked.flags, [path for path, _ in planned.places])
+    asked = planned.asked._replace(flags=configured.flags, spared=configured.spared)
     terms = Terms(
-        make_policy(planned.asked.flags),
+        make_policy(asked.flags, spared=asked.spared),
         is_dry=dry_run,
         has_consent=yes,
         keeps=trash or trash_for is not None,
@@ -52,5 +55,5 @@ def command(
         takes_open=allow_open,
         command="apply",
     )
-    pruning = take_up(planned.asked, stores, terms)._replace(narrow=partial(narrow, plan=planned))
+    pruning = take_up(asked, stores, terms)._replace(narrow=partial(narrow, plan=planned))
     raise typer.Exit(prune(pruning, Console(color.value), json=json, verbose=bool(verbose)))

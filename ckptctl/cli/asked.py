@@ -18,12 +18,14 @@ class Asked(NamedTuple):
     flags: Flags
     names: Names
     exact: bool = False
+    spared: tuple[str, ...] = ()
+    """Patterns of what configuration files keep."""
 
 
 def take_up(asked: Asked, stores: Sequence[Store], terms: Terms) -> Pruning:
     """A prune of what was asked for, on terms whose policy and limits are those of the flags; raises UsageError."""
     flags = asked.flags
-    policy = make_policy(flags)
+    policy = make_policy(flags, spared=asked.spared)
     scanning = read_options(
         asked.names,
         monitor=flags.monitor,

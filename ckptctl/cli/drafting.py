@@ -83,7 +83,7 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
         Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
     ]
     held = [(store, run) for store, run in sights if run.checkpoints]
-    plan = plan_all([run for _, run in held], policy, now, room=_measure_room(pruning))
+    plan = plan_all([run for _, run in held], policy, now, room=measure_room(pruning))
     _require_named(plan)
     grounds = tuple(survey(store) for store in pruning.stores)
     return Draft(plan, root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
@@ -98,7 +98,7 @@ def _require_named(plan: Plan) -> None:
         )
 
 
-def _measure_room(pruning: Pruning) -> int:
+def measure_room(pruning: Pruning) -> int:
     """Bytes that are free now, where a budget asks; raises UsageError where nobody can tell."""
     if pruning.terms.policy.budget.free is None:
         return 0

@@ -15,6 +15,9 @@ from ckptctl.cli import options as opt
 class Flags(NamedTuple):
     """What was typed; what was not is None, False or an empty list, so that nothing is taken for asked that was not."""
 
+    policy: Annotated[
+        str | None, typer.Option(metavar="FILE|NAME", help="A policy of ckptctl.toml, or a file that holds one.")
+    ] = None
     top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", help="Keep the N best; -1 keeps all.")] = None
     keep_best: Annotated[
         list[str] | None, typer.Option(metavar="METRIC[:MODE]=N", help="Keep the N best by METRIC; repeatable.")

@@ -39,6 +39,10 @@ def _run(argv: Sequence[str]) -> int:
         # The commonest call of all, and it has no options: Typer would take two thirds of its time to read it.
         list_runs(argv[1:], Listing())
         return 0
+    if argv[:1] == ["show"] and len(argv) == 2 and not argv[1].startswith("-"):  # noqa: PLR2004 - as above: a bare path
+        from ckptctl.cli.showing import Form, show_one
+
+        return show_one(argv[1], Form())
     from ckptctl.cli.parser import parse_and_run
 
     return parse_and_run(argv)

@@ -9,10 +9,11 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.asked import Asked, take_up
+from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
 from ckptctl.cli.drafting import Terms
 from ckptctl.cli.flags import Flags, takes_flags
-from ckptctl.cli.look import Names, open_apart
+from ckptctl.cli.look import Names, expand, open_apart
 from ckptctl.cli.plan_file import write_plan
 from ckptctl.cli.pruning import prune
 from ckptctl.cli.repeating import repeat
@@ -62,18 +63,24 @@ def command(
     opt.refuse_together(every=every is not None, plan_out=plan_out is not None)
     if every is not None and not yes and not (dry_run or check):
         raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
-    console, asked = Console(color.value), Asked(flags, Names(template, layout, ext, equals), exact)
+    configured = configure(flags, expand(paths))
+    flags = configured.flags._replace(policy=None)
+    asked = Asked(flags, Names(template, layout, ext, equals), exact, configured.spared)
+    policy = make_policy(flags, spared=configured.spared)
+    keeps = trash or trash_for is not None or configured.trash
+    opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
+    console = Console(color.value)
     terms = Terms(
-        make_policy(flags),
+        policy,
         is_dry=dry_run or check or plan_out is not None,
         is_check=check,
         writes_plan=plan_out is not None,
         has_consent=yes,
-        keeps=trash or trash_for is not None,
-        keeps_for=opt.read_time(trash_for),
+        keeps=keeps,
+        keeps_for=opt.read_time(trash_for or (configured.trash_for if keeps else None)),
         takes_open=allow_open,
     )
-    if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in terms.policy.rules):
+    if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
         console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
 
     def once() -> int:

@@ -33,8 +33,8 @@ _EVERY = re.compile(r"(?P<count>\d+)\s*(?P<unit>steps?|epochs?)?")
 _PERIODS: tuple[Period, ...] = ("hourly", "daily", "weekly", "monthly")
 
 
-def make_policy(flags: Flags) -> Policy:
-    """The whole policy; raises UsageError."""
+def make_policy(flags: Flags, *, spared: Sequence[str] = ()) -> Policy:
+    """The whole policy; ``spared`` are patterns that files keep; raises UsageError."""
     tie = flags.tie or "earliest"
     if tie not in ("earliest", "latest"):
         raise UsageError(f"--tie {tie} is unknown", hint="pass earliest or latest")
@@ -48,6 +48,7 @@ def make_policy(flags: Flags) -> Policy:
         filters=tuple(map(parse_filter, flags.filters or ())),
         group_by=flags.group_by.value,
         partial=flags.partial,
+        spared=tuple(spared),
         budget=Budget(read_size(flags.max_size), flags.max_files, read_size(flags.free)),
     )
 

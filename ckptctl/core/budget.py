@@ -38,8 +38,8 @@ class Stay(NamedTuple):
 class Cut(NamedTuple):
     """What a budget takes."""
 
-    going: dict[str, tuple[str, str]]
-    """By path: the flag without dashes, and the words that say why."""
+    going: dict[tuple[int, str], tuple[str, str]]
+    """By the number of its run and its path: the flag without dashes, and the words that say why."""
     shortfalls: tuple[tuple[str, str], ...] = ()
     """Of each budget that cannot be met: the flag without dashes, and by how much."""
 
@@ -67,17 +67,17 @@ def cut(budget: Budget, stays: Sequence[Stay], goes: Sequence[Checkpoint], room:
     left = Counter(it.run for it in stays if it.checkpoint.state == "complete")
     spares = sorted((it for it in stays if it.is_spare), key=lambda it: (-it.place, it.since, it.checkpoint.path))
     hopes = Counter(entry.identity for it in spares for entry in files_of(it.checkpoint))
-    going: dict[str, tuple[str, str]] = {}
+    going: dict[tuple[int, str], tuple[str, str]] = {}
     gone = Weight()
     for spare in spares:
         goal = next((it for it in goals if it.misses(gone)), None)
         could_free = any(hopes[entry.identity] >= names.left_of(entry) for entry in files_of(spare.checkpoint))
         if goal is not None and could_free and left[spare.run] > 1:
             gone = gone.plus(names.take(spare.checkpoint))
-            going[spare.checkpoint.path] = (goal.flag, goal.text)
+            going[spare.run, spare.checkpoint.path] = (goal.flag, goal.text)
             left[spare.run] -= 1
-    idle = {it.checkpoint.path for it in spares if not names.have_freed(it.checkpoint)}
-    going = {path: why for path, why in going.items() if path not in idle}
+    idle = {(it.run, it.checkpoint.path) for it in spares if not names.have_freed(it.checkpoint)}
+    going = {key: why for key, why in going.items() if key not in idle}
     return Cut(going, tuple((it.flag, _tell(it, gone)) for it in goals if it.misses(gone)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ckptctl.core.audit import audit
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.plan import Plan, RunPlan
 from ckptctl.core.policy import Policy
@@ -47,6 +48,7 @@ def object_to(
         *(objection for run in plan.runs for objection in _object_to_held(run, plan.policy.named)),
         *(objection for run in plan.runs for objection in _object_to_emptying(run, plan.policy)),
         *_object_to_idle_rules(plan),
+        *_object_to_unsound(plan, runs),
         *_object_to_shortfall(plan),
         *_object_to_number(plan, max_delete),
         *_object_to_size(plan, max_delete_size),
@@ -70,6 +72,21 @@ def _object_to_listing(runs: Sequence[Run]) -> Iterator[Objection]:
         if not run.listed:
             text = f"'{run.path or '.'}' could not be listed whole: nothing may go by what was not seen"
             yield Objection("incomplete-listing", text)
+
+
+def _object_to_unsound(plan: Plan, runs: Sequence[Run]) -> Iterator[Objection]:
+    """What only a mistake of ours can cause."""
+    for path, why in audit_all([run for run in runs if run.checkpoints], plan):
+        text = f"the plan for '{path or '.'}' is wrong: {why}. This is a bug in ckptctl: please report it"
+        yield Objection("plan-unsound", text)
+
+
+def audit_all(runs: Sequence[Run], plan: Plan) -> Iterator[tuple[str, str]]:
+    """The path of each run whose plan is wrong, and what is wrong with it; ``runs`` in the order of the plan's."""
+    if [it.path for it in runs] != [it.path for it in plan.runs]:
+        yield "", "it is not of the runs that were found"
+        return
+    yield from ((run.path, why) for run, it in zip(runs, plan.runs, strict=True) for why in audit(run, it, plan.policy))
 
 
 def _object_to_held(run: RunPlan, named: frozenset[str]) -> Iterator[Objection]:

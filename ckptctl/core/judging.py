@@ -45,7 +45,7 @@ def judge(case: Case, checkpoint: Checkpoint) -> Ruling:
         return _judge_named(case, checkpoint)
     if checkpoint.state != "complete":
         return _judge_unfinished(case, checkpoint)
-    reasons = [*_rules_for(case, path), *case.always.get(path, ())] or _keep_in_doubt(case, checkpoint)
+    reasons = [*_rules_for(case, path), *case.always.get(path, ())] or find_doubts(case, checkpoint)
     return ("keep", tuple(reasons)) if reasons else ("drop", tuple(_pass_over(case, checkpoint)))
 
 
@@ -77,7 +77,8 @@ def _judge_unfinished(case: Case, checkpoint: Checkpoint) -> Ruling:
     if not (case.policy.partial and checkpoint.state == "partial" and case.now - checkpoint.modified >= QUIET):
         return "skip", (Reason(checkpoint.state, f"{text}: left alone"),)
     held = protect([checkpoint], case.part.run.pointers, last=False, spared=case.policy.spared)
-    reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_by_filter(case, checkpoint)
+    reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_aside(checkpoint)
+    reasons = reasons or _keep_by_filter(case, checkpoint)
     if not any(it.state == "complete" for it in case.part.quiet):
         reasons = [Reason("only", "its run has no complete one")]
     if reasons:
@@ -85,16 +86,15 @@ def _judge_unfinished(case: Case, checkpoint: Checkpoint) -> Ruling:
     return "drop", (Reason("partial", f"left by a killed save: {checkpoint.note or 'not whole'}"),)
 
 
-def _keep_in_doubt(case: Case, checkpoint: Checkpoint) -> list[Reason]:
+def find_doubts(case: Case, checkpoint: Checkpoint) -> list[Reason]:
     """Why it is kept though no rule speaks for it: by what it is, without a score, or left out by a filter."""
     return _keep_by_nature(case, checkpoint) or _keep_by_filter(case, checkpoint)
 
 
 def _keep_by_nature(case: Case, checkpoint: Checkpoint) -> list[Reason]:
     """What is set aside, an independent ``best``, and what a ranking rule cannot rank: no other rule makes it go."""
-    aside = next((role for role in checkpoint.roles if role in SET_ASIDE), None)
-    if aside is not None:
-        return [Reason(aside, _ASIDE[aside])]
+    if aside := _keep_aside(checkpoint):
+        return aside
     if "best" in checkpoint.roles and checkpoint.path not in case.stood[0].standing.newer:
         return [Reason("best", "a save of its own under a best name")]
     names = dict.fromkeys(it.standing.metric.name for it in case.stood if it.standing.metric)
@@ -102,6 +102,11 @@ def _keep_by_nature(case: Case, checkpoint: Checkpoint) -> list[Reason]:
     if missing and not case.policy.drop_unranked:
         return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
     return []
+
+
+def _keep_aside(checkpoint: Checkpoint) -> list[Reason]:
+    """The first of its roles that sets it aside."""
+    return [Reason(role, _ASIDE[role]) for role in checkpoint.roles if role in SET_ASIDE][:1]
 
 
 def _keep_by_filter(case: Case, checkpoint: Checkpoint) -> list[Reason]:
@@ -116,7 +121,7 @@ def place_of_spare(case: Case, checkpoint: Checkpoint) -> float | None:
     None where something else keeps it too, and for the best by any metric that counts.
     """
     path = checkpoint.path
-    if path in case.always or _keep_in_doubt(case, checkpoint) or not _rules_for(case, path):
+    if path in case.always or find_doubts(case, checkpoint) or not _rules_for(case, path):
         return None
     places = [it.standing.places.get(path, inf) for it in case.stood if isinstance(it.rule, TopK)]
     best = min(places, default=inf)

@@ -22,6 +22,11 @@ class Pin(NamedTuple):
         """Whether it has not passed."""
         return self.until is None or now < self.until
 
+    def extend(self, other: Pin) -> Pin:
+        """Both together: until the later moment, and for the other's reason if it has one."""
+        moments = [it.until for it in (self, other) if it.until is not None]
+        return Pin(max(moments) if len(moments) > 1 else None, other.reason or self.reason)
+
     def describe(self, now: int) -> str:
         """In a few words: ``pinned until 2026-12-24: for the paper``."""
         when = "" if self.until is None else f" until {write_moment(self.until)}"

@@ -89,7 +89,7 @@ def draw_all(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) ->
     ``room``: bytes that are free on the file system now. Raises MetricUnclear or ModeUnclear where the policy ranks and
     nobody can tell by what, or ranks runs together that disagree.
     """
-    alone = [_leave(run, policy) for run in runs]
+    alone = [leave(run, policy) for run in runs]
     parts = [part_of(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
     drawn = (_draw(part, stood, policy, now) for part, stood in zip(parts, stand_all(parts, policy, now), strict=True))
     sketches = [left or next(drawn) for left in alone]
@@ -109,7 +109,7 @@ def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
     return sorted({it.family for it in checkpoints if not it.is_set_aside})
 
 
-def _leave(run: Run, policy: Policy) -> Sketch | None:
+def leave(run: Run, policy: Policy) -> Sketch | None:
     """The plan of a run that is not to be judged: nothing says how, or two trainings share the folder.
 
     What is the best or the last of two trainings together is neither's.
@@ -158,7 +158,10 @@ def _cut(sketches: Sequence[Sketch], policy: Policy, room: int) -> Plan:
         return plan
     stays = [it for number, sketch in enumerate(sketches) for it in _stays(number, sketch)]
     taken = cut(policy.budget, stays, [it.checkpoint for it in plan.dropped if it.checkpoint], room)
-    runs = (run._replace(verdicts=tuple(_take(it, taken.going) for it in run.verdicts)) for run in plan.runs)
+    runs = (
+        run._replace(verdicts=tuple(_take(it, taken.going.get((number, it.path))) for it in run.verdicts))
+        for number, run in enumerate(plan.runs)
+    )
     return plan._replace(runs=tuple(runs), shortfalls=taken.shortfalls)
 
 
@@ -172,11 +175,11 @@ def _stays(number: int, sketch: Sketch) -> Iterator[Stay]:
             yield Stay(it, number, it.path in sketch.spares, sketch.spares.get(it.path, 0), since)
 
 
-def _take(verdict: Verdict, going: Mapping[str, tuple[str, str]]) -> Verdict:
+def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
     """The verdict, turned where a budget takes the checkpoint; what the rules said for it is told still."""
-    if verdict.path not in going:
+    if why is None:
         return verdict
-    return verdict._replace(action="drop", reasons=(Reason(*going[verdict.path]), *verdict.reasons))
+    return verdict._replace(action="drop", reasons=(Reason(*why), *verdict.reasons))
 
 
 def _complete(plan: Plan) -> Plan:

@@ -374,6 +374,7 @@ def test_leftovers_go_only_where_that_was_asked_for() -> None:
         pytest.param({"state": "live"}, {}, "live: live: a shard is missing: left alone", id="live"),
         pytest.param({"state": "unknown"}, {}, "unknown: unknown: a shard is missing: left alone", id="in doubt"),
         pytest.param({"pinned": True}, {}, "pinned: pinned", id="pinned"),
+        pytest.param({"roles": ("last",)}, {}, "last: a save of its own under a last name", id="set aside"),
         pytest.param({"aliases": ("link",)}, {}, "linked: linked by link", id="linked"),
         pytest.param(
             {}, {"spared": ("left*",)}, "config: matches left*, which a configuration file keeps", id="spared"
