@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
 from ckptctl.core.guard import Objection
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import Change, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.ranking import Metric, Ranked
 from ckptctl.core.view import View
@@ -23,7 +23,10 @@ from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
+    from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.render.trash import Heap
+    from ckptctl.settings import Settings
     from ckptctl.weights.contents import Contents, Plain, Tensor
     from ckptctl.weights.flaws import Examined, Flaw
 
@@ -49,10 +52,26 @@ def ls(views: Iterable[View], *, root: str) -> Iterator[str]:
 def best(ranked: Iterable[Ranked], metric: Metric) -> Iterator[str]:
     """The best, in rank order; a score that wins by being infinite is null, as its metric says."""
     yield f'{{"schema_version":1,"monitor":{_encode(_text(metric.name))},"mode":"{metric.mode}","checkpoints":['
-    yield from _batches(
-        {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)} for it in ranked
-    )
+    yield from _batches(map(_ranked, ranked))
     yield "]}\n"
+
+
+def bests(found: Iterable[tuple[str, Metric, Sequence[Ranked]]]) -> Iterator[str]:
+    """The best of each group, with its path and what it was ranked by."""
+    groups: Value = [
+        {
+            **_path("path", path),
+            "monitor": _text(metric.name),
+            "mode": metric.mode,
+            "checkpoints": [*map(_ranked, held)],
+        }
+        for path, metric, held in found
+    ]
+    yield _encode({"schema_version": 1, "groups": groups}) + "\n"
+
+
+def _ranked(it: Ranked) -> dict[str, Value]:
+    return {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)}
 
 
 def last(checkpoints: Iterable[Checkpoint]) -> Iterator[str]:
@@ -135,6 +154,64 @@ def _finding(it: Finding, root: str) -> Value:
 
     told = {"text": _text(it.text), "hint": write_hint(it.hint, root)}
     return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
+
+
+def explain(told: Explanation) -> Iterator[str]:
+    """What becomes of one checkpoint, and what each rule says of it."""
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": _text(it.text)} for it in told.sayings]
+    yield _encode({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
+
+
+def config(found: Settings) -> Iterator[str]:
+    """What is configured: each setting, the policies, and the files that say anything."""
+    from ckptctl.render.settings import settings_of
+
+    settings = [{"key": it.key, "value": _setting(it.value), "origin": _text(it.origin)} for it in settings_of(found)]
+    policies = [
+        {
+            "name": _text(it.name),
+            "origin": _text(it.origin),
+            "values": {key: _setting(value) for key, value in it.values.items()},
+        }
+        for it in found.policies.values()
+    ]
+    told = {"schema_version": 1, "settings": settings, "policies": policies, "files": _texts(found.files)}
+    yield _encode(told) + "\n"
+
+
+def _setting(value: object) -> Value:
+    """A value of a setting."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return _texts(value)
+    return value if isinstance(value, bool | int) or value is None else _finite(float(str(value)))
+
+
+def changes(done: Iterable[Change]) -> Iterator[str]:
+    """What became of things in the trash."""
+    told: Value = [_change(it) for it in done]
+    yield f'{{"schema_version":1,"changes":{_encode(told)}}}\n'
+
+
+def _change(it: Change) -> Value:
+    failed: Value = [_failure(failure, "error") for failure in it.failed]
+    lists: dict[str, Value] = {"back": _texts(it.back), "removed": _texts(it.removed), "failed": failed}
+    return {"txid": it.txid, **lists, "freed": it.freed}
+
+
+def trash(heaps: Iterable[Heap]) -> Iterator[str]:
+    """What lies in the trash."""
+    told: Value = [_heap(it) for it in heaps]
+    yield f'{{"schema_version":1,"trash":{_encode(told)}}}\n'
+
+
+def _heap(heap: Heap) -> Value:
+    deed = heap.deed
+    items: Value = [{**_path("path", it.path), "bytes": it.size, "files": it.files} for it in heap.items]
+    until = None if deed.until is None else write_time(deed.until)
+    told: dict[str, Value] = {"since": write_time(deed.since), "until": until, "checkpoints": items}
+    return {"txid": deed.txid, **_path("root", heap.root), "command": deed.command, "policy": _text(deed.words), **told}
 
 
 def error(trouble: CkptctlError) -> str:
@@ -237,6 +314,7 @@ def _outcome(outcome: Outcome) -> Value:
         "failed": [_failure(it, "error") for it in outcome.failed],
         "freed": outcome.freed,
         "txid": outcome.txid,
+        "kept": outcome.is_kept,
     }
 
 

@@ -6,19 +6,22 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from itertools import islice, repeat
+from contextlib import ExitStack, closing, contextmanager, suppress
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
 from ckptctl.core.checkpoint import Entry, Kind
-from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
-from ckptctl.stores import PRIVATE, Changed, Folder, LinkKind, split
+from ckptctl.errors import StorageFailed
+from ckptctl.stores import PRIVATE, Changed, Folder, Holder, LinkKind, split
+from ckptctl.stores.appending import LogFile, open_log
 from ckptctl.stores.copying import copy_file, link_hard, write_file
+from ckptctl.stores.leasing import is_being_written, opened_below
+from ckptctl.stores.locking import hold_file, lock
+from ckptctl.stores.missing import no_folder
 from ckptctl.stores.moving import mode_of, replace, shift
-from ckptctl.stores.trail import Place, Trail, below, lock, mount_of, mounts_below, open_folder, step
+from ckptctl.stores.reading import File, open_file
+from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
 
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
 _NAME = attrgetter("name")
 # Entry(...) takes half as long again, which a walk without stat would feel: it makes one for each file.
@@ -73,18 +76,19 @@ class LocalStore:
         with self._place(path) as place:
             return _stated(path, *place)
 
+    def contents(self, folder: str) -> list[Entry]:
+        """What lies in one folder, as it is now."""
+        with self._place(folder) as place, closing(Trail(open_folder(place.name, place.folder))) as trail:
+            top = trail.at(0)
+            return [_stated(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
+
     @contextmanager
-    def open(self, path: str) -> Iterator[_File]:
+    def open(self, path: str) -> Iterator[File]:
         """Open a regular file without waiting: a FIFO, socket, device, folder or link raises OSError at once."""
         with self._place(path) as place:
-            descriptor = os.open(place.name, _FILE, dir_fd=place.folder)
-        try:
-            found = os.fstat(descriptor)
-            if not S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
-            yield _File(descriptor, found.st_size)
-        finally:
-            os.close(descriptor)
+            file = open_file(place, path)
+        with closing(file):
+            yield file
 
     def resolve(self, path: str) -> str | None:
         """Where a link finally leads; an absolute target in the root is inside, whichever way it is written."""
@@ -104,6 +108,11 @@ class LocalStore:
             return os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
+
+    def room(self) -> int | None:
+        """What the file system has left for ordinary users."""
+        found = os.fstatvfs(self._root)
+        return found.f_bavail * found.f_frsize
 
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
@@ -130,6 +139,15 @@ class LocalStore:
                 _move_back(entry, path, new, old)
                 raise
 
+    def sync(self, folders: Iterable[str]) -> None:
+        """Put on the disk what was moved into folders, or out of them."""
+        for folder in folders:
+            self._sync(folder)
+
+    def _sync(self, folder: str) -> None:
+        with opened(self._root, split(folder) if folder else ()) as held:
+            os.fsync(held)
+
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless all of it is as it was listed."""
         with self._place(entry.path) as place:
@@ -148,15 +166,40 @@ class LocalStore:
 
         Where the file system has no such locks, nobody is kept out.
         """
-        held = os.dup(self._root)
-        try:
-            for part in split(folder) if folder else ():
-                held = step(held, part)
-            # A lock belongs to what was opened, and the root is open already: it must be opened anew.
-            held = step(held, ".")
-            yield lock(held)
-        finally:
-            os.close(held)
+        # A lock belongs to what was opened, and the root is open already: it must be opened anew.
+        with opened(self._root, [*split(folder), "."] if folder else ".") as held:
+            yield lock(held) != "busy"
+
+    @contextmanager
+    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+        """Hold a lock file, which goes with the one who holds it."""
+        with self._place(path) as place, hold_file(place, record) as holder, ExitStack() as leaving:
+            if holder is None:
+                leaving.callback(self._release, self.stat(path))
+            yield holder
+
+    def _release(self, held: Entry) -> None:
+        """Take a lock file away, unless somebody did, or put another there."""
+        with suppress(OSError):
+            self.delete_exact(held)
+
+    @contextmanager
+    def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[LogFile]:
+        """Open a log: a new one, with room reserved for it, or one that is there, to write on from its end."""
+        with self._place(path) as place, open_log(place, end, room) as log:
+            yield log
+
+    def is_being_written(self, entry: Entry) -> bool:
+        """Whether somebody on this machine has the file, or one in the folder, open for writing."""
+        with self._place(entry.path) as place:
+            if entry.kind != "dir":
+                return is_being_written(place)
+            with closing(Trail(open_folder(place.name, place.folder))) as trail:
+                return any(is_being_written(item) for item, is_folder in below(trail, self._mount) if not is_folder)
+
+    def in_use(self) -> frozenset[object]:
+        """What other processes of this machine have open below the root."""
+        return opened_below(self.root)
 
     def delete_exact(  # nested: one function deletes, so that it can be read at once
         self, entry: Entry, *, only_empty: bool = False
@@ -223,35 +266,8 @@ class LocalStore:
         would name another folder to the next.
         """
         *parts, name = split(path)
-        folder = os.dup(self._root)
-        try:
-            for part in parts:
-                folder = step(folder, part)
+        with opened(self._root, parts) as folder:
             yield Place(folder, name)
-        finally:
-            os.close(folder)
-
-
-class _File:
-    """An open regular file."""
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self._descriptor = descriptor
-        self.size = size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """At most ``length`` bytes; memory is never taken for more than the file has."""
-        pieces = []
-        left = min(length, self.size - offset)
-        while left > 0 and (piece := os.pread(self._descriptor, left, offset)):
-            pieces.append(piece)
-            offset += len(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-
-    def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Read into a buffer; returns how many bytes there were, at the end of the file 0."""
-        return os.preadv(self._descriptor, [buffer], offset)
 
 
 def open_url(url: str) -> LocalStore:
@@ -260,60 +276,36 @@ def open_url(url: str) -> LocalStore:
     try:
         return LocalStore(typed, os.path.realpath(typed, strict=True))
     except (FileNotFoundError, NotADirectoryError):
-        raise _no_folder(typed) from None
+        raise no_folder(typed) from None
     except OSError as error:
         raise StorageFailed(_reason(error), path=typed) from error
 
 
-def _no_folder(typed: str) -> CkptctlError:
-    """What to say of a path that is no folder."""
-    if os.path.exists(typed):
-        folder = os.path.dirname(typed) or "."
-        return UsageError("is a file, not a folder", path=typed, hint=f"name its folder: {folder!r}")
-    above, name = os.path.split(typed.rstrip("/"))
-    while above.strip("/") and not os.path.isdir(above):
-        above, name = os.path.split(above)
-    near = _nearest(name, above or ".")
-    if near is None:
-        return PathMissing("no such folder", path=typed, hint=f"the nearest folder that exists is {above or '.'!r}")
-    return PathMissing("no such folder", path=typed, hint=f"did you mean {os.path.join(above, near)!r}?")
-
-
-def _nearest(name: str, folder: str) -> str | None:
-    """The subfolder whose name is most like ``name``, among the first thousand entries; None where none is."""
-    from difflib import get_close_matches
-
-    try:
-        with os.scandir(folder) as listing:
-            names = [item.name for item in islice(listing, 1000) if item.is_dir()]
-    except OSError:
-        return None
-    return next(iter(get_close_matches(name, names, 1)), None)
-
-
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
+    """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
+    front = f"{path}/" if path else ""
+    try:
+        if stat:
+            return Folder(path, [_stated(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE])
+        with os.scandir(folder) as listing:
+            items = sorted(listing, key=_NAME)
+        return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
+    except OSError:
+        return _list_singly(folder, path, front)
+
+
+def _list_singly(folder: int, path: str, front: str) -> Folder:
     """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
-    prefix = f"{path}/" if path else ""
     entries, failure = [], None
-    for name, item in _names_in(folder, stat=stat):
-        if name == PRIVATE:
-            continue
+    for name in sorted({*os.listdir(folder)} - {PRIVATE}):
         try:
-            entries.append(_named(prefix + name, folder, item) if item else _stated(prefix + name, folder, name))
+            entries.append(_stated(front + name, folder, name))
         except FileNotFoundError:
             continue
         except OSError as error:
             failure = _reason(error)
-            entries.append(Entry(prefix + name, "other"))
+            entries.append(Entry(front + name, "other"))
     return Folder(path, entries, failure)
-
-
-def _names_in(folder: int, *, stat: bool) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
-    """The names in an open folder, sorted; with what the listing says of each, where nothing else will be asked."""
-    if stat:
-        return zip(sorted(os.listdir(folder)), repeat(None))
-    with os.scandir(folder) as listing:
-        return [(item.name, item) for item in sorted(listing, key=_NAME)]
 
 
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
@@ -359,11 +351,9 @@ def _prove_open(entry: Entry, trail: Trail) -> None:
 
 
 def _ensure(place: Place) -> None:
-    """Make a private folder where the name is free."""
-    try:
+    """Make a private folder where the name is free; one that is there may not be on the disk yet."""
+    with suppress(FileExistsError):
         os.mkdir(place.name, 0o700, dir_fd=place.folder)
-    except FileExistsError:
-        return
     os.fsync(place.folder)
 
 

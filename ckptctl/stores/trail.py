@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -77,15 +78,16 @@ def step(folder: int, name: str) -> int:
     return below
 
 
-def lock(folder: int) -> bool:
-    """Lock an open folder, without waiting; True also where locks are unknown (some network file systems)."""
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
+@contextmanager
+def opened(top: int, parts: Iterable[str]) -> Iterator[int]:
+    """Open a folder below an open one, step by step, following no link."""
+    folder = os.dup(top)
     try:
-        flock(folder, LOCK_EX | LOCK_NB)
-    except OSError as error:
-        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
-    return True
+        for part in parts:
+            folder = step(folder, part)
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def mount_of(folder: int) -> tuple[int, bytes]:
@@ -109,8 +111,13 @@ def mounts_below(root: str) -> frozenset[str] | None:
     except (OSError, IndexError):
         return None
     top = os.fsencode(root.rstrip("/")) + b"/"
-    names = (re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point) for point in points)
+    names = (_unescape(point) if b"\\" in point else point for point in points)
     return frozenset(os.fsdecode(name[len(top) :]) for name in names if name.startswith(top))
+
+
+def _unescape(point: bytes) -> bytes:
+    """A path as it is: the kernel writes spaces and the like as three octal digits."""
+    return re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point)
 
 
 def below(trail: Trail, mount: tuple[int, bytes]) -> Iterator[tuple[Place, bool]]:
