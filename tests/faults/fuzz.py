@@ -30,6 +30,8 @@ from tests.weights.held import Held
 from tests.weights.test_verify import WHOLE
 
 MOST_SECONDS, MOST_BYTES = 2.0, 512_000_000
+MOST_SPACE = 2 << 30
+"""Bytes of address space: what would eat the machine raises instead."""
 _RUN = Run("", ())
 LARGEST = 30_000
 """Bytes of a sample that is changed: more would only slow it down."""
@@ -170,6 +172,7 @@ def main(count: int, seed: int) -> None:
     """Run, and tell."""
     held = seeds()
     warm_up()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_SPACE, MOST_SPACE))
     sys.addaudithook(listen)
     begun = process_time()
     trouble = run(count, seed)
