@@ -125,6 +125,7 @@ class Machine:
 
     def call(self, target: object, args: object, how: str) -> object:
         """The node of a call, or of an instance that is made without one (``newobj``)."""
+        target = _class_of(target)
         if type(target) is not Global:
             self.oddities[COMPUTED] = None
         elif not how.startswith("newobj"):
@@ -219,6 +220,15 @@ class Machine:
 
 Operation = Callable[[Machine, int], int]
 """Takes the machine and the offset behind the opcode; returns the offset behind its argument."""
+
+
+def _class_of(target: object) -> object:
+    """The class that torch before 1.6 refers to with its source beside it; any other target as it is."""
+    match target:
+        case Persistent(value=("module", Global() as known, *_)):
+            return known
+        case _:
+            return target
 
 
 def _checked(name: str) -> str:
