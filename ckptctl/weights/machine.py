@@ -47,6 +47,8 @@ _PLAIN = frozenset({int, float, bool, type(None), bytes, str})
 _LONGEST_NAME = 256
 _LONGEST_KEY = 4096
 """Characters; a longer key would make comparing expensive."""
+_WIDEST_INT = 2**61 - 1
+"""From here on, whole numbers that are far apart have one hash."""
 _WIDEST_KEY = 64
 """Items of a tuple; as for the length."""
 _WIDEST_CALL = 64
@@ -226,4 +228,7 @@ def _checked(name: str) -> str:
 
 
 def _is_plain(node: object) -> bool:
+    """Whether a key may be compared by what it says: quickly, and without a choice of numbers that collide."""
+    if type(node) is int:
+        return -_WIDEST_INT < node < _WIDEST_INT
     return type(node) in _PLAIN and (type(node) not in (str, bytes) or len(node) <= _LONGEST_KEY)  # type: ignore[arg-type] # it has a length

@@ -279,6 +279,13 @@ def test_a_pickle_in_a_member_of_any_name_is_read_for_what_it_names() -> None:
     assert [it.name for it in read(hidden).globals] == ["os.system"]
 
 
+def test_a_type_that_no_file_should_have_is_no_name_for_a_screen() -> None:
+    kinds = {"Flo\x1b[2JorStorage": "?", "Float8Storage": "Float8Storage", "x" * 200: "?"}
+    for kind, shown in kinds.items():
+        (made,) = read(torch_file(dictionary(w=tensor(kind)), bytes(4))).tensors
+        assert made.dtype == shown
+
+
 def test_a_file_that_cannot_be_opened_is_unreadable() -> None:
     class Closed(Held):
         def open(self, name: str) -> Any:  # noqa: ANN401 - it never returns
