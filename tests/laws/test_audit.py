@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ckptctl.core.audit import audit
@@ -21,11 +21,13 @@ from tests.core.samples import HOUR, NOW, run_of, save, saves
 from tests.laws.cases import CASES, Case, policies, runs
 
 
+@settings(deadline=None)
 @given(CASES)
 def test_a_plan_that_was_drawn_is_never_objected_to(case: Case) -> None:
     assert list(audit(case.run, case.plan, case.policy)) == []
 
 
+@settings(deadline=None)
 @given(st.lists(runs(), max_size=3), policies(budgets=True))
 def test_nor_is_one_for_several_runs_with_groups_and_budgets(held: list[Run], policy: Policy) -> None:
     apart = [relocate(run._replace(mode="min"), f"{n}") for n, run in enumerate(held)]
