@@ -33,7 +33,7 @@ _ckptctl() {
         --top | -k | --link | --monitor | --threshold | --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --group-by --filter --exact --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --group-by --filter --exact --healthy --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
         esac
         ;;
     last)

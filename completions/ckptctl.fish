@@ -62,6 +62,7 @@ complete -c ckptctl -n '__ckptctl_at best' -l threshold -x -d 'Only scores stric
 complete -c ckptctl -n '__ckptctl_at best' -l group-by -x -a 'run parent all' -d 'One answer for all, each folder, or each run'
 complete -c ckptctl -n '__ckptctl_at best' -l filter -x -d 'Only those that meet it'
 complete -c ckptctl -n '__ckptctl_at best' -l exact -d 'Read every checkpoint\'s own state'
+complete -c ckptctl -n '__ckptctl_at best' -l healthy -d 'Pass over what \'verify\' finds broken'
 complete -c ckptctl -n '__ckptctl_at best' -l template -x -d 'How names were made'
 complete -c ckptctl -n '__ckptctl_at best' -l layout -x -d 'Only this framework\'s checkpoints'
 complete -c ckptctl -n '__ckptctl_at best' -l ext -x -d 'A further extension'

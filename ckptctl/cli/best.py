@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -38,6 +38,7 @@ def command(
     group_by: opt.Grouping = opt.GroupName.all,
     filters: opt.Filters = None,
     exact: opt.Exact = False,
+    healthy: Annotated[bool, typer.Option("--healthy", help="Pass over what 'verify' finds broken.")] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -56,9 +57,11 @@ def command(
     scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True)
     wish = Wish(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
     if group_by is opt.GroupName.all:
-        found = [(path, _hold(stores, scanning, Contest(wish, path), console, exact=exact))]
+        contest = Contest(wish, path)
+        worth = scanning._replace(is_worth=None if exact else contest.could_place)
+        found = [(path, _hold(_see(stores, worth, console, healthy=healthy), contest))]
     else:
-        found = hold_apart(see(stores, scanning, console), wish, group_by, path, console)
+        found = hold_apart(_see(stores, scanning, console, healthy=healthy), wish, group_by, path, console)
     for _, leaders in found:
         warn_of_doubt(console, leaders, asked=mode)
     if json:
@@ -73,9 +76,23 @@ def command(
     require_whole(console)
 
 
-def _hold(stores: Sequence[Store], scanning: Options, contest: Contest, console: Console, *, exact: bool) -> Leaders:
+def _see(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[Sight]:
+    """The runs; with ``healthy`` without those checkpoints that are not whole, or not harmless."""
+    for sight in see(stores, scanning, console):
+        yield _keep_healthy(sight) if healthy else sight
+
+
+def _keep_healthy(sight: Sight) -> Sight:
+    from ckptctl.inspection import Depth, examine
+
+    store, run = sight
+    kept = tuple(it for it in run.checkpoints if examine(store, it, Depth()).ok)
+    return Sight(store, run._replace(checkpoints=kept))
+
+
+def _hold(sights: Iterable[Sight], contest: Contest) -> Leaders:
     """The contest of all runs; what cannot place is not read."""
-    for sight in see(stores, scanning._replace(is_worth=None if exact else contest.could_place), console):
+    for sight in sights:
         with placed(sight.store):
             contest.show(sight.store, sight.run)
     return contest.close()

@@ -281,3 +281,20 @@ def test_where_no_group_has_a_best_that_is_an_error(tmp_path: Path) -> None:
     assert call("best", tmp_path, "--group-by", "run").code == 4
     (tmp_path / "empty").mkdir()
     assert call("best", tmp_path / "empty", "--group-by", "run").code == 4
+
+
+def test_healthy_passes_over_what_is_broken_or_would_run(run: Path) -> None:
+    from tests.weights.samples import dictionary, global_, text, torch_file
+
+    hostile = torch_file(dictionary(a=global_("posix", "system") + text("touch canary") + b"\x85R"))
+    (run / BEST).write_bytes(hostile)
+    (run / NAMES[3]).write_bytes(state()[:-10])
+    assert call("best", run, "--monitor", "val_loss").lines == [f"{run}/{BEST}"]
+    assert call("best", run, "--monitor", "val_loss", "--healthy").lines == [f"{run}/{NAMES[1]}"]
+    assert call("best", run, "--monitor", "val_loss", "--healthy", "--group-by", "run").code == 0
+
+
+def test_where_none_is_healthy_there_is_no_best(run: Path) -> None:
+    for name in NAMES:
+        (run / name).write_bytes(b"PK\x03\x04")
+    assert call("best", run, "--monitor", "val_loss", "--healthy").code == 4

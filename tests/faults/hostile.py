@@ -335,6 +335,7 @@ def exploding(canary: str) -> Iterator[Sample]:
             b"}(" + b"".join(b"\x8a\x0a" + (n * PRIME).to_bytes(10, "little") + b"N" for n in range(1, 20_000)) + b"u",
             False,
         ),
+        "small keys that collide": (b"}(" + crowd() + b"u(" + b"K\x00N" * 400_000 + b"u", True),
         "long keys": (b"}(" + b"".join(text("k" * 4000 + str(n)) + b"N" for n in range(2000)) + b"u", False),
         "a name of a megabyte": (b"c" + b"x" * (1 << 20) + b"\ny\n", True),
         "many names": (b"(" + b"".join(global_("m", f"n{n}") for n in range(50_000)) + b"t", False),
@@ -348,6 +349,16 @@ def exploding(canary: str) -> Iterator[Sample]:
     for name, (body, is_error) in bodies.items():
         yield Sample(f"17 {name}.pt", torch_file(pickled(body), bytes(4)), is_error=is_error)
         yield Sample(f"17 {name}.pkl", pickled(body), is_error=is_error)
+
+
+def crowd() -> bytes:
+    """Keys that fill the slots in which a dictionary would look for 0, one after the other."""
+    slots = 2**17
+    slot, fill = 0, [slots]
+    while len(fill) < slots // 2:
+        slot = (5 * slot + 1) % slots
+        fill.append(slot)
+    return b"".join(number(key) + b"N" for key in fill)
 
 
 def described(

@@ -286,6 +286,32 @@ def test_a_type_that_no_file_should_have_is_no_name_for_a_screen() -> None:
         assert made.dtype == shown
 
 
+def test_in_a_zip_of_any_kind_a_pickle_of_any_name_is_found() -> None:
+    from tests.weights.samples import pack_zip
+
+    hidden = pack_zip({"readme.txt": dictionary(y=global_("os", "system") + text("x") + b"\x85R")})
+    assert [it.name for it in read(hidden, "x.zip").globals] == ["os.system"]
+
+
+def test_what_a_pickle_named_is_told_though_something_follows_it() -> None:
+    (flaw,) = read(b"cos\nsystem\n(S'x'\ntR.\n\n", "x.pkl").flaws
+    assert (flaw.id, "os.system" in flaw.text) == ("broken", True)
+
+
+@needs_numpy
+def test_a_single_array_is_read_and_objects_in_it_for_what_they_name() -> None:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(6.0).reshape(2, 3))
+    files = Held({"w.npy": buffer.getvalue()})
+    contents = merge(read_files(files))
+    assert take(files, contents, contents.tensors[0]) == np.arange(6.0).tobytes()
+    assert [it.id for it in read(buffer.getvalue()[:-1], "w.npy").flaws] == ["cut-short"]
+    np.save(buffer := io.BytesIO(), np.array([print], dtype=object))
+    assert "builtins.print" in [it.name for it in read(buffer.getvalue(), "w.npy").globals]
+
+
 def test_a_file_that_cannot_be_opened_is_unreadable() -> None:
     class Closed(Held):
         def open(self, name: str) -> Any:  # noqa: ANN401 - it never returns

@@ -41,7 +41,7 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
     if len(archive.members) > _MOST_MEMBERS:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
     members = Members(archive)
-    held = read_files(members, placed=placed)
+    held = read_files(members, placed=placed, every=True)
     inner = (
         merge({member: _move(it, name, member, members) for member, it in held.items()}) if held else Contents("zip")
     )
