@@ -7,7 +7,7 @@ from math import nan
 import pytest
 
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run
+from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, draw_all
 from ckptctl.core.policy import Policy
@@ -199,3 +199,18 @@ def test_what_frees_one_of_its_files_is_taken_though_another_has_a_second_name()
     mixed = alone("a", 1)._replace(entries=(shared, own._replace(path="a/own")))
     drawn = plan(run_of(mixed, alone("b", 2), alone("c", 3)), budget=Budget(max_size=300))
     assert (gone(drawn), drawn.frees) == (["a"], 100)
+
+
+def test_a_folder_is_no_file() -> None:
+    folder = Entry("a", "dir", 0, alone("a", 1).modified, (1, 70))
+    held = (alone("a", 1)._replace(entries=(folder, alone("a", 1).entries[0])), alone("b", 2))
+    assert gone(plan(run_of(*held), budget=Budget(max_files=2))) == []
+    assert gone(plan(run_of(*held), budget=Budget(max_files=1))) == ["a"]
+
+
+def test_what_is_not_whole_does_not_count_as_what_a_run_keeps() -> None:
+    run = run_of(
+        alone("a", 1), alone("b", 2)._replace(state="damaged"), save("c", step=3, at=3 * HOUR, state="partial")
+    )
+    drawn = plan(run, budget=Budget(max_size=0), protect_last=False)
+    assert gone(drawn) == []

@@ -497,3 +497,22 @@ def test_of_what_is_named_all_goes_that_nothing_holds(change: dict[str, object],
     named = frozenset({"n"})
     verdicts = plan(run, KeepOthers(named), protect_last=False, named=named).verdicts
     assert [f"{it.action}: {it.reasons[0].text}" for it in verdicts] == ["keep: not named", "keep: not named", told]
+
+
+def test_one_called_best_without_a_number_is_a_candidate_beside_numbered_ones() -> None:
+    held = [save("best.ckpt", 0.9, step=1, roles=("best",))]
+    held += [save(f"best-v{n}.ckpt", 1 / n, step=n, version=n, roles=("best",)) for n in range(2, 4)]
+    assert [it.path for it in plan(run_of(*held), TopK(1)).dropped] == ["best.ckpt", "best-v2.ckpt"]
+    plain = [*saves(0.5, 0.4), save("v", 0.9, step=1, version=1), save("best.ckpt", 0.1, step=2, roles=("best",))]
+    assert reasons(plan(run_of(*plain), TopK(1)), "best.ckpt") == ["best: a save of its own under a best name"]
+
+
+def test_a_rule_of_none_ranks_all_the_same_and_leaves_alone_what_it_cannot_rank() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.4)), TopK(0), KeepLast(1))
+    assert reasons(drawn, "epoch=0.ckpt") == ["top-k: rank 2 of 2 by val_loss", "keep-last: 1 newer than it"]
+    assert plan(run_of(*saves(None, None)), TopK(0), KeepLast(1)).unscored
+
+
+def test_in_a_run_by_itself_the_order_counts_though_a_copy_has_turned_the_times() -> None:
+    run = run_of(save("a", step=1, at=3), save("b", step=2, at=2), save("c", step=3, at=1))
+    assert [it.path for it in plan(run, KeepLast(2)).dropped] == ["a"]
