@@ -59,10 +59,11 @@ def _recover(store: Store, transaction: Transaction) -> Change:
 def _finish_undo(store: Store, transaction: Transaction) -> Change:
     """Make whole what an undo left that was cut off: a family half in its places; a journal of what is all back."""
     items = transaction.deed.items
-    if not any(_is_there(store, part.place) for item in items for part in item.parts):
-        return undo(store, transaction) if _is_back(store, transaction.deed) else Change()
-    halves = [it for it in items if _is_split(store, it)]
-    return put_back(store, halves)._replace(txid=transaction.deed.txid)
+    change = put_back(store, [it for it in items if _is_split(store, it)])
+    is_empty = not any(_is_there(store, part.place) for item in items for part in item.parts)
+    if is_empty and _is_back(store, transaction.deed):
+        return undo(store, transaction)._replace(back=change.back)
+    return change._replace(txid=transaction.deed.txid)
 
 
 def _is_back(store: Store, deed: Deed) -> bool:

@@ -251,6 +251,73 @@ def test_what_was_moved_although_the_move_seemed_to_fail_is_put_back() -> None:
     assert not has_trash(store)
 
 
+class Full(MemoryStore):
+    """A disk that has no space for a folder while more than so many files are there."""
+
+    most = 3
+
+    def make_folder(self, path: str) -> None:
+        if len(files(self)) > self.most and path.startswith(".ckptctl"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        super().make_folder(path)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3])
+def test_on_a_full_disk_single_files_go_one_by_one_until_there_is_space_for_a_journal(most: int) -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    store.most = most
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome == Outcome("t", tuple(NAMES[:3]), freed=3 * len(WHOLE))
+    assert files(store) == {NAMES[3]}
+
+
+def test_on_a_full_disk_what_changed_since_the_plan_stays() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    store.write(NAMES[0], WHOLE + b"x")
+    outcome = apply(plan, store, Order("t"))
+    assert outcome.dropped == (NAMES[1], NAMES[2])
+    assert files(store) == {NAMES[0], NAMES[3]}
+
+
+FULL = {
+    "what is to be kept in the trash": (dict.fromkeys(NAMES, WHOLE), Order("t", keeps=True)),
+    "folders": ({f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata")}, Order("t")),
+}
+
+
+@pytest.mark.parametrize(("held", "order"), FULL.values(), ids=FULL)
+def test_on_a_full_disk_nothing_else_goes_without_a_journal(held: dict[str, bytes], order: Order) -> None:
+    store = Full(held)
+    store.most = 0
+    with pytest.raises(StorageFailed, match="no lock can be written") as caught:
+        apply(plan_of(store), store, order)
+    assert caught.value.exit_code == 9
+    assert files(store) == set(held)
+
+
+def test_on_a_full_disk_what_could_go_is_counted_and_the_rest_is_named() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE) | {f"s/epoch={n}.ckpt/{it}": b"x" for n in (0, 1) for it in FOLDER})
+    store.most = 0
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.dropped == tuple(NAMES[:3])
+    assert [it.path for it in outcome.failed] == ["s/epoch=0.ckpt"]
+
+
+def test_on_a_full_disk_what_somebody_writes_to_stays_under_its_name() -> None:
+    class Busy(Full):
+        def is_being_written(self, entry: Entry) -> bool:
+            return ".ckptctl-t" in entry.path
+
+    store = Busy(dict.fromkeys(NAMES, WHOLE))
+    with pytest.raises(StorageFailed):
+        apply(plan_of(store), store, Order("t"))
+    assert files(store) == set(NAMES)
+
+
+FOLDER = ("meta.pt", ".metadata")
+
+
 class Mute(MemoryStore):
     """A store in which the journal cannot be written after so many records."""
 

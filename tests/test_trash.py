@@ -478,7 +478,9 @@ def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_nex
     recover(store)
     there = [sum(f"ckpt-{n}." in path for path in contents(store)) for n in (1, 2)]
     assert set(there) <= {0, 3}
-    undo(store, loaded(store))
+    assert set(there) == {0, 3} or load_all(store) == ([], {})
+    if kept := load(store, "t"):
+        undo(store, kept)
     assert contents(store) == FAMILY
 
 

@@ -29,9 +29,9 @@ def plan_in(store: Store) -> Plan:
     return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
 
 
-def act(root: str, what: str) -> None:
+def act(root: str, what: str, store: Store | None = None) -> None:
     """Prune, set aside, undo or empty; plans are drawn before."""
-    store = open_url(root)
+    store = open_url(root) if store is None else store
     if what in {"prune", "trash"}:
         plan = plan_in(store)
         os.path.exists(BEGUN)

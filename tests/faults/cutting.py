@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from ckptctl.core.checkpoint import Entry
 from ckptctl.stores import LinkKind
 from ckptctl.stores.appending import LogFile
 from ckptctl.stores.local import LocalStore
+from tests.faults.disks import cut_power
 
 NEVER = 10**9
 
@@ -22,40 +24,51 @@ class CuttingStore(LocalStore):
 
     left = NEVER
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         self.left -= 1
         if self.left < 0:
             raise Cut
 
     def make_folder(self, path: str) -> None:
-        self._cut()
+        self.cut()
         super().make_folder(path)
 
     def rename(self, entry: Entry, path: str) -> None:
-        self._cut()
+        self.cut()
         super().rename(entry, path)
 
     def sync(self, folders: Iterable[str]) -> None:
-        self._cut()
+        self.cut()
         super().sync(folders)
 
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
-        self._cut()
+        self.cut()
         super().delete_exact(entry, only_empty=only_empty)
 
     def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
-        self._cut()
+        self.cut()
         super().link(path, target, kind, is_new=is_new)
 
     def rewrite(self, entry: Entry, data: bytes) -> None:
-        self._cut()
+        self.cut()
         super().rewrite(entry, data)
 
     @contextmanager
     def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[LogFile]:
-        self._cut()
+        self.cut()
         with super().log(path, end=end, room=room) as log:
             yield _CuttingLog(self, log)
+
+
+class PowerStore(CuttingStore):
+    """The power of its whole disk fails right before the Nth change; of what was not synced, nothing is there then."""
+
+    def cut(self) -> None:
+        try:
+            super().cut()
+        except Cut:
+            cut_power(self.root)
+            os._exit(0)
 
 
 class _CuttingLog(LogFile):
@@ -68,7 +81,5 @@ class _CuttingLog(LogFile):
     def add(self, data: bytes) -> None:
         if self._store.left <= 0:
             self._log.add(data[: len(data) // 2])
-        self._store.left -= 1
-        if self._store.left < 0:
-            raise Cut
+        self._store.cut()
         self._log.add(data)
