@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from ckptctl.apply import Order, Watch, apply
-from ckptctl.condition import QUIET
 from ckptctl.core.checkpoint import Entry, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy, TopK
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.units import QUIET
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.journal import TRASH
 from ckptctl.scan import Options, scan

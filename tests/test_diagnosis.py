@@ -16,7 +16,8 @@ from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Roster, Run
 from ckptctl.core.deed import Deed
 from ckptctl.core.findings import Finding, Hint, Known, Report
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.diagnosis import Rounds
 from ckptctl.diagnosis.sayings import find_broken, list_lost, read_said, read_tracker
 from ckptctl.diagnosis.trash import find_trash

@@ -12,12 +12,13 @@ from posixpath import dirname
 import pytest
 
 from ckptctl.apply import Order, apply
-from ckptctl.condition import QUIET
 from ckptctl.core.checkpoint import Entry
 from ckptctl.core.deed import Item
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
+from ckptctl.core.units import QUIET
 from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, load, load_all
 from ckptctl.scan import Options, scan
 from ckptctl.stores import LinkKind, Store

@@ -10,9 +10,8 @@ from typer.core import TyperGroup
 
 from ckptctl.cli import ALIASES, COMMANDS, TOPICS
 
-EPILOG = """Examples:
-
-\b
+EPILOG = """\b
+Examples:
   ckptctl ls runs/
   ckptctl best runs/ --monitor val_loss
   ckptctl prune runs/ --top-k 3 --mode min --dry-run
@@ -72,4 +71,4 @@ def root(
         bool, typer.Option("--version", "-V", is_eager=True, callback=_tell_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """List, rank, prune, link and export checkpoints. Nothing is deleted without a plan, reasons, and your consent."""
+    """List, rank, check, prune checkpoints. Nothing is deleted without consent."""

@@ -10,6 +10,7 @@ from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
 from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see, warn_of_lineage
 from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.filters import Filter, all_hold, parse_filter
 from ckptctl.core.ranking import in_order
 from ckptctl.render.names import locate
 
@@ -25,6 +26,8 @@ EPILOG = """Examples:
 def command(
     path: opt.Path = ".",
     resumable: Annotated[bool, typer.Option("--resumable", help="Skip what holds no optimizer state.")] = False,
+    group_by: opt.Grouping = opt.GroupName.all,
+    filters: opt.Filters = None,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -40,21 +43,26 @@ def command(
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_all([path])
     scanning = read_options(Names(template, layout, ext, equals), resumable=resumable)
+    wanted = tuple(map(parse_filter, filters or ()))
     found = [
         (sight, newest)
         for sight in see(stores, scanning, console)
-        if (newest := _newest(sight, resumable=resumable)) is not None
+        if (newest := _newest(sight, wanted, scanning.now, resumable=resumable)) is not None
     ]
-    require_some(found, stores)
-    sight, newest = max(found, key=lambda pair: pair[1].modified)
-    warn_of_lineage(console, sight)
-    _warn_of_newer(console, sight, newest)
+    require_some(found, stores, wanted)
+    latest: dict[str, tuple[Sight, Checkpoint]] = {}
+    for sight, newest in found:
+        group = opt.group_of(sight.store.url, sight.run.path, group_by)
+        latest[group] = max(latest.get(group, (sight, newest)), (sight, newest), key=lambda pair: pair[1].modified)
+    for sight, newest in latest.values():
+        warn_of_lineage(console, sight)
+        _warn_of_newer(console, sight, newest)
     if json:
         from ckptctl.render.json import last
 
-        console.answer(last([newest]))
+        console.answer(last(newest for _, newest in latest.values()))
     else:
-        console.hand_over([(locate(sight.store.url, newest.path), "")], null=null)
+        console.hand_over([(locate(it.store.url, newest.path), "") for it, newest in latest.values()], null=null)
     require_whole(console)
 
 
@@ -67,11 +75,14 @@ def _warn_of_newer(console: Console, sight: Sight, newest: Checkpoint) -> None:
             console.warn(f"{locate(sight.store.url, it.path)} is newer, but {it.state}{why}")
 
 
-def _newest(sight: Sight, *, resumable: bool) -> Checkpoint | None:
+def _newest(sight: Sight, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:
     """The end of a run's order, among the complete ones."""
     complete = [
         it
         for it in in_order(sight.run.checkpoints)
-        if it.state == "complete" and not it.is_made and (it.resumable is True or not resumable)
+        if it.state == "complete"
+        and not it.is_made
+        and (it.resumable is True or not resumable)
+        and all_hold(filters, it, now)
     ]
     return complete[-1] if complete else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ CLOSED_PIPE = 141
 
 def run(argv: list[str]) -> int:
     """Run a command line; returns the exit code."""
-    gc.set_threshold(100_000)  # values without cycles, of which a scan makes one for each file: looking costs a tenth
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -41,6 +39,10 @@ def _run(argv: Sequence[str]) -> int:
         # The commonest call of all, and it has no options: Typer would take two thirds of its time to read it.
         list_runs(argv[1:], Listing())
         return 0
+    if argv[:1] == ["show"] and len(argv) == 2 and not argv[1].startswith("-"):  # noqa: PLR2004 - as above: a bare path
+        from ckptctl.cli.showing import Form, show_one
+
+        return show_one(argv[1], Form())
     from ckptctl.cli.parser import parse_and_run
 
     return parse_and_run(argv)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from posixpath import join
 from typing import TYPE_CHECKING
 
-from ckptctl.condition import QUIET
 from ckptctl.core.findings import Finding, Hint
-from ckptctl.core.units import NANOSECONDS, write_age, write_size
+from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.errors import CkptctlError
 from ckptctl.journal import LIST, NAME, TRASH, Transaction, load
 from ckptctl.stores import open_store

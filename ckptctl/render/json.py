@@ -23,8 +23,12 @@ from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
+    from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
     from ckptctl.render.trash import Heap
+    from ckptctl.settings import Settings
+    from ckptctl.weights.contents import Contents, Plain, Tensor
+    from ckptctl.weights.flaws import Examined, Flaw
 
 BATCH = 1000
 """Values that are encoded at once: one by one takes twice as long, and json.dump three times."""
@@ -48,10 +52,26 @@ def ls(views: Iterable[View], *, root: str) -> Iterator[str]:
 def best(ranked: Iterable[Ranked], metric: Metric) -> Iterator[str]:
     """The best, in rank order; a score that wins by being infinite is null, as its metric says."""
     yield f'{{"schema_version":1,"monitor":{_encode(_text(metric.name))},"mode":"{metric.mode}","checkpoints":['
-    yield from _batches(
-        {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)} for it in ranked
-    )
+    yield from _batches(map(_ranked, ranked))
     yield "]}\n"
+
+
+def bests(found: Iterable[tuple[str, Metric, Sequence[Ranked]]]) -> Iterator[str]:
+    """The best of each group, with its path and what it was ranked by."""
+    groups: Value = [
+        {
+            **_path("path", path),
+            "monitor": _text(metric.name),
+            "mode": metric.mode,
+            "checkpoints": [*map(_ranked, held)],
+        }
+        for path, metric, held in found
+    ]
+    yield _encode({"schema_version": 1, "groups": groups}) + "\n"
+
+
+def _ranked(it: Ranked) -> dict[str, Value]:
+    return {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)}
 
 
 def last(checkpoints: Iterable[Checkpoint]) -> Iterator[str]:
@@ -88,11 +108,84 @@ def doctor(reports: Iterable[Report], *, root: str) -> Iterator[str]:
     yield f'],"totals":{_encode(totals)}}}\n'
 
 
+def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
+    """One checkpoint, and what is inside it."""
+    parts: Value = {str(part): size for part, size in inside.parts.items()}
+    told: dict[str, Value] = {
+        "parts": parts,
+        "metadata": {_text(key): _plain(value) for key, value in inside.metadata.items()},
+        "globals": [{"name": _text(named.name), "allowed": named.allowed} for named in inside.globals],
+        "checks": inside.checks or None,
+        "findings": [_flaw(flaw) for flaw in inside.flaws],
+    }
+    yield f'{{"schema_version":1,"checkpoint":{_encode(checkpoint(it))},'
+    yield f'"contents":{{"format":{_encode(inside.format)},"tensors":['
+    yield from _batches(map(_tensor, inside.tensors))
+    yield f"],{_encode(told)[1:-1]}}}}}\n"
+
+
+def verify(examined: Iterable[Examined]) -> Iterator[str]:
+    """Every checkpoint that was examined, with what is wrong with it."""
+    yield '{"schema_version":1,"checkpoints":['
+    yield from _batches(
+        {**_path("path", it.path), "ok": it.ok, "findings": [_flaw(flaw) for flaw in it.flaws]} for it in examined
+    )
+    yield "]}\n"
+
+
+def _flaw(it: Flaw) -> Value:
+    file: dict[str, Value] = {"file": None} if not it.file else _path("file", it.file)
+    return {"id": it.id, "severity": it.severity, "text": _text(it.text), **file}
+
+
+def _tensor(it: Tensor) -> dict[str, Value]:
+    shape: Value = list(it.shape)
+    return {"name": _text(it.name), "shape": shape, "dtype": it.dtype, "bytes": it.bytes, "part": it.part}
+
+
+def _plain(value: Plain) -> Value:
+    if type(value) is float:
+        return _finite(value)
+    return _text(value) if isinstance(value, str) else value
+
+
 def _finding(it: Finding, root: str) -> Value:
     from ckptctl.render.findings import write_hint
 
     told = {"text": _text(it.text), "hint": write_hint(it.hint, root)}
     return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
+
+
+def explain(told: Explanation) -> Iterator[str]:
+    """What becomes of one checkpoint, and what each rule says of it."""
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": _text(it.text)} for it in told.sayings]
+    yield _encode({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
+
+
+def config(found: Settings) -> Iterator[str]:
+    """What is configured: each setting, the policies, and the files that say anything."""
+    from ckptctl.render.settings import settings_of
+
+    settings = [{"key": it.key, "value": _setting(it.value), "origin": _text(it.origin)} for it in settings_of(found)]
+    policies = [
+        {
+            "name": _text(it.name),
+            "origin": _text(it.origin),
+            "values": {key: _setting(value) for key, value in it.values.items()},
+        }
+        for it in found.policies.values()
+    ]
+    told = {"schema_version": 1, "settings": settings, "policies": policies, "files": _texts(found.files)}
+    yield _encode(told) + "\n"
+
+
+def _setting(value: object) -> Value:
+    """A value of a setting."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return _texts(value)
+    return value if isinstance(value, bool | int) or value is None else _finite(float(str(value)))
 
 
 def changes(done: Iterable[Change]) -> Iterator[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from importlib import import_module
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol
 
 from ckptctl.core.checkpoint import Entry
 from ckptctl.errors import Damaged
@@ -92,6 +91,10 @@ class Store(Protocol):
 
     def clock(self) -> int:
         """Now, in nanoseconds since 1970, by the clock that stamps the files."""
+        ...
+
+    def room(self) -> int | None:
+        """Bytes that this user may still write here; None where nobody can tell."""
         ...
 
     def make_folder(self, path: str) -> None:
@@ -180,17 +183,16 @@ class InUse(Changed):
     """Somebody is at work on the entry."""
 
 
-_MODULES = {"": "local", "file": "local"}
-"""URL scheme to module; every other scheme is fsspec's."""
-
-
 def open_store(url: str) -> Store:
     """Open the store that a path or URL names; raises PathMissing, UsageError, MissingLibrary, StorageFailed."""
     scheme, mark, _ = url.partition("://")
-    if not mark or "/" in scheme:
-        scheme = ""
-    module = import_module(f"ckptctl.stores.{_MODULES.get(scheme, 'remote')}")
-    return cast("Store", module.open_url(url))
+    if not mark or "/" in scheme or scheme == "file":
+        from ckptctl.stores import local
+
+        return local.open_url(url)
+    from ckptctl.stores import remote  # every other scheme is fsspec's
+
+    return remote.open_url(url)
 
 
 def read_whole(store: Store, path: str, most: int) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from functools import cache
 
 from ckptctl.stores.reading import FILE
@@ -32,10 +31,11 @@ def is_being_written(place: Place) -> bool:
 
 def _is_refused(opened: int, set_signal: int, set_lease: int, to_read: int) -> bool:
     from fcntl import F_UNLCK, fcntl
+    from signal import SIGURG
 
     try:
         # Who waits for a lease has its holder sent SIGIO, which ends a process; this one is ignored by default.
-        fcntl(opened, set_signal, signal.SIGURG)
+        fcntl(opened, set_signal, SIGURG)
         fcntl(opened, set_lease, to_read)
     except OSError as error:
         return error.errno == errno.EAGAIN  # EACCES: somebody else's file; EINVAL: no leases here

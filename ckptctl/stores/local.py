@@ -7,17 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import islice, repeat
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
 from ckptctl.core.checkpoint import Entry, Kind
-from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
+from ckptctl.errors import StorageFailed
 from ckptctl.stores import PRIVATE, Changed, Folder, Holder, LinkKind, split
 from ckptctl.stores.appending import LogFile, open_log
 from ckptctl.stores.copying import copy_file, link_hard, write_file
 from ckptctl.stores.leasing import is_being_written, opened_below
 from ckptctl.stores.locking import hold_file, lock
+from ckptctl.stores.missing import no_folder
 from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.reading import File, open_file
 from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
@@ -108,6 +108,11 @@ class LocalStore:
             return os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
+
+    def room(self) -> int | None:
+        """What the file system has left for ordinary users."""
+        found = os.fstatvfs(self._root)
+        return found.f_bavail * found.f_frsize
 
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
@@ -271,60 +276,36 @@ def open_url(url: str) -> LocalStore:
     try:
         return LocalStore(typed, os.path.realpath(typed, strict=True))
     except (FileNotFoundError, NotADirectoryError):
-        raise _no_folder(typed) from None
+        raise no_folder(typed) from None
     except OSError as error:
         raise StorageFailed(_reason(error), path=typed) from error
 
 
-def _no_folder(typed: str) -> CkptctlError:
-    """What to say of a path that is no folder."""
-    if os.path.exists(typed):
-        folder = os.path.dirname(typed) or "."
-        return UsageError("is a file, not a folder", path=typed, hint=f"name its folder: {folder!r}")
-    above, name = os.path.split(typed.rstrip("/"))
-    while above.strip("/") and not os.path.isdir(above):
-        above, name = os.path.split(above)
-    near = _nearest(name, above or ".")
-    if near is None:
-        return PathMissing("no such folder", path=typed, hint=f"the nearest folder that exists is {above or '.'!r}")
-    return PathMissing("no such folder", path=typed, hint=f"did you mean {os.path.join(above, near)!r}?")
-
-
-def _nearest(name: str, folder: str) -> str | None:
-    """The subfolder whose name is most like ``name``, among the first thousand entries; None where none is."""
-    from difflib import get_close_matches
-
-    try:
-        with os.scandir(folder) as listing:
-            names = [item.name for item in islice(listing, 1000) if item.is_dir()]
-    except OSError:
-        return None
-    return next(iter(get_close_matches(name, names, 1)), None)
-
-
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
+    """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
+    front = f"{path}/" if path else ""
+    try:
+        if stat:
+            return Folder(path, [_stated(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE])
+        with os.scandir(folder) as listing:
+            items = sorted(listing, key=_NAME)
+        return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
+    except OSError:
+        return _list_singly(folder, path, front)
+
+
+def _list_singly(folder: int, path: str, front: str) -> Folder:
     """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
-    prefix = f"{path}/" if path else ""
     entries, failure = [], None
-    for name, item in _names_in(folder, stat=stat):
-        if name == PRIVATE:
-            continue
+    for name in sorted({*os.listdir(folder)} - {PRIVATE}):
         try:
-            entries.append(_named(prefix + name, folder, item) if item else _stated(prefix + name, folder, name))
+            entries.append(_stated(front + name, folder, name))
         except FileNotFoundError:
             continue
         except OSError as error:
             failure = _reason(error)
-            entries.append(Entry(prefix + name, "other"))
+            entries.append(Entry(front + name, "other"))
     return Folder(path, entries, failure)
-
-
-def _names_in(folder: int, *, stat: bool) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
-    """The names in an open folder, sorted; with what the listing says of each, where nothing else will be asked."""
-    if stat:
-        return zip(sorted(os.listdir(folder)), repeat(None))
-    with os.scandir(folder) as listing:
-        return [(item.name, item) for item in sorted(listing, key=_NAME)]
 
 
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:

@@ -33,6 +33,10 @@ class File:
             left -= len(piece)
         return b"".join(pieces)
 
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Read into a buffer; returns how many bytes there were, at the end of the file 0."""
+        return os.preadv(self._descriptor, [buffer], offset)
+
 
 def open_file(place: Place, path: str) -> File:
     """Open a regular file; what is something else raises OSError, which names ``path``."""

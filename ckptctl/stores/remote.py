@@ -70,6 +70,9 @@ class RemoteStore:
         """The time of this machine: the server tells its own only in answers that fsspec keeps to itself."""
         return time.time_ns()
 
+    def room(self) -> None:
+        """Nobody can tell."""
+
     def make_folder(self, path: str) -> NoReturn:
         """Refuse."""
         raise _refusal(self._above + path)

@@ -111,8 +111,13 @@ def mounts_below(root: str) -> frozenset[str] | None:
     except (OSError, IndexError):
         return None
     top = os.fsencode(root.rstrip("/")) + b"/"
-    names = (re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point) for point in points)
+    names = (_unescape(point) if b"\\" in point else point for point in points)
     return frozenset(os.fsdecode(name[len(top) :]) for name in names if name.startswith(top))
+
+
+def _unescape(point: bytes) -> bytes:
+    """A path as it is: the kernel writes spaces and the like as three octal digits."""
+    return re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point)
 
 
 def below(trail: Trail, mount: tuple[int, bytes]) -> Iterator[tuple[Place, bool]]:

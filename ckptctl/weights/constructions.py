@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.literals import decoded
-from ckptctl.weights.machine import Machine, Operation
+from ckptctl.weights.machine import BARE, Machine, Operation
 from ckptctl.weights.nodes import Call, Global, Ordered, Persistent, Set
 
 _LONGEST_LINE = 1024
@@ -160,7 +160,7 @@ def _build(machine: Machine, at: int) -> int:
             raise Damaged("pickle: sets the state of one object twice")
         target.state = state
     elif type(target) is Global:
-        machine.oddities["a state set on a bare name"] = None
+        machine.oddities[BARE] = None
         machine.stack[-1] = Call(target, (), "build", state)
     else:
         raise Damaged("pickle: sets a state on what has none")

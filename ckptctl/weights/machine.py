@@ -32,19 +32,28 @@ class Limits(NamedTuple):
     """Bytes of one text or byte string; longer ones come as Skipped."""
     pickles: int = 1_000
     """Pickles behind each other in one file."""
-    seconds: float = 10
-    """Of processor time, for one pickle."""
+    seconds: float = 1
+    """Of processor time, for one pickle; honest ones take a hundredth of it."""
 
 
 LIMITS = Limits()
+
+COMPUTED = "a computed callable"
+UNSPEAKABLE = "a name that no Python code has"
+BARE = "a state set on a bare name"
+"""Oddities that only an attack has a use for."""
 
 _PLAIN = frozenset({int, float, bool, type(None), bytes, str})
 _LONGEST_NAME = 256
 _LONGEST_KEY = 4096
 """Characters; a longer key would make comparing expensive."""
+_WIDEST_INT = 2**61 - 1
+"""From here on, whole numbers that are far apart have one hash."""
 _WIDEST_KEY = 64
 """Items of a tuple; as for the length."""
+_WIDEST_CALL = 64
 _KEYS_BETWEEN_LOOKS = 64
+_MAKERS = frozenset({Global("copy_reg", "_reconstructor"), Global("copyreg", "_reconstructor")})
 _MISSING = object()
 
 
@@ -52,6 +61,7 @@ class Machine:
     """Stack, marks and memo of one pickle while it is read."""
 
     __slots__ = (
+        "called",
         "data",
         "deadline",
         "decoders",
@@ -79,6 +89,8 @@ class Machine:
         """Module and name to the one Global that stands for them."""
         self.known: dict[int, Decoder] = {}
         """Identity of a Global, which is quicker to look up than its names, to its decoder."""
+        self.called: set[int] = set()
+        """Identities of the Globals that loading would call, or hand to what is called."""
         self.references: list[Persistent] = []
         """Every reference to something outside, in the order of mention."""
         self.oddities: dict[str, None] = {}
@@ -106,16 +118,29 @@ class Machine:
         if known is None:
             known = self.globals[module, name] = Global(_checked(module), _checked(name))
             if not re.fullmatch(r"[A-Za-z0-9_.]+", module) or not re.fullmatch(r"[A-Za-z0-9_.<>]+", name):
-                self.oddities["a name that no Python code has"] = None
+                self.oddities[UNSPEAKABLE] = None
             if known in self.decoders:
                 self.known[id(known)] = self.decoders[known]
         return known
 
     def call(self, target: object, args: object, how: str) -> object:
-        """The node of a call; of a call that a decoder knows, what the decoder reads in it."""
+        """The node of a call, or of an instance that is made without one (``newobj``)."""
+        target = _class_of(target)
         if type(target) is not Global:
-            self.oddities["a computed callable"] = None
+            self.oddities[COMPUTED] = None
+        elif not how.startswith("newobj"):
+            self._note_call(target, args)
         return Call(target, args, how)
+
+    def _note_call(self, target: Global, args: object) -> None:
+        """Note what would be called, and each name that it would be given: it may call that."""
+        if target in _MAKERS:  # makes an instance of its first argument, without calling it
+            return
+        self.called.add(id(target))
+        if type(args) is tuple:
+            self.called.update([id(it) for it in args[:_WIDEST_CALL] if type(it) is Global])
+            if len(args) > _WIDEST_CALL:
+                self.oddities["a call with more arguments than any honest one"] = None
 
     def reduce(self, target: object, args: tuple[object, ...]) -> object:
         """What a decoder reads in the call, or its node."""
@@ -197,6 +222,15 @@ Operation = Callable[[Machine, int], int]
 """Takes the machine and the offset behind the opcode; returns the offset behind its argument."""
 
 
+def _class_of(target: object) -> object:
+    """The class that torch before 1.6 refers to with its source beside it; any other target as it is."""
+    match target:
+        case Persistent(value=("module", Global() as known, *_)):
+            return known
+        case _:
+            return target
+
+
 def _checked(name: str) -> str:
     if len(name) > _LONGEST_NAME:
         raise Damaged(f"pickle: a name of {len(name):,} characters")
@@ -204,4 +238,7 @@ def _checked(name: str) -> str:
 
 
 def _is_plain(node: object) -> bool:
+    """Whether a key may be compared by what it says: quickly, and without a choice of numbers that collide."""
+    if type(node) is int:
+        return -_WIDEST_INT < node < _WIDEST_INT
     return type(node) in _PLAIN and (type(node) not in (str, bytes) or len(node) <= _LONGEST_KEY)  # type: ignore[arg-type] # it has a length

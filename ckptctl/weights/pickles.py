@@ -9,7 +9,7 @@ A stream may come from anyone: whatever is wrong with it ends in Damaged, after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from struct import error as MissingBytes  # noqa: N812 - what it means here
 from typing import NamedTuple
 
@@ -34,6 +34,9 @@ class Pickled(NamedTuple):
     """The offset behind its STOP."""
     references: tuple[Persistent, ...] = ()
     """What it says of things outside, storages of tensors above all, in the order of mention."""
+    called: frozenset[Global] = frozenset()
+    """Of the names those that loading would call, or hand to what is called; not those of which it makes instances, nor
+    what a decoder knows."""
 
 
 def read(
@@ -55,14 +58,18 @@ def read(
         raise
 
 
-def read_all(data: bytes, limits: Limits = LIMITS) -> list[Pickled]:
+def read_all(data: bytes, limits: Limits = LIMITS, decoders: Mapping[Global, Decoder] | None = None) -> list[Pickled]:
     """Read pickle behind pickle to the end of the data; raises Damaged where anything else follows one."""
     found: list[Pickled] = []
     at = 0
     while at < len(data) or not found:
         if len(found) == limits.pickles:
             raise Damaged(f"pickle: more than {limits.pickles:,} of them in one file")
-        found.append(read(data, at, limits))
+        try:
+            found.append(read(data, at, limits, decoders))
+        except Damaged as error:
+            error.hint = error.hint or _hint(it for pickled in found for it in pickled.globals)
+            raise
         at = found[-1].end
     return found
 
@@ -86,7 +93,9 @@ def _finish(machine: Machine, end: int) -> Pickled:
         machine.oddities["values left behind"] = None
     if end < machine.frame_end:
         raise Damaged("pickle: its last frame reaches beyond its end")
-    return Pickled(value, tuple(machine.globals.values()), tuple(machine.oddities), end, tuple(machine.references))
+    named = tuple(machine.globals.values())
+    called = frozenset(it for it in named if id(it) in machine.called)
+    return Pickled(value, named, tuple(machine.oddities), end, tuple(machine.references), called)
 
 
 def _why(error: Exception) -> str:
@@ -97,5 +106,9 @@ def _why(error: Exception) -> str:
 
 def _names(machine: Machine) -> str | None:
     """What it named until it broke: a real unpickler would have called that before it noticed."""
-    names = [ascii(f"{known.module}.{known.name}") for known in machine.globals.values()]
+    return _hint(machine.globals.values())
+
+
+def _hint(named: Iterable[Global]) -> str | None:
+    names = [ascii(f"{known.module}.{known.name}") for known in named]
     return f"until there it names {', '.join(names[:_NAMES_IN_HINT])}" if names else None

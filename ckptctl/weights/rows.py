@@ -39,10 +39,12 @@ _LAST = "-1"
 class Walk:
     """One look through what a file holds."""
 
-    __slots__ = ("cells", "measure", "tensors", "values")
+    __slots__ = ("cells", "kinds", "measure", "tensors", "values")
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Measure, *, with_flags: bool = False) -> None:
         self.measure = measure
+        self.kinds = (float, bool) if with_flags else (float,)
+        """Of values that are taken as they are."""
         self.values = _MOST_VALUES
         self.cells = _MOST_CELLS
         self.tensors = _MOST_TENSORS
@@ -96,8 +98,8 @@ class Walk:
         row[name] = cell
 
     def _read(self, value: object) -> Scalar | None:
-        if type(value) is float:
-            return value
+        if type(value) in self.kinds:
+            return value  # type: ignore[return-value] # it is one of these kinds
         if type(value) is int:
             return value if value in _NUMBERS else None
         if type(value) is str:

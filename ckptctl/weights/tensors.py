@@ -152,6 +152,11 @@ def _decode_parameter(args: tuple[object, ...]) -> object:
     return args[0] if args and type(args[0]) is Tensor else None
 
 
+def _decode_quantized(args: tuple[object, ...]) -> object:
+    """``_rebuild_qtensor(storage, offset, size, stride, quantizer, requires_grad, hooks)``."""
+    return _describe(args[0], args[1], args[2:4], None) if len(args) == _V3_ARGUMENTS else None
+
+
 def _decode_typed(args: tuple[object, ...]) -> object:
     """``_rebuild_from_type_v2(function, type, arguments, state)``: a tensor with attributes of its own."""
     match args:
@@ -179,7 +184,9 @@ _TENSORS: dict[Global, Decoder] = {
     Global("torch._utils", "_rebuild_tensor"): _decode_oldest,
     Global("torch._utils", "_rebuild_tensor_v2"): _decode_tensor,
     Global("torch._utils", "_rebuild_tensor_v3"): _decode_tensor_v3,
+    Global("torch._utils", "_rebuild_qtensor"): _decode_quantized,
     Global("torch._utils", "_rebuild_parameter"): _decode_parameter,
+    Global("torch._utils", "_rebuild_parameter_with_state"): _decode_parameter,
 }
 
 DECODERS: Mapping[Global, Decoder] = {

@@ -17,7 +17,7 @@ from ckptctl.errors import Damaged
 from ckptctl.weights.machine import LIMITS
 from ckptctl.weights.nodes import Persistent
 from ckptctl.weights.pickle_walk import find_ends
-from ckptctl.weights.pickles import read
+from ckptctl.weights.pickles import Pickled, read_all
 from ckptctl.weights.tensors import DECODERS, Reference, Tensor, decode_number, is_number, read_reference, width_of
 from ckptctl.weights.torch_zip import UNSUPPORTED
 from ckptctl.weights.zip_archive import Source
@@ -59,6 +59,8 @@ class LegacyFile(NamedTuple):
     """By their keys, in the order of the file."""
     end: int
     """Bytes that the file must have."""
+    pickles: tuple[Pickled, ...]
+    """All five, in their order."""
 
 
 def is_legacy(head: bytes) -> bool:
@@ -76,14 +78,15 @@ def open_legacy(source: Source) -> LegacyFile:
         raise Damaged(CUT_SHORT)
     if ends[-1] > LIMITS.data:
         raise Damaged(f"pickle: {ends[-1]:,} bytes are more than the {LIMITS.data:,} that are read")
-    data = source.read(0, ends[-1])
-    if read(data, ends[0]).value != _VERSION:
+    pickles = tuple(read_all(source.read(0, ends[-1]), decoders=DECODERS))
+    if len(pickles) != _PICKLES:
+        raise Damaged("torch's format from before 1.6: its pickles are broken")
+    _, version, _, saved, keys = pickles
+    if version.value != _VERSION:
         raise Damaged("torch's format from before 1.6, in another version", id=UNSUPPORTED)
-    saved = read(data, ends[2], decoders=DECODERS)
-    keys = _read_keys(read(data, ends[3]).value)
-    storages = _place(ends[-1], keys, _collect(saved.references))
+    storages = _place(ends[-1], _read_keys(keys.value), _collect(saved.references))
     end = max((storage.end for storage in storages.values()), default=ends[-1])
-    return LegacyFile(source, saved.value, storages, end)
+    return LegacyFile(source, saved.value, storages, end, pickles)
 
 
 def read_values(source: Source) -> Mapping[object, object]:

@@ -8,10 +8,11 @@ scalar(archive, values["loss"])     the number in a tensor of one element
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.machine import LIMITS
-from ckptctl.weights.pickles import read
+from ckptctl.weights.pickles import Pickled, read
 from ckptctl.weights.tensors import DECODERS, Tensor, decode_number, is_number, width_of
 from ckptctl.weights.zip_archive import Archive, Source, open_archive, show
 
@@ -20,6 +21,8 @@ UNSUPPORTED = "unsupported"
 
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """How torch's files from before 1.6 begin: the pickle of its magic number."""
+_WORTH_KEEPING = 1 << 20
+"""Bytes of a pickle that is kept in memory until the next one is read."""
 _SMALL_STORAGE = 4096
 """Bytes; up to here a storage is read whole, so that its checksum can be proved."""
 
@@ -37,11 +40,22 @@ def read_values(source: Source | Archive) -> Mapping[object, object]:
 
 def read_value(source: Source | Archive) -> object:
     """What was saved, be it a dictionary or not: plain data, Tensor and inert nodes; raises Damaged."""
-    archive = _open(source)
-    root = _root(archive)
+    return read_pickled(_open(source)).value
+
+
+def read_pickled(archive: Archive) -> Pickled:
+    """What was saved, with all that its pickle names; raises Damaged."""
+    root = root_of(archive)
     if not all(name.startswith(root) for name in archive.members):
         raise Damaged("ambiguous zip: its members are not all in one folder")
-    return read(archive.read(root + b"data.pkl", LIMITS.data), decoders=DECODERS).value
+    data = archive.read(root + b"data.pkl", LIMITS.data)
+    return _read_again(data) if len(data) <= _WORTH_KEEPING else read(data, decoders=DECODERS)
+
+
+@lru_cache(maxsize=1)
+def _read_again(data: bytes) -> Pickled:
+    """A pickle that was the last one read, as when a listing asks for its scores and then for its tensors."""
+    return read(data, decoders=DECODERS)
 
 
 def scalar(source: Source | Archive, node: object) -> float | int | None:
@@ -49,11 +63,11 @@ def scalar(source: Source | Archive, node: object) -> float | int | None:
     if type(node) is not Tensor or not is_number(node):
         return None
     archive = _open(source)
-    root = _root(archive)
+    root = root_of(archive)
     name = root + b"data/" + node.key.encode("utf-8", "surrogatepass")
     if name not in archive.members:
         raise Damaged(f"{show(name)}: the storage of a tensor is missing")
-    order = "big" if _read_byteorder(archive, root) == b"big" else "little"
+    order = "big" if read_byteorder(archive, root) == b"big" else "little"
     return decode_number(_read_element(archive, name, node), node.dtype, order)
 
 
@@ -70,7 +84,7 @@ def _open(source: Source | Archive) -> Archive:
     return open_archive(source)
 
 
-def _root(archive: Archive) -> bytes:
+def root_of(archive: Archive) -> bytes:
     """The folder of the archive, with its slash; torch takes it from the first member."""
     root = next(iter(archive.members), b"").partition(b"/")[0] + b"/"
     if root + b"data.pkl" not in archive.members:
@@ -78,7 +92,7 @@ def _root(archive: Archive) -> bytes:
     return root
 
 
-def _read_byteorder(archive: Archive, root: bytes) -> bytes:
+def read_byteorder(archive: Archive, root: bytes) -> bytes:
     """As the member says it (since torch 2.1)."""
     name = root + b"byteorder"
     return archive.read(name, len("little")) if name in archive.members else b"little"

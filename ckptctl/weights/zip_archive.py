@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from ckptctl.errors import Damaged
 
 STORED = 0
+DEFLATED = 8
 _HAS_DESCRIPTOR = 0x08
 _ENCRYPTED = 0x01 | 0x40 | 0x2000
 _FULL16 = 0xFFFF
@@ -35,12 +36,26 @@ _TAIL = _END.size + _LOCATOR.size + _END64.size
 class Source(Protocol):
     """An open file, read by position."""
 
-    size: int
-    """Bytes."""
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``; fewer only at the end of the file."""
         ...
+
+
+class Window(NamedTuple):
+    """A stretch of a file, read as a file of its own."""
+
+    source: Source
+    start: int
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``; fewer only at the end of the stretch."""
+        return self.source.read(self.start + offset, max(0, min(length, self.size - offset)))
 
 
 class End(NamedTuple):
@@ -85,10 +100,17 @@ class Archive:
     def locate(self, name: bytes) -> int:
         """Offset of a stored member's data; raises Damaged where its local header says otherwise, KeyError."""
         member = self.members[name]
-        if member.flags & _ENCRYPTED or member.method != STORED or member.packed != member.size:
+        if member.method != STORED or member.packed != member.size:
+            raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
+        return self.locate_packed(name)
+
+    def locate_packed(self, name: bytes) -> int:
+        """Offset of a member's data, stored or deflated; raises as ``locate``."""
+        member = self.members[name]
+        if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
             raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
         data = prove_header(self.source, member)
-        if data + member.size > self._starts[bisect_right(self._starts, member.header)]:
+        if data + member.packed > self._starts[bisect_right(self._starts, member.header)]:
             raise Damaged(f"ambiguous zip: {show(name)} reaches into what follows it")
         return data
 

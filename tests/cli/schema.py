@@ -53,6 +53,21 @@ RUN = {
     "pointers": [POINTER],
     "strays": [{"path": str, "path_b64?": str, "why": str}],
 }
+EXPLAIN = {
+    "schema_version": {1},
+    "path": str,
+    "path_b64?": str,
+    "action": {"keep", "slim", "drop", "skip"},
+    "reasons": [{"rule": str, "text": str}],
+    "frees": int,
+    "rules": [{"rule": str, "says": {"keep", "pass"}, "text": str}],
+}
+CONFIG = {
+    "schema_version": {1},
+    "settings": [{"key": str, "value": (bool, int, str, list, None), "origin": str}],
+    "policies": [{"name": str, "origin": str, "values": {"*": (bool, int, float, str, list, None)}}],
+    "files": [str],
+}
 VERDICT = {
     "path": str,
     "path_b64?": str,
@@ -70,6 +85,38 @@ OUTCOME = {
     "kept": bool,
 }
 
+FLAW = {
+    "id": str,
+    "severity": {"error", "warning"},
+    "text": str,
+    "file": TEXT_OR_NULL,
+    "file_b64?": str,
+}
+TENSOR = {
+    "name": str,
+    "shape": [int],
+    "dtype": str,
+    "bytes": int,
+    "part": {"weights", "optimizer", "other"},
+}
+SHOW = {
+    "schema_version": {1},
+    "checkpoint": CHECKPOINT,
+    "contents": {
+        "format": str,
+        "tensors": [TENSOR],
+        "parts": {"weights": int, "optimizer": int, "other": int},
+        "metadata": {"*": (int, float, str, bool, None)},
+        "globals": [{"name": str, "allowed": bool}],
+        "checks": TEXT_OR_NULL,
+        "findings": [FLAW],
+    },
+}
+VERIFY = {
+    "schema_version": {1},
+    "checkpoints": [{"path": str, "path_b64?": str, "ok": bool, "findings": [FLAW]}],
+}
+
 LS = {
     "schema_version": {1},
     "root": str,
@@ -82,6 +129,18 @@ BEST = {
     "monitor": str,
     "mode": {"min", "max"},
     "checkpoints": [{**CHECKPOINT, "rank": int, "score": (int, float, None)}],
+}
+BESTS = {
+    "schema_version": {1},
+    "groups": [
+        {
+            "path": str,
+            "path_b64?": str,
+            "monitor": str,
+            "mode": {"min", "max"},
+            "checkpoints": [{**CHECKPOINT, "rank": int, "score": (int, float, None)}],
+        }
+    ],
 }
 LAST = {"schema_version": {1}, "checkpoints": [CHECKPOINT]}
 PRUNE = {

@@ -32,7 +32,7 @@ def set_aside(*words: str) -> str:
 def test_what_was_set_aside_is_told_with_the_way_back(runs: Path) -> None:
     answer = call("prune", "runs", "--top-k", "1", "--yes", "--trash")
     assert answer.err.startswith("Set aside 2 checkpoints (")
-    assert "nothing freed until 'ckptctl trash empty'). Undo: ckptctl undo " in answer.err
+    assert "nothing freed until 'ckptctl trash empty').\nUndo: ckptctl undo " in answer.err
     assert answer.err.endswith(" runs\n")
     assert call("ls", "runs", "-q").lines == [f"runs/a/{BEST}", f"runs/a/{LAST}"]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Run, Stray
 from ckptctl.core.guard import Ground, object_to
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepSteps, Policy, TopK
+from ckptctl.core.plan import Plan, draw, draw_all
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, KeepOthers, KeepSteps, TopK
 from tests.core.samples import NOW, run_of, save, saves
 
 HERE = Ground("/data/runs")
@@ -48,6 +50,25 @@ def test_an_ordinary_plan_may_run() -> None:
 def test_some_places_are_too_large_or_too_empty(ground: Ground, expected: list[str]) -> None:
     run = run_of(*saves(0.5, 0.4))
     assert ids(plan_for(run), [run], ground) == expected
+
+
+def test_a_plan_that_takes_too_many_bytes_is_refused_and_the_flag_that_allows_it_told() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    assert object_to(plan_for(run), [run], [HERE], max_delete_size=200) == []
+    (objection,) = object_to(plan_for(run, policy=Policy((KeepLast(1),))), [run], [HERE], max_delete_size=199)
+    assert objection == ("max-delete-size", "200 B would go, more than the 199 B allowed", "--max-delete-size")
+
+
+@pytest.mark.parametrize(
+    ("budget", "flag"),
+    [(Budget(max_size=0), "--max-size"), (Budget(max_files=0), "--max-files"), (Budget(free=10**9), None)],
+)
+def test_a_budget_that_cannot_be_met_is_an_objection(budget: Budget, flag: str | None) -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    plan = draw_all([run], Policy((KeepLast(2),), budget=budget), NOW)
+    (objection,) = object_to(plan, [run], [HERE])
+    assert (objection.id, objection.override) == ("budget", flag)
+    assert objection.text.startswith("the budget cannot be met: ")
 
 
 def test_one_bad_place_among_several_is_enough() -> None:
@@ -100,3 +121,48 @@ def test_the_number_that_goes_is_summed_over_runs_and_may_be_raised() -> None:
     objection = object_to(plan_for(*runs), runs, [HERE], max_delete=1)[0]
     assert objection.text == "2 checkpoints would go, more than the 1 allowed"
     assert objection.override == "--max-delete"
+
+
+def test_rules_that_keep_nothing_anywhere_are_an_objection_and_names_that_were_given_none() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    assert ids(plan_for(run, policy=Policy((NOTHING,))), [run]) == ["keeps-nothing"]
+    named = frozenset({"epoch=0.ckpt"})
+    assert ids(plan_for(run, policy=Policy((KeepOthers(named),), protect_last=False, named=named)), [run]) == []
+    assert ids(plan_for(run_of(*saves(0.5)), policy=Policy((NOTHING,))), [run_of(*saves(0.5))]) == []
+
+
+def test_a_stray_does_not_make_a_run_any_fuller() -> None:
+    run = run_of(*saves(0.5, 0.4), strays=[Stray("notes", "not understood")])
+    emptied = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    assert "empties-run" in ids(emptied, [run])
+
+
+def test_what_was_named_goes_or_nothing_does() -> None:
+    run = run_of(*saves(0.5, 0.4), save("x", 0.3, step=99, pinned=True))
+    named = frozenset({"epoch=0.ckpt", "x"})
+    plan = plan_for(run, policy=Policy((KeepOthers(named),), protect_last=False, named=named))
+    (objection,) = object_to(plan, [run], [HERE])
+    assert (objection.id, objection.text) == ("held", "'x' stays: pinned")
+
+
+def test_a_named_plan_that_takes_something_else_is_unsound() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    named = frozenset({"epoch=0.ckpt"})
+    policy = Policy((KeepOthers(named),), protect_last=False, named=named)
+    drawn = plan_for(run, policy=policy)
+    more = drawn.runs[0].verdicts[1]._replace(action="drop", frees=0)
+    verdicts = (drawn.runs[0].verdicts[0], more, drawn.runs[0].verdicts[2])
+    wrong = drawn._replace(runs=(drawn.runs[0]._replace(verdicts=verdicts),))
+    assert [it.id for it in object_to(wrong, [run], [HERE])] == ["plan-unsound"]
+
+
+def test_a_run_that_would_be_emptied_says_what_to_do_about_it() -> None:
+    run = run_of(*saves(0.5, 0.4))
+    by_rules = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    named = frozenset({"epoch=0.ckpt", "epoch=1.ckpt"})
+    policy = Policy((KeepOthers(named),), protect_last=False, named=named)
+    told = [object_to(it, [run], [HERE])[0] for it in (by_rules, plan_for(run, policy=policy))]
+    assert [(it.id, it.override) for it in told] == [("empties-run", None), ("empties-run", "--empty-run")]
+    assert told[0].text.endswith("would lose its every complete checkpoint: widen a rule")
+    assert told[1].text.endswith("would lose its every complete checkpoint")
+    assert object_to(plan_for(run, policy=policy._replace(may_empty=True)), [run], [HERE]) == []

@@ -8,9 +8,10 @@ import os
 import sys
 
 from ckptctl.apply import Order, apply
-from ckptctl.condition import QUIET
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
+from ckptctl.core.units import QUIET
 from ckptctl.journal import load
 from ckptctl.lock import take
 from ckptctl.scan import Options, scan

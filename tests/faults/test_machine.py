@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ckptctl.apply import Order, apply
-from ckptctl.condition import QUIET
 from ckptctl.core.outcome import Outcome
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepEvery, KeepLast, Policy, Rule
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepEvery, KeepLast
+from ckptctl.core.standing import Rule
+from ckptctl.core.units import QUIET
 from ckptctl.errors import Locked
 from ckptctl.journal import Transaction, load, load_all, new_id
 from ckptctl.lock import take

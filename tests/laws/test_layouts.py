@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ckptctl.apply import Order, apply
 from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.layouts import LAYOUTS
 from ckptctl.pointers import attach, find_pointers
 from ckptctl.scan import Options, scan

@@ -16,7 +16,8 @@ import pytest
 from ckptctl.apply import Order, apply
 from ckptctl.catalogue import first_match
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.layouts import find
 from ckptctl.scan import Options, scan
 from ckptctl.stores.memory import MemoryStore

@@ -1,0 +1,133 @@
+"""``ckptctl verify``: whether checkpoints are whole and harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from os.path import isdir
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Names, expand, read_options, require_whole, tell_notices
+from ckptctl.cli.progress import Progress
+from ckptctl.cli.target import Target, find_target
+from ckptctl.errors import Damaged, NoCheckpoint
+from ckptctl.inspection import Depth, examine
+from ckptctl.render import verify as screens
+from ckptctl.render.names import locate
+from ckptctl.scan import Options, scan
+from ckptctl.stores import open_store
+from ckptctl.weights.flaws import Examined
+
+EPILOG = """Examples:
+
+\b
+  ckptctl verify runs/
+  ckptctl verify runs/a/last.ckpt --deep
+  ckptctl verify runs/ --finite -q
+"""
+
+
+def command(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Checkpoints, or folders of them; default: here.", show_default=False),
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, and prove each checksum.")] = False,
+    finite: Annotated[bool, typer.Option("--finite", help="Find tensors that hold NaN or infinity.")] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option("--allow", metavar="GLOB", help="Names that pickles may have; repeatable.")
+    ] = None,
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the paths of those that are not well.")] = False,
+    null: Annotated[bool, typer.Option("-0", "--null", help="As -q, each path ended by a NUL.")] = False,
+    json: opt.Json = False,
+) -> None:
+    """Find truncated, corrupt, incomplete, suspicious checkpoints.
+
+    Without options the structure is proved: ends, directories, offsets, sizes, every shard and rank, every storage that
+    a pickle names. Nothing is executed, nothing changed. Exit code 5 where something is wrong.
+    """
+    opt.refuse_together(json=json, quiet=quiet)
+    opt.refuse_together(json=json, null=null)
+    console, progress = Console(), Progress()
+    scanning = read_options(Names(template, layout, ext, equals))
+    seen = Counted(_examine(_find(paths, scanning, console), Depth(deep, finite, tuple(allow or ())), progress))
+    if quiet or null:
+        console.hand_over(((it.path, "") for it in seen if not it.ok), null=null)
+    else:
+        console.answer(_write(seen, console, progress, json=json))
+    progress.clear()
+    if not json:
+        console.say(screens.closing(seen.tally, seconds=progress.seconds if deep else 0))
+    if seen.tally.broken or seen.tally.suspect:
+        raise typer.Exit(Damaged.exit_code)
+    require_whole(console)
+
+
+class Counted:
+    """What was examined, summed up as it passes."""
+
+    def __init__(self, examined: Iterable[Examined]) -> None:
+        self.tally = screens.Tally()
+        self._examined = examined
+
+    def __iter__(self) -> Iterator[Examined]:
+        for it in self._examined:
+            self.tally = self.tally.add(it)
+            yield it
+
+
+def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> Iterator[Target]:
+    """Every checkpoint that the paths mean; raises NoCheckpoint where one means none, and what opening raises."""
+    for path in expand(paths):
+        found = 0
+        for target in _find_in(path, scanning, console) if "://" in path or isdir(path) else ():
+            found += 1
+            yield target
+        if not found:
+            yield _find_one(path, scanning)
+
+
+def _find_in(path: str, scanning: Options, console: Console) -> Iterator[Target]:
+    """The checkpoints of the runs in a folder; none where it is a checkpoint itself."""
+    store = open_store(path)
+    for run in scan(store, scanning):
+        if run.checkpoints or not run.listed:
+            tell_notices(console, store, run)
+        yield from (Target(store, run, it) for it in run.checkpoints)
+
+
+def _find_one(path: str, scanning: Options) -> Target:
+    try:
+        return find_target(path, scanning)
+    except NoCheckpoint:
+        raise NoCheckpoint("no checkpoint found", path=path, hint="name a checkpoint, or a folder of some") from None
+
+
+def _examine(targets: Iterable[Target], depth: Depth, progress: Progress) -> Iterator[Examined]:
+    for store, _, it in targets:
+        examined = examine(store, it, depth, progress.add)
+        progress.count()
+        yield examined._replace(path=locate(store.url, it.path))
+
+
+def _write(seen: Iterable[Examined], console: Console, progress: Progress, *, json: bool) -> Iterator[str]:
+    if json:
+        from ckptctl.render.json import verify
+
+        return verify(seen)
+    lines = screens.screen(seen, width=console.width) if console.is_terminal else screens.rows(seen)
+    return _clear_before(lines, progress)
+
+
+def _clear_before(lines: Iterable[str], progress: Progress) -> Iterator[str]:
+    """The lines, none of them behind the progress on a screen."""
+    for line in lines:
+        progress.clear()
+        yield line

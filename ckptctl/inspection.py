@@ -1,0 +1,110 @@
+"""What is inside one checkpoint of a store, and whether it is whole: its files, read as one.
+
+    contents = inspect(store, checkpoint)
+    examined = examine(store, checkpoint, Depth(deep=True))
+
+Nothing is executed, and tensors are read for ``Depth`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.weights.contents import BITS, Contents, merge
+from ckptctl.weights.flaws import Examined, Flaw
+from ckptctl.weights.formats import read_files
+
+if TYPE_CHECKING:
+    from ckptctl.core.checkpoint import Checkpoint
+    from ckptctl.stores import Source, Store
+    from ckptctl.weights.deep import Tick
+
+
+class Held:
+    """The files of a checkpoint, by their paths in its folder; of a file or a family, by their names."""
+
+    def __init__(self, store: Store, checkpoint: Checkpoint) -> None:
+        self.store = store
+        folder = checkpoint.path if checkpoint.unit == "dir" else checkpoint.path.rpartition("/")[0]
+        self.front = f"{folder}/" if folder else ""
+        start = len(self.front)
+        self.sizes = {
+            it.path[start:]: self._size_of(it.path, it.size) for it in checkpoint.entries if it.kind == "file"
+        }
+
+    def _size_of(self, path: str, known: int | None) -> int:
+        return (self.store.stat(path).size or 0) if known is None else known
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Source]:
+        """Open one of them; raises OSError."""
+        with self.store.open(self.front + name) as source:
+            yield source
+
+
+def inspect(store: Store, checkpoint: Checkpoint, *, placed: bool = False) -> Contents:
+    """What is inside all files of a checkpoint; what is wrong with one is among its flaws.
+
+    With ``placed`` every storage is looked up where that takes a read of its own, and checksums are listed.
+    """
+    files = Held(store, checkpoint)
+    held = read_files(files, placed=placed)
+    size = sum(files.sizes.values())
+    return (merge(held) if held else Contents("none"))._replace(size=size)
+
+
+class Depth(NamedTuple):
+    """How closely to look."""
+
+    deep: bool = False
+    """At every byte, and each checksum."""
+    finite: bool = False
+    """At every number of floating point."""
+    allow: tuple[str, ...] = ()
+    """Globs of names that pickles may have beside those that are known to be harmless."""
+
+
+_NAMES = frozenset({"suspect-name", "unlisted-name", "odd-pickle", "unusual-pickle", "ambiguous"})
+"""What says something of a checkpoint that is still being written, too."""
+
+
+def examine(store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: None) -> Examined:
+    """Look for all that may be wrong with a checkpoint; ``tick`` is told of bytes as they are read.
+
+    Of one that may still be in the writing only what its pickles name is told.
+    """
+    from ckptctl.weights.verify import check
+
+    files = Held(store, it)
+    held = read_files(files, placed=True)
+    contents = merge(held) if held else Contents("none")
+    flaws = list(check(contents, files, depth.allow))
+    if it.state == "live":
+        flaws = [flaw for flaw in flaws if flaw.id in _NAMES]
+    elif depth.deep or depth.finite:
+        from ckptctl.weights.deep import read_deep
+
+        flaws += read_deep(contents, files, deep=depth.deep, finite=depth.finite, tick=tick)
+        flaws += _tell_packed(contents) if depth.finite else ()
+    return Examined(it.path, sum(files.sizes.values()), it.state, (*_tell_state(it, flaws), *flaws))
+
+
+def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
+    """What a listing says of it, unless what was found inside says it better."""
+    is_told = any(flaw.severity == "error" for flaw in flaws)
+    if it.state in ("damaged", "partial") and not is_told:
+        yield Flaw(it.state, it.note or f"its state is {it.state}")
+    elif it.state in ("live", "unknown") and not is_told and it.note:
+        yield Flaw("live" if it.state == "live" else "in-doubt", it.note)
+
+
+def _tell_packed(contents: Contents) -> Iterator[Flaw]:
+    """Say where numbers could not be looked at."""
+    packed = [storage for storage in contents.storages.values() if storage.packing]
+    if packed:
+        text = f"{len(packed)} arrays are packed: nobody looked whether they are finite"
+        yield Flaw("not-read", text, packed[0].file)
+    if any(it.dtype in BITS and not it.pieces and it.elements and it.part != "other" for it in contents.tensors):
+        yield Flaw("not-read", "some tensors lie inside of what is not unpacked: nobody looked whether they are finite")

@@ -1,0 +1,214 @@
+"""One checkpoint: what is known of it and what is inside, for a terminal and for a pipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.units import write_size
+from ckptctl.render.names import clip, escape, fold, locate, measure, pad, pad_left, shorten
+from ckptctl.render.rows import MISSING, write_count, write_epoch, write_number, write_score, write_time
+from ckptctl.weights.contents import PARTS, Contents, Named, Part, Plain, Tensor
+
+_LEAD = 14
+"""Cells before what a line says: two, a word, and a gap."""
+_NAME_LEAST = 16
+_FEW = 8
+"""Settings and names that are told on a screen; all of them are in the JSON."""
+_LONGEST_SETTING = 40
+_SUMS = (("B", 10**9), ("M", 10**6), ("k", 10**3))
+"""A number of parameters, as people say it."""
+_SLOTS = (
+    ({"exp_avg", "exp_avg_sq"}, "Adam"),
+    ({"square_avg"}, "RMSprop"),
+    ({"momentum_buffer"}, "SGD with momentum"),
+)
+"""What an optimizer keeps for each parameter, and who does."""
+_NAMELESS = frozenset({"?", "none", "unknown"})
+_SETTINGS = ("hyper_parameters", "hparams", "args", "config", "cfg", "opt", "train_args")
+"""Under which keys the settings of a training lie."""
+
+
+def screen(it: Checkpoint, run: Run, inside: Contents, *, width: int = 80) -> Iterator[str]:
+    """What a person wants to know first, in lines of at most so many cells."""
+    name = it.path.rpartition("/")[2] + "/" * (it.unit == "dir")
+    facts = " · ".join(_describe(it, inside))
+    room = width - measure(facts) - 3
+    yield f"{shorten(escape(name), max(_NAME_LEAST, room))}   {facts}\n"
+    if it.note:
+        yield from _line("because", escape(it.note), width)
+    yield from _write_parts(inside, width)
+    yield from _write_scores(it, run, width)
+    for word, text in (
+        ("names", ", ".join(filter(None, (*it.roles, *(f"{alias} stands for it" for alias in it.aliases))))),
+        ("checksums", inside.checks or "none: only its structure can be proved"),
+        ("settings", _write_settings(inside)),
+        ("unsafe", _write_names(inside.globals)),
+    ):
+        if text:
+            yield from _line(word, escape(text), width)
+    for flaw in inside.flaws:
+        where = f"{flaw.file}: " if flaw.file and it.unit != "file" else ""
+        yield from _line(flaw.severity, escape(f"{where}{flaw.text}"), width)
+
+
+def _describe(it: Checkpoint, inside: Contents) -> Iterator[str]:
+    """Framework and version, when it was saved, how large, in what state."""
+    version = _find_version(inside)
+    names = dict.fromkeys(name for name in (it.layout, inside.format) if name not in _NAMELESS)
+    yield f"{it.layout} {escape(version)}" if version else ", ".join(names) or "in no format that is known"
+    if it.epoch is not None:
+        yield f"epoch {write_epoch(it.epoch)}"
+    if it.step is not None:
+        yield f"step {write_number(it.step)}"
+    yield write_size(it.size)
+    yield it.state
+
+
+def _find_version(inside: Contents) -> str:
+    """Of the framework that wrote it, as it noted it itself."""
+    for key, value in inside.metadata.items():
+        if key.endswith("_version") and "/" not in key and isinstance(value, (str, int, float)):
+            return str(value)[:_LONGEST_SETTING]
+    return ""
+
+
+def _write_parts(inside: Contents, width: int) -> Iterator[str]:
+    sizes = inside.parts
+    for part in PARTS:
+        own = [tensor for tensor in inside.tensors if tensor.part == part]
+        if not (own or sizes[part]):
+            continue
+        share = f"{100 * sizes[part] / inside.size:.0f} %" if inside.size else MISSING
+        words = ", ".join(_tell_optimizer(own) if part == "optimizer" else _tell_tensors(own, part))
+        lead = f"  {pad(part, _LEAD - 2)}{pad_left(write_size(sizes[part]), 8)}  {pad_left(share, 5)}   "
+        yield f"{lead}{clip(words, width - measure(lead))}".rstrip() + "\n"
+
+
+def _tell_tensors(own: Sequence[Tensor], part: Part) -> Iterator[str]:
+    if not own:
+        return
+    yield write_count(len(own), "tensor")
+    if part == "weights":
+        yield f"{_write_sum(sum(it.elements for it in _once(own)))} parameters"
+    kinds = Counter(it.dtype for it in own if it.dtype != "?")
+    yield from (name for name, _ in kinds.most_common(3))
+
+
+def _once(own: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Of tensors that are the same numbers under several names, the first."""
+    seen: set[object] = set()
+    for it in own:
+        if not it.pieces or (it.pieces, it.shape) not in seen:
+            seen.add((it.pieces, it.shape))
+            yield it
+
+
+def _tell_optimizer(own: Sequence[Tensor]) -> Iterator[str]:
+    """What it keeps for each parameter, and whose habit that is."""
+    yield write_count(len(own), "tensor") if own else ""
+    slots = Counter(it.name.replace("/", ".").rpartition(".")[2] for it in own if it.shape)
+    common = [escape(name) for name, _ in slots.most_common(4) if not name.isdigit()]
+    name = next((name for needed, name in _SLOTS if needed <= slots.keys()), None)
+    if common:
+        yield f"{name}: {', '.join(common)}" if name else ", ".join(common)
+
+
+def _write_sum(count: int) -> str:
+    for letter, size in _SUMS:
+        if count >= size:
+            return f"{count / size:.3g} {letter}"
+    return str(count)
+
+
+def _write_scores(it: Checkpoint, run: Run, width: int) -> Iterator[str]:
+    scores = [f"{escape(name)} {write_score(score)}" for name, score in it.metrics.items()]
+    if scores:
+        yield from _line("scores", " · ".join(scores[:_FEW]), width)
+    if run.monitor is not None:
+        yield from _line("monitor", escape(run.monitor) + (f" ({run.mode})" if run.mode else ""), width)
+
+
+def _write_settings(inside: Contents) -> str:
+    """The first few of the settings of the training, and how many more there are."""
+    told = [
+        (key.partition("/")[2], value)
+        for key, value in inside.metadata.items()
+        if key.partition("/")[0] in _SETTINGS and "/" in key and len(str(value)) <= _LONGEST_SETTING
+    ]
+    shown = " · ".join(f"{key} {_write_plain(value)}" for key, value in told[:_FEW])
+    return f"{shown} · {len(told) - _FEW} more" if len(told) > _FEW else shown
+
+
+def _write_plain(value: Plain) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _write_names(named: Sequence[Named]) -> str:
+    """What its pickles name that is not known to be harmless, the called ones first."""
+    unsafe = sorted((it for it in named if not it.allowed), key=lambda it: not it.is_called)
+    words = [f"{it.name}{' (called)' * it.is_called}" for it in unsafe]
+    return ", ".join(words[:_FEW]) + (f" and {len(words) - _FEW} more" if len(words) > _FEW else "")
+
+
+def _line(word: str, text: str, width: int) -> Iterator[str]:
+    """A word, and what it says; longer text goes on below."""
+    for place, part in enumerate(fold(text, max(1, width - _LEAD)).split("\n")):
+        yield f"{pad(f'  {word}' if place == 0 else '', _LEAD)}{part}\n"
+
+
+def list_tensors(inside: Contents, *, width: int = 80) -> Iterator[str]:
+    """A line for each tensor: its shape, type, size and part, and its name; aligned."""
+    rows = [(write_shape(it.shape), it.dtype, write_size(it.bytes), it.part, it.name) for it in inside.tensors]
+    sides = [max((len(row[place]) for row in rows), default=0) for place in range(4)]
+    for shape, dtype, size, part, name in rows:
+        lead = f"  {shape.rjust(sides[0])}  {dtype.ljust(sides[1])}  {size.rjust(sides[2])}  {part.ljust(sides[3])}  "
+        yield f"{lead}{shorten(escape(name), max(_NAME_LEAST, width - len(lead)))}\n"
+
+
+def write_shape(shape: Sequence[int]) -> str:
+    """``64×3×7``; a single number has ``1``."""
+    return "×".join(map(str, shape)) or "1"
+
+
+def draw_tree(inside: Contents, *, width: int = 80) -> Iterator[str]:
+    """The tensors by the parts of their names, each branch with the bytes below it."""
+    sizes: Counter[tuple[str, ...]] = Counter()
+    for tensor in inside.tensors:
+        keys = tuple(tensor.name.split("." if "/" not in tensor.name else "/"))
+        for depth in range(1, len(keys) + 1):
+            sizes[keys[:depth]] += tensor.bytes
+    for keys, size in sizes.items():
+        lead = f"  {pad_left(write_size(size), 8)}  {'  ' * (len(keys) - 1)}"
+        yield f"{lead}{shorten(escape(keys[-1]), max(_NAME_LEAST, width - measure(lead)))}\n"
+
+
+def rows(it: Checkpoint, inside: Contents, *, root: str, tensors: bool = False) -> Iterator[str]:
+    """Key and value, tab-separated, whole; with ``tensors`` a line for each of them under a line of heads."""
+    if tensors:
+        yield "name\tshape\tdtype\tbytes\tpart\n"
+        for one in inside.tensors:
+            yield f"{escape(one.name)}\t{write_shape(one.shape)}\t{one.dtype}\t{one.bytes}\t{one.part}\n"
+        return
+    for key, value in (
+        ("path", locate(root, it.path)),
+        ("layout", it.layout),
+        ("format", inside.format),
+        ("state", it.state),
+        ("epoch", it.epoch),
+        ("step", it.step),
+        ("modified", write_time(it.modified)),
+        ("bytes", inside.size),
+        *inside.parts.items(),
+        ("tensors", len(inside.tensors)),
+        *((name, score.text or score.value) for name, score in it.metrics.items()),
+        *inside.metadata.items(),
+        *(
+            (f"names {named.name}", "called" if named.is_called else "")
+            for named in inside.globals
+            if not named.allowed
+        ),
+        *((f"{flaw.severity} {flaw.id}", flaw.text) for flaw in inside.flaws),
+    ):
+        yield f"{escape(key)}\t{'' if value is None else escape(str(value))}\n"

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from math import nan
+from pathlib import Path
+
+import pytest
+
+from ckptctl.weights.torch_write import encode_torch, make_tensor
+from tests.cli.calls import NAMES, ROOT, age, call, environment, make_run, save, state
+from tests.cli.schema import VERIFY as SCHEMA
+from tests.cli.schema import misfits
+from tests.terminal import Terminal
+from tests.weights.samples import dictionary, global_, text, torch_file
+
+FIXTURES = ROOT / "tests" / "fixtures"
+HOSTILE = torch_file(dictionary(a=global_("posix", "system") + text("touch canary") + b"\x85R"))
+STRANGE = torch_file(dictionary(a=global_("mine", "Config") + b")\x81}b"))
+NUMBERS = {"state_dict": {"w": make_tensor([1, 2, 3, 4], (4,))}, "epoch": 1}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "runs" / "a")
+
+
+def spoil(path: Path, content: bytes) -> Path:
+    """Put other content into a file that nobody writes to any more."""
+    path.write_bytes(content)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+def verdicts(*words: str | Path) -> dict[str, tuple[str, str]]:
+    return {Path(row["path"]).name: (row["verdict"], row["id"]) for row in call("verify", *words).rows}
+
+
+def test_a_tree_in_which_all_is_well_is_told_line_by_line_and_in_sum(run: Path) -> None:
+    answer = call("verify", run.parent)
+    assert answer.code == 0
+    assert {row["verdict"] for row in answer.rows} == {"ok"}
+    assert [Path(row["path"]).name for row in answer.rows] == NAMES
+    assert answer.err.startswith("all is well · 4 checkpoints, ")
+
+
+def test_what_is_wrong_is_told_with_an_id_that_does_not_change(run: Path) -> None:
+    spoil(run / NAMES[0], state()[:-10])
+    spoil(run / NAMES[1], HOSTILE)
+    spoil(run / NAMES[2], STRANGE)
+    answer = call("verify", run)
+    assert answer.code == 5
+    assert verdicts(run) == {
+        NAMES[0]: ("damaged", "cut-short"),
+        NAMES[1]: ("suspect", "suspect-name"),
+        NAMES[2]: ("doubt", "unlisted-name"),
+        NAMES[3]: ("ok", ""),
+    }
+    assert answer.err.startswith("1 damaged or partial, 1 suspect, 1 in doubt · 4 checkpoints, ")
+    assert sorted(os.listdir(run)) == sorted(NAMES)
+
+
+def test_json_is_as_the_contract_has_it(run: Path) -> None:
+    spoil(run / NAMES[0], state()[:-10])
+    answer = call("verify", run, "--json")
+    assert (answer.code, answer.err) == (5, "")
+    assert misfits(answer.json, SCHEMA) == []
+    first, *others = answer.json["checkpoints"]
+    assert (first["path"], first["ok"], first["findings"][0]["id"]) == (f"{run}/{NAMES[0]}", False, "cut-short")
+    assert [it["ok"] for it in others] == [True] * 3
+
+
+def test_a_doubt_alone_is_no_failure(run: Path) -> None:
+    spoil(run / NAMES[2], STRANGE)
+    answer = call("verify", run, "--json")
+    assert answer.code == 0
+    assert [it["ok"] for it in answer.json["checkpoints"]] == [True] * 4
+
+
+@pytest.mark.parametrize("allowed", ["posix.system", "posix.*"])
+def test_names_can_be_allowed(run: Path, allowed: str) -> None:
+    spoil(run / NAMES[0], HOSTILE)
+    assert call("verify", run, "--allow", allowed).code == 0
+    assert call("verify", run, "--allow", "posix.popen").code == 5
+
+
+def test_quiet_gives_the_paths_of_what_is_not_well(run: Path) -> None:
+    path = spoil(run / NAMES[0], state()[:-10])
+    spoil(run / NAMES[2], STRANGE)
+    assert call("verify", run, "-q").lines == [str(path)]
+    assert call("verify", run, "-0").raw == os.fsencode(path) + b"\0"
+
+
+def test_one_checkpoint_is_verified_by_its_path(run: Path) -> None:
+    spoil(run / NAMES[0], state()[:-10])
+    assert call("verify", run / NAMES[1]).code == 0
+    assert call("verify", run / NAMES[0]).code == 5
+    assert call("verify", run / NAMES[1], run / NAMES[0]).code == 5
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real checkpoints, an hour after they were written: those of a checkout may be a moment old."""
+    copy = tmp_path_factory.mktemp("old") / "fixtures"
+    shutil.copytree(FIXTURES, copy, symlinks=True)
+    for path in copy.rglob("*"):
+        if not path.is_symlink():
+            age(path, 3600)
+    return copy
+
+
+@pytest.mark.parametrize("path", ["layouts/torch/dcp/step-5", "layouts/tf/mgr/ckpt-200", "layouts/keras/sh"])
+def test_a_folder_or_a_family_is_verified_as_one(old: Path, path: str) -> None:
+    answer = call("verify", old / path, "--deep")
+    assert answer.code == 0
+    assert [row["verdict"] for row in answer.rows] == ["ok"]
+
+
+def test_real_checkpoints_of_every_kind_give_no_alarm(old: Path) -> None:
+    answer = call("verify", old, "--deep")
+    wrong = {Path(row["path"]).name for row in answer.rows if row["verdict"] != "ok"}
+    assert wrong == {"trunc.ckpt", "trunc.h5"}
+    assert len(answer.rows) >= 55
+
+
+def test_a_flipped_byte_is_found_by_reading_all(run: Path) -> None:
+    content = bytearray(encode_torch(NUMBERS))
+    content[content.index(struct.pack("<4f", 1, 2, 3, 4))] ^= 1
+    spoil(run / NAMES[0], bytes(content))
+    assert call("verify", run).code == 0
+    answer = call("verify", run, "--deep")
+    assert answer.code == 5
+    (row,) = [row for row in answer.rows if row["verdict"] != "ok"]
+    assert (row["id"], row["text"]) == ("checksum", "tensor 'state_dict.w': checksum differs")
+
+
+def test_weights_that_are_no_numbers_are_found_when_asked_for(run: Path) -> None:
+    spoil(run / NAMES[0], encode_torch({"state_dict": {"w": make_tensor([1, nan], (2,))}}))
+    assert call("verify", run, "--deep").code == 0
+    answer = call("verify", run, "--finite")
+    assert answer.code == 5
+    (row,) = [row for row in answer.rows if row["verdict"] != "ok"]
+    assert (row["verdict"], row["text"]) == ("nan", "tensor 'state_dict.w': 1 NaN of 2")
+
+
+def test_what_is_being_written_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "epoch=0-step=1.ckpt").write_bytes(state()[:-100])
+    answer = call("verify", tmp_path)
+    assert answer.code == 0
+    assert [(row["verdict"], row["id"]) for row in answer.rows] == [("live", "live")]
+
+
+def test_but_what_it_names_already_is_told(tmp_path: Path) -> None:
+    (tmp_path / "epoch=0-step=1.ckpt").write_bytes(HOSTILE)
+    assert call("verify", tmp_path).code == 5
+
+
+def test_what_a_folder_lacks_is_told(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "layouts" / "torch" / "dcp" / "step-5", tmp_path / "step-5")
+    (tmp_path / "step-5" / "__0_0.distcp").unlink()
+    for path in [tmp_path / "step-5" / ".metadata", tmp_path / "step-5"]:
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    answer = call("verify", tmp_path)
+    assert answer.code == 5
+    assert [(row["verdict"], row["id"], row["file"]) for row in answer.rows] == [
+        ("partial", "missing-file", "__0_0.distcp")
+    ]
+
+
+def test_a_folder_that_holds_an_extra_broken_file_of_weights_is_damaged(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "layouts" / "torch" / "dcp" / "step-5", tmp_path / "step-5")
+    spoil(tmp_path / "step-5" / "extra.pt", state()[:-10])
+    assert verdicts(tmp_path) == {"step-5": ("damaged", "cut-short")}
+
+
+@pytest.mark.parametrize("words", [["--json", "-q"], ["--json", "-0"]])
+def test_two_forms_at_once_are_refused(run: Path, words: list[str]) -> None:
+    assert call("verify", run, *words).code == 2
+
+
+def test_where_there_is_nothing_it_says_so(tmp_path: Path) -> None:
+    answer = call("verify", tmp_path)
+    assert (answer.code, answer.out) == (4, "verdict\tpath\tid\tfile\ttext\n")
+    assert "error[no-checkpoint]" in answer.err
+    assert call("verify", tmp_path / "gone").code == 4
+
+
+def test_a_name_with_escapes_is_shown_escaped(tmp_path: Path) -> None:
+    save(tmp_path, ["epoch=1\x1b[2J-step=1.ckpt"], state()[:-10])
+    answer = call("verify", tmp_path)
+    assert "\x1b" not in answer.out
+    assert answer.code == 5
+
+
+@pytest.mark.tty
+def test_a_terminal_shows_what_is_wrong_and_the_sum(run: Path, programs: Path) -> None:
+    spoil(run / NAMES[0], state()[:-10])
+    spoil(run / NAMES[1], HOSTILE)
+    env = environment(PATH=f"{programs}:{os.environ['PATH']}")
+    with Terminal(["ckptctl", "verify", "a"], cwd=run.parent, env=env, columns=100) as terminal:
+        code, shown = terminal.finish()
+    assert code == 5
+    assert shown.splitlines() == [
+        "damaged   a/epoch=0-step=100-val_loss=0.50.ckpt   cut short: end record missing",
+        "suspect   a/epoch=1-step=200-val_loss=0.40.ckpt   its pickle names posix.system, which loading would",
+        "                                                  call or hand over",
+        "1 damaged or partial, 1 suspect · 4 checkpoints, 2.3 kB",
+    ]
+
+
+def test_progress_is_for_terminals_and_for_what_takes_long(capsys: pytest.CaptureFixture[str]) -> None:
+    from ckptctl.cli.progress import Progress
+
+    progress = Progress()
+    progress.add(10**9)
+    progress.count()
+    assert capsys.readouterr().err == ""
+    progress.is_shown = True
+    progress.add(1)
+    assert capsys.readouterr().err == ""
+    progress._drawn -= 2  # noqa: SLF001 - two seconds later
+    progress.add(10**9)
+    progress.clear()
+    assert capsys.readouterr().err == "\r\x1b[K1 checkpoints examined, 2.0 GB read\r\x1b[K"
