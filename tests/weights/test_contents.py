@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,17 @@ def test_texts_that_a_keras_file_carries_are_its_metadata() -> None:
     contents = merge(read_files(load(LAYOUTS / "keras" / "m.h5")))
     assert contents.metadata["keras_version"] == "3.15.1"
     assert contents.metadata["backend"] == "tensorflow"
+
+
+@pytest.mark.parametrize("kind", [1, 3, 8, 17], ids=["shape", "type", "place", "group"])
+@pytest.mark.parametrize("size", [0, 1, 2, 8])
+def test_a_fact_of_hdf5_that_is_too_short_is_no_crash(kind: int, size: int) -> None:
+    content = (LAYOUTS / "keras" / "m.h5").read_bytes()
+    heads = [it.start() for it in re.finditer(rb"%c\0[\x08-\x30]\0[\0-\x03]\0\0\0" % kind, content)]
+    assert heads
+    for at in heads:
+        changed = content[: at + 2] + bytes([size]) + content[at + 3 :]
+        assert read(changed, "x.h5").format in ("hdf5", "?")
 
 
 def test_a_shard_that_a_map_names_and_that_is_missing_is_a_flaw() -> None:
