@@ -1,105 +1,213 @@
 """The door out: a plan is carried out here and nowhere else.
 
-Each checkpoint leaves its place by one rename into ``.ckptctl/trash/<id>/`` on the same file system, and is removed
-from there; so it is always whole in its place, or gone from it. Only a family of files needs several renames: what
-makes it loadable goes first. Right before the rename and again before the removal the store compares device, inode,
-size and time with what the plan saw, of a folder those of all in it. What a link names is never in a plan; a list in
-which training names its checkpoints is corrected before they go. Of a run that another prune is at work in, or that
-has lost what was to stay, nothing goes.
+Each step is there for what it defeats:
+
+- one run of this program at a time in a root, and one in each run (two of them with different rules delete what the
+  other keeps); first of all, what an interrupted one left is finished or taken back
+- the journal tells what is going to happen before any of it does (a kill, a power cut), with room for all that it will
+  say (a disk that fills up)
+- lists in which training names its checkpoints are corrected first (a list that lacks one still restores the others)
+- each checkpoint leaves its place by one rename on the same file system (never half of it); of a family of files what
+  makes it loadable goes first, while the framework's own mark of unfinished saves stands beside it
+- before the rename and after it the store compares device, inode, size and time with what the plan saw, of a folder
+  those of all in it, and asks whether anybody writes to it: then it is moved back (a training that goes on, a swapped
+  path)
+- only what the journal says is gone is removed (a kill between the two)
 """
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Iterator, Sequence
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.checkpoint import Checkpoint, Entry
-from ckptctl.core.outcome import STOPPED, Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, Verdict
-from ckptctl.errors import Damaged, Refused, StorageFailed
-from ckptctl.layouts import find
-from ckptctl.pointers import correct
-from ckptctl.stores import Changed
+from ckptctl.core.deed import Deed
+from ckptctl.core.outcome import STOPPED, Change, Failure, Outcome
+from ckptctl.core.plan import Verdict
+from ckptctl.errors import Refused, StorageFailed
+from ckptctl.journal import TRASH, Journal, begin, folder_of
+from ckptctl.lock import NOTHING, take
+from ckptctl.stores import Changed, InUse
+from ckptctl.tasks import Batch, Task, parts_of, prepare, tell_stuck
+from ckptctl.trash import discard, expire, find_part, give_name, purge, put_back, recover
 
 if TYPE_CHECKING:
+    from ckptctl.core.plan import Plan, RunPlan
     from ckptctl.stores import Store
 
-Part = tuple[Entry, tuple[Entry, ...], str]
-"""What is moved at once, what lies in it, and where to."""
-TRASH = ".ckptctl/trash"
-"""Below the root; ignored by every scan. The journal will live beside it."""
+MOST_WAITING, MOST_BYTES_WAITING = 256, 1 << 30
+"""So many checkpoints, or bytes of them, are moved before they are removed: one record in the journal for all."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def apply(
-    plan: Plan,
-    store: Store,
-    txid: str,
-    *,
-    tell: Callable[[Verdict], None] | None = None,
-    stop: Callable[[], bool] = bool,
-) -> Outcome:
+class Order(NamedTuple):
+    """How a plan is to be carried out."""
+
+    txid: str
+    """Must be new."""
+    command: str = "prune"
+    keeps: bool = False
+    """Whether all stays in the trash, from which it can be put back."""
+    keeps_for: int | None = None
+    """Nanoseconds after which the trash may be emptied by itself; None: not before somebody asks for it."""
+    takes_open: bool = False
+    """Whether also that goes which another process is reading."""
+
+
+class Watch(NamedTuple):
+    """Who looks on, and may stop it."""
+
+    tell: Callable[[Verdict], object] = bool
+    """Called after each checkpoint that went."""
+    stop: Callable[[], bool] = bool
+    """Asked before each: where it says so, the rest is skipped."""
+
+
+class _Work:
+    """What is under way in a store: what was done, and what was moved and waits to be removed."""
+
+    def __init__(self, store: Store, order: Order, watch: Watch, journal: Journal) -> None:
+        self.store = store
+        self.order = order
+        self.watch = watch
+        self.journal = journal
+        self.skipped: list[Failure] = []
+        self.failed: list[Failure] = []
+        self.dropped: list[str] = []
+        self.freed = 0
+        self.used = frozenset[object]() if order.takes_open else store.in_use()
+        """What other processes have open."""
+        self.waiting: list[Task] = []
+        self._bytes = 0
+
+    def count(self, task: Task) -> None:
+        """Count what was moved; remove what waits where that is enough. What is to be kept waits for the end."""
+        self.waiting.append(task)
+        self._bytes += task.item.size
+        if not self.order.keeps and (len(self.waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING):
+            self.settle()
+
+    def settle(self) -> None:
+        """Say in the journal that what waits is gone, or is to be kept; then remove it, or not; raises OSError."""
+        if not self.waiting:
+            return
+        if self.order.keeps:
+            self.journal.note_state("kept")
+        else:
+            self.journal.note_gone(task.number for task in self.waiting)
+        tasks, self.waiting, self._bytes = self.waiting, [], 0
+        change = Change() if self.order.keeps else purge(self.store, [task.item for task in tasks])
+        self.freed += change.freed
+        whys = {failure.path: failure.why for failure in change.failed}
+        for task in tasks:
+            if task.item.path in whys:
+                self.failed.append(Failure(task.verdict.path, whys[task.item.path]))
+            else:
+                self.dropped.append(task.verdict.path)
+                self.watch.tell(task.verdict)
+
+    def give_back(self, why: str) -> None:
+        """Put back what waits: the journal cannot say that it is gone."""
+        for task in reversed(self.waiting):
+            self.failed += put_back(self.store, [task.item]).failed or [Failure(task.verdict.path, why)]
+        self.waiting = []
+
+
+def apply(plan: Plan, store: Store, order: Order, watch: Watch | None = None) -> Outcome:
     """Carry out a plan's drops, one checkpoint at a time; what changed since the plan is skipped, what fails is named.
 
-    ``txid`` must be new. ``tell`` is called after each checkpoint that went; where ``stop`` says so between two,
-    the rest is skipped. Raises Refused for a store that is read-only, StorageFailed where nothing can be moved.
+    Raises Refused for a store that is read-only, Locked and Unfinished where another run is in the way, StorageFailed
+    where nothing can be moved.
     """
     if store.read_only:
         raise Refused(store.read_only, id="read-only-store")
-    outcome = Outcome(txid)
     if not plan.dropped:
-        return outcome
-    trash = f"{TRASH}/{txid}"
-    _make_trash(store, trash)
-    for run in plan.runs:
-        outcome = _apply_run(run, store, outcome, tell, stop)
-    _sweep(store, trash)
-    return outcome
+        return Outcome(order.txid)
+    with take(store, order.command):
+        earlier = _tidy(store)
+        batches = list(prepare(plan, store, order.txid))
+        with _begun(store, _write_deed(plan, store, order, batches)) as journal:
+            work = _Work(store, order, watch or Watch(), journal)
+            _do_all(work, batches)
+        discard(store, folder_of(order.txid))
+    outcome = Outcome(order.txid, tuple(work.dropped), tuple(work.skipped), tuple(work.failed), work.freed)
+    return outcome._replace(is_kept=order.keeps, earlier=earlier)
 
 
-def _apply_run(
-    run: RunPlan, store: Store, outcome: Outcome, tell: Callable[[Verdict], None] | None, stop: Callable[[], bool]
-) -> Outcome:
-    """Carry out one run's drops; none where another prune is at work there, or what was to stay is gone."""
-    planned = [it for it in run.dropped if it.checkpoint is not None]
-    if not planned:
-        return outcome
+def _tidy(store: Store) -> tuple[Change, ...]:
+    """Finish or take back what interrupted runs left, and empty what has lain in the trash for long enough."""
+    try:
+        return (*recover(store), *expire(store, store.clock()))
+    except OSError as error:
+        text = f"what an earlier run left cannot be put in order: {error.strerror or error}"
+        raise StorageFailed(text, path=TRASH, done=NOTHING) from error
+
+
+def _write_deed(plan: Plan, store: Store, order: Order, batches: Sequence[Batch]) -> Deed:
+    now = store.clock()
+    items = tuple(task.item for batch in batches for task in batch.tasks)
+    lists = tuple(listed for batch in batches for listed, _, _ in batch.lists)
+    until = None if order.keeps_for is None else now + order.keeps_for
+    return Deed(order.txid, order.command, plan.words, now, items, lists, order.keeps, until)
+
+
+@contextmanager
+def _begun(store: Store, deed: Deed) -> Iterator[Journal]:
+    """The journal of a deed, on the disk with all that is intended; raises StorageFailed where it cannot be."""
+    with ExitStack() as opened:
+        try:
+            store.make_folder(folder_of(deed.txid))
+            journal = opened.enter_context(begin(store, deed))
+        except OSError as error:
+            discard(store, folder_of(deed.txid))
+            text = f"no journal can be written there: {error.strerror or error}"
+            hint = "free some space by hand first" if error.errno in _FULL else None
+            raise StorageFailed(text, path=folder_of(deed.txid), done=NOTHING, hint=hint) from error
+        yield journal
+
+
+def _do_all(work: _Work, batches: Sequence[Batch]) -> None:
+    """All runs; where the journal cannot be written on, what it does not call gone is put back."""
+    try:
+        for batch in batches:
+            _do(work, batch)
+        work.settle()
+    except OSError as error:
+        why = f"the journal cannot be written: {error.strerror or error}"
+        work.give_back(f"{why}: left in place")
+        told = {it.path for it in (*work.failed, *work.skipped)}.union(work.dropped)
+        work.skipped += _name([task for batch in batches for task in batch.tasks if task.verdict.path not in told], why)
+
+
+def _do(work: _Work, batch: Batch) -> None:
+    """Move what is to go of one run; nothing where another run is at work there, or what was to stay is gone."""
     with ExitStack() as holding:
-        why = _why_not(store, run, holding) or _correct_rosters(store, run)
-        return _skip(planned, why, outcome) if why else _drop_all(planned, store, outcome, tell, stop)
+        why = STOPPED if work.watch.stop() else batch.trouble
+        why = why or _why_not(work.store, batch.run, holding) or _correct(work.store, batch)
+        left = batch.tasks if why else _take_all(work, batch.tasks)
+    work.skipped += _name(left, why or STOPPED)
 
 
-def _drop_all(
-    planned: Sequence[Verdict],
-    store: Store,
-    outcome: Outcome,
-    tell: Callable[[Verdict], None] | None,
-    stop: Callable[[], bool],
-) -> Outcome:
-    for number, verdict in enumerate(planned):
-        if stop():
-            return _skip(planned[number:], STOPPED, outcome)
-        outcome = _drop(store, verdict, f"{TRASH}/{outcome.txid}/{_count(outcome)}", outcome)
-        if tell is not None and outcome.dropped[-1:] == (verdict.path,):
-            tell(verdict)
-    return outcome
+def _take_all(work: _Work, tasks: Sequence[Task]) -> Sequence[Task]:
+    """Move one after the other; what is left where somebody stops it."""
+    for number, task in enumerate(tasks):
+        if work.watch.stop():
+            return tasks[number:]
+        _take_out(work, task)
+    return ()
 
 
-def _skip(verdicts: Sequence[Verdict], why: str, outcome: Outcome) -> Outcome:
-    return outcome._replace(skipped=(*outcome.skipped, *(Failure(it.path, why) for it in verdicts)))
-
-
-def _count(outcome: Outcome) -> int:
-    """How many items have been dealt with: a number that no other item's place in the trash has."""
-    return len(outcome.dropped) + len(outcome.skipped) + len(outcome.failed)
+def _name(tasks: Iterable[Task], why: str) -> Iterator[Failure]:
+    return (Failure(task.verdict.path, why) for task in tasks)
 
 
 def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
     """Why a run's drops must wait, if they must: two prunes by different rules delete what the other one keeps."""
     kept = [it.checkpoint for it in run.verdicts if it.action == "keep" and it.checkpoint is not None]
+    folder = run.path if run.folder is None else run.folder  # paths of a plan may be those seen from above the root
     try:
-        is_free = holding.enter_context(store.hold(_folder_of(run)))
+        is_free = holding.enter_context(store.hold(folder))
         for checkpoint in kept if is_free else ():
             store.stat(checkpoint.entries[0].path)
     except FileNotFoundError:
@@ -109,130 +217,82 @@ def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
     return None if is_free else "another prune is at work in its run"
 
 
-def _correct_rosters(store: Store, run: RunPlan) -> str | None:
-    """Take what will go out of the lists in which training names it; why that failed, if it did: then nothing goes.
-
-    First the lists, then the checkpoints: a list that lacks one still restores the others, one too many does not.
-    """
-    going = {verdict.path for verdict in run.dropped}
-    named = [(it, {written for written, target in it.names if target in going}) for it in run.rosters]
-    for roster, gone in named:
+def _correct(store: Store, batch: Batch) -> str | None:
+    """Take what will go out of the lists of training; why that failed, if it did: then nothing goes."""
+    for listed, entry, data in batch.lists:
         try:
-            correct(store, roster, gone)
-        except (OSError, Damaged) as error:
-            return f"{roster.path} names it, and could not be corrected: {error}"
+            give_name(store, listed.path, listed.place)
+            store.rewrite(entry, data)
+        except OSError as error:
+            return tell_stuck(listed.path, error)
     return None
 
 
-def _folder_of(run: RunPlan) -> str:
-    """The run's folder as the store knows it: paths of a plan may be those seen from above the store's root."""
-    return run.path if run.folder is None else run.folder
-
-
-def _make_trash(store: Store, trash: str) -> None:
+def _take_out(work: _Work, task: Task) -> None:
+    """Move one checkpoint out of its place; back where it is not what was planned, or somebody is at work on it."""
+    if any(entry.identity in work.used for entry in task.checkpoint.entries):
+        work.skipped += _name([task], "another process has it open")
+        return
     try:
-        store.make_folder(trash)
+        with _marked(work.store, task.item.marker):
+            _move_all(work.store, task)
     except OSError as error:
-        text = f"no folder can be made there: {error.strerror or error}"
-        raise StorageFailed(text, path=trash, done="nothing was deleted") from error
+        _leave(work, task, error)
+        return
+    work.count(task)
 
 
-def _drop(store: Store, verdict: Verdict, place: str, outcome: Outcome) -> Outcome:
-    """Move one checkpoint out of its place, then remove it; moved back where it is not what was planned."""
-    parts = _parts_of(verdict, place)
-    moved: list[Entry] = []
-    try:
-        with _marked(store, verdict.checkpoint):
-            _move_all(store, parts, moved)
-    except OSError as error:
-        return _give_back(store, verdict, list(zip(moved, parts, strict=False)), error, outcome)
-    try:
-        for entry in moved:
-            store.delete_exact(entry)
-    except OSError as error:
-        return _fail(verdict, f"{error.strerror or error}: moved to {place}, not removed", outcome)
-    return outcome._replace(dropped=(*outcome.dropped, verdict.path), freed=outcome.freed + verdict.frees)
-
-
-def _move_all(store: Store, parts: Sequence[Part], moved: list[Entry]) -> None:
-    """Move every part, if all are as planned, before and after; what was moved so far is in ``moved`` on an error."""
+def _move_all(store: Store, task: Task) -> None:
+    """Move every part, if all are as planned, before and after; raises OSError, with some of them moved."""
+    parts = list(parts_of(task))
     for top, inside, _ in parts:
         store.check(top, inside)
-    for top, _, new in parts:
-        moved.append(_move(store, top, new))
-    for entry, (_, inside, _) in zip(moved, parts, strict=True):
-        store.check(entry, inside)
-
-
-def _parts_of(verdict: Verdict, place: str) -> list[Part]:
-    """What is moved in one rename each, with where to: a file, a folder, or every member of a family."""
-    tops, entries = (verdict.checkpoint.tops, verdict.checkpoint.entries) if verdict.checkpoint else ((), ())
-    if len(tops) == 1:
-        return [(tops[0], entries[1:], place)]
-    return [
-        (top, tuple(it for it in entries if it.path.startswith(f"{top.path}/")), f"{place}.{number}")
-        for number, top in enumerate(tops)
-    ]
+    for top, _, place in parts:
+        store.rename(top, place)
+    for top, inside, place in parts:
+        moved = top._replace(path=place)
+        store.check(moved, inside)
+        if store.is_being_written(moved):
+            raise InUse(errno.EBUSY, "somebody is writing to it")
 
 
 @contextmanager
-def _marked(store: Store, checkpoint: Checkpoint | None) -> Iterator[None]:
+def _marked(store: Store, marker: str) -> Iterator[None]:
     """Keep a framework's own mark of unfinished saves beside a checkpoint while its several parts go one by one.
 
     What an interruption leaves of it is then known for what it is, by the framework too.
     """
-    marker = find(checkpoint.layout).marker if checkpoint and len(checkpoint.tops) > 1 else ""
-    if not (checkpoint and marker):
+    if not marker:
         yield
         return
-    path = _stem_of(checkpoint) + marker
-    store.link(path, "", "pointer", is_new=True)
+    store.link(marker, "", "pointer", is_new=True)
     try:
         yield
     finally:
-        store.delete_exact(store.stat(path))
+        store.delete_exact(store.stat(marker))
 
 
-def _stem_of(checkpoint: Checkpoint) -> str:
-    """A family's path as the store knows it: that of a plan may be one seen from above the store's root."""
-    shared = posixpath.commonpath([posixpath.dirname(top.path) or "." for top in checkpoint.tops])
-    return posixpath.normpath(posixpath.join(shared, posixpath.basename(checkpoint.path)))
+def _leave(work: _Work, task: Task, error: OSError) -> None:
+    """Put back what was moved of a checkpoint, and name it: as skipped where it is not what was planned any more."""
+    why = f"{error.strerror or error}"
+    if _went(work.store, task) and put_back(work.store, [task.item]).failed:
+        work.failed += _name([task], f"{why}: moved to {task.item.parts[0].place}, not removed")
+        return
+    if isinstance(error, InUse):
+        work.skipped += _name([task], why)
+    elif isinstance(error, FileNotFoundError):
+        work.skipped += _name([task], "gone since the plan")
+    elif isinstance(error, Changed):
+        work.skipped += _name([task], "changed since the plan")
+    else:
+        work.failed += _name([task], f"{why}: left in place")
 
 
-def _leave(verdict: Verdict, error: OSError, outcome: Outcome) -> Outcome:
-    """Name what is still in its place, as skipped where it is not what was planned any more."""
-    if isinstance(error, FileNotFoundError):
-        return _skip([verdict], "gone since the plan", outcome)
-    if isinstance(error, Changed):
-        return _skip([verdict], "changed since the plan", outcome)
-    return _fail(verdict, f"{error.strerror or error}: left in place", outcome)
-
-
-def _give_back(
-    store: Store, verdict: Verdict, moved: Sequence[tuple[Entry, Part]], error: OSError, outcome: Outcome
-) -> Outcome:
-    """Move back, whole, what was written to in the moment of its move, what leads last."""
-    for entry, (top, _, _) in reversed(moved):
-        try:
-            store.rename(store.stat(entry.path), top.path)
-        except OSError:
-            return _fail(verdict, f"{error.strerror or error}: moved to {entry.path}, not removed", outcome)
-    return _leave(verdict, error, outcome)
-
-
-def _fail(verdict: Verdict, why: str, outcome: Outcome) -> Outcome:
-    return outcome._replace(failed=(*outcome.failed, Failure(verdict.path, why)))
-
-
-def _move(store: Store, entry: Entry, place: str) -> Entry:
-    store.rename(entry, place)
-    return entry._replace(path=place)
-
-
-def _sweep(store: Store, trash: str) -> None:
-    """Remove the folders that this run leaves empty; one that still holds something stays."""
-    for folder in (trash, TRASH, TRASH.partition("/")[0]):
-        try:
-            store.delete_exact(store.stat(folder), only_empty=True)
-        except OSError:
-            return
+def _went(store: Store, task: Task) -> bool:
+    """Whether any of it was moved, though the move may have seemed to fail: a file server may lose the answer."""
+    try:
+        return any(find_part(store, part) for part in task.item.parts)
+    except Changed:
+        return False
+    except OSError:
+        return True

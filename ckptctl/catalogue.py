@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from fnmatch import translate
 from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
@@ -131,14 +130,18 @@ class Catalogue:
         sentence's end.
         """
         found: dict[str, Candidate] = {}
+        is_sure = False
         for clue, what in self._clues(frozenset(held)):
-            if not clue.is_proof and any(it.is_proved and it.is_numbered for it in found.values()):
+            if is_sure and not clue.is_proof:
                 break
             groups = match(clue.layout, name)
             seen = witness(clue.layout) if groups is not None and clue.layout.witnesses else None
             if groups is not None and (seen or not clue.layout.witnesses):
                 evidence = seen or f"{what} lies in it"
-                found[clue.layout.name] = Candidate(clue.layout, groups, clue.is_proof, evidence)
+                found[clue.layout.name] = it = Candidate(clue.layout, groups, clue.is_proof, evidence)
+                is_sure = is_sure or (it.is_proved and it.is_numbered)
+        if is_sure and len(found) == 1:
+            return list(found.values())
         if not held:
             found = {it.layout.name: it for it in self._named(name)}
         proved = _most_particular([it for it in found.values() if it.is_proved and not _is_above(it, held)])
@@ -160,7 +163,7 @@ class Catalogue:
         known = self._contents.get(held)
         if known is None:
             order = {layout.name: place for place, layout in enumerate(self.layouts)}
-            clues = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof))
+            clues = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof, it[1]))
             strongest = list({clue.layout.name: (clue, what) for clue, what in reversed(clues)}.values())[::-1]
             known = sorted(strongest, key=lambda it: not it[0].is_proof)
             if len(self._contents) > _MEMORY:
@@ -273,6 +276,8 @@ def matches(glob: str, name: str) -> bool:
 def _matcher(glob: str) -> Callable[[str], bool]:
     """Says whether a name matches; without a regular expression where stars are all there is: those take a while."""
     if "?" in glob or "[" in glob:
+        from fnmatch import translate
+
         pattern = re.compile(translate(glob))
         return lambda name: pattern.match(name) is not None
     front, *middle = glob.split("*")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
 from ckptctl.catalogue import anchor_of, first_match, match, matches
-from ckptctl.core.units import NANOSECONDS, write_age
+from ckptctl.core.checkpoint import Entries
+from ckptctl.core.units import NANOSECONDS, QUIET, write_age
 from ckptctl.errors import Damaged
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ Proof = tuple["bool | None", "str | None"]
 """Whether it is whole, and why not; None with a reason where it is in doubt, None alone where nothing tells."""
 FORMAT_IS_SILENT = "its format does not say where it ends"
 """What the proof says of a file in which nothing is wrong, nor can be: legacy pickles."""
-QUIET = 600 * NANOSECONDS
-"""Younger than this, a checkpoint that nothing proves whole may still be in the writing."""
 MOST_MANIFEST_BYTES = 256 << 20
-_SHARD = re.compile(r"(.*?)([0-9]{5})-of-([0-9]{5})(.*)", re.DOTALL)
+_SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 """How every framework numbers the parts of a file that was too large for one."""
 
 
@@ -55,7 +54,7 @@ def judge_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple
 
 def _age_of(entries: Sequence[Entry], now: int) -> int:
     """Nanoseconds since the last of them was written."""
-    return now - max([entry.modified or 0 for entry in entries])
+    return now - Entries.of(entries).modified
 
 
 def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
@@ -103,17 +102,22 @@ def _missing_of_map(store: Store, layout: Layout, entries: Sequence[Entry]) -> s
 
 
 def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
-    top = len(entries[0].path) + 1
-    below = [entry.path[top:] for entry in entries[1:]]
-    names = {path for path in below if "/" not in path}
-    lacks = _missing_of(layout.required, names) or _missing_shard(below) or _missing_rank(layout.ranks, below)
-    lacks = lacks or _empty_of(layout, [entry for entry in entries[1:] if "/" not in entry.path[top:]])
+    below = Entries.of(entries).inside
+    empty = [it for it in entries if it.size == 0 and it.path.rpartition("/")[0] == entries[0].path]
+    lacks = _missing_in(layout.required, layout.ranks, below) or _empty_of(layout, empty)
     if lacks or not below:
         return False, lacks or "it is empty"
-    if layout.manifest in names:
+    if layout.manifest and layout.manifest in below:
         proof = _prove_manifest(store, f"{entries[0].path}/{layout.manifest}", below)
         return (None, None) if proof[0] and not layout.tells_end else proof
     return (True, None) if layout.tells_end else (None, None)
+
+
+@lru_cache(512)  # the folders of one training hold the same names
+def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[str, ...]) -> str | None:
+    """What a folder lacks, going by the names of what lies in it."""
+    names = {path for path in below if "/" not in path}
+    return _missing_of(required, names) or _missing_shard(below) or _missing_rank(ranks, below)
 
 
 _PROOFS: Mapping[str, Callable[[Store, Layout, Sequence[Entry]], Proof]] = {
@@ -141,7 +145,7 @@ def _missing_shard(paths: Iterable[str]) -> str | None:
     """The first part that is missing of files in numbered parts; parts count from 1, in some formats from 0."""
     parts: dict[tuple[str, str, int], set[int]] = {}
     for path in paths:
-        found = _SHARD.fullmatch(path) if "-of-" in path else None
+        found = re.fullmatch(_SHARD, path) if "-of-" in path else None
         if found:
             parts.setdefault((found[1], found[4], int(found[3])), set()).add(int(found[2]))
     for (front, back, of), held in parts.items():

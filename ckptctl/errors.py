@@ -12,6 +12,8 @@
     │   └── NoScore
     ├── Damaged               5  the content is broken or suspicious
     ├── Refused               6  a safety rule, no consent, declined
+    ├── Locked                7  another run is at work here
+    ├── Unfinished            8  an earlier run needs a person
     └── StorageFailed         9  the disk or the network failed
 
 An error says what, where and what to do next. A bug is not one of these: it traces.
@@ -117,6 +119,20 @@ class Refused(CkptctlError):
 
     id = "refused"
     exit_code = 6
+
+
+class Locked(CkptctlError):
+    """Another run is at work here."""
+
+    id = "locked"
+    exit_code = 7
+
+
+class Unfinished(CkptctlError):
+    """An earlier run left what only a person can judge."""
+
+    id = "unfinished"
+    exit_code = 8
 
 
 class StorageFailed(CkptctlError):

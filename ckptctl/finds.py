@@ -170,6 +170,8 @@ def _series_of(it: Find) -> tuple[str, str]:
 
 def _doubt_nested(layout: Layout, folder: Found) -> str | None:
     """Why a folder may be more than a checkpoint: somebody trained on into it, and a run lies there."""
+    if not folder.nested:
+        return None
     above = Counter(path.rpartition("/")[0] for path, _ in folder.nested)
     for path, family in folder.nested:
         if family == layout.family or above[path.rpartition("/")[0]] > 1:
@@ -193,6 +195,8 @@ def _choose(folder: Found, proved: frozenset[str]) -> tuple[Candidate | None, st
         return (candidates or folder.candidates[-1:])[0], None
     if not candidates:
         return None, None
+    if len(candidates) == 1:
+        return candidates[0], None
     rivals = {it.layout.family: it.layout.name for it in candidates}
     if len(rivals) == 1:
         return candidates[0], None

@@ -139,7 +139,8 @@ def _part_trainings(store: Store, ledger: Ledger) -> None:
         return ledger.listed_by(path)
 
     for path, lineage in part(ledger.held, list_kept).items():
-        ledger.held[path] = ledger.held[path]._replace(lineage=lineage)
+        if lineage:
+            ledger.held[path] = ledger.held[path]._replace(lineage=lineage)
 
 
 def _seek_resumable(store: Store, ledger: Ledger) -> None:
@@ -151,6 +152,8 @@ def _seek_resumable(store: Store, ledger: Ledger) -> None:
 
 def _readable(ledger: Ledger) -> list[str]:
     """Paths of those whose layout keeps the callbacks' memory inside, newest first."""
+    if not any(find(name).records for name in {it.layout for it in ledger.held.values()}):
+        return []
     return [path for path in _newest_first(ledger) if find(ledger.held[path].layout).records]
 
 

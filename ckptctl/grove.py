@@ -41,7 +41,7 @@ class Found:
     @property
     def is_sure(self) -> bool:
         """Whether a sentinel and its own name say the same."""
-        return any(it.is_proved and it.is_numbered for it in self.candidates)
+        return any([it.is_proved and it.is_numbered for it in self.candidates])  # noqa: C419 - faster
 
 
 class Grove:
@@ -172,7 +172,7 @@ def _join(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:
 def _recognise(top: Grove, folder: Folder, catalogue: Catalogue) -> Found | None:
     """The folder as a checkpoint, or as a part of a family; None where it is none."""
     start = len(folder.path) + 1
-    name = folder.path.rpartition("/")[2]
+    name = folder.path[folder.path.rfind("/") + 1 :]
     candidates = catalogue.recognise(name, [it.path[start:] for it in folder.entries], top.find_witness)
     found = Found(candidates, folder.entries)
     if found.is_sure:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.condition import judge, look_again
 from ckptctl.core.checkpoint import Run
 from ckptctl.core.evidence import half_digit
+from ckptctl.core.filters import Filter, all_hold
 from ckptctl.core.glance import glance
 from ckptctl.core.ranking import (
     NAME_THEM,
     UNNAMED,
     Metric,
     Ranked,
+    agree,
     choose_metric,
     count_metrics,
     rank,
     same_metric,
     tell_counts,
 )
-from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
+from ckptctl.errors import NoCheckpoint, NoScore
 from ckptctl.gather import resolve_ties
 from ckptctl.layouts import find
 from ckptctl.siblings import compare
@@ -46,6 +48,8 @@ class Wish(NamedTuple):
     now: int = 0
     equals: str = "="
     """What stands between a name and its value in file names."""
+    filters: tuple[Filter, ...] = ()
+    """What does not meet all of them takes no part."""
 
 
 class Leader(NamedTuple):
@@ -122,7 +126,8 @@ class Contest:
 
     def _rank(self, run: Run, metric: Metric) -> list[Ranked]:
         possible = [it for it in run.checkpoints if it.state != "partial" and not (it.state == "unknown" and it.note)]
-        return rank(possible, metric, threshold=self.wish.threshold)
+        met = [it for it in possible if all_hold(self.wish.filters, it, self.wish.now)]
+        return rank(met, metric, threshold=self.wish.threshold)
 
     def _prove(self, store: Store, run: Run, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
         """The first whole ones of a run; the rest is never looked at."""
@@ -140,17 +145,8 @@ class Contest:
     def _agree(self, metric: Metric, run: Run) -> None:
         if self.metric is None or self.first is None:
             self.metric, self.first = metric, run
-        elif not same_metric(metric.name, self.metric.name):
-            says = f"{self._tell_first()} {self.metric.name}, {run.path or '.'} {metric.name}"
-            text = f"runs watch different metrics: {says}"
-            raise MetricUnclear(text, path=self.where, hint="choose one with --monitor NAME")
-        elif metric.mode != self.metric.mode:
-            says = f"{self._tell_first()} says {self.metric.mode}, {run.path or '.'} {metric.mode}"
-            text = f"runs disagree on '{metric.name}': {says}"
-            raise ModeUnclear(text, path=self.where, hint="pass --mode min or --mode max")
-
-    def _tell_first(self) -> str:
-        return (self.first and self.first.path) or "."
+        else:
+            agree((self.first.path, self.metric), (run.path, metric), where=self.where)
 
     def _merge(self, metric: Metric, found: list[Leader], ranked: Sequence[Ranked]) -> None:
         """Let a run's best take their places, and note whether one with the very score of the last had none left."""
@@ -181,6 +177,7 @@ class Contest:
         seen = next((name for name in sorted(self.counts) if asked is None or same_metric(name, asked)), None)
         if seen is not None:
             bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"
+            bar += "".join(f" and meets {it.text}" for it in self.wish.filters)
             return NoScore(f"no complete checkpoint has a usable value of '{asked or seen}'{bar}", path=self.where)
         hint = f"metrics found: {tell_counts(self.counts)}" if self.counts else "names and side files hold no metric"
         near = get_close_matches(asked or "", self.counts, 1)

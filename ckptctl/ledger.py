@@ -70,7 +70,7 @@ class Ledger:
     def claim(self, path: str, metric: str, score: Score) -> None:
         """Add what one source says; the first claim of a source counts, so the newest state must speak first."""
         scores = self.claims.setdefault(path, {}).setdefault(metric, [])
-        if all(score.source != other.source for other in scores):
+        if not scores or all(score.source != other.source for other in scores):
             scores.append(score)
 
     def has_claim(self, path: str, metric: str) -> bool:
@@ -80,6 +80,8 @@ class Ledger:
     def number(self, path: str, *, epoch: float | None, step: float | None) -> None:
         """Give a checkpoint numbers where its name has none."""
         it = self.held[path]
+        if (epoch is None or it.epoch is not None) and (step is None or it.step is not None):
+            return
         whole = int(step) if step is not None and isfinite(step) and step >= 0 else None
         self.held[path] = it._replace(
             epoch=epoch if it.epoch is None and epoch is not None and isfinite(epoch) and epoch >= 0 else it.epoch,

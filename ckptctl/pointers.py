@@ -224,20 +224,17 @@ def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]
     return (text or None), ()
 
 
-def correct(store: Store, roster: Roster, gone: Collection[str]) -> None:
-    """Take names out of a roster; raises OSError, Changed where somebody writes to it, Damaged."""
-    if not gone:
-        return
+def corrected(store: Store, roster: Roster, gone: Collection[str]) -> tuple[Entry, bytes]:
+    """A roster as it is now, and its content without some names; raises OSError, and Damaged where it is not sound."""
     entry = store.stat(roster.path)
     data = read_whole(store, roster.path, MOST_BYTES)
     if roster.format == "textproto":
         from ckptctl.readers import textproto
 
-        store.rewrite(entry, textproto.without(data, gone))
-    else:
-        from ckptctl.readers import json
+        return entry, textproto.without(data, gone)
+    from ckptctl.readers import json
 
-        store.rewrite(entry, json.without(data, roster.listing, roster.listed, gone))
+    return entry, json.without(data, roster.listing, roster.listed, gone)
 
 
 def _committed(pointers: Sequence[Pointer], own: Sequence[Checkpoint], spec: PointerFile) -> Committed | None:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.catalogue import Catalogue, matches
-from ckptctl.condition import QUIET, judge, judge_unfinished
+from ckptctl.condition import judge, judge_unfinished
 from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
 from ckptctl.core.names import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.numbers import read_field
 from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
 from ckptctl.finds import Find, Finds, find
 from ckptctl.gather import Wanted, gather
 from ckptctl.grove import Grove, group
+from ckptctl.pins import PIN, attach_pins
 from ckptctl.pointers import Named, follow_all, owners_of, read_named, read_text
 from ckptctl.siblings import compare
+from ckptctl.stores.recent import remember
 
 if TYPE_CHECKING:
     from ckptctl.core.layout import Layout
@@ -70,6 +73,7 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
 
     A folder that could not be listed is a run with ``listed`` False.
     """
+    store = remember(store)
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     catalogue = Catalogue(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
@@ -140,17 +144,18 @@ def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
     named = _read_pointers(store, grove, checkpoints, finds, catalogue) if options.stat else Named()
+    pinned, broken = attach_pins(store, grove.entries, checkpoints, options.now)
     pointers = [*pointers, *hard, *named.pointers]
     held = [it.layout for it in finds.checkpoints]
     return Run(
         grove.path,
-        tuple(_commit(_mark(checkpoints, pointers, grove, catalogue), named, options.now)),
+        tuple(_commit(_mark(pinned, pointers, grove, catalogue), named, options.now)),
         tuple(pointers),
         tuple(_strays(grove, finds, catalogue, {it.path for it in named.pointers})) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
         epoch_base=max((it.epoch_base for it in held), default=0),
-        notices=tuple(grove.failures),
+        notices=(*grove.failures, *broken),
         listed=not grove.failures,
         rosters=named.rosters,
     )
@@ -207,7 +212,7 @@ def _add_groups(name: Name, it: Find) -> Name:
     if it.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
         roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
     version = int(said["version"]) if "version" in said else name.version
-    return name._replace(fields={**name.fields, **fields}, version=version, roles=(*name.roles, *roles))
+    return Name({**name.fields, **fields}, name.bare, name.prefix, version, (*name.roles, *roles), name.extension)
 
 
 _SAYS_EPOCH = re.compile(r"(?i)ep")
@@ -233,7 +238,8 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
-    state, note = _judge(store, found, options)
+    entries = Entries(found.entries)
+    state, note = _judge(store, found, entries, options)
     index = found.groups.get("index") if found.groups else None
     if index is None and "index" in fields:
         index = fields["index"].text if fields["index"].text.isdecimal() else None
@@ -241,7 +247,7 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
         found.path,
         found.layout.name,
         found.unit,
-        Entries(found.entries),
+        entries,
         _count(fields, "epoch"),
         _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
         name.version,
@@ -254,14 +260,14 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     )
 
 
-def _judge(store: Store, found: Find, options: Options) -> tuple[State, str | None]:
+def _judge(store: Store, found: Find, entries: Entries, options: Options) -> tuple[State, str | None]:
     if not options.stat:
         return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
     if found.doubt:
         return "unknown", found.doubt
     if found.in_progress or found.lacks:
-        return judge_unfinished(found.entries, options.now, found.lacks or "")
-    return judge(store, found.layout, found.entries, options.now, found.unit)
+        return judge_unfinished(entries, options.now, found.lacks or "")
+    return judge(store, found.layout, entries, options.now, found.unit)
 
 
 def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
@@ -301,16 +307,15 @@ def _is_plain(checkpoint: Checkpoint) -> bool:
 def _mark(
     checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, catalogue: Catalogue
 ) -> Iterator[Checkpoint]:
-    """The checkpoints with the names that stand for them, and the pins and markers beside them."""
-    pins = {entry.path for entry in grove.entries if entry.path.endswith(".keep")}
+    """The checkpoints with the names that stand for them, and the markers beside them."""
     marked = {entry.path for entry in grove.entries if entry.path.endswith(catalogue.markers)}
     aliases: dict[str, list[str]] = {}
     for pointer in pointers:
         if pointer.target is not None:
             aliases.setdefault(pointer.target, []).append(pointer.path)
     for it in checkpoints:
-        if it.path in aliases or pins:
-            it = it._replace(aliases=tuple(aliases.get(it.path, ())), pinned=f"{it.path}.keep" in pins)  # noqa: PLW2901 - the usual case stays as made
+        if it.path in aliases:
+            it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
         if (marked and not marked.isdisjoint(_markers_of(it, catalogue))) or "unfinished" in it.roles:
             it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
         yield it
@@ -341,7 +346,8 @@ def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterat
 
 def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
-    taken = {entry.path for it in finds.checkpoints for entry in it.entries} | grove.rank_folders | texts
+    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in finds.checkpoints)
+    taken = {entry.path for held in tops for entry in held} | grove.rank_folders | texts
     generic = {entry.path for entry in finds.generic}
     rows = {it.layout.name: it.layout for it in finds.checkpoints}
     literal, globs = catalogue.known_beside(tuple(sorted(rows)))
@@ -353,7 +359,7 @@ def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -
             yield Stray(entry.path, "neither a file nor a folder")
         elif entry.path in generic:
             yield Stray(entry.path, "named like a checkpoint, but of no framework, beside those of one")
-        elif name in literal or name.endswith((".keep", *catalogue.markers)) or any(matches(it, name) for it in globs):
+        elif name in literal or name.endswith((PIN, *catalogue.markers)) or any(matches(it, name) for it in globs):
             continue
         elif entry.kind == "file":
             yield Stray(entry.path, "not understood")

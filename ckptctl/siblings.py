@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckptctl.catalogue import matches
 from ckptctl.condition import judge, judge_unfinished, ranks_in
-from ckptctl.core.checkpoint import Checkpoint, Entry
+from ckptctl.core.checkpoint import Checkpoint, Entries, Entry
 from ckptctl.core.ranking import in_order
 from ckptctl.layouts import find
 
@@ -76,10 +77,11 @@ def _cut_document(store: Store, layout: Layout, checkpoint: Checkpoint) -> str |
     """Which of a checkpoint's required JSON documents ends before its end."""
     globs = [part for it in layout.required for part in it.split("|") if part.endswith(".json")]
     top = len(checkpoint.path) + 1
-    found = (it for it in checkpoint.entries if it.kind == "file" and "/" not in it.path[top:] and globs)
-    for entry in found:
-        if any(matches(glob, entry.path[top:]) for glob in globs) and not _is_closed(store, entry):
-            return f"{entry.path[top:]} is cut short"
+    for entry in checkpoint.entries if globs else ():
+        name = entry.path[top:]
+        is_meant = name.endswith(".json") and "/" not in name and entry.kind == "file"
+        if is_meant and any(matches(it, name) for it in globs) and not _is_closed(store, entry):
+            return f"{name} is cut short"
     return None
 
 
@@ -136,6 +138,10 @@ _SEVERAL = 3
 
 
 def _count_ranks(checkpoint: Checkpoint, layout: Layout) -> int:
-    top = len(checkpoint.entries[0].path) + 1
-    names = [entry.path[top:] for entry in checkpoint.entries[1:]]
-    return max(len(ranks_in(pattern, names)) for pattern in layout.ranks)
+    return _count_all(layout.ranks, Entries.of(checkpoint.entries).inside)
+
+
+@lru_cache(512)  # the folders of one training hold the same names
+def _count_all(patterns: tuple[str, ...], names: tuple[str, ...]) -> int:
+    """The most ranks that a pattern finds."""
+    return max(len(ranks_in(pattern, names)) for pattern in patterns)

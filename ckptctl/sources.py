@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module
 from itertools import pairwise
 from math import isfinite
@@ -121,10 +122,9 @@ def _claim_history(readings: Readings, source: Source, own: Sequence[str]) -> No
 
 def _time_of(store: Store, checkpoint: Checkpoint, source: Source) -> int:
     """When a checkpoint's own file was written; 0 where nobody can tell."""
-    path = f"{checkpoint.path}/{source.path}"
-    entry = next((it for it in checkpoint.entries if it.path == path), None)
+    entry = checkpoint.find(source.path)
     try:
-        known = entry if entry is None or entry.modified is not None else store.stat(path)
+        known = entry if entry is None or entry.modified is not None else store.stat(entry.path)
     except OSError:
         return 0
     return (known.modified if known else None) or 0
@@ -223,11 +223,10 @@ def _enter(ledger: Ledger, path: str, row: Row, source: Source, names: dict[str,
     ``names`` remembers what the columns are called, None for those that are no metrics: rows repeat their columns.
     """
     origin = _ORIGINS[source.format]
-    for column in row:
+    for column, said in row.items():
         name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
-        value = number_of(row[column]) if name is not None else None
+        value = number_of(said) if name is not None else None
         if name is not None and value is not None and not ledger.has_claim(path, name):
-            said = row[column]
             ledger.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
     numbers = {key: number_of(row.get(column)) for key, column in source.numbers.items()}
     ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
@@ -239,11 +238,14 @@ def _name_of(column: str, source: Source) -> str | None:
         return source.names[column]
     name = column.removeprefix(source.front)
     is_other = not column.startswith(source.front) or column in {*source.column.split("|"), *source.numbers.values()}
-    if is_other or column in COUNTERS or name in COUNTERS or any(matches(glob, name) for glob in source.leave):
+    if is_other or column in COUNTERS or name in COUNTERS or (source.take == ("*",) and source.names):
         return None
-    if source.take == ("*",):
-        return None if source.names else name
-    return name if any(matches(glob, name) for glob in source.take) else None
+    return name if _is_taken(name, source.take, source.leave) else None
+
+
+@lru_cache(512)  # every run of a training names its columns alike
+def _is_taken(name: str, take: tuple[str, ...], leave: tuple[str, ...]) -> bool:
+    return any(matches(glob, name) for glob in take) and not any(matches(glob, name) for glob in leave)
 
 
 def number_of(said: str | float | None) -> float | None:

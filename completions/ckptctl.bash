@@ -19,26 +19,26 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last show prune link export verify doctor demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify doctor config demo --version -V --help -h" ;;
     ls | list)
         case $previous in
-        --sort | --limit | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--runs --metrics --sort --limit --monitor --mode --exact --explain-layout --template --layout --ext --equals --quiet -q --null -0 --json --color --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--runs --metrics --sort --limit --filter --monitor --mode --exact --explain-layout --template --layout --ext --equals --quiet -q --null -0 --json --color --help -h"; fi ;;
         esac
         ;;
     best)
         case $previous in
-        --top | -k | --link | --monitor | --threshold | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top | -k | --link | --monitor | --threshold | --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --exact --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --filter --exact --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
         esac
         ;;
     last)
         case $previous in
-        --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --filter --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
         esac
         ;;
     show)
@@ -50,10 +50,59 @@ _ckptctl() {
         ;;
     prune)
         case $previous in
-        --top-k | --keep-best | --keep-last | --keep-every | --keep-step | --keep | --monitor | --threshold | --tie | --min-age | --max-delete | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --every | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
+        --plan-out) return ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top-k --keep-best --keep-last --keep-every --keep-step --keep --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --dry-run -n --check --yes -y --max-delete --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        esac
+        ;;
+    apply)
+        case $previous in
+        --trash-for) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--dry-run -n --yes -y --trash --trash-for --allow-open --json --color --verbose -v --help -h"; fi ;;
+        esac
+        ;;
+    explain)
+        case $previous in
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --group-by) _ckptctl_offer "run parent all" ;;
+        --mode) _ckptctl_offer "min max auto" ;;
+        --in) return ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --json --help -h"; fi ;;
+        esac
+        ;;
+    pin)
+        case $previous in
+        --for | --until | --reason | --layout | --ext) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--for --until --reason --layout --ext --help -h"; fi ;;
+        esac
+        ;;
+    unpin)
+        case $previous in
+        --layout | --ext) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--layout --ext --help -h"; fi ;;
+        esac
+        ;;
+    rm | delete)
+        case $previous in
+        --trash-for | --layout | --ext) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--dry-run -n --yes -y --trash --trash-for --allow-open --empty-run --layout --ext --json --color --help -h"; fi ;;
+        esac
+        ;;
+    undo)
+        case $previous in
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--json --help -h"; fi ;;
+        esac
+        ;;
+    trash)
+        case $previous in
+        --older-than) _ckptctl_offer "" ;;
+        --color) _ckptctl_offer "auto always never" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--older-than --yes -y --json --color --verbose -v --help -h"; else _ckptctl_offer "ls restore empty"; fi ;;
         esac
         ;;
     link)
@@ -68,9 +117,9 @@ _ckptctl() {
         case $previous in
         --format) _ckptctl_offer "json jsonl csv yaml markdown" ;;
         --output | -o) return ;;
-        --top-k | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top-k | --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --monitor --mode --exact --template --layout --ext --equals --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --sort --limit --filter --monitor --mode --exact --template --layout --ext --equals --help -h"; fi ;;
         esac
         ;;
     verify)
@@ -84,6 +133,11 @@ _ckptctl() {
         --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--monitor --mode --template --layout --ext --equals --json --help -h"; fi ;;
+        esac
+        ;;
+    config)
+        case $previous in
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--json --help -h"; fi ;;
         esac
         ;;
     demo)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.apply import TRASH, apply
-from ckptctl.condition import QUIET
+from ckptctl.apply import Order, Watch, apply
 from ckptctl.core.checkpoint import Entry, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy, TopK
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.units import QUIET
 from ckptctl.errors import Refused, StorageFailed
+from ckptctl.journal import TRASH
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Changed
 from ckptctl.stores.local import LocalStore, open_url
@@ -55,7 +57,7 @@ def has_trash(store: MemoryStore) -> bool:
 
 def test_exactly_what_was_planned_goes() -> None:
     store = store_of()
-    outcome = apply(plan_of(store, keep=2), store, "t")
+    outcome = apply(plan_of(store, keep=2), store, Order("t"))
     assert outcome == Outcome("t", tuple(NAMES[:2]), freed=2 * len(WHOLE))
     assert files(store) == {*NAMES[2:], "r/notes.txt"}
     assert outcome.is_whole
@@ -63,7 +65,7 @@ def test_exactly_what_was_planned_goes() -> None:
 
 def test_nothing_is_left_in_the_trash_and_the_trash_goes() -> None:
     store = store_of()
-    apply(plan_of(store), store, "t")
+    apply(plan_of(store), store, Order("t"))
     with pytest.raises(FileNotFoundError):
         store.stat(".ckptctl")
 
@@ -71,7 +73,7 @@ def test_nothing_is_left_in_the_trash_and_the_trash_goes() -> None:
 def test_what_else_lies_in_the_trash_stays() -> None:
     store = store_of()
     store.write(f"{TRASH}/older/0", b"left by a crash")
-    apply(plan_of(store), store, "t")
+    apply(plan_of(store), store, Order("t"))
     assert store.stat(f"{TRASH}/older/0").size == len(b"left by a crash")
     with pytest.raises(FileNotFoundError):
         store.stat(f"{TRASH}/t")
@@ -80,7 +82,7 @@ def test_what_else_lies_in_the_trash_stays() -> None:
 def test_a_plan_that_drops_nothing_touches_nothing() -> None:
     store = store_of()
     before = store.clock()
-    assert apply(plan_of(store, keep=-1), store, "t") == Outcome("t")
+    assert apply(plan_of(store, keep=-1), store, Order("t")) == Outcome("t")
     assert store.clock() == before
     assert not has_trash(store)
 
@@ -88,7 +90,7 @@ def test_a_plan_that_drops_nothing_touches_nothing() -> None:
 def test_a_folder_goes_whole() -> None:
     folders = {f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata", "deep/x")}
     store = MemoryStore(folders)
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.dropped == ("r/epoch=0.ckpt", "r/epoch=1.ckpt")
     assert outcome.freed == 6
     assert {it.partition(".ckpt")[0] for it in files(store)} == {"r/epoch=2"}
@@ -96,7 +98,7 @@ def test_a_folder_goes_whole() -> None:
 
 def test_checkpoints_of_one_name_in_two_runs_go_apart() -> None:
     store = store_of([f"{run}/epoch={n}.ckpt" for run in "ab" for n in range(2)])
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.dropped == ("a/epoch=0.ckpt", "b/epoch=0.ckpt")
 
 
@@ -107,7 +109,7 @@ def test_each_that_went_is_told_at_once() -> None:
     def tell(verdict: Verdict) -> None:
         told.append((verdict.path, verdict.path in files(store)))
 
-    apply(plan_of(store), store, "t", tell=tell)
+    apply(plan_of(store), store, Order("t"), Watch(tell))
     assert told == [(name, False) for name in NAMES[:3]]
 
 
@@ -126,7 +128,7 @@ def test_what_changed_since_the_plan_stays(change: Callable[[MemoryStore, str], 
     store = store_of()
     plan = plan_of(store)
     change(store, NAMES[1])
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.dropped == (NAMES[0], NAMES[2])
     assert outcome.skipped == (Failure(NAMES[1], "changed since the plan"),)
     assert store.stat(NAMES[1])
@@ -137,7 +139,7 @@ def test_what_is_gone_since_the_plan_is_named() -> None:
     store = store_of()
     plan = plan_of(store)
     store.delete_exact(store.stat(NAMES[1]))
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.skipped == (Failure(NAMES[1], "gone since the plan"),)
     assert len(outcome.dropped) == 2
 
@@ -149,7 +151,7 @@ def test_a_folder_in_which_anything_changed_stays_whole(inside: str) -> None:
     plan = plan_of(store)
     store.write(f"r/epoch=0.ckpt/{inside}", b"changed")
     before = files(store)
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.skipped == (Failure("r/epoch=0.ckpt", "changed since the plan"),)
     assert files(store) == before
 
@@ -158,22 +160,22 @@ def test_a_folder_that_is_gone_is_named() -> None:
     store = MemoryStore({f"r/epoch={n}.ckpt/{name}": b"x" for n in range(2) for name in ("meta.pt", ".metadata")})
     plan = plan_of(store)
     store.delete_exact(store.stat("r/epoch=0.ckpt"))
-    assert apply(plan, store, "t").skipped == (Failure("r/epoch=0.ckpt", "gone since the plan"),)
+    assert apply(plan, store, Order("t")).skipped == (Failure("r/epoch=0.ckpt", "gone since the plan"),)
 
 
 def test_a_stray_in_a_plan_is_passed_over() -> None:
     store = store_of()
     run = draw(run_of(strays=[Stray("r/notes.txt", "why")]), Policy((TopK(1),)), 0)
     verdicts = tuple(it._replace(action="drop") for it in run.verdicts)
-    outcome = apply(Plan(Policy(()), (run._replace(verdicts=verdicts),)), store, "t")
+    outcome = apply(Plan(Policy(()), (run._replace(verdicts=verdicts),)), store, Order("t"))
     assert outcome == Outcome("t")
     assert "r/notes.txt" in files(store)
 
 
 def test_where_it_is_stopped_the_rest_stays_and_is_named() -> None:
     store = store_of()
-    told: list[Verdict] = []
-    outcome = apply(plan_of(store), store, "t", tell=told.append, stop=lambda: bool(told))
+    asked = iter([False, False, True, True])
+    outcome = apply(plan_of(store), store, Order("t"), Watch(stop=lambda: next(asked)))
     assert outcome.dropped == (NAMES[0],)
     assert outcome.skipped == tuple(Failure(name, "stopped before it") for name in NAMES[1:3])
     assert files(store) == {*NAMES[1:], "r/notes.txt"}
@@ -218,7 +220,7 @@ def refusing(what: str, path: str = "") -> Refusing:
 
 def test_what_cannot_be_moved_stays_in_place_and_is_named() -> None:
     store = refusing("rename", NAMES[1])
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
     assert outcome.dropped == (NAMES[0], NAMES[2])
     assert files(store) == {NAMES[1], NAMES[3]}
@@ -226,25 +228,66 @@ def test_what_cannot_be_moved_stays_in_place_and_is_named() -> None:
 
 def test_what_cannot_be_removed_lies_in_the_trash_and_is_named() -> None:
     store = refusing("delete", f"{TRASH}/t/1")
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
     assert outcome.dropped == (NAMES[0], NAMES[2])
     assert outcome.freed == 2 * len(WHOLE)
     assert store.stat(f"{TRASH}/t/1").size == len(WHOLE)
 
 
-def test_where_no_trash_can_be_made_nothing_goes() -> None:
-    store = refusing("make")
-    with pytest.raises(StorageFailed, match="no folder can be made") as caught:
-        apply(plan_of(store), store, "t")
-    assert (caught.value.done, caught.value.path) == ("nothing was deleted", f"{TRASH}/t")
+def test_what_was_moved_although_the_move_seemed_to_fail_is_put_back() -> None:
+    """A file server may do it and lose the answer; or the look right after the rename fails."""
+
+    class Late(MemoryStore):
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(entry, path)
+            if entry.path == NAMES[1]:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    store = Late(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
+    assert files(store) == {NAMES[1], NAMES[3]}
+    assert not has_trash(store)
+
+
+class Mute(MemoryStore):
+    """A store in which the journal cannot be written after so many records."""
+
+    records = 1
+
+    def add(self, path: str, end: int, data: bytes) -> None:
+        self.records -= 1
+        if self.records < 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        super().add(path, end, data)
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
+def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(keeps: bool) -> None:
+    store = Mute(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t", keeps=keeps))
+    why = "the journal cannot be written: Input/output error: left in place"
+    assert (outcome.dropped, set(outcome.failed)) == ((), {Failure(name, why) for name in NAMES[:3]})
+    assert files(store) == set(NAMES)
+    assert not has_trash(store)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [(".ckptctl", "no lock can be written"), ("trash/t", "no journal can be written")]
+)
+def test_where_nothing_can_be_written_nothing_goes(path: str, text: str) -> None:
+    store = refusing("make", path)
+    with pytest.raises(StorageFailed, match=text) as caught:
+        apply(plan_of(store), store, Order("t"))
+    assert caught.value.done == "nothing was changed"
     assert files(store) == set(NAMES)
 
 
 def test_an_identifier_that_was_used_before_deletes_nothing_of_before() -> None:
     store = store_of()
     store.write(f"{TRASH}/t/0", b"somebody's")
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.failed == (Failure(NAMES[0], "File exists: left in place"),)
     assert store.stat(f"{TRASH}/t/0").size == len(b"somebody's")
 
@@ -253,7 +296,7 @@ def test_a_store_that_is_read_only_is_refused_even_with_nothing_to_do() -> None:
     store = store_of()
     store.read_only = "nothing may be changed in s3"
     with pytest.raises(Refused, match="s3") as caught:
-        apply(plan_of(store, keep=-1), store, "t")
+        apply(plan_of(store, keep=-1), store, Order("t"))
     assert caught.value.id == "read-only-store"
 
 
@@ -272,7 +315,7 @@ def test_a_real_prune_removes_files_and_folders_and_leaves_links_alone(tmp_path:
     store = open_url(str(run))
     policy = Policy((KeepLast(1),))
     plan = Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.dropped == ("epoch=0.ckpt", "epoch=2.ckpt")
     assert sorted(os.listdir(run)) == ["best.ckpt", "epoch=1.ckpt", "epoch=3.ckpt", "epoch=9.ckpt"]
     assert outside.read_bytes() == b"precious"
@@ -286,7 +329,7 @@ def test_a_real_file_that_grows_after_the_plan_stays(tmp_path: Path) -> None:
     plan = Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
     with (tmp_path / "epoch=0.ckpt").open("ab") as file:
         file.write(b"more")
-    assert apply(plan, store, "t").skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
+    assert apply(plan, store, Order("t")).skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
     assert sorted(os.listdir(tmp_path)) == ["epoch=0.ckpt", "epoch=1.ckpt"]
 
 
@@ -319,7 +362,7 @@ def test_a_folder_that_is_written_to_in_the_moment_of_its_move_goes_back_whole(t
 
     shards(tmp_path, 3)
     store = Late(str(tmp_path), str(tmp_path))
-    outcome = apply(plan_on(store), store, "t")
+    outcome = apply(plan_on(store), store, Order("t"))
     assert outcome.skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
     assert outcome.dropped == ("epoch=1.ckpt",)
     assert (tmp_path / "epoch=0.ckpt" / name).read_bytes() == b"late"
@@ -337,7 +380,7 @@ def test_what_was_written_to_and_cannot_go_back_lies_in_the_trash_and_is_named()
 
     store = Written(dict.fromkeys(NAMES, WHOLE))
     store.fails_to, store.path = "rename", TRASH
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.dropped == ()
     assert outcome.failed[0] == Failure(NAMES[0], f"changed: moved to {TRASH}/t/0, not removed")
     assert store.stat(f"{TRASH}/t/0").size == len(WHOLE)
@@ -347,7 +390,7 @@ def test_nothing_goes_of_a_run_that_cannot_be_looked_at() -> None:
     store = refusing("nothing", NAMES[3])
     plan = plan_of(store)
     store.fails_to = "stat"
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.dropped == ()
     assert outcome.skipped[0] == Failure(NAMES[0], "its run cannot be looked at: Input/output error")
     store.fails_to = ""
@@ -358,7 +401,7 @@ def test_nothing_goes_of_a_run_that_lost_what_was_to_stay() -> None:
     store = store_of([*NAMES, "s/epoch=0.ckpt", "s/epoch=1.ckpt"])
     plan = plan_of(store)
     store.delete_exact(store.stat(NAMES[3]))
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.dropped == ("s/epoch=0.ckpt",)
     assert outcome.skipped == tuple(Failure(it, "what was to be kept is gone since the plan") for it in NAMES[:3])
     assert files(store) == {*NAMES[:3], "s/epoch=1.ckpt", "r/notes.txt"}
@@ -368,9 +411,9 @@ def test_nothing_goes_of_a_run_that_another_prune_is_at_work_in(tmp_path: Path) 
     above, run = shards(tmp_path / "run", 2), open_url(str(tmp_path))
     plan = plan_on(run)
     with above.hold(""):
-        outcome = apply(plan, run, "t")
+        outcome = apply(plan, run, Order("t"))
     assert outcome.skipped == (Failure("run/epoch=0.ckpt", "another prune is at work in its run"),)
-    assert apply(plan, run, "u").dropped == ("run/epoch=0.ckpt",)
+    assert apply(plan, run, Order("u")).dropped == ("run/epoch=0.ckpt",)
 
 
 def test_a_run_seen_from_above_is_held_by_its_own_folder(tmp_path: Path) -> None:
@@ -378,7 +421,7 @@ def test_a_run_seen_from_above_is_held_by_its_own_folder(tmp_path: Path) -> None
     store = open_url(str(tmp_path / "a"))
     policy = Policy((KeepLast(1),))
     runs = [relocate(it, store.url) for it in scan(store, Options())]
-    outcome = apply(Plan(policy, tuple(draw(it, policy, 0) for it in runs)), store, "t")
+    outcome = apply(Plan(policy, tuple(draw(it, policy, 0) for it in runs)), store, Order("t"))
     assert outcome.dropped == (f"{store.url}/run/epoch=0.ckpt",)
 
 
@@ -412,7 +455,7 @@ class Interrupted(MemoryStore):
 
 def test_a_family_goes_with_every_member_and_the_list_is_corrected_before() -> None:
     store = MemoryStore({**FAMILY, "r/checkpoint": STATE, "r/notes.txt": b"mine"})
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert outcome.dropped == ("r/ckpt-1", "r/ckpt-2")
     assert files(store) == {*(path for path in FAMILY if "ckpt-3" in path), "r/checkpoint", "r/notes.txt"}
     with store.open("r/checkpoint") as source:
@@ -427,7 +470,7 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
             super().rewrite(entry, data)
 
     store = Busy({**FAMILY, "r/checkpoint": STATE})
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert (outcome.dropped, [it.path for it in outcome.skipped]) == ((), ["r/ckpt-1", "r/ckpt-2"])
     assert "r/checkpoint names it, and could not be corrected" in outcome.skipped[0].why
     assert files(store) == {*FAMILY, "r/checkpoint"}
@@ -436,7 +479,7 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
 def test_a_family_of_which_a_member_changes_halfway_is_put_back_whole() -> None:
     last = "r/ckpt-1.data-00001-of-00002"
     store = Interrupted(last, lambda it: it.write(last, b"newer"), FAMILY)
-    outcome = apply(plan_of(store, keep=2), store, "t")
+    outcome = apply(plan_of(store, keep=2), store, Order("t"))
     assert [(it.path, it.why) for it in outcome.skipped] == [("r/ckpt-1", "changed since the plan")]
     assert files(store) == set(FAMILY)
 
@@ -449,7 +492,7 @@ def test_what_cannot_be_put_back_is_told_with_its_place() -> None:
         store.write(index, INDEX)
 
     store = Interrupted(last, save_anew, FAMILY)
-    outcome = apply(plan_of(store, keep=2), store, "t")
+    outcome = apply(plan_of(store, keep=2), store, Order("t"))
     assert [it.path for it in outcome.failed] == ["r/ckpt-1"]
     assert f"moved to {TRASH}/t/0.0" in outcome.failed[0].why
     assert f"{TRASH}/t/0.0" in {it.path for it in [store.stat(f"{TRASH}/t/0.0")]}
@@ -467,7 +510,7 @@ def test_the_frameworks_own_mark_stands_while_the_parts_of_a_checkpoint_go_and_n
     second = "r/mp_rank_01/m--val_loss=2.5-step=0.ckpt"
     marker = "r/m--val_loss=2.5-step=0-unfinished"
     store = Interrupted(second, lambda it: seen.append(it.stat(marker).kind == "file"), RANKS)
-    outcome = apply(plan_of(store), store, "t")
+    outcome = apply(plan_of(store), store, Order("t"))
     assert seen == [True]
     assert "r/m--val_loss=2.5-step=0" in outcome.dropped
     assert marker not in files(store)
@@ -479,7 +522,7 @@ def test_the_mark_is_put_beside_the_checkpoint_also_where_the_plan_is_seen_from_
     (run,) = scan(store, options)
     policy = Policy((KeepLast(1),))
     plan = Plan(policy, (draw(relocate(run, "/some/where"), policy, options.now),))
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert outcome.dropped[0].startswith("/some/where/r/m--")
     assert not any("unfinished" in path for path in files(store))
 
@@ -488,6 +531,6 @@ def test_a_checkpoint_whose_writer_is_at_work_on_it_is_left_alone() -> None:
     store = MemoryStore(RANKS)
     plan = plan_of(store)
     store.write("r/m--val_loss=2.5-step=0-unfinished", b"")
-    outcome = apply(plan, store, "t")
+    outcome = apply(plan, store, Order("t"))
     assert "r/m--val_loss=2.5-step=0" in [it.path for it in outcome.failed]
     assert RANKS.keys() & files(store) >= {path for path in RANKS if "step=0" in path}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.condition import QUIET, judge, look_again
+from ckptctl.condition import judge, look_again
 from ckptctl.core.checkpoint import Checkpoint, Entry
+from ckptctl.core.units import QUIET
 from ckptctl.layouts import find
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore

@@ -10,20 +10,29 @@ from pathlib import Path
 
 import pytest
 
+from ckptctl.apply import Order, apply
 from ckptctl.catalogue import Catalogue
 from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Roster, Run
-from ckptctl.core.findings import Finding, Known, Report
+from ckptctl.core.deed import Deed
+from ckptctl.core.findings import Finding, Hint, Known, Report
+from ckptctl.core.plan import Plan, draw
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.diagnosis import Rounds
 from ckptctl.diagnosis.sayings import find_broken, list_lost, read_said, read_tracker
 from ckptctl.diagnosis.trash import find_trash
 from ckptctl.diagnosis.twins import WHOLE, find_twins
+from ckptctl.journal import begin, folder_of
 from ckptctl.layouts import LAYOUTS
+from ckptctl.scan import Options, scan
 from ckptctl.stores import Folder, Source, open_store
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 from tests.core.samples import run_of, save
 
 HOUR = 3_600_000_000_000
+NAMES = [f"r/epoch={n}.ckpt" for n in range(4)]
+ENCODED = encode_torch({"state_dict": {}})
 
 
 class Moody(MemoryStore):
@@ -231,6 +240,33 @@ def test_trash_of_now_may_be_of_a_prune_at_work(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     (finding,) = find_trash(store, "", store.clock())
     assert finding.text.endswith("by a prune that was interrupted, or is at work")
+
+
+def test_what_was_set_aside_is_told_with_both_ways_out(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    for name in NAMES:
+        (tmp_path / name).write_bytes(ENCODED)
+    store = open_store(str(tmp_path))
+    policy = Policy((KeepLast(1),))
+    apply(
+        Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options()))), store, Order("0123abcd", keeps=True)
+    )
+    (finding,) = find_trash(store, "", store.clock() + HOUR)
+    assert (
+        finding.text
+        == f"3 checkpoints, {3 * len(ENCODED) / 1000:.1f} kB, set aside 1h ago: nothing is freed while they lie here"
+    )
+    assert finding.hint.command == "ckptctl trash empty 0123abcd {}"
+
+
+def test_what_the_next_prune_will_finish_is_told_so(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.make_folder(folder_of("t"))
+    with begin(store, Deed("t", "prune", "", 0, ())):
+        trash_in(tmp_path, {f"{folder_of('t')}/0": b"1"})
+    (finding,) = find_trash(store, "", store.clock() + HOUR)
+    assert finding.text == "1 checkpoint, 1 B, put here 1h ago to be deleted, by a prune that was interrupted"
+    assert finding.hint == Hint("the next prune of {} finishes it, or puts them back", ("",))
 
 
 @pytest.mark.parametrize("path", ["notes", ".ckptctl/journal", ".ckptctl/trash"])

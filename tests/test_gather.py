@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.condition import QUIET
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
 from ckptctl.core.ranking import Metric, rank
+from ckptctl.core.units import QUIET
 from ckptctl.gather import resolve_ties
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Source

@@ -105,7 +105,7 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module or "."
 
 
-@pytest.mark.parametrize("path", sorted((CODE / "core").glob("*.py")), ids=name_of)
+@pytest.mark.parametrize("path", sorted((CODE / "core").rglob("*.py")), ids=name_of)
 def test_the_core_imports_values_only(path: Path) -> None:
     foreign = {name for name in imports_of(path) if not name.startswith("ckptctl.core")}
     assert foreign <= VALUES_ONLY

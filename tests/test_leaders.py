@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from ckptctl.condition import QUIET
 from ckptctl.core.ranking import Metric
+from ckptctl.core.units import QUIET
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.leaders import Contest, Leaders, Wish, check
 from ckptctl.scan import Options, scan

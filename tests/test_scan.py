@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.condition import QUIET
 from ckptctl.core.checkpoint import Pointer, Run, Stray
 from ckptctl.core.template import Template
+from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
 from ckptctl.scan import Options, choose_layouts, scan
 from ckptctl.stores import Folder, Source

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 COMMANDS = {
     "ls": "List runs and their checkpoints.",
     "best": "Print the best checkpoint under PATH.",
     "last": "Print the newest complete checkpoint under PATH.",
     "show": "Show what is known of a checkpoint, and what is inside.",
     "prune": "Plan what to keep, show it, ask, delete the rest.",
+    "apply": "Carry out a plan that prune --plan-out wrote.",
+    "explain": "Say why a checkpoint stays or goes, rule by rule.",
+    "pin": "Keep checkpoints whatever the rules say.",
+    "unpin": "Let checkpoints go by the rules again.",
+    "rm": "Delete checkpoints by name, through the same guards.",
+    "undo": "Put back what a prune set aside.",
+    "trash": "List what was set aside, put it back, or remove it for good.",
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",
     "verify": "Find truncated, corrupt, incomplete, suspicious checkpoints.",
     "doctor": "Find what is wrong with runs, and say what to do.",
+    "config": "Show each setting and where it came from.",
     "demo": "Write small real runs, and show the commands on them.",
 }
 """In the order of the help, which needs none of them imported so; each is ``ckptctl.cli.NAME`` with a function
 ``command``, whose own help begins with the same sentence.
 """
-ALIASES = {"list": "ls"}
+ALIASES = {"list": "ls", "delete": "rm"}
+TOPICS = {
+    "ls, best, last": "List; print the path of the best or newest.",
+    "prune, apply, rm": "Plan what to keep, ask, delete the rest; or by name.",
+    "undo, trash": "Put back what was set aside, or remove it for good.",
+    "link, export": "Make last and best links; write summaries.",
+    "show, verify": "Look inside of one; find what is broken or suspicious.",
+    "explain, config": "Say why one stays or goes; show what is configured.",
+    "pin, unpin": "Keep one whatever the rules say; or no more.",
+    "doctor": "Find what is wrong with runs, and say what to do.",
+    "demo": "Write small real runs, and show the commands on them.",
+}
+"""The commands as the root's help shows them, on a screen of 24 lines: those that go together in one line."""
 
 
 def __getattr__(name: str) -> object:
     """The app, when someone asks for it: completions and the reference are generated from it."""
     if name != "app":
         raise AttributeError(f"module 'ckptctl.cli' has no attribute '{name}'")
-    return import_module("ckptctl.cli.app").app
+    from ckptctl.cli.app import app
+
+    return app

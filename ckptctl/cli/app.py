@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ckptctl.cli import ALIASES, COMMANDS
+from ckptctl.cli import ALIASES, COMMANDS, TOPICS
 
 EPILOG = """\b
 Examples:
@@ -33,9 +33,9 @@ class Commands(TyperGroup):
         return super().get_command(ctx, name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
-        """Write the table of commands."""
+        """Write the table of commands, several in a line."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(TOPICS.items()))
 
 
 def load(name: str) -> Any:  # noqa: ANN401 - as above

@@ -9,6 +9,7 @@ import typer
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
 from ckptctl.cli.look import Names, open_all, placed, read_options, require_whole, see
+from ckptctl.core.filters import parse_filter
 from ckptctl.errors import Refused, UsageError
 from ckptctl.leaders import Contest, Leader, Leaders, Wish
 from ckptctl.render.names import escape, locate
@@ -31,6 +32,7 @@ def command(
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     threshold: opt.Threshold = None,
+    filters: opt.Filters = None,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -45,8 +47,10 @@ def command(
     if places == 0:
         raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
     console, stores = Console(), open_all([path])
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=False, sure=True)
-    contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals), path)
+    wanted = tuple(map(parse_filter, filters or ()))
+    stat = any(it.needs_stat for it in wanted)
+    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True)
+    contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals, wanted), path)
     for sight in see(stores, scanning._replace(is_worth=None if exact else contest.could_place), console):
         with placed(sight.store):
             contest.show(sight.store, sight.run)

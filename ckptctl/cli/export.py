@@ -13,9 +13,11 @@ import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_some, require_whole, see
+from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_some, require_whole, see, select
 from ckptctl.cli.output import write_whole
+from ckptctl.cli.sorting import Key, parse_key, sort_run
 from ckptctl.core.checkpoint import Checkpoint, Run, relocate
+from ckptctl.core.filters import parse_filter
 from ckptctl.core.names import EXTENSIONS
 from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, doubt_mode, rank, score_of
 from ckptctl.core.view import View, view
@@ -48,6 +50,9 @@ def command(
     form: Annotated[FormatName, typer.Option("--format", help="What to write.")] = FormatName.json,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
+    sort: Annotated[str, typer.Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
+    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
+    filters: opt.Filters = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     exact: opt.Exact = False,
@@ -64,14 +69,15 @@ def command(
     console, stores = Console(), open_all(paths)
     scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
     terms = Terms(len(stores) > 1 and form is not FormatName.yaml, scanning.now, top_k, monitor, mode.value)
-    sights = see(stores, scanning, console)
+    wanted = tuple(map(parse_filter, filters or ()))
+    sights = select(see(stores, scanning, console), wanted, scanning.now)
     if form is FormatName.yaml or top_k is not None:
         extracts = iter(list(_keep_best(sights, terms, console)))
     else:
         extracts = (Extract(store, _look(store, run, terms)) for store, run in sights)
     first = next(extracts, None)
-    require_some(first, stores)
-    pieces = _WRITERS[form](chain([first] if first else [], extracts), terms)
+    require_some(first, stores, wanted)
+    pieces = _WRITERS[form](_arrange(chain([first] if first else [], extracts), parse_key(sort), limit), terms)
     if output is None:
         console.answer(pieces)
     else:
@@ -125,6 +131,13 @@ def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Itera
         raise missing[0]
     for error in missing:
         console.warn(f"{error.path or '.'}: {error.text}: left out")
+
+
+def _arrange(extracts: Iterable[Extract], key: Key, limit: int | None) -> Iterator[Extract]:
+    """The runs in the asked order, and no more of each than the limit; of the best, in theirs."""
+    is_asked = key != Key("step") or limit is not None
+    for it in extracts:
+        yield it._replace(seen=it.seen._replace(run=sort_run(it.seen.run, key, limit))) if is_asked else it
 
 
 def _warn_of_mode(run: Run, terms: Terms, console: Console) -> None:

@@ -10,6 +10,7 @@ from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
 from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see, warn_of_lineage
 from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.filters import Filter, all_hold, parse_filter
 from ckptctl.core.ranking import in_order
 from ckptctl.render.names import locate
 
@@ -25,6 +26,7 @@ EPILOG = """Examples:
 def command(
     path: opt.Path = ".",
     resumable: Annotated[bool, typer.Option("--resumable", help="Skip what holds no optimizer state.")] = False,
+    filters: opt.Filters = None,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -40,12 +42,13 @@ def command(
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_all([path])
     scanning = read_options(Names(template, layout, ext, equals), resumable=resumable)
+    wanted = tuple(map(parse_filter, filters or ()))
     found = [
         (sight, newest)
         for sight in see(stores, scanning, console)
-        if (newest := _newest(sight, resumable=resumable)) is not None
+        if (newest := _newest(sight, wanted, scanning.now, resumable=resumable)) is not None
     ]
-    require_some(found, stores)
+    require_some(found, stores, wanted)
     sight, newest = max(found, key=lambda pair: pair[1].modified)
     warn_of_lineage(console, sight)
     _warn_of_newer(console, sight, newest)
@@ -67,11 +70,14 @@ def _warn_of_newer(console: Console, sight: Sight, newest: Checkpoint) -> None:
             console.warn(f"{locate(sight.store.url, it.path)} is newer, but {it.state}{why}")
 
 
-def _newest(sight: Sight, *, resumable: bool) -> Checkpoint | None:
+def _newest(sight: Sight, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:
     """The end of a run's order, among the complete ones."""
     complete = [
         it
         for it in in_order(sight.run.checkpoints)
-        if it.state == "complete" and not it.is_made and (it.resumable is True or not resumable)
+        if it.state == "complete"
+        and not it.is_made
+        and (it.resumable is True or not resumable)
+        and all_hold(filters, it, now)
     ]
     return complete[-1] if complete else None

@@ -7,9 +7,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see
+from ckptctl.cli.look import Names, Sight, meet, open_all, read_options, require_some, require_whole, see
 from ckptctl.cli.sorting import Key, has_key, parse_key, sort_run
 from ckptctl.core.checkpoint import relocate
+from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.view import View, view
 from ckptctl.render.names import locate
 
@@ -38,19 +39,23 @@ class Listing(NamedTuple):
     color: str = "auto"
     explains: bool = False
     """By what each layout was recognised, instead of what each checkpoint is."""
+    filters: Sequence[str] = ()
+    """As typed."""
 
 
 def list_runs(paths: Sequence[str] | None, listing: Listing) -> None:
     """Show what lies under the paths; raises NoCheckpoint, PartlyDone, and what opening and reading options raise."""
     console, stores, key = Console(listing.color), open_all(paths), parse_key(listing.sort)
     bare = listing.quiet or listing.null
-    is_quick = bare and key.needs_no_stat
+    filters = tuple(map(parse_filter, listing.filters))
+    is_quick = bare and key.needs_no_stat and not any(it.needs_stat for it in filters)
     scanning = read_options(listing.names, monitor=listing.monitor, exact=listing.exact, stat=not is_quick)
-    is_brief = is_quick and key.is_in_names and listing.limit is None and not listing.exact
+    is_brief = is_quick and key.is_in_names and listing.limit is None and not (listing.exact or filters)
     sights = _check_key(see(stores, scanning._replace(is_brief=is_brief), console), key, console)
-    seen = _look(sights, key, listing, many=len(stores) > 1)
+    choice = Choice(filters, scanning.now, key, listing.limit)
+    seen = _look(sights, choice, listing, many=len(stores) > 1)
     first = next(seen, None)
-    require_some(first, stores)
+    require_some(first, stores, filters)
     shown = chain([first] if first else [], seen)
     root = "." if len(stores) > 1 else stores[0].url
     if bare:
@@ -70,13 +75,24 @@ def _write(views: Iterable[View], root: str, listing: Listing, console: Console,
     return _table(views, root, runs=listing.runs, metrics=listing.metrics)
 
 
-def _look(sights: Iterable[Sight], key: Key, listing: Listing, *, many: bool) -> Iterator[View]:
-    """What to show of each run: judged whole, then sorted and cut."""
+class Choice(NamedTuple):
+    """Which checkpoints of a run to show, in which order."""
+
+    filters: tuple[Filter, ...]
+    now: int
+    key: Key
+    limit: int | None
+
+
+def _look(sights: Iterable[Sight], choice: Choice, listing: Listing, *, many: bool) -> Iterator[View]:
+    """What to show of each run: judged whole, then filtered, sorted and cut; those without any are left out."""
     for sight in sights:
         run = relocate(sight.run, sight.store.url) if many else sight.run
         seen = view(run, monitor=listing.monitor, mode=listing.mode)
-        shown = sort_run(run, key, listing.limit)
-        yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
+        met = meet(run, choice.filters, choice.now)
+        shown = sort_run(run._replace(checkpoints=met), choice.key, choice.limit)
+        if met or not choice.filters:
+            yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
 
 
 def _check_key(sights: Iterable[Sight], key: Key, console: Console) -> Iterator[Sight]:

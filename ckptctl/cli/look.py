@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from glob import glob, has_magic
 from itertools import pairwise
 from os.path import isdir, lexists, realpath, sep
 from time import time_ns
 from typing import NamedTuple
 
 from ckptctl.cli.console import Console
-from ckptctl.core.checkpoint import Run
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.filters import Filter, all_hold
 from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.names import locate
 from ckptctl.render.rows import write_count
@@ -72,9 +72,20 @@ def expand(paths: Sequence[str] | None) -> list[str]:
     for path in paths or ["."]:
         if not path:
             raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
-        is_glob = "://" not in path and has_magic(path) and not lexists(path)
-        found += sorted(filter(isdir, glob(path))) or [path] if is_glob else [path]
+        is_glob = "://" not in path and not _MAGIC.isdisjoint(path) and not lexists(path)
+        found += _match(path) or [path] if is_glob else [path]
     return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+_MAGIC = frozenset("*?[")
+"""What a glob has and a path mostly has not."""
+
+
+def _match(pattern: str) -> list[str]:
+    """The folders that a glob matches, sorted."""
+    from glob import glob
+
+    return sorted(filter(isdir, glob(pattern)))
 
 
 def open_all(paths: Sequence[str] | None) -> list[Store]:
@@ -104,6 +115,19 @@ def _see_in(store: Store, options: Options, console: Console) -> Iterator[Sight]
             yield Sight(store, run)
 
 
+def select(sights: Iterable[Sight], filters: tuple[Filter, ...], now: int) -> Iterator[Sight]:
+    """The runs with only what meets every filter; those in which nothing does are left out."""
+    for store, run in sights:
+        met = meet(run, filters, now)
+        if met or not filters:
+            yield Sight(store, run._replace(checkpoints=met) if filters else run)
+
+
+def meet(run: Run, filters: tuple[Filter, ...], now: int) -> tuple[Checkpoint, ...]:
+    """What of a run meets every filter."""
+    return tuple(it for it in run.checkpoints if all_hold(filters, it, now)) if filters else run.checkpoints
+
+
 @contextmanager
 def placed(store: Store) -> Iterator[None]:
     """Let errors about a run name it as the user knows it: below the path that was typed."""
@@ -128,8 +152,11 @@ def warn_of_lineage(console: Console, sight: Sight) -> None:
         console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
 
 
-def require_some(found: object, stores: Sequence[Store]) -> None:
+def require_some(found: object, stores: Sequence[Store], filters: Sequence[Filter] = ()) -> None:
     """Raise NoCheckpoint where nothing was found."""
+    if not found and filters:
+        text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"
+        raise NoCheckpoint(text, path=stores[0].url, hint="ckptctl ls shows what there is")
     if not found:
         raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint="name the folder of a run, or one above it")
 

@@ -25,6 +25,7 @@ def command(
     metrics: Annotated[bool, typer.Option("--metrics", help="A column for every metric.")] = False,
     sort: Annotated[str, typer.Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
+    filters: opt.Filters = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     exact: opt.Exact = False,
@@ -49,4 +50,4 @@ def command(
     listing = Listing(
         runs, metrics, sort, limit, monitor, mode.value, exact, names, quiet, null, json, color.value, explain_layout
     )
-    list_runs(paths, listing)
+    list_runs(paths, listing._replace(filters=filters or ()))

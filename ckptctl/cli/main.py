@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ CLOSED_PIPE = 141
 
 def run(argv: list[str]) -> int:
     """Run a command line; returns the exit code."""
-    gc.set_threshold(100_000)  # values without cycles, of which a scan makes one for each file: looking costs a tenth
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

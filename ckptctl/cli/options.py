@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
 from ckptctl.render.names import quote
 
@@ -25,6 +26,14 @@ class ColorName(str, Enum):
     auto = "auto"
     always = "always"
     never = "never"
+
+
+class GroupName(str, Enum):
+    """Whose checkpoints stand together before a rule."""
+
+    run = "run"
+    parent = "parent"
+    all = "all"
 
 
 class KindName(str, Enum):
@@ -52,12 +61,28 @@ TemplateText = Annotated[
 LayoutName = Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
 Extensions = Annotated[list[str] | None, typer.Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
 Equals = Annotated[str, typer.Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="KEY<X", help="Only those that meet it: 'size>1GB', 'age>7d', 'val_loss<0.5'."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Paths only.")]
 Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended by a NUL.")]
 Exact = Annotated[bool, typer.Option("--exact", help="Read every checkpoint's own state.")]
 Color = Annotated[ColorName, typer.Option(help="When to use colour.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, show_default=False, help="A line a decision.")]
+
+
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+Trash = Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
+TrashFor = Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")]
+AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")]
+
+
+def read_time(text: str | None) -> int | None:
+    """Nanoseconds, from what was typed, if it was; raises UsageError."""
+    return None if text is None else parse_duration(text) * NANOSECONDS
 
 
 def check_name(name: str | None) -> None:

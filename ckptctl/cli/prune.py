@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from ckptctl.cli import options as opt
+from ckptctl.cli.asked import Asked, take_up
+from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, open_apart, read_options
-from ckptctl.cli.pruning import Pruning, Terms, prune
-from ckptctl.cli.retention import Keeping, make_policy
-from ckptctl.core.policy import TopK
+from ckptctl.cli.drafting import Terms
+from ckptctl.cli.flags import Flags, takes_flags
+from ckptctl.cli.look import Names, expand, open_apart
+from ckptctl.cli.plan_file import write_plan
+from ckptctl.cli.pruning import prune
+from ckptctl.cli.repeating import repeat
+from ckptctl.cli.retention import make_policy
+from ckptctl.core.rules import TopK
+from ckptctl.errors import UsageError
 
 EPILOG = """Examples:
 
@@ -22,30 +30,20 @@ EPILOG = """Examples:
 """
 
 
+@takes_flags
 def command(
+    flags: Flags,
     paths: opt.Paths = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", help="Keep the N best; -1 keeps all.")] = None,
-    keep_best: Annotated[
-        list[str] | None, typer.Option(metavar="METRIC[:MODE]=N", help="Keep the N best by METRIC; repeatable.")
-    ] = None,
-    keep_last: Annotated[int | None, typer.Option(metavar="N", help="Keep the N newest.")] = None,
-    keep_every: Annotated[
-        list[str] | None, typer.Option(metavar="N[steps|epochs]", help="Keep one at every N; repeatable.")
-    ] = None,
-    keep_step: Annotated[list[str] | None, typer.Option(metavar="S,...", help="Keep these steps.")] = None,
-    keep: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Keep names that match; repeatable.")] = None,
-    monitor: opt.Monitor = None,
-    mode: opt.ModeOption = opt.ModeName.auto,
-    threshold: opt.Threshold = None,
-    tie: Annotated[str, typer.Option(metavar="WHICH", help="Of equal scores: earliest or latest.")] = "earliest",
-    drop_unranked: Annotated[bool, typer.Option("--drop-unranked", help="Let checkpoints without a score go.")] = False,
-    no_protect_last: Annotated[bool, typer.Option("--no-protect-last", help="Let the newest go.")] = False,
-    min_age: Annotated[str, typer.Option(metavar="TIME", help="Leave younger ones alone: auto, 10m, 2h.")] = "auto",
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 when some run lacks the metric.")] = False,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")] = False,
+    dry_run: opt.DryRun = False,
     check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    max_delete: Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a plan that takes more.")] = None,
+    yes: opt.Yes = False,
+    plan_out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the plan, for 'ckptctl apply FILE'; change nothing.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(metavar="TIME", help="Do it again and again: 5m; needs --yes.")] = None,
+    trash: opt.Trash = False,
+    trash_for: opt.TrashFor = None,
+    allow_open: opt.AllowOpen = False,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -61,27 +59,34 @@ def command(
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
     opt.refuse_together(yes=yes, check=check)
-    flags = Keeping(top_k, keep_best, keep_last, keep_every, keep_step, keep, monitor, mode.value)
-    policy = make_policy(
-        flags,
-        threshold=threshold,
-        tie=tie,
-        drop_unranked=drop_unranked,
-        protect_last=not no_protect_last,
-        min_age=min_age,
-    )
-    console, stores = Console(color.value), open_apart(paths)
-    if monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
-        console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
-    scanning = read_options(
-        Names(template, layout, ext, equals),
-        monitor=monitor,
-        exact=exact,
-        resumable=not no_protect_last,
-        sure=True,
-        now=min(it.clock() for it in stores),
-    )
+    opt.refuse_together(yes=yes, plan_out=plan_out is not None)
+    opt.refuse_together(every=every is not None, plan_out=plan_out is not None)
+    if every is not None and not yes and not (dry_run or check):
+        raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
+    configured = configure(flags, expand(paths))
+    flags = configured.flags._replace(policy=None)
+    asked = Asked(flags, Names(template, layout, ext, equals), exact, configured.spared)
+    policy = make_policy(flags, spared=configured.spared)
+    keeps = trash or trash_for is not None or configured.trash
+    opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
+    console = Console(color.value)
     terms = Terms(
-        policy, is_dry=dry_run or check, is_check=check, has_consent=yes, max_delete=max_delete, strict=strict
+        policy,
+        is_dry=dry_run or check or plan_out is not None,
+        is_check=check,
+        writes_plan=plan_out is not None,
+        has_consent=yes,
+        keeps=keeps,
+        keeps_for=opt.read_time(trash_for or (configured.trash_for if keeps else None)),
+        takes_open=allow_open,
     )
-    raise typer.Exit(prune(Pruning(stores, scanning, terms), console, json=json, verbose=bool(verbose)))
+    if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
+        console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
+
+    def once() -> int:
+        """All of it, from the listing on."""
+        pruning = take_up(asked, open_apart(paths), terms)
+        write = None if plan_out is None else partial(write_plan, plan_out, pruning, asked)
+        return prune(pruning._replace(write=write), console, json=json, verbose=bool(verbose))
+
+    raise typer.Exit(once() if every is None else repeat(once, opt.read_time(every) or 0, console))

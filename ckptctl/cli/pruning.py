@@ -2,84 +2,61 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from ckptctl.apply import TRASH, apply
+from ckptctl.apply import Order, Watch, apply
 from ckptctl.cli.console import Console
-from ckptctl.cli.grounds import find_between, survey
-from ckptctl.cli.look import Sight, placed, require_some, tell_notices
-from ckptctl.cli.signals import deferred
-from ckptctl.core.checkpoint import Checkpoint, Run, relocate
-from ckptctl.core.guard import Ground, Objection, object_to
-from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepGlob, KeepSteps, Policy, Standing, TopK
-from ckptctl.core.ranking import choose_metric
-from ckptctl.errors import NoScore, PartlyDone, Refused
-from ckptctl.gather import resolve_ties
-from ckptctl.pointers import attach, find_pointers
+from ckptctl.cli.drafting import Draft, Pruning, Terms, draw_all, root_of
+from ckptctl.cli.grounds import survey
+from ckptctl.cli.leftovers import put_in_order, warn_of_unfinished
+from ckptctl.cli.look import placed, require_some
+from ckptctl.cli.signals import Stop, deferred
+from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.guard import Objection, object_to
+from ckptctl.core.outcome import Failure, Outcome, add_up
+from ckptctl.core.plan import Plan
+from ckptctl.core.rules import KeepGlob, KeepSteps
+from ckptctl.core.standing import Standing
+from ckptctl.core.units import NANOSECONDS
+from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
+from ckptctl.journal import new_id
 from ckptctl.render import plan as words
 from ckptctl.render import verdicts
 from ckptctl.render.names import locate
-from ckptctl.scan import Options, scan
+from ckptctl.render.trash import told_change
 from ckptctl.stores import Store
 
 THERE_IS_WORK = 10
-
-
-class Terms(NamedTuple):
-    """What to do, and with whose consent."""
-
-    policy: Policy
-    is_dry: bool = False
-    is_check: bool = False
-    has_consent: bool = False
-    max_delete: int | None = None
-    strict: bool = False
-
-
-class Pruning(NamedTuple):
-    """Where, how to look, and on which terms."""
-
-    stores: Sequence[Store]
-    scanning: Options
-    terms: Terms
-
-
-class Draft(NamedTuple):
-    """A plan with what it was drawn from."""
-
-    plan: Plan
-    """All runs; their paths are relative to ``root``."""
-    root: str
-    owners: tuple[Store, ...]
-    """The store of each run of the plan."""
-    runs: tuple[Run, ...]
-    grounds: tuple[Ground, ...]
+MOST_NAMED = 3
+"""So many are named in the hint of a refusal."""
 
 
 def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> int:
     """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
     terms = pruning.terms
-    draft = _refuse_ground(pruning) or draw_all(pruning, console)
+    draft = _refuse_ground(pruning)
+    if draft is None:
+        put_in_order(pruning.stores, console, is_dry=terms.is_dry)
+        draft = draw_all(pruning, console)
+        draft = pruning.narrow(draft) if pruning.narrow else draft
     _warn_of_idle(draft, console)
-    objections = object_to(draft.plan, draft.runs, draft.grounds, max_delete=terms.max_delete)
+    limits = {"max_delete": terms.max_delete, "max_delete_size": terms.max_delete_size}
+    objections = object_to(draft.plan, draft.runs, draft.grounds, **limits)
     if not objections:
         require_some(draft.plan.runs, pruning.stores)
     if draft.plan.runs and not json:
         _show(draft, console, verbose=verbose)
     refusal = _refuse(draft, objections, terms, console)
     outcome, code = None, 0
-    if refusal is None and draft.plan.dropped and not terms.is_dry:
+    if refusal is None and pruning.write is not None:
+        pruning.write(draft)
+    elif refusal is None and draft.plan.dropped and not terms.is_dry:
         outcome, code = _carry_out(pruning, draft)
-    _warn_of_leftovers(pruning.stores, console)
+    _tell_earlier(pruning.stores, outcome, console)
     if json:
         _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
     elif refusal is None:
-        _tell(draft, objections, outcome, console, is_dry=terms.is_dry)
+        _tell(draft, objections, outcome, console, terms)
     else:
         _object_further(objections[1:], console)
     if refusal is not None:
@@ -89,15 +66,18 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
 
 def _refuse_ground(pruning: Pruning) -> Draft | None:
     """An empty draft where the place itself forbids to go on: nobody should wait for a scan of ``/`` to hear so."""
-    if pruning.terms.is_dry and not pruning.terms.is_check:
+    if pruning.terms.is_dry and not pruning.terms.is_strict:
         return None
     plan, grounds = Plan(pruning.terms.policy, ()), tuple(survey(store) for store in pruning.stores)
-    return Draft(plan, _root_of(pruning), (), (), grounds) if object_to(plan, (), grounds) else None
+    return Draft(plan, root_of(pruning), (), (), grounds) if object_to(plan, (), grounds) else None
 
 
 def _warn_of_idle(draft: Draft, console: Console) -> None:
     """Warn of a rule that names what is nowhere, and on a pipe of what a screen shows below the plan."""
     held = [Standing(run.checkpoints) for run in draft.runs if run.checkpoints]
+    for it in draft.plan.policy.filters if held else ():
+        if not any(map(it.is_known, (each for run in draft.runs for each in run.checkpoints))):
+            console.warn(f"--filter {it.text}: no checkpoint has it, so none may go")
     named = (rule for rule in draft.plan.policy.rules if isinstance(rule, (KeepGlob, KeepSteps)))
     for rule in named if held else ():
         if not any(map(rule.keep, held)):
@@ -115,50 +95,6 @@ def _warn_of_plan(draft: Draft, console: Console) -> None:
             console.warn(f"{path}: {notice}")
 
 
-def _root_of(pruning: Pruning) -> str:
-    return "." if len(pruning.stores) > 1 else pruning.stores[0].url
-
-
-def draw_all(pruning: Pruning, console: Console | None) -> Draft:
-    """Scan everything and draw its plan, telling the console what could not be read."""
-    policy, now = pruning.terms.policy, pruning.scanning.now
-    between = find_between(pruning.stores)
-    sights = [
-        Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
-    ]
-    held = [(store, draw(run, policy, now)) for store, run in sights if run.checkpoints]
-    plan = Plan(policy, tuple(drawn for _, drawn in held))
-    grounds = tuple(survey(store) for store in pruning.stores)
-    return Draft(plan, _root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
-
-
-def _see_in(store: Store, pruning: Pruning, console: Console | None) -> Iterator[Sight]:
-    """The runs of a store with the links that lead to them; several stores' as seen from here."""
-    pointers = find_pointers(store)
-    for found in scan(store, pruning.scanning):
-        if console and not (found.checkpoints and console.is_terminal):  # on a screen they stand below the plan
-            tell_notices(console, store, found)
-        with placed(store):
-            run = _resolve(store, attach(found, pointers), pruning.terms.policy)
-        yield Sight(store, relocate(run, store.url) if len(pruning.stores) > 1 else run)
-
-
-def _resolve(store: Store, run: Run, policy: Policy) -> Run:
-    """The run with the ties resolved that decide who stays."""
-    for rule in policy.rules:
-        if isinstance(rule, TopK) and rule.count > 0:
-            run = _resolve_for(rule, store, run)
-    return run
-
-
-def _resolve_for(rule: TopK, store: Store, run: Run) -> Run:
-    try:
-        metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
-    except NoScore:
-        return run
-    return resolve_ties(store, run, metric, rule.count)
-
-
 def _show(draft: Draft, console: Console, *, verbose: bool) -> None:
     if console.is_terminal:
         console.answer(words.screen(draft.plan, root=draft.root, width=console.width, verbose=verbose))
@@ -168,11 +104,12 @@ def _show(draft: Draft, console: Console, *, verbose: bool) -> None:
 
 def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console: Console) -> Refused | None:
     """Why the plan must not be applied: a guard, the store, or nobody's consent. A dry run needs no leave."""
-    if terms.is_dry and not terms.is_check:
+    if terms.is_dry and not terms.is_strict:
         return None
     done = "nothing was deleted"
     for it in objections:
-        hint = f"raise {it.override} to allow it" if it.override else None
+        verb = "pass" if it.override == "--empty-run" else "raise"
+        hint = f"{verb} {it.override} to allow it" if it.override else None
         return Refused(it.text, id=it.id, path=draft.root if len(draft.grounds) == 1 else None, done=done, hint=hint)
     if terms.is_dry or not draft.plan.dropped:
         return None
@@ -184,7 +121,11 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
     if not console.can_ask:
         hint = "pass --yes to delete without being asked"
         return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=hint)
-    return None if console.ask(words.question(draft.plan)) else Refused("not confirmed", id="declined", done=done)
+    return (
+        None
+        if console.ask(words.question(draft.plan, trash=terms.keeps))
+        else Refused("not confirmed", id="declined", done=done)
+    )
 
 
 def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
@@ -192,12 +133,27 @@ def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:
     changed: tuple[Failure, ...] = ()
     if not pruning.terms.has_consent:
         draft, changed = _look_again(pruning, draft)
-    outcome = Outcome(os.urandom(4).hex(), skipped=changed)
+    changed, terms = (*draft.changed, *changed), pruning.terms
+    order = Order(new_id(), terms.command, keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=terms.takes_open)
     with deferred() as stop:
+        outcomes = [Outcome(order.txid, skipped=changed)]
         for store in pruning.stores:
             own = [run for run, owner in zip(draft.plan.runs, draft.owners, strict=True) if owner is store]
-            outcome = _add(outcome, apply(Plan(draft.plan.policy, tuple(own)), store, outcome.txid, stop=stop))
-    return outcome, stop.exit_code if stop() else 0
+            outcomes.append(
+                _apply_in(store, draft.plan._replace(runs=tuple(own)), order, stop, first=len(outcomes) == 1)
+            )
+    return add_up(outcomes), stop.exit_code if stop() else 0
+
+
+def _apply_in(store: Store, plan: Plan, order: Order, stop: Stop, *, first: bool) -> Outcome:
+    """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
+    try:
+        with placed(store):
+            return apply(plan, store, order, Watch(stop=stop))
+    except CkptctlError as error:
+        if first:
+            raise
+        return Outcome(order.txid, skipped=tuple(Failure(it.path, error.text) for it in plan.dropped))
 
 
 def _look_again(pruning: Pruning, draft: Draft) -> tuple[Draft, tuple[Failure, ...]]:
@@ -219,23 +175,12 @@ def _are_same(planned: Checkpoint | None, found: Checkpoint | None) -> bool:
     return planned is not None and found is not None and planned.entries == found.entries
 
 
-def _add(one: Outcome, other: Outcome) -> Outcome:
-    return Outcome(
-        one.txid,
-        one.dropped + other.dropped,
-        one.skipped + other.skipped,
-        one.failed + other.failed,
-        one.freed + other.freed,
-    )
-
-
-def _warn_of_leftovers(stores: Sequence[Store], console: Console) -> None:
-    """Say that something lies in the trash: this run's failures, or what an interrupted one left."""
+def _tell_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
+    """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
+    for change in outcome.earlier if outcome else ():
+        console.warn(told_change(change))
     for store in stores:
-        with suppress(OSError):
-            store.stat(TRASH)
-            where = locate(store.url, TRASH)
-            console.warn(f"{where} still holds what could not be removed, or what an interrupted run left there")
+        warn_of_unfinished(store, console)
 
 
 def _answer_json(
@@ -247,16 +192,24 @@ def _answer_json(
 
 
 def _tell(
-    draft: Draft, objections: Sequence[Objection], outcome: Outcome | None, console: Console, *, is_dry: bool
+    draft: Draft, objections: Sequence[Objection], outcome: Outcome | None, console: Console, terms: Terms
 ) -> None:
     """Say how it ended."""
     _object_further(objections, console)
     if outcome is not None:
-        console.say(words.told(outcome, root=draft.root))
-    elif is_dry:
+        aside = _size_of(draft.plan, outcome) if outcome.is_kept else None
+        seconds = None if terms.keeps_for is None else terms.keeps_for / NANOSECONDS
+        console.say(words.told(outcome, root=draft.root, set_aside=aside, seconds=seconds))
+    elif terms.is_dry:
         console.say(words.dry_run(draft.plan))
     elif not draft.plan.dropped:
         console.say(words.nothing())
+
+
+def _size_of(plan: Plan, outcome: Outcome) -> int:
+    """Bytes of what went."""
+    went = set(outcome.dropped)
+    return sum(it.checkpoint.size for it in plan.dropped if it.checkpoint and it.path in went)
 
 
 def _object_further(objections: Sequence[Objection], console: Console) -> None:
@@ -266,9 +219,13 @@ def _object_further(objections: Sequence[Objection], console: Console) -> None:
 
 
 def _finish(draft: Draft, outcome: Outcome | None, terms: Terms) -> int:
+    if draft.changed and outcome is None and not terms.is_dry:
+        hint = "; ".join(f"{it.path}: {it.why}" for it in draft.changed[:MOST_NAMED])
+        raise Refused("nothing of the plan may go any more", id="stale-plan", done="nothing was deleted", hint=hint)
     if outcome is not None and not outcome.is_whole:
         count = len(outcome.skipped) + len(outcome.failed)
-        raise PartlyDone(f"{count} of {len(draft.plan.dropped)} were not deleted", hint="each is named above")
+        planned = len(draft.plan.dropped) + len(draft.changed)
+        raise PartlyDone(f"{count} of {planned} were not deleted", hint="each is named above")
     unscored = [run for run in draft.plan.runs if run.unscored]
     if unscored and len(unscored) == len(draft.plan.runs):
         raise NoScore("no run has the metric", done="nothing was deleted", hint=unscored[0].notices[-1])

@@ -4,48 +4,99 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from ckptctl.core.policy import KeepEvery, KeepGlob, KeepLast, KeepSteps, Policy, Rule, TopK
-from ckptctl.core.units import NANOSECONDS, parse_duration
+from ckptctl.core.budget import Budget
+from ckptctl.core.filters import parse_filter
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import (
+    KeepEvery,
+    KeepGlob,
+    KeepLast,
+    KeepNewerThan,
+    KeepPeriods,
+    KeepSteps,
+    KeepWithin,
+    TopK,
+)
+from ckptctl.core.rules.periods import Period
+from ckptctl.core.rules.top_k import GLOBAL_BEST
+from ckptctl.core.standing import Rule
+from ckptctl.core.units import NANOSECONDS, parse_duration, parse_size
 from ckptctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ckptctl.cli.flags import Flags
 
 _BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?\d+)")
 _EVERY = re.compile(r"(?P<count>\d+)\s*(?P<unit>steps?|epochs?)?")
+_PERIODS: tuple[Period, ...] = ("hourly", "daily", "weekly", "monthly")
 
 
-class Keeping(NamedTuple):
-    """The flags, as typed."""
+def make_policy(flags: Flags, *, spared: Sequence[str] = ()) -> Policy:
+    """The whole policy; ``spared`` are patterns that files keep; raises UsageError."""
+    tie = flags.tie or "earliest"
+    if tie not in ("earliest", "latest"):
+        raise UsageError(f"--tie {tie} is unknown", hint="pass earliest or latest")
+    return Policy(
+        read_rules(flags),
+        flags.threshold,
+        tie == "latest",
+        flags.drop_unranked,
+        protect_last=not flags.no_protect_last,
+        min_age=read_min_age(flags.min_age or "auto"),
+        filters=tuple(map(parse_filter, flags.filters or ())),
+        group_by=flags.group_by.value,
+        partial=flags.partial,
+        spared=tuple(spared),
+        budget=Budget(read_size(flags.max_size), flags.max_files, read_size(flags.free)),
+    )
 
-    top_k: int | None = None
-    keep_best: Sequence[str] | None = None
-    keep_last: int | None = None
-    keep_every: Sequence[str] | None = None
-    keep_step: Sequence[str] | None = None
-    keep: Sequence[str] | None = None
-    monitor: str | None = None
-    mode: str = "auto"
+
+def read_size(text: str | None) -> int | None:
+    """Bytes; None where none was given."""
+    return None if text is None else parse_size(text)
 
 
-def read_rules(flags: Keeping) -> tuple[Rule, ...]:
+def read_rules(flags: Flags) -> tuple[Rule, ...]:
     """The rules that the flags ask for; raises UsageError where they ask for none, or only for nothing."""
     rules = tuple(_rules(flags))
     if not rules:
         hint = "pass --top-k N, --keep-last N, --keep-every N, or another rule"
         raise UsageError("no rule says what to keep", hint=hint)
-    if all(isinstance(rule, (TopK, KeepLast)) and rule.count == 0 for rule in rules):
+    if all(map(_is_idle, rules)):
         hint = "pass 1 or more, or add a rule that keeps"
         raise UsageError("a count of 0 keeps nothing: it cannot be the only rule", hint=hint)
     return rules
 
 
-def _rules(flags: Keeping) -> Iterator[Rule]:
+def _is_idle(rule: Rule) -> bool:
+    """Whether it keeps nothing of any run."""
+    match rule:
+        case TopK() | KeepLast() | KeepPeriods():
+            return rule.count == 0
+        case KeepWithin() | KeepNewerThan():
+            return rule.span == 0
+    return False
+
+
+def _rules(flags: Flags) -> Iterator[Rule]:
     if flags.top_k is not None:
-        yield TopK(_count("--top-k", flags.top_k), flags.monitor, flags.mode)
-    yield from (_read_best(text, flags.mode) for text in flags.keep_best or ())
+        yield TopK(_count("--top-k", flags.top_k), flags.monitor, flags.mode.value)
+    if flags.global_best is not None:
+        yield TopK(_count("--global-best", flags.global_best), flags.monitor, flags.mode.value, GLOBAL_BEST)
+    yield from (_read_best(text, flags.mode.value) for text in flags.keep_best or ())
     if flags.keep_last is not None:
         yield KeepLast(_count("--keep-last", flags.keep_last))
     yield from map(_read_every, flags.keep_every or ())
+    if flags.keep_within is not None:
+        yield KeepWithin(_read_span(flags.keep_within))
+    if flags.keep_newer_than is not None:
+        yield KeepNewerThan(_read_span(flags.keep_newer_than))
+    for period in _PERIODS:
+        count = getattr(flags, f"keep_{period}")
+        if count is not None:
+            yield KeepPeriods(_count(f"--keep-{period}", count), period)
     if flags.keep_step:
         yield KeepSteps(frozenset(_read_steps(flags.keep_step)))
     yield from map(KeepGlob, flags.keep or ())
@@ -72,6 +123,11 @@ def _read_every(text: str) -> KeepEvery:
     return KeepEvery(int(match["count"]), "epochs" if (match["unit"] or "").startswith("epoch") else "steps")
 
 
+def _read_span(text: str) -> int:
+    """Nanoseconds."""
+    return parse_duration(text) * NANOSECONDS
+
+
 def _read_steps(texts: Sequence[str]) -> Iterator[int]:
     for text in ",".join(texts).split(","):
         if not text.strip().isdigit():
@@ -81,13 +137,4 @@ def _read_steps(texts: Sequence[str]) -> Iterator[int]:
 
 def read_min_age(text: str) -> int | None:
     """Nanoseconds; None for ``auto``: only what its layout cannot prove complete waits."""
-    return None if text == "auto" else parse_duration(text) * NANOSECONDS
-
-
-def make_policy(  # the flags that are no rules, each a question of its own
-    flags: Keeping, *, threshold: float | None, tie: str, drop_unranked: bool, protect_last: bool, min_age: str
-) -> Policy:
-    """The whole policy; raises UsageError."""
-    if tie not in ("earliest", "latest"):
-        raise UsageError(f"--tie {tie} is unknown", hint="pass earliest or latest")
-    return Policy(read_rules(flags), threshold, tie == "latest", drop_unranked, protect_last, read_min_age(min_age))
+    return None if text == "auto" else _read_span(text)

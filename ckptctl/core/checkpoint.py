@@ -7,9 +7,10 @@ times cheaper to make than frozen slotted dataclasses, of which a scan makes one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from math import inf, isnan
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["file", "dir", "link", "other"]
 Unit = Literal["file", "dir", "family"]
@@ -39,28 +40,32 @@ class Entry(NamedTuple):
 
 
 class Entries(tuple[Entry, ...]):  # noqa: SLOT001 - the sums need a place
-    """What a checkpoint consists of; what is asked of all of it is worked out once."""
+    """What a checkpoint consists of; what is asked of all of it is worked out once, when the first of it is asked."""
 
-    _size: int
-    _modified: int
+    size: int
+    """Bytes of all; 0 for those not asked for."""
+    modified: int
+    """Nanoseconds since 1970 of the newest; 0 where not asked for."""
+    files: int
+    """How many are no folders."""
+    inside: tuple[str, ...]
+    """Where all but the first lie, as seen from it: of a folder, the paths in it."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of all; 0 for those not asked for."""
-        try:
-            return self._size
-        except AttributeError:
-            self._size = sum([entry.size or 0 for entry in self])
-            return self._size
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Entries:
+        """The entries, as they are where they are told of together already."""
+        return entries if isinstance(entries, cls) else cls(entries)
 
-    @property
-    def modified(self) -> int:
-        """Nanoseconds since 1970 of the newest; 0 where not asked for."""
-        try:
-            return self._modified
-        except AttributeError:
-            self._modified = max([entry.modified or 0 for entry in self], default=0)
-            return self._modified
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as declared above
+        if name not in Entries.__annotations__:
+            raise AttributeError(name)
+        paths, kinds, sizes, times = islice(zip(*self, strict=True), 4) if self else ((),) * 4
+        self.size = sum(filter(None, sizes))
+        self.modified = max([time or 0 for time in times], default=0)
+        self.files = len(self) - kinds.count("dir")
+        start = len(paths[0]) + 1 if paths else 0
+        self.inside = tuple([path[start:] for path in paths[1:]])
+        return self.__dict__[name]
 
 
 class Score(NamedTuple):
@@ -104,6 +109,7 @@ class Checkpoint(NamedTuple):
     aliases: tuple[str, ...] = ()
     """Links and copies that stand for it."""
     pinned: bool = False
+    """Whether a pin beside it keeps it, that has not passed."""
     resumable: bool | None = None
     """Whether it holds optimizer state; None where nobody looked."""
     lineage: int = 0
@@ -112,6 +118,8 @@ class Checkpoint(NamedTuple):
     """The N of a save counter (accelerate, Ray): it orders saves, and says no step."""
     evidence: str | None = None
     """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
+    pin: str | None = None
+    """What the pin beside it says, also one that has passed: until when, and why; None where there is none."""
 
     @property
     def family(self) -> str:
@@ -138,25 +146,31 @@ class Checkpoint(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether a file of that name, which may hold ``/``, lies in its folder."""
-        path = f"{self.path}/{name}"
-        return any(entry.path == path for entry in self.entries)
+        return self.find(name) is not None
+
+    def find(self, name: str) -> Entry | None:
+        """What lies in its folder under a name, which may hold ``/``; None where nothing does."""
+        inside = () if self.unit == "family" else self._sums.inside
+        return self.entries[1 + inside.index(name)] if name in inside else None
+
+    @property
+    def _sums(self) -> Entries:
+        return Entries.of(self.entries)
 
     @property
     def size(self) -> int:
         """Bytes of all entries; 0 for those not asked for."""
-        held = self.entries
-        return held.size if type(held) is Entries else Entries(held).size
+        return self._sums.size
 
     @property
     def modified(self) -> int:
         """Nanoseconds since 1970 of its newest entry; 0 where not asked for."""
-        held = self.entries
-        return held.modified if type(held) is Entries else Entries(held).modified
+        return self._sums.modified
 
     @property
     def files(self) -> int:
         """How many files it has."""
-        return sum(entry.kind != "dir" for entry in self.entries)
+        return self._sums.files
 
 
 class Pointer(NamedTuple):

@@ -15,7 +15,7 @@ from ckptctl.core.checkpoint import Score
 
 TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
 
-_NUMBER = re.compile(r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)")
+_NUMBER = r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)"
 _FLOAT32 = 1e-6
 """Relative: what a score loses by passing through a float32 tensor, with room."""
 
@@ -51,6 +51,8 @@ def settle(claims: Sequence[Score]) -> tuple[Score, Score | None]:
 
     Lightning records an infinity for a NaN; so where the name or a table says which of them it was, that counts.
     """
+    if len(claims) == 1:
+        return claims[0], None
     ordered = sorted(claims, key=lambda score: TRUST.index(score.source))
     trusted = ordered[0]
     if not isfinite(trusted.value):
@@ -77,7 +79,7 @@ def half_digit(text: str | None) -> float:
     _, _, decimals = (text or "").partition(".")
     if decimals.isdecimal():
         return 0.5 * 10.0 ** -min(len(decimals), 300)
-    match = _NUMBER.fullmatch(text or "")
+    match = re.fullmatch(_NUMBER, text or "")
     if match is None:
         return 0.0
     power = -len(match["decimals"]) + int(match["exponent"] or 0) - (2 if match["percent"] else 0)

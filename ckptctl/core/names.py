@@ -100,6 +100,8 @@ def parse_folder(  # noqa: PLR0913 - what may be known of a folder
     template: Reader | None = None,
 ) -> list[Name]:
     """Read the names of one run, in their order, each in the light of all; a template goes first where it matches."""
+    if not paths:
+        return []
     usable = "" if equals in SEPARATORS else equals
     grammar = _agree(paths, Grammar(known, usable, join, longest_first(extensions)))
     if template is not None:
@@ -120,8 +122,8 @@ def is_cut_by_slash(folder_name: str, equals: str = "=") -> bool:
     """
     stem, extension, version, roles = peel(folder_name, EXTENSIONS, "-")
     _, found, tail = stem.rpartition(equals) if equals else ("", "", "")
-    value = take_number(tail) or take_constant(tail)
-    if not found or value is None or extension or version is not None or roles:
+    value = (take_number(tail) or take_constant(tail)) if found else None
+    if value is None or extension or version is not None or roles:
         return False
     rest = tail[value[1] :]
     return rest[:1] in tuple(SEPARATORS) and rest.strip(SEPARATORS) != ""

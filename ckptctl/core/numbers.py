@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from math import isinf
 from typing import NamedTuple
 
@@ -24,14 +25,20 @@ UNSIGNED = rf"{_WHOLE}(?:\.[0-9]+)?{_EXPONENT}%?"
 NOT_FINITE = r"0*(?:nan|inf|NAN|INF)%?"
 """Zeros in front: format(nan, "08.2f") pads like that."""
 
-_NUMBER = re.compile(rf" *([-+]?(?:{NOT_FINITE}(?![A-Za-z])|(?:{UNSIGNED}|\.[0-9]+{_EXPONENT}%?)(?![0-9]|\.[0-9])))")
+_NUMBER = rf" *([-+]?(?:{NOT_FINITE}(?![A-Za-z])|(?:{UNSIGNED}|\.[0-9]+{_EXPONENT}%?)(?![0-9]|\.[0-9])))"
 _CONSTANT = re.compile(r"(?:True|False|None|tensor\([^()]*\))(?![A-Za-z0-9])")
 
 
 def take_number(text: str) -> tuple[str, int] | None:
     """The longest number that ``text`` begins with, and where it ends; None where it begins with none (``1.2.3``)."""
-    match = _NUMBER.match(text)
+    match = _number().match(text)
     return (match[1], match.end()) if match else None
+
+
+@cache
+def _number() -> re.Pattern[str]:
+    """Compiled when the first name asks: it is the largest, and names of folders seldom do."""
+    return re.compile(_NUMBER)
 
 
 def take_constant(text: str) -> tuple[str, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 STOPPED = "stopped before it"
@@ -13,6 +14,20 @@ class Failure(NamedTuple):
 
     path: str
     why: str
+
+
+class Change(NamedTuple):
+    """What became of things in the trash."""
+
+    txid: str = ""
+    back: tuple[str, ...] = ()
+    """The checkpoints that are in their places again."""
+    removed: tuple[str, ...] = ()
+    """The checkpoints that are gone for good."""
+    failed: tuple[Failure, ...] = ()
+    """What is still in the trash, with why."""
+    freed: int = 0
+    """Bytes."""
 
 
 class Outcome(NamedTuple):
@@ -27,8 +42,28 @@ class Outcome(NamedTuple):
     """The disk refused; whole in place, or moved and named."""
     freed: int = 0
     """Bytes really freed."""
+    is_kept: bool = False
+    """Whether what went lies in the trash, from which it can be put back."""
+    earlier: tuple[Change, ...] = ()
+    """What became of that which earlier runs had left in the trash."""
 
     @property
     def is_whole(self) -> bool:
         """Whether everything that was planned was done."""
         return not self.skipped and not self.failed
+
+
+def add_up(outcomes: Iterable[Outcome]) -> Outcome:
+    """What was done in several places, as one; there is at least one."""
+    one, *others = outcomes
+    for other in others:
+        one = Outcome(
+            one.txid,
+            one.dropped + other.dropped,
+            one.skipped + other.skipped,
+            one.failed + other.failed,
+            one.freed + other.freed,
+            one.is_kept or other.is_kept,
+            one.earlier + other.earlier,
+        )
+    return one

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from itertools import accumulate
+from typing import NamedTuple
 
-from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint, Roster, Run
-from ckptctl.core.policy import Policy, Reason, Rule, Standing, TopK, describe, protect, standing_of
-from ckptctl.core.ranking import (
-    Metric,
-    choose_metric,
-    doubt_best,
-    doubt_mode,
-    in_order,
-    is_usable,
-    rank,
-    score_of,
-    was_restarted,
-)
-from ckptctl.core.units import NANOSECONDS, write_age
-from ckptctl.errors import NoScore
-
-Action = Literal["keep", "slim", "drop", "skip"]
+from ckptctl.core.budget import Budget, Stay, cut
+from ckptctl.core.checkpoint import Checkpoint, Roster, Run
+from ckptctl.core.contenders import Part, Stood, part_of, stand_all
+from ckptctl.core.freeing import Names
+from ckptctl.core.judging import Action, judge, open_case, place_of_spare
+from ckptctl.core.notices import tell_order, tell_rosters
+from ckptctl.core.policy import Policy, describe
+from ckptctl.core.ranking import Metric, in_order
+from ckptctl.core.standing import Reason
 
 
 class Verdict(NamedTuple):
@@ -67,6 +59,8 @@ class Plan(NamedTuple):
 
     policy: Policy
     runs: tuple[RunPlan, ...]
+    shortfalls: tuple[tuple[str, str], ...] = ()
+    """Of each budget that cannot be met: the flag without dashes, and by how much."""
 
     @property
     def words(self) -> str:
@@ -85,36 +79,29 @@ class Plan(NamedTuple):
 
 
 def draw(run: Run, policy: Policy, now: int) -> RunPlan:
-    """Give every checkpoint and stray of a run its verdict; ``now`` in nanoseconds by the file server's clock.
+    """Give every checkpoint and stray of one run its verdict, as `draw_all`."""
+    return draw_all([run], policy, now).runs[0]
 
-    Raises MetricUnclear or ModeUnclear where the policy ranks and nobody can tell by what.
+
+def draw_all(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) -> Plan:
+    """Give every checkpoint and stray of the runs its verdict; ``now`` in nanoseconds by the file server's clock.
+
+    ``room``: bytes that are free on the file system now. Raises MetricUnclear or ModeUnclear where the policy ranks and
+    nobody can tell by what, or ranks runs together that disagree.
     """
-    if not policy.rules:
-        return RunPlan(run.path, _keep_all(run, Reason("no-rule", "no rule says what to keep")), notices=run.notices)
-    families = families_of(run.checkpoints)
-    if len(families) > 1:
-        return _leave_mixed(run, families)
-    quiet, restless = _part_by_age(run.checkpoints, policy, now)
-    candidates = _candidates(quiet)
-    standings = [(rule, _stand(run, candidates, rule, policy)) for rule in policy.rules]
-    troubles = [standing.trouble for _, standing in standings if standing.trouble]
-    if troubles:
-        return _leave_alone(run, troubles[0])
-    kept = protect([it for it in quiet if it.state == "complete"], run.pointers, last=policy.protect_last)
-    _apply_rules(kept, standings)
-    verdicts = _count_freed([_judge(it, kept, restless, standings, policy) for it in run.checkpoints])
-    metric = next((standing.metric for _, standing in standings if standing.metric), None)
-    notices = (*run.notices, *_warn(standings), *_tell_rosters(run, verdicts))
-    return RunPlan(run.path, (*verdicts, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
+    alone = [leave(run, policy) for run in runs]
+    parts = [part_of(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
+    drawn = (_draw(part, stood, policy, now) for part, stood in zip(parts, stand_all(parts, policy, now), strict=True))
+    sketches = [left or next(drawn) for left in alone]
+    return _complete(_cut(sketches, policy, room))
 
 
-def _tell_rosters(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Which lists of training's own will lose names."""
-    going = {verdict.path for verdict in verdicts if verdict.action == "drop"}
-    for roster in run.rosters:
-        count = sum(target in going for _, target in roster.names)
-        if count:
-            yield f"{roster.path} lists {count} of what goes, and is corrected before"
+class Sketch(NamedTuple):
+    """A run's plan before budgets."""
+
+    plan: RunPlan
+    spares: Mapping[str, float] = {}
+    """What only rules keep, by path, with its place in the ranking; infinity where it has none."""
 
 
 def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
@@ -122,87 +109,20 @@ def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
     return sorted({it.family for it in checkpoints if not it.is_set_aside})
 
 
-def _leave_mixed(run: Run, families: Sequence[str]) -> RunPlan:
-    """Two trainings share the folder: what is the best or the last of both together is neither's."""
-    text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
-    verdicts = _keep_all(run, Reason("mixed", text))
-    return RunPlan(run.path, verdicts, notices=(*run.notices, f"{text}: left alone"))
+def leave(run: Run, policy: Policy) -> Sketch | None:
+    """The plan of a run that is not to be judged: nothing says how, or two trainings share the folder.
 
-
-def _pass_strays(run: Run) -> tuple[Verdict, ...]:
-    return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
-
-
-def _warn(standings: Sequence[tuple[Rule, Standing]]) -> Iterator[str]:
-    """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
-    if any(it.lineage for it in standings[0][1].candidates):
-        yield "more than one training used this folder: last is the newest one's, an earlier one's newest is kept too"
-    elif was_restarted(standings[0][1].candidates):
-        yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
-    for rule, standing in standings:
-        if isinstance(rule, TopK) and standing.metric:
-            yield from filter(None, [doubt_mode(standing.metric, rule.mode)])
-            yield from _warn_of_rank(rule, standing, standing.metric.name)
-
-
-def _warn_of_rank(rule: TopK, standing: Standing, name: str) -> Iterator[str]:
-    scores = [it.score for it in standing.ranked]
-    if not scores:
-        yield f"no {name} is better than the threshold: nothing is kept for its score"
-        return
-    yield from filter(None, [doubt_best(standing.ranked[0], name)])
-    places = rule.count
-    if 0 < places < len(scores) and scores[places - 1].value == scores[places].value:
-        value = scores[places].text or scores[places].value
-        yield f"{name} is {value} on both sides of place {places}: the order of saving decided"
-
-
-def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
-    """What the rules choose from, oldest first: complete, and not set aside, as an independent ``best`` is too.
-
-    That one is kept anyway; would it take a place among the best, another save of the very same moment would take the
-    next, and the second best would go.
+    What is the best or the last of two trainings together is neither's.
     """
-    pool = in_order(it for it in quiet if it.state == "complete" and not it.is_set_aside)
-    # A callback may call its every save "best" (best.ckpt, best-v1.ckpt): then the rules decide.
-    is_numbered = any("best" in it.roles and it.version is not None for it in pool)
-    return tuple(it for it in pool if is_numbered or "best" not in it.roles)
-
-
-def _part_by_age(
-    checkpoints: Sequence[Checkpoint], policy: Policy, now: int
-) -> tuple[list[Checkpoint], dict[str, str]]:
-    """Those old enough to judge, and why each other one is not."""
-    if not policy.min_age:
-        return list(checkpoints), {}
-    young = {
-        it.path: f"live: written {write_age((now - it.modified) / NANOSECONDS)} ago"
-        for it in checkpoints
-        if now - it.modified < policy.min_age
-    }
-    return [it for it in checkpoints if it.path not in young], young
-
-
-def _stand(run: Run, candidates: tuple[Checkpoint, ...], rule: Rule, policy: Policy) -> Standing:
-    """How the run stands before one rule."""
-    standing = standing_of(candidates)._replace(step_base=run.step_base, epoch_base=run.epoch_base)
-    if not isinstance(rule, TopK) or rule.count < 0 or not candidates:
-        return standing
-    try:
-        metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
-    except NoScore as error:
-        return standing._replace(trouble=error.text)
-    scores = [score for it in candidates if (score := score_of(it, metric.name)) is not None]
-    if not any(is_usable(score, metric.mode) for score in scores):
-        worth = "a usable value" if scores else "a value"
-        return standing._replace(metric=metric, trouble=f"no checkpoint has {worth} of '{metric.name}'")
-    ranked = rank(candidates, metric, threshold=policy.threshold, latest_wins=policy.latest_wins)
-    return standing_of(candidates, ranked, metric)._replace(step_base=run.step_base, epoch_base=run.epoch_base)
-
-
-def _leave_alone(run: Run, trouble: str) -> RunPlan:
-    verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
-    return RunPlan(run.path, verdicts, notices=(*run.notices, f"{trouble}: left alone"), unscored=True)
+    families = families_of(run.checkpoints)
+    if policy.rules and (len(families) <= 1 or policy.named):
+        return None
+    if not policy.rules:
+        reason, notices = Reason("no-rule", "no rule says what to keep"), run.notices
+    else:
+        text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
+        reason, notices = Reason("mixed", text), (*run.notices, f"{text}: left alone")
+    return Sketch(RunPlan(run.path, _keep_all(run, reason), notices=notices))
 
 
 def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
@@ -210,81 +130,68 @@ def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
     return (*kept, *_pass_strays(run))
 
 
-def _apply_rules(kept: dict[str, list[Reason]], standings: Sequence[tuple[Rule, Standing]]) -> None:
-    """Put what the rules say before what is kept always."""
-    said: dict[str, list[Reason]] = {}
-    for rule, standing in standings:
-        for path, text in rule.keep(standing).items():
-            said.setdefault(path, []).append(Reason(rule.id, text))
-    for path, reasons in said.items():
-        kept[path] = reasons + kept.get(path, [])
+def _pass_strays(run: Run) -> tuple[Verdict, ...]:
+    return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
 
 
-def _judge(
-    checkpoint: Checkpoint,
-    kept: dict[str, list[Reason]],
-    restless: dict[str, str],
-    standings: Sequence[tuple[Rule, Standing]],
-    policy: Policy,
-) -> Verdict:
-    """One checkpoint's verdict: doubt skips, a reason keeps, and only then do the rules pass over it."""
-    path = checkpoint.path
-    if path in restless:
-        return Verdict(path, "skip", (Reason("min-age", restless[path]),), checkpoint=checkpoint)
-    if checkpoint.state != "complete":
-        text = f"{checkpoint.state}: {checkpoint.note}" if checkpoint.note else checkpoint.state
-        return Verdict(path, "skip", (Reason(checkpoint.state, f"{text}: left alone"),), checkpoint=checkpoint)
-    if reasons := kept.get(path) or _keep_by_nature(checkpoint, [it for _, it in standings], policy):
-        return Verdict(path, "keep", tuple(reasons), checkpoint=checkpoint)
-    passed = tuple(Reason(rule.id, rule.pass_over(checkpoint, standing)) for rule, standing in standings)
-    return Verdict(path, "drop", passed, checkpoint.size, checkpoint)
+def _draw(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Sketch:
+    run = part.run
+    trouble = next((it.standing.trouble for it in stood if it.standing.trouble), None)
+    if trouble is not None:
+        verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
+        notices = (*run.notices, f"{trouble}: left alone")
+        return Sketch(RunPlan(run.path, verdicts, notices=notices, unscored=True))
+    case = open_case(part, stood, policy, now)
+    judged = tuple(Verdict(it.path, *judge(case, it), checkpoint=it) for it in run.checkpoints)
+    kept = (it.checkpoint for it in judged if it.action == "keep" and it.checkpoint)
+    spares = {it.path: place for it in kept if (place := place_of_spare(case, it)) is not None}
+    metric = next((it.standing.metric for it in stood if it.standing.metric), None)
+    notices = (*run.notices, *tell_order(part, stood))
+    plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
+    return Sketch(plan, spares)
 
 
-def _keep_by_nature(checkpoint: Checkpoint, standings: Sequence[Standing], policy: Policy) -> list[Reason]:
-    """What is set aside, an independent ``best``, and what a ranking rule cannot rank: no other rule makes it go."""
-    aside = next((role for role in checkpoint.roles if role in SET_ASIDE), None)
-    if aside is not None:
-        return [Reason(aside, _ASIDE[aside])]
-    if "best" in checkpoint.roles and checkpoint.path not in standings[0].newer:
-        return [Reason("best", "a save of its own under a best name")]
-    names = dict.fromkeys(standing.metric.name for standing in standings if standing.metric)
-    missing = [name for name in names if score_of(checkpoint, name) is None]
-    if missing and not policy.drop_unranked:
-        return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
-    return []
-
-
-_ASIDE = {
-    "last": "a save of its own under a last name",
-    "final": "the final one",
-    "resume": "what training resumes from",
-    "derived": "made of others, not saved by training",
-    "export": "an export, no training checkpoint",
-    "named": "its name is not one that its framework gives",
-}
-
-
-def _count_freed(verdicts: list[Verdict]) -> list[Verdict]:
-    """Count a hard-linked file's bytes only where all of its names go, and once."""
-    going: Counter[object] = Counter(
-        entry.identity
-        for verdict in verdicts
-        if verdict.action == "drop" and verdict.checkpoint
-        for entry in verdict.checkpoint.entries
-        if entry.links > 1 and entry.kind != "dir"
+def _cut(sketches: Sequence[Sketch], policy: Policy, room: int) -> Plan:
+    """The plan, with what its budgets take beyond the rules."""
+    plan = Plan(policy, tuple(it.plan for it in sketches))
+    if policy.budget == Budget():
+        return plan
+    stays = [it for number, sketch in enumerate(sketches) for it in _stays(number, sketch)]
+    taken = cut(policy.budget, stays, [it.checkpoint for it in plan.dropped if it.checkpoint], room)
+    runs = (
+        run._replace(verdicts=tuple(_take(it, taken.going.get((number, it.path))) for it in run.verdicts))
+        for number, run in enumerate(plan.runs)
     )
-    if not going:
-        return verdicts
-    counted: set[object] = set()
-    return [_free_of(verdict, going, counted) if verdict.action == "drop" else verdict for verdict in verdicts]
+    return plan._replace(runs=tuple(runs), shortfalls=taken.shortfalls)
 
 
-def _free_of(verdict: Verdict, going: Mapping[object, int], counted: set[object]) -> Verdict:
-    frees = 0
-    for entry in verdict.checkpoint.entries if verdict.checkpoint else ():
-        last_name = going[entry.identity] >= entry.links and entry.identity not in counted
-        if entry.links == 1 or entry.kind == "dir" or last_name:
-            frees += entry.size or 0
-        if last_name and entry.links > 1:
-            counted.add(entry.identity)
-    return verdict._replace(frees=frees)
+def _stays(number: int, sketch: Sketch) -> Iterator[Stay]:
+    """What of a run stays by the rules."""
+    held = in_order(it.checkpoint for it in sketch.plan.verdicts if it.checkpoint)
+    times = accumulate((it.modified for it in held), max)
+    gone = {it.path for it in sketch.plan.dropped}
+    for it, since in zip(held, times, strict=True):
+        if it.path not in gone:
+            yield Stay(it, number, it.path in sketch.spares, sketch.spares.get(it.path, 0), since)
+
+
+def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
+    """The verdict, turned where a budget takes the checkpoint; what the rules said for it is told still."""
+    if why is None:
+        return verdict
+    return verdict._replace(action="drop", reasons=(Reason(*why), *verdict.reasons))
+
+
+def _complete(plan: Plan) -> Plan:
+    """The plan with what each going frees, where several names of one file the last, and with what lists lose."""
+    names = Names()
+    return plan._replace(runs=tuple(_complete_run(run, names) for run in plan.runs))
+
+
+def _complete_run(run: RunPlan, names: Names) -> RunPlan:
+    verdicts = tuple(
+        it._replace(frees=names.take(it.checkpoint).size) if it.action == "drop" and it.checkpoint else it
+        for it in run.verdicts
+    )
+    lost = tell_rosters(run.rosters, {it.path for it in run.dropped})
+    return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))

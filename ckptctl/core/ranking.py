@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from math import inf
-from typing import Literal, NamedTuple
+from operator import attrgetter
+from typing import Literal, NamedTuple, cast
 
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
 from ckptctl.core.units import NANOSECONDS
@@ -130,6 +131,20 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
     return Metric(name, told)
 
 
+def agree(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:
+    """Raise MetricUnclear or ModeUnclear where two runs, given by their paths, are not watched by one metric.
+
+    ``where`` is the path of the error.
+    """
+    (path, metric), (another, told) = ((path or ".", metric) for path, metric in (one, other))
+    if not same_metric(metric.name, told.name):
+        text = f"runs watch different metrics: {path} {metric.name}, {another} {told.name}"
+        raise MetricUnclear(text, path=where, hint="choose one with --monitor NAME")
+    if metric.mode != told.mode:
+        text = f"runs disagree on '{told.name}': {path} says {metric.mode}, {another} {told.mode}"
+        raise ModeUnclear(text, path=where, hint="pass --mode min or --mode max")
+
+
 def _only(run: Run) -> str:
     counts = count_metrics(run.checkpoints)
     if len(counts) == 1:
@@ -216,6 +231,9 @@ def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[
     checkpoint has them, so that a name with an epoch alone is not held against one that has a step. Those with neither
     come first.
     """
+    checkpoints = list(checkpoints)
+    if _have_own_steps(checkpoints):
+        return _STEP
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
     by_epoch = all(checkpoint.epoch is not None for checkpoint in numbered)
@@ -227,6 +245,17 @@ def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[
         return (checkpoint.lineage, step, epoch, counter, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
 
     return key
+
+
+_STEP = cast("Callable[[Checkpoint], tuple[float | int | str, ...]]", attrgetter("step"))
+
+_LINEAGE = attrgetter("lineage")
+
+
+def _have_own_steps(checkpoints: Collection[Checkpoint]) -> bool:
+    """Whether each has a step that no other has, and all are of one training: then nothing else is asked, as mostly."""
+    steps = set(map(_STEP, checkpoints))
+    return len(steps) == len(checkpoints) and None not in steps and len(set(map(_LINEAGE, checkpoints))) == 1
 
 
 def in_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:

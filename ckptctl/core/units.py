@@ -18,6 +18,8 @@ _DURATION = re.compile(rf"(?:{_AMOUNT}\s*([smhdw])\s*)+")
 _DURATION_PART = re.compile(rf"{_AMOUNT}\s*([smhdw])")
 
 NANOSECONDS = 1_000_000_000
+QUIET = 600 * NANOSECONDS
+"""Younger than this, a checkpoint that nothing proves whole may still be in the writing."""
 
 
 def parse_size(text: str) -> int:
@@ -57,3 +59,12 @@ def write_age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def write_duration(seconds: int) -> str:
+    """A length of time to the second, as it is read: ``1h30m``, ``7d``."""
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        parts += [f"{seconds // size}{unit}"] if seconds >= size else []
+        seconds %= size
+    return "".join(parts) or "0s"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ckptctl.condition import QUIET
 from ckptctl.core.findings import Finding, Hint, bare
 from ckptctl.core.namesakes import broken_tracker
-from ckptctl.core.units import NANOSECONDS, write_age, write_size
+from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.diagnosis.sayings import read_tracker, trackers_named
+from ckptctl.pins import PIN
 from ckptctl.stores import PRIVATE
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 TEMPORARY = f"{PRIVATE}-"
 """How the names begin under which links and small files are made, before they get their own."""
-PIN = ".keep"
 HOMES = frozenset({"checkpoints", "ckpts"})
 """Folders that are made for checkpoints alone."""
 _ONCE = "once no training runs here, remove {} by hand"

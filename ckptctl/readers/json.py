@@ -102,7 +102,7 @@ def _flatten(  # nested: a stack instead of recursion, which a file could exhaus
     item: Mapping[str, object],
 ) -> Row:
     """The texts and numbers of a mapping and those nested in it."""
-    if all(type(value) in _PLAIN for value in item.values()) and max(map(len, item), default=0) <= LONGEST:
+    if _PLAIN.issuperset(map(type, item.values())) and max(map(len, item), default=0) <= LONGEST:
         return cast("Row", item)
     row: dict[str, Scalar] = {}
     pending: list[tuple[str, Mapping[str, object]]] = [("", item)]

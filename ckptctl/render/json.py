@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
 from ckptctl.core.guard import Objection
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.outcome import Change, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.ranking import Metric, Ranked
 from ckptctl.core.view import View
@@ -23,8 +23,11 @@ from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:
+    from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
-    from ckptctl.weights.contents import Contents, Plain, Tensor
+    from ckptctl.render.trash import Heap
+    from ckptctl.settings import Settings
+    from ckptctl.weights.contents import Contents, Tensor
     from ckptctl.weights.flaws import Examined, Flaw
 
 BATCH = 1000
@@ -124,17 +127,69 @@ def _tensor(it: Tensor) -> dict[str, Value]:
     return {"name": _text(it.name), "shape": shape, "dtype": it.dtype, "bytes": it.bytes, "part": it.part}
 
 
-def _plain(value: Plain) -> Value:
-    if type(value) is float:
-        return _finite(value)
-    return _text(value) if isinstance(value, str) else value
-
-
 def _finding(it: Finding, root: str) -> Value:
     from ckptctl.render.findings import write_hint
 
     told = {"text": _text(it.text), "hint": write_hint(it.hint, root)}
     return {"id": it.id, "severity": it.severity, **_path("path", it.path), **told}
+
+
+def explain(told: Explanation) -> Iterator[str]:
+    """What becomes of one checkpoint, and what each rule says of it."""
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": _text(it.text)} for it in told.sayings]
+    yield _encode({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
+
+
+def config(found: Settings) -> Iterator[str]:
+    """What is configured: each setting, the policies, and the files that say anything."""
+    from ckptctl.render.settings import settings_of
+
+    settings = [{"key": it.key, "value": _plain(it.value), "origin": _text(it.origin)} for it in settings_of(found)]
+    policies = [
+        {
+            "name": _text(it.name),
+            "origin": _text(it.origin),
+            "values": {key: _plain(value) for key, value in it.values.items()},
+        }
+        for it in found.policies.values()
+    ]
+    told = {"schema_version": 1, "settings": settings, "policies": policies, "files": _texts(found.files)}
+    yield _encode(told) + "\n"
+
+
+def _plain(value: object) -> Value:
+    """A value of a setting, of training's or of ours."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return _texts(value)
+    return value if isinstance(value, bool | int) or value is None else _finite(float(str(value)))
+
+
+def changes(done: Iterable[Change]) -> Iterator[str]:
+    """What became of things in the trash."""
+    told: Value = [_change(it) for it in done]
+    yield f'{{"schema_version":1,"changes":{_encode(told)}}}\n'
+
+
+def _change(it: Change) -> Value:
+    failed: Value = [_failure(failure, "error") for failure in it.failed]
+    lists: dict[str, Value] = {"back": _texts(it.back), "removed": _texts(it.removed), "failed": failed}
+    return {"txid": it.txid, **lists, "freed": it.freed}
+
+
+def trash(heaps: Iterable[Heap]) -> Iterator[str]:
+    """What lies in the trash."""
+    told: Value = [_heap(it) for it in heaps]
+    yield f'{{"schema_version":1,"trash":{_encode(told)}}}\n'
+
+
+def _heap(heap: Heap) -> Value:
+    deed = heap.deed
+    items: Value = [{**_path("path", it.path), "bytes": it.size, "files": it.files} for it in heap.items]
+    until = None if deed.until is None else write_time(deed.until)
+    told: dict[str, Value] = {"since": write_time(deed.since), "until": until, "checkpoints": items}
+    return {"txid": deed.txid, **_path("root", heap.root), "command": deed.command, "policy": _text(deed.words), **told}
 
 
 def error(trouble: CkptctlError) -> str:
@@ -237,6 +292,7 @@ def _outcome(outcome: Outcome) -> Value:
         "failed": [_failure(it, "error") for it in outcome.failed],
         "freed": outcome.freed,
         "txid": outcome.txid,
+        "kept": outcome.is_kept,
     }
 
 

@@ -9,9 +9,7 @@ from functools import lru_cache
 ELLIPSIS = "…"
 
 # Printable by their category, and yet not seen: joiners, fillers, variation selectors, the empty Braille cell.
-_HIDDEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+_HIDDEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 _UNDECODABLE = range(0xDC80, 0xDD00)
 """What stands for the bytes 0x80 to 0xff of a name that is not UTF-8."""
 
@@ -24,13 +22,13 @@ def escape(text: str) -> str:
 
     Escaping twice changes nothing more. A name that holds such letters itself looks the same: exact names are JSON's.
     """
-    if text.isprintable() and (text.isascii() or not _HIDDEN.search(text)):
+    if text.isprintable() and (text.isascii() or not re.search(_HIDDEN, text)):
         return text
     return "".join(map(_escape_one, text))
 
 
 def _escape_one(char: str) -> str:
-    if char.isprintable() and not _HIDDEN.match(char):
+    if char.isprintable() and not re.match(_HIDDEN, char):
         return char
     if ord(char) in _UNDECODABLE:
         return f"\\x{ord(char) - 0xDC00:02x}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.guard import Objection
 from ckptctl.core.outcome import STOPPED, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
-from ckptctl.core.units import write_size
+from ckptctl.core.units import write_age, write_size
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
 from ckptctl.render.rows import show_name, write_count, write_epoch, write_number
 
@@ -64,14 +65,16 @@ def question(plan: Plan, *, trash: bool = False) -> str:
     return f"{told[0].upper()}{told[1:]}, {write_size(plan.frees)}{ending}"
 
 
-def told(outcome: Outcome, *, root: str = ".", set_aside: int | None = None) -> str:
-    """What was done, and each item that was not; ``set_aside`` bytes where it went to the trash."""
+def told(outcome: Outcome, *, root: str = ".", set_aside: int | None = None, seconds: float | None = None) -> str:
+    """What was done, and each item that was not; ``set_aside`` bytes where it went to the trash, for ``seconds``."""
     count = write_count(len(outcome.dropped), "checkpoint")
     if set_aside is None:
         done = f"Deleted {count}, freed {write_size(outcome.freed)}."
     else:
-        aside = f"{write_size(set_aside)}; nothing freed until 'ckptctl trash empty'"
-        done = f"Set aside {count} ({aside}). Undo: ckptctl undo {escape(outcome.txid)}"
+        end = "" if seconds is None else f"for {write_age(seconds)}, or "
+        aside = f"{write_size(set_aside)}; nothing freed {end}until 'ckptctl trash empty'"
+        where = "" if root in ("", ".", "./") else f" {shlex.quote(escape(root))}"
+        done = f"Set aside {count} ({aside}).\nUndo: ckptctl undo {escape(outcome.txid)}{where}"
     return f"{done}{_tell_undone(outcome, root)}\n"
 
 

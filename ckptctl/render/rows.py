@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from time import gmtime
+from time import gmtime, strftime
 from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Run, Score
@@ -95,8 +95,7 @@ def write_time(modified: int) -> str:
         when = None
     if when is None or when.tm_year not in _YEARS:
         return "9999-12-31T23:59:59Z" if modified > 0 else "0001-01-01T00:00:00Z"
-    year, month, day, hour, minute, second, *_ = when
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    return strftime("%Y-%m-%dT%H:%M:%SZ", when).rjust(20, "0")  # whose %Y has no zeros in front
 
 
 def metrics_of(runs: Iterable[Run]) -> list[str]:
@@ -166,7 +165,7 @@ def marks_of(checkpoint: Checkpoint, view: View, links: Mapping[str, list[str]])
     if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
         marks.append(_write_links([escape(name_within(name, view.run.path)) for name in names]))
     if checkpoint.pinned:
-        marks.append("pinned")
+        marks.append(escape(checkpoint.pin or "pinned"))
     if checkpoint.state != "complete":
         marks.append(f"{checkpoint.state}: {escape(checkpoint.note)}" if checkpoint.note else checkpoint.state)
     return marks

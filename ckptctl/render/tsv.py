@@ -70,6 +70,5 @@ def _when(checkpoint: Checkpoint) -> str | None:
 
 def _join(cells: Sequence[float | str | None]) -> str:
     """One line; no cell can break it, for tabs and line ends are escaped."""
-    return (
-        "\t".join("" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells) + "\n"
-    )
+    texts = ["" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells]
+    return "\t".join(texts) + "\n"

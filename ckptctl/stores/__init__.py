@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from importlib import import_module
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol
 
 from ckptctl.core.checkpoint import Entry
 from ckptctl.errors import Damaged
@@ -37,6 +36,23 @@ class Source(Protocol):
         ...
 
 
+class Holder(NamedTuple):
+    """Who holds a lock file."""
+
+    record: bytes
+    """What it wrote of itself; empty where it has not come to that."""
+    is_alive: bool
+    """Whether it surely is: False where the file system has no locks, so that a killed one's file stays."""
+
+
+class Log(Protocol):
+    """A file that grows by records."""
+
+    def add(self, data: bytes) -> None:
+        """Write all of it behind what is there; it is on the disk when this returns. Raises OSError."""
+        ...
+
+
 class Store(Protocol):
     """A place that holds checkpoints. Paths are relative to its root."""
 
@@ -58,6 +74,10 @@ class Store(Protocol):
         """The entry as it is now; raises FileNotFoundError."""
         ...
 
+    def contents(self, folder: str) -> list[Entry]:
+        """What lies in one folder, sorted, the tool's own folder too; raises OSError."""
+        ...
+
     def open(self, path: str) -> AbstractContextManager[Source]:
         """Open a regular file, following no link; raises OSError."""
         ...
@@ -71,6 +91,10 @@ class Store(Protocol):
 
     def clock(self) -> int:
         """Now, in nanoseconds since 1970, by the clock that stamps the files."""
+        ...
+
+    def room(self) -> int | None:
+        """Bytes that this user may still write here; None where nobody can tell."""
         ...
 
     def make_folder(self, path: str) -> None:
@@ -93,6 +117,29 @@ class Store(Protocol):
 
     def hold(self, folder: str) -> AbstractContextManager[bool]:
         """Keep other runs of this program out of a folder meanwhile, at once: False where one of them holds it."""
+        ...
+
+    def hold_file(self, path: str, record: bytes) -> AbstractContextManager[Holder | None]:
+        """Hold a lock file meanwhile: None, or the process that holds it already; raises OSError.
+
+        It ends with the process, and is gone afterwards; one that a killed process left is taken over. Only where the
+        file system knows no locks it stays there, and holds.
+        """
+        ...
+
+    def log(self, path: str, *, end: int = 0, room: int = 0) -> AbstractContextManager[Log]:
+        """Open a file to add records to, from ``end``; raises OSError.
+
+        At 0 it must be new, and ``room`` bytes are reserved for it: zeros, until something is written there.
+        """
+        ...
+
+    def is_being_written(self, entry: Entry) -> bool:
+        """Whether somebody may still write to a file, or to one in a folder; False where that cannot be known."""
+        ...
+
+    def in_use(self) -> frozenset[object]:
+        """The identities of the files that other processes have open, as far as that can be known."""
         ...
 
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
@@ -128,17 +175,20 @@ class Changed(OSError):
     """The entry is not the one that was listed any more."""
 
 
-_MODULES = {"": "local", "file": "local"}
-"""URL scheme to module; every other scheme is fsspec's."""
+class InUse(Changed):
+    """Somebody is at work on the entry."""
 
 
 def open_store(url: str) -> Store:
     """Open the store that a path or URL names; raises PathMissing, UsageError, MissingLibrary, StorageFailed."""
     scheme, mark, _ = url.partition("://")
-    if not mark or "/" in scheme:
-        scheme = ""
-    module = import_module(f"ckptctl.stores.{_MODULES.get(scheme, 'remote')}")
-    return cast("Store", module.open_url(url))
+    if not mark or "/" in scheme or scheme == "file":
+        from ckptctl.stores import local
+
+        return local.open_url(url)
+    from ckptctl.stores import remote  # every other scheme is fsspec's
+
+    return remote.open_url(url)
 
 
 def read_whole(store: Store, path: str, most: int) -> bytes:

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 from ckptctl.stores.trail import Place
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file is made whose name must be free."""
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 22
 
@@ -23,25 +24,25 @@ def copy_file(source: Place, new: Place) -> None:
         reader = os.open(source.name, _OLD, dir_fd=source.folder)
         opened.callback(os.close, reader)
         held = os.fstat(reader)
-        writer = os.open(new.name, _NEW, held.st_mode & 0o777, dir_fd=new.folder)
+        writer = os.open(new.name, NEW, held.st_mode & 0o777, dir_fd=new.folder)
         opened.callback(os.close, writer)
         while piece := os.read(reader, _PIECE):
-            _write_all(writer, piece)
+            write_all(writer, piece)
         os.utime(writer, ns=(held.st_atime_ns, held.st_mtime_ns))
         os.fsync(writer)
 
 
 def write_file(new: Place, data: bytes, mode: int = 0o644) -> None:
     """Write a small file, and put it on the disk; raises OSError."""
-    writer = os.open(new.name, _NEW, mode, dir_fd=new.folder)
+    writer = os.open(new.name, NEW, mode, dir_fd=new.folder)
     try:
-        _write_all(writer, data)
+        write_all(writer, data)
         os.fsync(writer)
     finally:
         os.close(writer)
 
 
-def _write_all(writer: int, data: bytes) -> None:
+def write_all(writer: int, data: bytes) -> None:
     """Write every byte: one call may write fewer."""
     rest = memoryview(data)
     while rest:

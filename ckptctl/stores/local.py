@@ -6,19 +6,22 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from itertools import islice, repeat
+from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import islice
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
 from ckptctl.core.checkpoint import Entry, Kind
 from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
-from ckptctl.stores import PRIVATE, Changed, Folder, LinkKind, split
+from ckptctl.stores import PRIVATE, Changed, Folder, Holder, LinkKind, split
+from ckptctl.stores.appending import LogFile, open_log
 from ckptctl.stores.copying import copy_file, link_hard, write_file
+from ckptctl.stores.leasing import is_being_written, opened_below
+from ckptctl.stores.locking import hold_file, lock
 from ckptctl.stores.moving import mode_of, replace, shift
-from ckptctl.stores.trail import Place, Trail, below, lock, mount_of, mounts_below, open_folder, step
+from ckptctl.stores.reading import File, open_file
+from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, step
 
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
 _NAME = attrgetter("name")
 # Entry(...) takes half as long again, which a walk without stat would feel: it makes one for each file.
@@ -73,18 +76,19 @@ class LocalStore:
         with self._place(path) as place:
             return _stated(path, *place)
 
+    def contents(self, folder: str) -> list[Entry]:
+        """What lies in one folder, as it is now."""
+        with self._place(folder) as place, closing(Trail(open_folder(place.name, place.folder))) as trail:
+            opened = trail.at(0)
+            return [_stated(f"{folder}/{name}", opened, name) for name in sorted(os.listdir(opened))]
+
     @contextmanager
-    def open(self, path: str) -> Iterator[_File]:
+    def open(self, path: str) -> Iterator[File]:
         """Open a regular file without waiting: a FIFO, socket, device, folder or link raises OSError at once."""
         with self._place(path) as place:
-            descriptor = os.open(place.name, _FILE, dir_fd=place.folder)
-        try:
-            found = os.fstat(descriptor)
-            if not S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
-            yield _File(descriptor, found.st_size)
-        finally:
-            os.close(descriptor)
+            file = open_file(place, path)
+        with closing(file):
+            yield file
 
     def resolve(self, path: str) -> str | None:
         """Where a link finally leads; an absolute target in the root is inside, whichever way it is written."""
@@ -104,6 +108,11 @@ class LocalStore:
             return os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
+
+    def room(self) -> int | None:
+        """What the file system has left for ordinary users."""
+        found = os.fstatvfs(self._root)
+        return found.f_bavail * found.f_frsize
 
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
@@ -154,9 +163,40 @@ class LocalStore:
                 held = step(held, part)
             # A lock belongs to what was opened, and the root is open already: it must be opened anew.
             held = step(held, ".")
-            yield lock(held)
+            yield lock(held) != "busy"
         finally:
             os.close(held)
+
+    @contextmanager
+    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+        """Hold a lock file, which goes with the one who holds it."""
+        with self._place(path) as place, hold_file(place, record) as holder, ExitStack() as leaving:
+            if holder is None:
+                leaving.callback(self._release, self.stat(path))
+            yield holder
+
+    def _release(self, held: Entry) -> None:
+        """Take a lock file away, unless somebody did, or put another there."""
+        with suppress(OSError):
+            self.delete_exact(held)
+
+    @contextmanager
+    def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[LogFile]:
+        """Open a log: a new one, with room reserved for it, or one that is there, to write on from its end."""
+        with self._place(path) as place, open_log(place, end, room) as log:
+            yield log
+
+    def is_being_written(self, entry: Entry) -> bool:
+        """Whether somebody on this machine has the file, or one in the folder, open for writing."""
+        with self._place(entry.path) as place:
+            if entry.kind != "dir":
+                return is_being_written(place)
+            with closing(Trail(open_folder(place.name, place.folder))) as trail:
+                return any(is_being_written(item) for item, is_folder in below(trail, self._mount) if not is_folder)
+
+    def in_use(self) -> frozenset[object]:
+        """What other processes of this machine have open below the root."""
+        return opened_below(self.root)
 
     def delete_exact(  # nested: one function deletes, so that it can be read at once
         self, entry: Entry, *, only_empty: bool = False
@@ -232,28 +272,6 @@ class LocalStore:
             os.close(folder)
 
 
-class _File:
-    """An open regular file."""
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self._descriptor = descriptor
-        self.size = size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """At most ``length`` bytes; memory is never taken for more than the file has."""
-        pieces = []
-        left = min(length, self.size - offset)
-        while left > 0 and (piece := os.pread(self._descriptor, left, offset)):
-            pieces.append(piece)
-            offset += len(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-
-    def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Read into a buffer; returns how many bytes there were, at the end of the file 0."""
-        return os.preadv(self._descriptor, [buffer], offset)
-
-
 def open_url(url: str) -> LocalStore:
     """Open a folder by its path; raises PathMissing, UsageError for a file, StorageFailed where it cannot be read."""
     typed = url.removeprefix("file://") or "."
@@ -292,28 +310,33 @@ def _nearest(name: str, folder: str) -> str | None:
 
 
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
-    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
+    """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
     prefix = f"{path}/" if path else ""
+    try:
+        if stat:
+            names = sorted(os.listdir(folder))
+            return Folder(path, [_stated(prefix + name, folder, name) for name in names if name != PRIVATE])
+        with os.scandir(folder) as listing:
+            items = sorted(listing, key=_NAME)
+        return Folder(path, [_named(prefix + it.name, folder, it) for it in items if it.name != PRIVATE])
+    except OSError:
+        return _list_singly(folder, path, prefix)
+
+
+def _list_singly(folder: int, path: str, prefix: str) -> Folder:
+    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
     entries, failure = [], None
-    for name, item in _names_in(folder, stat=stat):
+    for name in sorted(os.listdir(folder)):
         if name == PRIVATE:
             continue
         try:
-            entries.append(_named(prefix + name, folder, item) if item else _stated(prefix + name, folder, name))
+            entries.append(_stated(prefix + name, folder, name))
         except FileNotFoundError:
             continue
         except OSError as error:
             failure = _reason(error)
             entries.append(Entry(prefix + name, "other"))
     return Folder(path, entries, failure)
-
-
-def _names_in(folder: int, *, stat: bool) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
-    """The names in an open folder, sorted; with what the listing says of each, where nothing else will be asked."""
-    if stat:
-        return zip(sorted(os.listdir(folder)), repeat(None))
-    with os.scandir(folder) as listing:
-        return [(item.name, item) for item in sorted(listing, key=_NAME)]
 
 
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:

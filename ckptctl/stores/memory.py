@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Entry, Kind
-from ckptctl.stores import Changed, Folder, LinkKind, arrange, split
+from ckptctl.stores import Changed, Folder, Holder, LinkKind, arrange, split
 
 _SECOND = 1_000_000_000
 _LINKS = 40
@@ -106,6 +106,10 @@ class MemoryStore:
         """The store's own time."""
         return self.now
 
+    def room(self) -> int | None:
+        """Nobody can tell."""
+        return None
+
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents."""
         parts = split(path)
@@ -139,6 +143,50 @@ class MemoryStore:
         """Nobody else is there."""
         self._node(folder)
         yield True
+
+    def contents(self, folder: str) -> list[Entry]:
+        """What lies in one folder."""
+        self._node(folder)
+        return [self.stat(path) for path in sorted(self._nodes) if path and path.rpartition("/")[0] == folder]
+
+    @contextmanager
+    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+        """Hold a lock file; nobody else is there."""
+        if path in self._nodes:
+            yield Holder(self._node(path).data, is_alive=True)
+            return
+        self._put(path, "file", record)
+        try:
+            yield None
+        finally:
+            self.delete_exact(self.stat(path))
+
+    @contextmanager
+    def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[_Log]:
+        """Open a log; zeros stand for the room that is reserved."""
+        split(path)
+        if not end:
+            if path in self._nodes:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+            self._put(path, "file", bytes(room))
+        self._node(path)
+        yield _Log(self, path, end)
+
+    def add(self, path: str, end: int, data: bytes) -> None:
+        """Write into a file from a position; it stays the same file."""
+        node = self._node(path)
+        self._touch(path)
+        held = node.data[:end].ljust(end, b"\0") + data + node.data[end + len(data) :]
+        self._nodes[path] = node._replace(data=held, modified=self.now)
+
+    def is_being_written(self, entry: Entry) -> bool:
+        """Nobody else is there."""
+        self._node(entry.path)
+        return False
+
+    def in_use(self) -> frozenset[object]:
+        """Nobody else is there."""
+        return frozenset()
 
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove a file, a link itself, or a folder with all in it."""
@@ -207,6 +255,20 @@ class _Bytes:
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes."""
         return self._data[offset : offset + length]
+
+
+class _Log:
+    """An open log."""
+
+    def __init__(self, store: MemoryStore, path: str, end: int) -> None:
+        self._store = store
+        self._path = path
+        self._end = end
+
+    def add(self, data: bytes) -> None:
+        """Write all of it behind what is there."""
+        self._store.add(self._path, self._end, data)
+        self._end += len(data)
 
 
 def _go(at: list[str], part: str) -> list[str]:

@@ -70,6 +70,9 @@ class RemoteStore:
         """The time of this machine: the server tells its own only in answers that fsspec keeps to itself."""
         return time.time_ns()
 
+    def room(self) -> None:
+        """Nobody can tell."""
+
     def make_folder(self, path: str) -> NoReturn:
         """Refuse."""
         raise _refusal(self._above + path)
@@ -87,6 +90,29 @@ class RemoteStore:
     def hold(self, folder: str) -> NoReturn:
         """Refuse."""
         raise _refusal(self._above + folder)
+
+    def hold_file(self, path: str, record: bytes) -> NoReturn:
+        """Refuse."""
+        del record
+        raise _refusal(self._above + path)
+
+    def log(self, path: str, *, end: int = 0, room: int = 0) -> NoReturn:
+        """Refuse."""
+        del end, room
+        raise _refusal(self._above + path)
+
+    def is_being_written(self, entry: Entry) -> bool:
+        """Nobody can tell; an upload shows only once it is done."""
+        del entry
+        return False
+
+    def contents(self, folder: str) -> NoReturn:
+        """Refuse: there is no folder of the tool's own here."""
+        raise _refusal(self._above + folder)
+
+    def in_use(self) -> frozenset[object]:
+        """Nobody can tell."""
+        return frozenset()
 
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> NoReturn:
         """Refuse."""

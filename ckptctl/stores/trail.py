@@ -77,17 +77,6 @@ def step(folder: int, name: str) -> int:
     return below
 
 
-def lock(folder: int) -> bool:
-    """Lock an open folder, without waiting; True also where locks are unknown (some network file systems)."""
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
-    try:
-        flock(folder, LOCK_EX | LOCK_NB)
-    except OSError as error:
-        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
-    return True
-
-
 def mount_of(folder: int) -> tuple[int, bytes]:
     """Device and mount of an open folder. A bind mount shows in the second only, and only on Linux with /proc."""
     device = os.fstat(folder).st_dev
@@ -109,8 +98,13 @@ def mounts_below(root: str) -> frozenset[str] | None:
     except (OSError, IndexError):
         return None
     top = os.fsencode(root.rstrip("/")) + b"/"
-    names = (re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point) for point in points)
+    names = (_unescape(point) if b"\\" in point else point for point in points)
     return frozenset(os.fsdecode(name[len(top) :]) for name in names if name.startswith(top))
+
+
+def _unescape(point: bytes) -> bytes:
+    """A path as it is: the kernel writes spaces and the like as three octal digits."""
+    return re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point)
 
 
 def below(trail: Trail, mount: tuple[int, bytes]) -> Iterator[tuple[Place, bool]]:

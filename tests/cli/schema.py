@@ -53,6 +53,21 @@ RUN = {
     "pointers": [POINTER],
     "strays": [{"path": str, "path_b64?": str, "why": str}],
 }
+EXPLAIN = {
+    "schema_version": {1},
+    "path": str,
+    "path_b64?": str,
+    "action": {"keep", "slim", "drop", "skip"},
+    "reasons": [{"rule": str, "text": str}],
+    "frees": int,
+    "rules": [{"rule": str, "says": {"keep", "pass"}, "text": str}],
+}
+CONFIG = {
+    "schema_version": {1},
+    "settings": [{"key": str, "value": (bool, int, str, list, None), "origin": str}],
+    "policies": [{"name": str, "origin": str, "values": {"*": (bool, int, float, str, list, None)}}],
+    "files": [str],
+}
 VERDICT = {
     "path": str,
     "path_b64?": str,
@@ -67,6 +82,7 @@ OUTCOME = {
     "failed": [{"path": str, "path_b64?": str, "error": str}],
     "freed": int,
     "txid": str,
+    "kept": bool,
 }
 
 FLAW = {

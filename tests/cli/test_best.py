@@ -239,3 +239,12 @@ def test_a_tie_over_runs_is_told_and_one_below_the_last_place_is_not(run: Path) 
     assert call("best", run.parent, "-k", "2").err == ""
     assert "is 0.35 of another too" in call("best", run.parent, "-k", "3").err
     assert call("best", run.parent, "-k", "-1").err == ""
+
+
+def test_the_best_is_chosen_among_what_meets_the_filters(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    assert call("best", run, "--filter", "step<300").lines == [str(run / NAMES[1])]
+    assert call("best", run, "--filter", "age>3h", "--filter", "size>1").lines == [str(run / NAMES[1])]
+    answer = call("best", run, "--filter", "step>1000")
+    assert (answer.code, answer.out) == (4, "")
+    assert "no complete checkpoint has a usable value of 'val_loss' and meets step>1000" in answer.err

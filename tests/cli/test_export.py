@@ -173,3 +173,16 @@ def test_a_summary_does_not_take_the_name_of_a_checkpoint(run: Path, name: str, 
     answer = call("export", run, "-o", run / name, *flags)
     assert (answer.code, listing(run)) == (2, before)
     assert "a summary might take the place of one" in answer.err
+
+
+def test_a_summary_may_be_filtered_sorted_and_cut(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+
+    def names(*words: str) -> list[str]:
+        return [Path(json.loads(line)["path"]).name for line in call("export", run, "--format", "jsonl", *words).lines]
+
+    assert names("--filter", "step>100") == NAMES[1:]
+    assert names("--sort", "val_loss") == sorted(NAMES, key=LOSSES.__getitem__)
+    assert names("--sort", "step:desc", "--limit", "1") == [LAST]
+    assert names("--top-k", "2") == [BEST, LAST]
+    assert call("export", run, "--filter", "step>900").code == 4

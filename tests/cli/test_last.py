@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import HOUR, LAST, NAMES, Answer, age, call, make_run, save, state
+from tests.cli.calls import BEST, HOUR, LAST, NAMES, Answer, age, call, make_run, save, state
 from tests.cli.schema import LAST as SCHEMA
 from tests.cli.schema import misfits
 
@@ -105,3 +105,11 @@ def test_a_newer_one_that_is_not_whole_is_told_of(tmp_path: Path) -> None:
     answer = call("last", tmp_path)
     assert answer.lines == [f"{tmp_path}/checkpoint-2"]
     assert f"{tmp_path}/checkpoint-3 is newer, but partial: trainer_state.json is missing" in answer.err
+
+
+def test_the_last_is_chosen_among_what_meets_the_filters(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    assert call("last", run, "--filter", "val_loss<=0.3").lines == [str(run / BEST)]
+    answer = call("last", run, "--filter", "val_loss<0.3")
+    assert (answer.code, answer.out) == (4, "")
+    assert "no checkpoint meets val_loss<0.3" in answer.err

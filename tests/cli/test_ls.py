@@ -260,3 +260,17 @@ def test_pins_are_told(run: Path) -> None:
     (found,) = call("ls", run, "--json").json["runs"]
     assert [it["pinned"] for it in found["checkpoints"]] == [False, False, False, True]
     assert found["strays"] == []
+
+
+def test_a_filter_shows_only_what_meets_it_and_the_marks_stay_those_of_the_whole_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    rows = call("ls", run, "--filter", "val_loss<0.5", "--filter", "step<400").rows
+    assert [(Path(row["path"]).name, row["marks"]) for row in rows] == [(NAMES[1], ""), (BEST, "best")]
+    assert call("ls", run, "-q", "--filter", "size>1").lines == [str(run / name) for name in NAMES]
+    assert call("ls", run, "-q", "--filter", "step=100").lines == [str(run / NAMES[0])]
+
+
+def test_a_filter_that_nothing_meets_is_no_answer(tmp_path: Path) -> None:
+    answer = call("ls", make_run(tmp_path / "a"), "--filter", "val_loss>1", "--filter", "size>1")
+    assert (answer.code, answer.out) == (4, "")
+    assert "no checkpoint meets val_loss>1 and size>1" in answer.err

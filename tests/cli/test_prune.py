@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -118,6 +119,11 @@ def test_a_pipe_gets_a_line_a_checkpoint_with_every_reason(run: Path) -> None:
         pytest.param(["--keep", "epoch=0*"], [0, 3], id="a pattern"),
         pytest.param(["--keep", "epoch=0*", "--keep", "*0.30*"], [0, 2, 3], id="two patterns"),
         pytest.param(["--keep-best", "val_loss=1"], [2, 3], id="the best by a metric"),
+        pytest.param(["--keep-within", "90m"], [2, 3], id="saved within 90 minutes of the newest"),
+        pytest.param(["--keep-newer-than", "210m"], [1, 2, 3], id="saved within the last 210 minutes"),
+        pytest.param(["--keep-hourly", "2"], [2, 3], id="one of each of the last two hours"),
+        pytest.param(["--keep-hourly", "-1"], [0, 1, 2, 3], id="one of every hour"),
+        pytest.param(["--keep-monthly", "0", "--keep-last", "1"], [3], id="no month beside a rule that keeps"),
         pytest.param(["--keep-best", "val_loss:max=1"], [0, 3], id="and by a mode"),
         pytest.param(["--keep-best", "val_loss:max=1", "--keep-best", "val_loss:min=1"], [0, 2, 3], id="both ends"),
         pytest.param(["--top-k", "0", "--keep-last", "1"], [3], id="0 beside a rule that keeps"),
@@ -425,6 +431,18 @@ def test_a_neighbour_whose_name_begins_alike_is_not_inside(run: Path) -> None:
         pytest.param(["--top-k", "0", "--keep-last", "0"], "it cannot be the only rule", id="0 and 0"),
         pytest.param(["--keep-best", "val_loss=0"], "it cannot be the only rule", id="best 0"),
         pytest.param(["--top-k", "-2"], "--top-k -2 means nothing", id="-2"),
+        pytest.param(["--keep-last", "1", "--filter", "size"], "'size' is not a filter", id="no filter"),
+        pytest.param(["--keep-last", "1", "--max-size", "big"], "'big' is not a size", id="no size"),
+        pytest.param(["--keep-last", "1", "--free", "-1GB"], "'-1GB' is not a size", id="no room"),
+        pytest.param(["--keep-last", "1", "--max-files", "-1"], "-1 is not in the range", id="no number of files"),
+        pytest.param(["--keep-last", "1", "--max-delete-size", "1x"], "'1x' is not a size", id="no size to delete"),
+        pytest.param(["--keep-last", "1", "--group-by", "me"], "'me' is not one of", id="no such group"),
+        pytest.param(["--global-best", "-3"], "--global-best -3 means nothing", id="best of all -3"),
+        pytest.param(["--keep-daily", "0"], "it cannot be the only rule", id="no day"),
+        pytest.param(["--keep-within", "0"], "it cannot be the only rule", id="within no time"),
+        pytest.param(["--keep-newer-than", "0"], "it cannot be the only rule", id="newer than now"),
+        pytest.param(["--keep-weekly", "-2"], "--keep-weekly -2 means nothing", id="weeks -2"),
+        pytest.param(["--keep-within", "a week"], "'a week' is not a length of time", id="no span"),
         pytest.param(["--keep-last", "-5"], "--keep-last -5 means nothing", id="last -5"),
         pytest.param(["--top-k", "x"], "'x' is not a valid int", id="no number"),
         pytest.param(["--top-k", "1.5"], "'1.5' is not a valid int", id="part of one"),
@@ -527,5 +545,91 @@ def test_what_an_interrupted_run_left_is_told_also_where_there_is_nothing_to_do(
     left.parent.mkdir(parents=True)
     left.write_bytes(b"left")
     for flags in (["-n"], ["--yes"]):
-        assert f"warning: {run}/.ckptctl/trash still holds" in call("prune", run, "--top-k", "4", *flags).err
+        assert (
+            f"warning: {run}/.ckptctl/trash/ab12 holds what an interrupted run left"
+            in call("prune", run, "--top-k", "4", *flags).err
+        )
     assert left.read_bytes() == b"left"
+
+
+# Filters, groups, budgets, leftovers
+
+
+def test_only_what_meets_every_filter_may_go(run: Path) -> None:
+    answer = call("prune", run, "--keep-last", "1", "--filter", "val_loss>0.3", "--filter", "step<200", "-n")
+    assert actions(answer) == dict(zip(NAMES, ["drop", "keep", "keep", "keep"], strict=True))
+    assert reasons(answer)[BEST] == "not val_loss>0.3; not step<200"
+
+
+def test_a_filter_by_what_no_checkpoint_has_is_warned_of(run: Path) -> None:
+    answer = call("prune", run, "--keep-last", "1", "--filter", "val_los<0.4", "-n")
+    assert "drop" not in actions(answer).values()
+    assert "warning: --filter val_los<0.4: no checkpoint has it, so none may go" in answer.err
+
+
+def test_a_group_shares_what_the_rules_keep(run: Path) -> None:
+    other = save(run.parent / "b", ["epoch=0-val_loss=0.20.ckpt", "epoch=1-val_loss=0.90.ckpt"])
+    assert dropped(run.parent, "--top-k", "1") == [NAMES[0], NAMES[1]]
+    assert dropped(run.parent, "--top-k", "1", "--group-by", "all") == NAMES[:3]
+    assert dropped(run.parent, "--top-k", "1", "--group-by", "parent") == NAMES[:3]
+    assert dropped(run.parent, "--keep-last", "1", "--global-best", "2") == NAMES[:2]
+    assert dropped(run, other, "--keep-last", "1", "--global-best", "2") == NAMES[:2]
+
+
+def test_runs_that_disagree_have_no_best_of_all(run: Path) -> None:
+    save(run.parent / "b", ["epoch=0-val_acc=0.20.ckpt"])
+    answer = call("prune", run.parent, "--global-best", "1", "-n")
+    assert answer.code == 2
+    assert "runs watch different metrics: a val_loss, b val_acc" in answer.err
+
+
+def test_a_budget_takes_more_than_the_rules_do(run: Path) -> None:
+    size = (run / NAMES[0]).stat().st_size
+    answer = call("prune", run, "--keep-last", "3", "--max-size", str(2 * size), "--yes")
+    assert answer.code == 0
+    assert checkpoints_in(run) == [BEST, LAST]
+    assert reasons(answer)[NAMES[1]].startswith("more than ")
+
+
+def test_a_budget_that_cannot_be_met_does_nothing_and_tells_the_shortfall(run: Path) -> None:
+    before = listing(run)
+    answer = call("prune", run, "--top-k", "1", "--max-files", "1", "--yes")
+    assert (answer.code, listing(run)) == (6, before)
+    assert "error[budget]" in answer.err
+    assert "the budget cannot be met: more than 1 files in all, by 1 files" in answer.err
+    assert "nothing was deleted" in answer.err
+    assert "hint: pass --max-files to allow it" in answer.err
+
+
+def test_free_goes_by_what_the_disk_has_left(run: Path, tmp_path: Path) -> None:
+    assert dropped(run, "--keep-last", "4", "--free", "0") == []
+    answer = call("prune", run, "--keep-last", "4", "--free", "1000PB", "--yes")
+    assert answer.code == 6
+    assert "less than 1000000.0 PB free" in answer.err or "less than 1000.0 PB free" in answer.err
+    assert checkpoints_in(run) == NAMES
+    several = call("prune", run, save(tmp_path / "other", NAMES), "--keep-last", "4", "--free", "1GB")
+    assert (several.code, "--free needs a single PATH" in several.err) == (2, True)
+
+
+def test_a_plan_that_takes_too_many_bytes_is_refused(run: Path) -> None:
+    answer = call("prune", run, "--keep-last", "1", "--max-delete-size", "1kB", "--yes")
+    assert answer.code == 6
+    assert "more than the 1.0 kB allowed" in answer.err
+    assert checkpoints_in(run) == NAMES
+
+
+def test_leftovers_of_killed_saves_go_where_that_is_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for step in (500, 1000, 1500):
+        folder = out / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+        if step < 1500:
+            (folder / "trainer_state.json").write_text(json.dumps({"global_step": step, "log_history": []}))
+        for path in (*folder.iterdir(), folder):
+            age(path, HOUR)
+    assert dropped(out, "--keep-last", "9") == []
+    assert dropped(out, "--keep-last", "9", "--partial") == ["checkpoint-1500"]
+    answer = call("prune", out, "--keep-last", "9", "--partial", "--yes")
+    assert answer.code == 0, answer.err
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint-1000", "checkpoint-500"]

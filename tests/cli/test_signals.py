@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -82,14 +84,56 @@ def test_a_killed_prune_leaves_every_checkpoint_whole_or_gone(run: Path) -> None
         assert "still holds what could not be removed, or what an interrupted run left there" in ran.stderr
 
 
+def reading(tree: Path) -> subprocess.Popen[bytes]:
+    """One that has opened the tree."""
+    child = started(tree)
+    until = monotonic() + 60
+    while tree not in opened(child.pid):
+        assert child.poll() is None, child.communicate()
+        assert monotonic() < until
+        sleep(0.001)
+    return child
+
+
+def opened(process: int) -> set[Path]:
+    """What a process holds open now, as Linux tells it."""
+    found = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(descriptor.readlink())
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells by /proc when the program reads")
 def test_an_interrupt_while_it_reads_changes_nothing(run: Path) -> None:
-    with started(run) as child:
-        sleep(0.05)
+    for number in range(4):  # so that reading lasts, however late a busy machine lets the signal be sent
+        beside = run.with_name(f"run-{number}")
+        beside.mkdir()
+        for name in NAMES:
+            os.link(run / name, beside / name)
+    with reading(run.parent) as child:
         child.send_signal(signal.SIGINT)
         said = child.communicate()[1]
     left = [name for name in os.listdir(run) if name != ".ckptctl"]
     assert child.returncode in (130, -signal.SIGINT)
     assert len(left) == COUNT or b"Deleted" in said
+
+
+def test_an_interrupt_before_it_is_up_is_no_crash(run: Path) -> None:
+    early = """
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "ckptctl.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from ckptctl.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", f"import os, signal, sys\n{early}", *PRUNE, str(run)]
+    ran = subprocess.run(command, env=environment(), capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
+    assert len(os.listdir(run)) == COUNT
 
 
 def test_a_second_interrupt_leaves_at_once() -> None:

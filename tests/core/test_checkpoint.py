@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Score, Stray, relocate
+from ckptctl.core.checkpoint import Checkpoint, Entries, Entry, Pointer, Score, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from tests.core.samples import run_of, save
 
@@ -82,3 +82,25 @@ def test_a_run_in_the_root_is_called_as_its_store() -> None:
 )
 def test_an_outcome_is_whole_where_everything_planned_was_done(outcome: Outcome, *, whole: bool) -> None:
     assert outcome.is_whole is whole
+
+
+def test_what_entries_do_not_tell_is_no_attribute_of_theirs() -> None:
+    with pytest.raises(AttributeError, match="weight"):
+        _ = Entries((Entry("a", "file"),)).weight
+
+
+def test_no_entries_are_nothing() -> None:
+    none = Entries(())
+    assert (none.size, none.modified, none.files, none.inside) == (0, 0, 0, ())
+
+
+def test_entries_tell_what_is_in_a_folder_as_seen_from_it() -> None:
+    inner = (
+        Entry("r/c/b", "dir"),
+        Entry("r/c/b/x", "file", 3, 5),
+        Entry("r/c/a", "file", 4, 2),
+        Entry("r/c/l", "link"),
+    )
+    held = Entries((Entry("r/c", "dir", 0, 4), *inner))
+    assert (held.size, held.modified, held.files) == (7, 5, 3)
+    assert held.inside == ("b", "b/x", "a", "l")

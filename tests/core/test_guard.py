@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Run, Stray
 from ckptctl.core.guard import Ground, object_to
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepSteps, Policy, TopK
+from ckptctl.core.plan import Plan, draw, draw_all
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, KeepSteps, TopK
 from tests.core.samples import NOW, run_of, save, saves
 
 HERE = Ground("/data/runs")
@@ -48,6 +50,25 @@ def test_an_ordinary_plan_may_run() -> None:
 def test_some_places_are_too_large_or_too_empty(ground: Ground, expected: list[str]) -> None:
     run = run_of(*saves(0.5, 0.4))
     assert ids(plan_for(run), [run], ground) == expected
+
+
+def test_a_plan_that_takes_too_many_bytes_is_refused_and_the_flag_that_allows_it_told() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    assert object_to(plan_for(run), [run], [HERE], max_delete_size=200) == []
+    (objection,) = object_to(plan_for(run, policy=Policy((KeepLast(1),))), [run], [HERE], max_delete_size=199)
+    assert objection == ("max-delete-size", "200 B would go, more than the 199 B allowed", "--max-delete-size")
+
+
+@pytest.mark.parametrize(
+    ("budget", "flag"),
+    [(Budget(max_size=0), "--max-size"), (Budget(max_files=0), "--max-files"), (Budget(free=10**9), None)],
+)
+def test_a_budget_that_cannot_be_met_is_an_objection(budget: Budget, flag: str | None) -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    plan = draw_all([run], Policy((KeepLast(2),), budget=budget), NOW)
+    (objection,) = object_to(plan, [run], [HERE])
+    assert (objection.id, objection.override) == ("budget", flag)
+    assert objection.text.startswith("the budget cannot be met: ")
 
 
 def test_one_bad_place_among_several_is_enough() -> None:

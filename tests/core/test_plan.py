@@ -7,9 +7,13 @@ from math import inf, nan
 import pytest
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
+from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, RunPlan, draw
-from ckptctl.core.policy import KeepEvery, KeepLast, KeepSteps, Policy, Reason, Rule, TopK
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric
+from ckptctl.core.rules import KeepEvery, KeepLast, KeepSteps, TopK
+from ckptctl.core.standing import Reason, Rule
+from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score
 
@@ -281,7 +285,7 @@ def test_going_frees_the_size() -> None:
 @pytest.mark.parametrize(
     ("links", "frees"),
     [
-        pytest.param(2, [100, 0], id="both names go: counted once"),
+        pytest.param(2, [0, 100], id="both names go: counted once, with the last"),
         pytest.param(3, [0, 0], id="a third name stays somewhere"),
     ],
 )
@@ -330,3 +334,67 @@ def test_a_plan_sums_up_its_runs() -> None:
 def test_a_skip_is_told_by_its_rule() -> None:
     drawn = plan(run_of(*saves(0.5), save("x", state="partial", note="cut")), KeepLast(1))
     assert drawn.verdicts[1].reasons == (Reason("partial", "partial: cut: left alone"),)
+
+
+# Filters, and what killed saves left
+
+
+def test_what_does_not_meet_a_filter_stays_and_says_so() -> None:
+    run = run_of(*saves(0.5, 0.4, None, 0.1))
+    drawn = plan(run, KeepLast(1), filters=(parse_filter("val_loss>0.4"),))
+    assert [it.path for it in drawn.dropped] == ["epoch=0.ckpt"]
+    assert reasons(drawn, "epoch=1.ckpt") == ["filter: not val_loss>0.4"]
+    assert reasons(drawn, "epoch=2.ckpt") == ["filter: not val_loss>0.4: val_loss is not known"]
+    assert reasons(drawn, "epoch=3.ckpt") == ["keep-last: last 1", "newest: newest that can resume"]
+
+
+def test_what_a_filter_shields_still_takes_its_place_in_the_rules() -> None:
+    drawn = plan(run_of(*saves(0.1, 0.2, 0.3)), TopK(1), protect_last=False, filters=(parse_filter("step!=10"),))
+    assert [it.path for it in drawn.dropped] == ["epoch=1.ckpt", "epoch=2.ckpt"]
+
+
+LEFT = save("left.ckpt", step=99, at=999 * HOUR, state="partial", note="a shard is missing")
+"""An hour old."""
+
+
+def test_leftovers_go_only_where_that_was_asked_for() -> None:
+    run = run_of(*saves(0.5, 0.4), LEFT)
+    assert reasons(plan(run, KeepLast(9)), "left.ckpt") == ["partial: partial: a shard is missing: left alone"]
+    drawn = plan(run, KeepLast(9), partial=True)
+    assert [(it.path, it.frees) for it in drawn.dropped] == [("left.ckpt", 100)]
+    assert reasons(drawn, "left.ckpt") == ["partial: left by a killed save: a shard is missing"]
+    untold = plan(run_of(*saves(0.5), LEFT._replace(note=None)), KeepLast(9), partial=True)
+    assert reasons(untold, "left.ckpt") == ["partial: left by a killed save: not whole"]
+
+
+@pytest.mark.parametrize(
+    ("change", "others", "reason"),
+    [
+        pytest.param({"state": "damaged"}, {}, "damaged: damaged: a shard is missing: left alone", id="damaged"),
+        pytest.param({"state": "live"}, {}, "live: live: a shard is missing: left alone", id="live"),
+        pytest.param({"state": "unknown"}, {}, "unknown: unknown: a shard is missing: left alone", id="in doubt"),
+        pytest.param({"pinned": True}, {}, "pinned: pinned", id="pinned"),
+        pytest.param({"roles": ("last",)}, {}, "last: a save of its own under a last name", id="set aside"),
+        pytest.param({"aliases": ("link",)}, {}, "linked: linked by link", id="linked"),
+        pytest.param(
+            {}, {"spared": ("left*",)}, "config: matches left*, which a configuration file keeps", id="spared"
+        ),
+        pytest.param({}, {"filters": (parse_filter("size>1kB"),)}, "filter: not size>1kB", id="left out by a filter"),
+        pytest.param({}, {"min_age": 2 * HOUR}, "min-age: live: written 1h ago", id="too young for the minimum age"),
+    ],
+)
+def test_some_leftovers_stay_all_the_same(change: dict[str, object], others: dict[str, object], reason: str) -> None:
+    drawn = plan(run_of(*saves(0.5), LEFT._replace(**change)), KeepLast(1), partial=True, **others)  # type: ignore[arg-type]
+    assert drawn.dropped == []
+    assert reasons(drawn, "left.ckpt") == [reason]
+
+
+@pytest.mark.parametrize(("age", "goes"), [(QUIET - 1, False), (QUIET, True)])
+def test_a_leftover_goes_once_it_has_been_quiet_for_ten_minutes(age: int, goes: bool) -> None:
+    young = save("left.ckpt", at=1000 * HOUR - age, state="partial")
+    assert bool(plan(run_of(*saves(0.5), young), KeepLast(1), partial=True).dropped) is goes
+
+
+def test_the_leftover_is_not_taken_where_the_run_has_nothing_whole() -> None:
+    drawn = plan(run_of(LEFT, save("other.ckpt", state="damaged")), KeepLast(1), partial=True)
+    assert reasons(drawn, "left.ckpt") == ["only: its run has no complete one"]

@@ -6,23 +6,17 @@ from math import nan
 
 import pytest
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Pointer
-from ckptctl.core.policy import (
-    KeepEvery,
-    KeepGlob,
-    KeepLast,
-    KeepSteps,
-    Policy,
-    Reason,
-    Rule,
-    Standing,
-    TopK,
-    describe,
-    protect,
-    standing_of,
-)
+from ckptctl.core.filters import parse_filter
+from ckptctl.core.moments import parse_moment
+from ckptctl.core.policy import Policy, describe, protect
 from ckptctl.core.ranking import Metric, rank
-from tests.core.samples import HOUR, MINUTE, save, saves
+from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
+from ckptctl.core.rules.periods import Period
+from ckptctl.core.standing import Reason, Rule, Standing, standing_of
+from ckptctl.core.units import write_duration
+from tests.core.samples import HOUR, MINUTE, NOW, save, saves
 
 LOSS = Metric("val_loss", "min")
 
@@ -176,6 +170,99 @@ def test_keep_every_says_that_it_is_off_the_grid() -> None:
     assert KeepEvery(100).pass_over(held[0], stand(*held)) == "not the closest to a multiple of 100 steps"
 
 
+# R4
+
+
+@pytest.mark.parametrize(
+    ("hours", "kept"),
+    [
+        pytest.param(0, [], id="nothing is less than no time older"),
+        pytest.param(1, ["4.ckpt"], id="just as old as that is not less"),
+        pytest.param(2, ["3.ckpt", "4.ckpt"], id="less"),
+        pytest.param(99, ["0.ckpt", "1.ckpt", "2.ckpt", "3.ckpt", "4.ckpt"], id="all"),
+    ],
+)
+def test_keep_within_counts_back_from_the_newest_of_the_run(hours: int, kept: list[str]) -> None:
+    found = KeepWithin(hours * HOUR).keep(stand(*at_steps(9, 8, 7, 6, 5)))
+    assert list(found) == kept
+    assert set(found.values()) <= {f"within {write_duration(hours * 3600)} of the newest"}
+
+
+def test_keep_within_of_nothing_keeps_nothing() -> None:
+    assert KeepWithin(HOUR).keep(stand()) == {}
+
+
+def test_keep_within_says_how_long_before_the_newest_it_was() -> None:
+    held = at_steps(1, 2, 3)
+    assert KeepWithin(HOUR).pass_over(held[0], stand(*held)) == "written 2h before the newest"
+
+
+def test_keep_newer_than_counts_back_from_now_and_keeps_what_has_a_time_to_come() -> None:
+    held = (save("old", at=0), save("just", at=998 * HOUR), save("young", at=999 * HOUR), save("next", at=1001 * HOUR))
+    standing = stand(*held)._replace(now=NOW)
+    rule = KeepNewerThan(2 * HOUR)
+    assert rule.keep(standing) == {"young": "newer than 2h", "next": "newer than 2h"}
+    assert rule.pass_over(held[0], standing) == "written 41d ago"
+
+
+@pytest.mark.parametrize("rule", [KeepWithin(0), KeepNewerThan(0), KeepPeriods(0)], ids=lambda rule: rule.id)
+def test_a_rule_of_times_keeps_what_has_none(rule: Rule) -> None:
+    timeless = save("x", at=1000 * HOUR - NOW)
+    assert timeless.modified == 0
+    assert rule.keep(stand(timeless, save("y"))._replace(now=NOW)) == {"x": "its time is not known"}
+
+
+# R5
+
+
+def at_times(*texts: str) -> tuple[Checkpoint, ...]:
+    """One at each moment, named for it."""
+    return tuple(save(text, step=n, at=parse_moment(text) - (NOW - 1000 * HOUR)) for n, text in enumerate(texts))
+
+
+YEAR = at_times(
+    "2026-01-31T23:59Z", "2026-02-01T00:00Z", "2026-02-01T00:59Z", "2026-02-02T00:00Z", "2026-02-08T23:59Z",
+    "2026-02-09T00:00Z", "2026-12-31T23:00Z", "2027-01-01T01:00Z",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("period", "count", "kept"),
+    [
+        pytest.param("hourly", 1, {7: "hour 2027-01-01 01h"}, id="an hour"),
+        pytest.param(
+            "hourly", -1, {0: "", 2: "hour 2026-02-01 00h", 3: "", 4: "", 5: "", 6: "", 7: ""}, id="all hours"
+        ),
+        pytest.param("daily", 3, {5: "day 2026-02-09", 6: "day 2026-12-31", 7: "day 2027-01-01"}, id="days, with gaps"),
+        pytest.param("daily", -1, {0: "", 2: "day 2026-02-01", 3: "", 4: "", 5: "", 6: "", 7: ""}, id="all days"),
+        pytest.param("weekly", 1, {7: "week from 2026-12-28"}, id="a week that has two years"),
+        pytest.param("weekly", 9, {2: "week from 2026-01-26", 4: "week from 2026-02-02", 5: "", 7: ""}, id="weeks"),
+        pytest.param("monthly", 2, {6: "month 2026-12", 7: "month 2027-01"}, id="months"),
+        pytest.param("monthly", 4, {0: "month 2026-01", 5: "month 2026-02", 6: "", 7: ""}, id="more than there are"),
+        pytest.param("daily", 0, {}, id="none"),
+    ],
+)
+def test_keep_daily_and_the_like_keep_the_newest_of_each_of_the_last_periods(
+    period: Period, count: int, kept: dict[int, str]
+) -> None:
+    found = KeepPeriods(count, period).keep(stand(*YEAR))
+    assert sorted(found) == sorted(YEAR[n].path for n in kept)
+    told = {YEAR[n].path: f"newest of the {text}" for n, text in kept.items() if text}
+    assert told.items() <= found.items()
+
+
+def test_the_newest_of_a_day_is_that_by_order_and_by_time_where_training_was_restarted() -> None:
+    day = (save("a", step=1, at=3 * HOUR), save("b", step=2, at=1 * HOUR), save("c", step=3, at=2 * HOUR))
+    assert set(KeepPeriods(1).keep(stand(*day))) == {"a", "c"}
+    copied = (save("a", step=1, at=2), save("b", step=2, at=1))
+    assert set(KeepPeriods(1).keep(stand(*copied))) == {"b"}
+
+
+def test_keep_daily_says_of_which_day_it_is_not_the_newest() -> None:
+    text = KeepPeriods(1).pass_over(YEAR[1], stand(*YEAR))
+    assert text == "not the newest of the day 2026-02-01, or that is too long ago"
+
+
 # R6
 
 
@@ -313,6 +400,8 @@ def test_names_in_the_root_are_told_as_they_are() -> None:
 def test_a_pin_protects() -> None:
     pinned = save("one", step=1, pinned=True)
     assert protected(pinned, TWO, last=False) == {"one": [Reason("pinned", "pinned")]}
+    told = pinned._replace(pin="pinned until 2030-01-01: mine")
+    assert protected(told, TWO, last=False) == {"one": [Reason("pinned", "pinned until 2030-01-01: mine")]}
 
 
 # The policy in words
@@ -326,6 +415,12 @@ def test_a_pin_protects() -> None:
         ((TopK(3, "val_loss"),), "Keep the best 3 by val_loss of each run."),
         ((TopK(3, "val_loss", "max"),), "Keep the best 3 by val_loss (max) of each run."),
         ((KeepLast(2), KeepEvery(5, "epochs")), "Keep the last 2 and one every 5 epochs of each run."),
+        ((KeepWithin(48 * HOUR),), "Keep what is within 2d of the newest of each run."),
+        ((KeepNewerThan(90 * MINUTE),), "Keep what is newer than 1h30m of each run."),
+        (
+            (KeepPeriods(7), KeepPeriods(-1, "monthly")),
+            "Keep one of each of the last 7 days and one of every month of each run.",
+        ),
         ((KeepSteps(frozenset({20, 3})), KeepGlob("x*")), "Keep step 3, 20 and what matches x* of each run."),
     ],
 )
@@ -334,6 +429,39 @@ def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> 
     assert describe(Policy(rules, protect_last=False)) == f"{words} Always kept: what a link names."
 
 
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Policy((), filters=(parse_filter("a>1"), parse_filter("b<2"))), "Only what meets a>1 and b<2 may go."),
+        (Policy((), partial=True), "Leftovers of killed saves go too."),
+        (Policy((), budget=Budget(10**9)), "Worst first, more goes until there are at most 1.0 GB."),
+        (
+            Policy((), budget=Budget(None, 7, 10**9)),
+            "Worst first, more goes until there are at most 7 files and 1.0 GB free.",
+        ),
+    ],
+)
+def test_a_policy_tells_what_else_decides(policy: Policy, words: str) -> None:
+    assert describe(policy).endswith(f"can resume. {words}")
+
+
+def test_a_policy_tells_what_it_spares() -> None:
+    assert "Always kept: what a link names, what matches a*, what matches b*, the newest" in describe(
+        Policy((KeepLast(1),), spared=("a*", "b*"))
+    )
+
+
+def test_what_is_spared_is_kept_as_by_a_pin() -> None:
+    assert protect([ONE, TWO], (), last=False, spared=("on*", "x")) == {
+        "one": [Reason("config", "matches on*, which a configuration file keeps")]
+    }
+
+
 def test_every_rule_has_the_name_of_its_flag() -> None:
-    rules: tuple[Rule, ...] = (TopK(1), KeepLast(1), KeepEvery(1), KeepSteps(frozenset()), KeepGlob("*"))
-    assert [rule.id for rule in rules] == ["top-k", "keep-last", "keep-every", "keep-step", "keep"]
+    rules: tuple[Rule, ...] = (
+        *(TopK(1), KeepLast(1), KeepEvery(1), KeepWithin(1), KeepNewerThan(1), KeepPeriods(1, "hourly")),
+        *(KeepPeriods(1, "daily"), KeepPeriods(1, "weekly"), KeepPeriods(1, "monthly")),
+        *(KeepSteps(frozenset()), KeepGlob("*")),
+    )
+    flags = "top-k keep-last keep-every keep-within keep-newer-than keep-hourly keep-daily keep-weekly keep-monthly"
+    assert [rule.id for rule in rules] == [*flags.split(), "keep-step", "keep"]

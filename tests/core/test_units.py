@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ckptctl.core.units import parse_duration, parse_size, write_age, write_size
+from ckptctl.core.units import parse_duration, parse_size, write_age, write_duration, write_size
 from ckptctl.errors import UsageError
 
 
@@ -104,3 +106,16 @@ def test_a_size_is_written_with_three_digits(size: int, text: str) -> None:
 )
 def test_an_age_is_written_by_its_largest_unit(seconds: float, text: str) -> None:
     assert write_age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59, "59s"), (60, "1m"), (5400, "1h30m"), (86_399, "23h59m59s"), (604_800, "7d"), (86_401, "1d1s")],
+)
+def test_a_duration_is_written_to_the_second(seconds: int, text: str) -> None:
+    assert write_duration(seconds) == text
+
+
+@given(st.integers(0, 10**9))
+def test_a_duration_that_was_written_is_read_as_the_same(seconds: int) -> None:
+    assert parse_duration(write_duration(seconds)) == seconds

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.apply import apply
+from ckptctl.apply import Order, apply
 from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.layouts import LAYOUTS
 from ckptctl.pointers import attach, find_pointers
 from ckptctl.scan import Options, scan
@@ -131,7 +132,7 @@ def prune(store: Store, count: int) -> set[str]:
     """Keep the last so many of each run; the paths of all that was dropped, by the plan."""
     policy = Policy((KeepLast(count),))
     plan = Plan(policy, tuple(draw(run, policy, NOW) for run in runs_of(store)))
-    outcome = apply(plan, store, f"x{random.random()}")  # noqa: S311 - a name
+    outcome = apply(plan, store, Order(f"x{random.random()}"))  # noqa: S311 - a name
     assert (outcome.skipped, outcome.failed) == ((), ())
     going = [it.checkpoint for it in plan.dropped if it.checkpoint is not None]
     assert {it.state for it in going} <= {"complete"}

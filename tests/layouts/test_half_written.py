@@ -21,7 +21,8 @@ import pytest
 from ckptctl.core.checkpoint import Checkpoint, Entry
 from ckptctl.core.layout import Layout
 from ckptctl.core.plan import Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.layouts import LAYOUTS, find
 from ckptctl.scan import Options, scan
 from ckptctl.stores import open_store

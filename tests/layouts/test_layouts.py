@@ -65,6 +65,12 @@ def test_a_name_leads_to_its_own_layout(layout: Layout, name: str) -> None:
     assert layout.name in {it.layout.name for it in found}
 
 
+def test_of_several_names_that_show_a_layout_the_first_is_told() -> None:
+    held = ["scheduler.pt", "optimizer.pt", "training_args.bin", "config.json", "rng_state.pth", "adapter_config.json"]
+    (found,) = (it for it in Catalogue(LAYOUTS).recognise("checkpoint-5", held) if it.layout.name == "transformers")
+    assert found.evidence == "adapter_config.json lies in it"
+
+
 FOLDERS = [layout for layout in LAYOUTS if layout.unit == "dir"]
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from ckptctl.apply import apply
+from ckptctl.apply import Order, apply
 from ckptctl.catalogue import first_match
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
 from ckptctl.layouts import find
 from ckptctl.scan import Options, scan
 from ckptctl.stores.memory import MemoryStore
@@ -309,7 +310,7 @@ def test_trap_16_while_one_is_deleted_its_marker_stands_beside_it() -> None:
     store = Seen(gpt(100, 200))
     now = store.clock() + LATER
     runs = [draw(run, Policy((KeepLast(1),)), now) for run in scan(store, Options(now=now))]
-    assert len(apply(Plan(Policy((KeepLast(1),)), tuple(runs)), store, "x").dropped) == 1
+    assert len(apply(Plan(Policy((KeepLast(1),)), tuple(runs)), store, Order("x")).dropped) == 1
     assert len(store.markers) == 4
     assert store.markers == ({f"{GPT.format(1.5, 100)}-unfinished"},) * 4
     held = {it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "file"}

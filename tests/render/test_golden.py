@@ -13,7 +13,8 @@ import pytest
 
 from ckptctl.core.findings import Count
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy, TopK
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
 from ckptctl.render import findings, json, markdown, messages, overview, plain, plan, table, tsv
 from ckptctl.render.names import measure

@@ -12,8 +12,10 @@ from ckptctl.core.checkpoint import Pointer, Run, Stray
 from ckptctl.core.guard import Objection
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy, Reason, TopK
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric, rank
+from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.standing import Reason
 from ckptctl.core.view import View, view
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render import json
@@ -248,6 +250,7 @@ def test_prune_is_the_contract_field_for_field() -> None:
             "failed": [{"path": "r/d", "error": "read-only"}],
             "freed": 10,
             "txid": "7f3a",
+            "kept": False,
         },
     }
 

@@ -9,8 +9,10 @@ import pytest
 from ckptctl.core.guard import Objection
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
-from ckptctl.core.policy import KeepGlob, Policy, Reason
+from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric, Ranked, rank
+from ckptctl.core.rules import KeepGlob
+from ckptctl.core.standing import Reason
 from ckptctl.core.view import View
 from ckptctl.errors import NoScore
 from ckptctl.render import csv, json, markdown, messages, overview, plain, plan, table, tsv, yaml

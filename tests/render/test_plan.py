@@ -7,9 +7,12 @@ import pytest
 
 from ckptctl.core.checkpoint import Run, Stray
 from ckptctl.core.guard import Objection
+from ckptctl.core.judging import Action
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Action, Plan, RunPlan, Verdict, draw
-from ckptctl.core.policy import KeepLast, Policy, Reason, TopK
+from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.standing import Reason
 from ckptctl.core.view import View
 from ckptctl.render import plan as screens
 from ckptctl.render.names import measure
@@ -216,7 +219,11 @@ def test_each_item_that_was_not_done_is_named(outcome: Outcome, text: str) -> No
 def test_what_was_set_aside_can_be_undone() -> None:
     outcome = Outcome("7f3a", tuple("abc"))
     assert screens.told(outcome, set_aside=159 * GB) == (
-        "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty'). Undo: ckptctl undo 7f3a\n"
+        "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty').\nUndo: ckptctl undo 7f3a\n"
+    )
+    assert screens.told(outcome, root="my runs", set_aside=1, seconds=7 * 86_400) == (
+        "Set aside 3 checkpoints (1 B; nothing freed for 7d, or until 'ckptctl trash empty').\n"
+        "Undo: ckptctl undo 7f3a 'my runs'\n"
     )
 
 

@@ -482,6 +482,58 @@ class StoreContract:
         store.link("run1/new", "epoch=2.ckpt", is_new=True)
         assert store.stat("run1/new").target == "epoch=2.ckpt"
 
+    # The journal, the lock, and what lies in one folder
+
+    def test_a_log_begins_with_the_room_that_was_asked_for_and_grows_behind_what_was_said(self) -> None:
+        store = self.make_writable(TREE)
+        with store.log("run1/log", room=100) as log:
+            log.add(b"one ")
+            log.add(b"two ")
+        with store.log("run1/log", end=8) as log:
+            log.add(b"three" * 30)
+        with store.open("run1/log") as source:
+            assert source.read(0, 1000) == b"one two " + b"three" * 30
+
+    def test_the_room_of_a_log_is_zeros(self) -> None:
+        store = self.make_writable(TREE)
+        with store.log("run1/log", room=100) as log:
+            log.add(b"said")
+        with store.open("run1/log") as source:
+            assert source.read(0, 1000) == b"said".ljust(100, b"\0")
+
+    def test_a_log_takes_nothings_place_and_goes_on_only_where_it_is(self) -> None:
+        store = self.make_writable(TREE)
+        with pytest.raises(FileExistsError), store.log("run1/hparams.yaml"):
+            pass
+        with pytest.raises(FileNotFoundError), store.log("run1/none", end=3):
+            pass
+        assert store.stat("run1/hparams.yaml").size == len(TREE["run1/hparams.yaml"])
+
+    def test_a_lock_file_is_held_by_one_and_gone_afterwards(self) -> None:
+        store = self.make_writable(TREE)
+        with store.hold_file("run1/lock", b"first") as holder:
+            assert holder is None
+            with store.hold_file("run1/lock", b"second") as other:
+                assert other is not None
+                assert (other.record, other.is_alive) == (b"first", True)
+            assert store.stat("run1/lock").kind == "file"
+        with pytest.raises(FileNotFoundError):
+            store.stat("run1/lock")
+
+    def test_what_lies_in_one_folder_is_listed_with_the_tools_own(self) -> None:
+        store = self.make_writable({**TREE, "run1/.ckptctl/x/y": b"", "run1/sub/z": b""})
+        names = [entry.path for entry in store.contents("run1")]
+        assert names == ["run1/.ckptctl", "run1/epoch=1.ckpt", "run1/epoch=2.ckpt", "run1/hparams.yaml", "run1/sub"]
+        assert store.contents("run1")[1] == store.stat("run1/epoch=1.ckpt")
+        with pytest.raises(FileNotFoundError):
+            store.contents("run3")
+
+    def test_what_nobody_has_open_is_not_in_use(self) -> None:
+        store = self.make_writable(TREE)
+        assert not store.is_being_written(store.stat("run1/epoch=1.ckpt"))
+        assert not store.is_being_written(store.stat("run2"))
+        assert store.stat("run1/epoch=1.ckpt").identity not in store.in_use()
+
     # Linking
 
     def test_a_link_is_made(self) -> None:

@@ -1,0 +1,59 @@
+"""``ckptctl apply``: carry out a plan that ``prune --plan-out`` wrote."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.asked import take_up
+from ckptctl.cli.configured import configure
+from ckptctl.cli.console import Console
+from ckptctl.cli.drafting import Terms
+from ckptctl.cli.look import open_all
+from ckptctl.cli.plan_file import narrow, read, refuse_stale
+from ckptctl.cli.pruning import prune
+from ckptctl.cli.retention import make_policy
+
+EPILOG = """Examples:
+
+\b
+  ckptctl prune runs/ --top-k 3 --plan-out plan.json
+  ckptctl apply plan.json --yes
+"""
+
+
+def command(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="What prune --plan-out wrote.", show_default=False)],
+    dry_run: opt.DryRun = False,
+    yes: opt.Yes = False,
+    trash: opt.Trash = False,
+    trash_for: opt.TrashFor = None,
+    allow_open: opt.AllowOpen = False,
+    json: opt.Json = False,
+    color: opt.Color = opt.ColorName.auto,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Carry out a plan that prune --plan-out wrote.
+
+    It is drawn again, and only that goes which both plans let go, and which is as it was.
+    """
+    opt.refuse_together(yes=yes, dry_run=dry_run)
+    planned = read(plan)
+    stores = open_all([path for path, _ in planned.places])
+    refuse_stale(planned, stores)
+    configured = configure(planned.asked.flags, [path for path, _ in planned.places])
+    asked = planned.asked._replace(flags=configured.flags, spared=configured.spared)
+    terms = Terms(
+        make_policy(asked.flags, spared=asked.spared),
+        is_dry=dry_run,
+        has_consent=yes,
+        keeps=trash or trash_for is not None,
+        keeps_for=opt.read_time(trash_for),
+        takes_open=allow_open,
+        command="apply",
+    )
+    pruning = take_up(asked, stores, terms)._replace(narrow=partial(narrow, plan=planned))
+    raise typer.Exit(prune(pruning, Console(color.value), json=json, verbose=bool(verbose)))

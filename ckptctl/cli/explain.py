@@ -1,0 +1,69 @@
+"""``ckptctl explain``: why a checkpoint stays or goes, rule by rule."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.configured import configure
+from ckptctl.cli.console import Console
+from ckptctl.cli.drafting import Pruning, Terms, draw_all, measure_room
+from ckptctl.cli.flags import Flags, takes_flags
+from ckptctl.cli.look import Names, read_options
+from ckptctl.cli.naming import OneCheckpoint, pick, place_in, split_place
+from ckptctl.cli.retention import make_policy
+from ckptctl.core.explaining import explain
+from ckptctl.stores import open_store
+
+EPILOG = """Examples:
+
+\b
+  ckptctl explain runs/a/epoch=3.ckpt --top-k 3 --keep-last 1
+  ckptctl explain runs/a/epoch=3.ckpt --keep-daily 7 --in runs/a
+"""
+
+
+@takes_flags
+def command(
+    flags: Flags,
+    checkpoint: OneCheckpoint,
+    root: Annotated[
+        str | None, typer.Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
+    ] = None,
+    exact: opt.Exact = False,
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    json: opt.Json = False,
+) -> None:
+    """Say why a checkpoint stays or goes, rule by rule.
+
+    It takes the flags of prune, and changes nothing.
+    """
+    where = root or split_place(checkpoint)[0]
+    console, store = Console(), open_store(where)
+    configured = configure(flags, [where])
+    flags = configured.flags
+    policy = make_policy(flags, spared=configured.spared)
+    names = Names(template, layout, ext, equals)
+    resumable = not flags.no_protect_last
+    scanning = read_options(
+        names, monitor=flags.monitor, exact=exact, resumable=resumable, sure=True, now=store.clock()
+    )
+    pruning = Pruning([store], scanning, Terms(policy, is_dry=True))
+    draft = draw_all(pruning, console)
+    runs = [run for run in draft.runs if run.checkpoints]
+    path = pick(runs, place_in(where, checkpoint), checkpoint).path
+    explanation = explain(runs, policy, scanning.now, path, room=measure_room(pruning))
+    if json:
+        from ckptctl.render.json import explain as as_json
+
+        console.answer(as_json(explanation))
+    else:
+        from ckptctl.render.explaining import rows, screen
+
+        show = screen if console.is_terminal else rows
+        console.answer(show(explanation, root=store.url))

@@ -1,0 +1,68 @@
+"""``ckptctl pin``: keep checkpoints whatever the rules say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Names, read_options
+from ckptctl.cli.naming import Checkpoints, Found, find_all
+from ckptctl.core.moments import parse_moment
+from ckptctl.core.pin import Pin
+from ckptctl.core.units import NANOSECONDS, parse_duration
+from ckptctl.errors import Refused, UsageError
+from ckptctl.pins import find_pin
+from ckptctl.pins import pin as write
+from ckptctl.render.names import escape, locate
+
+EPILOG = """Examples:
+
+\b
+  ckptctl pin runs/a/epoch=3.ckpt
+  ckptctl pin runs/a/checkpoint-500 --for 30d --reason paper
+  ckptctl pin runs/a/best.ckpt --until 2026-12-24
+"""
+
+
+def command(
+    checkpoints: Checkpoints,
+    span: Annotated[str | None, typer.Option("--for", metavar="TIME", help="For so long: 12h, 30d.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Until then, in UTC: 2026-12-24.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; plans and listings tell it.")] = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+) -> None:
+    """Keep checkpoints whatever the rules say.
+
+    Without --for and --until for ever. One that is pinned already stays until the later date.
+    """
+    opt.refuse_together(**{"for": span is not None, "until": until is not None})
+    console = Console()
+    for it in find_all(checkpoints, read_options(Names(None, layout, ext))):
+        require_writable(it)
+        path = it.checkpoint.path
+        asked = Pin(_read_until(span, until, it.store.clock()), reason)
+        older = find_pin(it.store, path)
+        pin = asked if older is None else older.extend(asked)
+        write(it.store, path, pin)
+        console.say(f"{escape(locate(it.store.url, path))}: {escape(pin.describe(it.store.clock()))}\n")
+
+
+def require_writable(found: Found) -> None:
+    """Raise Refused where nothing may be written."""
+    if found.store.read_only:
+        raise Refused(found.store.read_only, id="read-only-store", path=found.store.url, done="no pin was changed")
+
+
+def _read_until(span: str | None, until: str | None, now: int) -> int | None:
+    """The moment; None for ever; raises UsageError for one that has passed."""
+    if span is None and until is None:
+        return None
+    moment = parse_moment(until) if until is not None else now + parse_duration(span or "") * NANOSECONDS
+    if moment <= now:
+        text = f"--until {until} has passed" if until is not None else f"--for {span} is no time"
+        raise UsageError(f"{text}: such a pin keeps nothing", hint="give a time to come")
+    return moment

@@ -1,0 +1,82 @@
+"""``ckptctl rm``: delete checkpoints by name, through the same guards as a prune."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os.path import islink, normpath, split
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.drafting import Pruning, Terms
+from ckptctl.cli.look import Names, open_all, read_options
+from ckptctl.cli.pruning import prune
+from ckptctl.core.checkpoint import relocate_path
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepOthers
+from ckptctl.errors import Refused
+from ckptctl.stores import Store
+
+EPILOG = """Examples:
+
+\b
+  ckptctl rm runs/a/epoch=3.ckpt
+  ckptctl rm runs/a/checkpoint-500 runs/a/checkpoint-1000 --trash
+"""
+
+Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or what several share.")]
+EmptyRun = Annotated[
+    bool, typer.Option("--empty-run", help="Let a run lose its last complete checkpoint.", show_default=False)
+]
+
+
+def command(
+    checkpoints: Checkpoints,
+    dry_run: opt.DryRun = False,
+    yes: opt.Yes = False,
+    trash: opt.Trash = False,
+    trash_for: opt.TrashFor = None,
+    allow_open: opt.AllowOpen = False,
+    empty_run: EmptyRun = False,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    json: opt.Json = False,
+    color: opt.Color = opt.ColorName.auto,
+) -> None:
+    """Delete checkpoints by name, through the same guards.
+
+    All of them or none: what a link names, what is pinned and what is being written is refused.
+    """
+    opt.refuse_together(yes=yes, dry_run=dry_run)
+    stores = open_all([split(_place(it))[0] or "." for it in checkpoints])
+    policy = name_all(checkpoints, stores)._replace(may_empty=empty_run)
+    scanning = read_options(Names(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
+    terms = Terms(
+        policy,
+        is_dry=dry_run,
+        has_consent=yes,
+        keeps=trash or trash_for is not None,
+        keeps_for=opt.read_time(trash_for),
+        takes_open=allow_open,
+        command="rm",
+    )
+    raise typer.Exit(prune(Pruning(stores, scanning, terms), Console(color.value), json=json, verbose=True))
+
+
+def name_all(checkpoints: Sequence[str], stores: Sequence[Store]) -> Policy:
+    """The policy that lets go what is named, by its paths as a plan of these stores has them; raises Refused."""
+    for path in checkpoints:
+        if islink(_place(path)):
+            text = "is a link, and no checkpoint itself"
+            raise Refused(text, path=path, id="is-link", done="nothing was deleted", hint="name what it leads to")
+    places = [split(_place(it)) for it in checkpoints]
+    several = len(stores) > 1
+    named = frozenset(relocate_path(name, folder or ".") if several else name for folder, name in places)
+    return Policy((KeepOthers(named),), protect_last=False, named=named)
+
+
+def _place(path: str) -> str:
+    """A path without a slash at its end, as a shell adds one to a folder's name."""
+    return path if "://" in path else normpath(path)

@@ -1,0 +1,33 @@
+"""``ckptctl undo``: put back what a prune set aside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.restoring import part_words, put_back_all, require_one
+
+EPILOG = """Examples:
+
+\b
+  ckptctl undo runs/
+  ckptctl undo 7f3a90c1
+  ckptctl undo 7f3a90c1 runs/
+"""
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID] [PATH]...", help="Which prune, and where; default: the newest, here."),
+]
+
+
+def command(words: Words = None, json: opt.Json = False) -> None:
+    """Put back what a prune set aside.
+
+    Everything goes to where it was, byte for byte, with its times. What is in the way stays.
+    """
+    txid, paths = part_words(words)
+    put_back_all(require_one(txid, paths), Console(), json=json)

@@ -1,0 +1,36 @@
+"""``ckptctl unpin``: let checkpoints go by the rules again."""
+
+from __future__ import annotations
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Names, read_options
+from ckptctl.cli.naming import Checkpoints, find_all
+from ckptctl.cli.pin import require_writable
+from ckptctl.errors import NotFound
+from ckptctl.pins import unpin
+from ckptctl.render.names import escape, locate
+
+EPILOG = """Examples:
+
+\b
+  ckptctl unpin runs/a/epoch=3.ckpt
+  ckptctl unpin runs/a/checkpoint-*
+"""
+
+
+def command(checkpoints: Checkpoints, layout: opt.LayoutName = None, ext: opt.Extensions = None) -> None:
+    """Let checkpoints go by the rules again.
+
+    Nothing is deleted but the pin. One that is not pinned is told; where none is, the exit code is 4.
+    """
+    console, found = Console(), find_all(checkpoints, read_options(Names(None, layout, ext)))
+    count = 0
+    for it in found:
+        require_writable(it)
+        shown = escape(locate(it.store.url, it.checkpoint.path))
+        is_done = unpin(it.store, it.checkpoint.path)
+        count += is_done
+        console.say(f"{shown}: {'no longer pinned' if is_done else 'was not pinned'}\n")
+    if not count:
+        raise NotFound("none of them is pinned", id="not-pinned", hint="ckptctl ls tells what is")

@@ -1,0 +1,71 @@
+"""A second look at a plan, by other means than those that drew it: what must hold of any plan, whatever the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.plan import RunPlan
+from ckptctl.core.policy import Policy
+from ckptctl.core.ranking import RESTART
+from ckptctl.core.rules import TopK
+
+
+def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
+    """What is wrong with the plan of one run; of a right one nothing."""
+    names = [*(it.path for it in run.checkpoints), *(it.path for it in run.strays)]
+    if sorted(it.path for it in drawn.verdicts) != sorted(names):
+        yield "it has not one verdict for each name"
+    goes = {it.path: it for it in drawn.verdicts if it.action not in ("keep", "skip")}
+    held = {it.path: it for it in run.checkpoints if it.path in goes}
+    if any(it.checkpoint is None or it.checkpoint != held.get(path) for path, it in goes.items()):
+        yield "something goes that was not found"
+    if any(it.state not in _states_that_may_go(policy) for it in held.values()):
+        yield "something goes that is not complete"
+    named = {it.target for it in run.pointers} | {it.path for it in held.values() if it.pinned or it.aliases}
+    if not named.isdisjoint(goes):
+        yield "something goes that is linked or pinned"
+    if any(it.frees < 0 or it.frees > (held[it.path].size if it.path in held else 0) for it in drawn.verdicts):
+        yield "more is freed than goes"
+    if goes and (drawn.unscored or not policy.rules):
+        yield "something goes though no rule could judge it"
+    if policy.named:
+        yield from () if policy.named.issuperset(goes) else ("something goes that was not named",)
+        return
+    whole = [it for it in run.checkpoints if it.state == "complete"]
+    left = [it for it in whole if it.path not in goes]
+    if policy.protect_last and whole and not (left and _is_as_new(left, whole)):
+        yield "the newest goes"
+    scores = _scores_that_count(drawn, policy, whole)
+    if min(scores.values(), default=inf) < min((scores[it.path] for it in left if it.path in scores), default=inf):
+        yield "the best goes"
+
+
+def _states_that_may_go(policy: Policy) -> set[str]:
+    """What a person names may go whatever it is, unless somebody writes it."""
+    named = {"partial", "damaged", "unknown"} if policy.named else set()
+    return {"complete", *named, *(["partial"] if policy.partial else [])}
+
+
+def _is_as_new(left: Sequence[Checkpoint], whole: Sequence[Checkpoint]) -> bool:
+    """Whether no number of the newest training is lower for what goes, and no time by more than a minute."""
+    numbered = [it for it in whole if it.step is not None or it.epoch is not None]
+    told = [key for key in ("step", "epoch") if all(getattr(it, key) is not None for it in numbered)][:1]
+    since = max(it.lineage for it in whole) if told else 0
+    for key in told or ("step", "epoch"):
+        numbers = {it.path: getattr(it, key) for it in numbered if it.lineage >= since and getattr(it, key) is not None}
+        if numbers and max(numbers.values()) not in [numbers.get(it.path) for it in left]:
+            return False
+    return max(it.modified for it in whole) - max(it.modified for it in left) <= RESTART
+
+
+def _scores_that_count(drawn: RunPlan, policy: Policy, whole: Sequence[Checkpoint]) -> dict[str, float]:
+    """By path the scores of which a rule must keep the best, less being better; NaN is none."""
+    metric, ranks = drawn.metric, [it for it in policy.rules if isinstance(it, TopK) and it.id != "global-best"]
+    if metric is None or not any(it.count > 0 and it.monitor in (None, metric.name) for it in ranks):
+        return {}
+    sign, bar = (1 if metric.mode == "min" else -1), inf if policy.threshold is None else policy.threshold
+    plain = [it for it in whole if metric.name in it.metrics and not it.roles and policy.group_by == "run"]
+    found = {it.path: sign * it.metrics[metric.name].value for it in plain}
+    return {path: value for path, value in found.items() if value < (inf if bar == inf else sign * bar)}

@@ -1,0 +1,59 @@
+"""What a prune is about to do, as its journal holds it: enough to put everything back, or to remove the rest."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """What is moved in one rename."""
+
+    path: str
+    """Relative to the root."""
+    place: str
+    """Where to, relative to the root."""
+    identity: object
+    """As the store tells it: of the file or folder itself, wherever it lies."""
+
+
+class Item(NamedTuple):
+    """One checkpoint."""
+
+    path: str
+    """As people know it."""
+    size: int
+    """Bytes."""
+    files: int
+    frees: int
+    """Bytes that its going frees."""
+    parts: tuple[Part, ...]
+    marker: str = ""
+    """The framework's mark of an unfinished save, that stands beside it while its several parts are moved."""
+
+
+class Listed(NamedTuple):
+    """A file in which training lists checkpoints, that is to be corrected."""
+
+    path: str
+    place: str
+    """Where the file lies as it was, relative to the root."""
+    crc: int
+    """CRC-32 of the corrected content: what is there still if nobody has written to it since."""
+
+
+class Deed(NamedTuple):
+    """What is intended."""
+
+    txid: str
+    command: str
+    """prune or rm."""
+    words: str
+    """The policy in a sentence."""
+    since: int
+    """Nanoseconds since 1970, by the file server's clock."""
+    items: tuple[Item, ...]
+    lists: tuple[Listed, ...] = ()
+    keeps: bool = False
+    """Whether it all stays in the trash."""
+    until: int | None = None
+    """When that may be emptied by itself; nanoseconds since 1970."""

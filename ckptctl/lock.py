@@ -1,0 +1,102 @@
+"""One run of this program at a time in a root, and who it is for those who come second."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.core.units import NANOSECONDS
+from ckptctl.errors import Locked, StorageFailed, Unfinished
+from ckptctl.stores import PRIVATE, Holder
+
+if TYPE_CHECKING:
+    from ckptctl.stores import Store
+
+LOCK = f"{PRIVATE}/lock"
+NOTHING = "nothing was changed"
+_TRIES = 100
+
+
+class Owner(NamedTuple):
+    """A process, as it tells of itself."""
+
+    pid: int
+    host: str
+    boot: str
+    """Identifies the start of the machine: a number of a process means nothing after the next one."""
+    command: str
+    since: int
+    """Nanoseconds since 1970, by the file server's clock."""
+
+
+@contextmanager
+def take(store: Store, command: str) -> Iterator[None]:
+    """Keep every other run out of a root meanwhile.
+
+    Raises Locked where one is there, Unfinished where a killed one left its lock on a file system that cannot tell,
+    StorageFailed where nothing can be written.
+    """
+    me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock())
+    with ExitStack() as held:
+        try:
+            holder = _enter(store, json.dumps(me._asdict()).encode(), held)
+        except OSError as error:
+            text = f"no lock can be written there: {error.strerror or error}"
+            raise StorageFailed(text, path=LOCK, done=NOTHING) from error
+        if holder is not None:
+            raise _refusal(holder)
+        yield
+    with suppress(OSError):
+        store.delete_exact(store.stat(PRIVATE), only_empty=True)
+
+
+def _enter(store: Store, record: bytes, held: ExitStack) -> Holder | None:
+    """Take the lock; again, where another run took its folder away in that moment."""
+    for _ in range(_TRIES):
+        store.make_folder(PRIVATE)
+        with suppress(FileNotFoundError):
+            return held.enter_context(store.hold_file(LOCK, record))
+    raise FileNotFoundError("its folder is taken away again and again")
+
+
+def _refusal(holder: Holder) -> Locked | Unfinished:
+    """What to say of the one who holds it."""
+    later = "try again when it has ended"
+    owner = _read_owner(holder.record)
+    if owner is None:
+        return Locked("another run is at work here", path=PRIVATE, done=NOTHING, hint=later)
+    since = strftime("%Y-%m-%d %H:%M:%SZ", gmtime(owner.since // NANOSECONDS))
+    who = f"pid {owner.pid} on {owner.host} since {since} ({owner.command})"
+    if holder.is_alive:
+        return Locked(f"held by {who}", path=PRIVATE, done=NOTHING, hint=later)
+    hint = f"this file system knows no locks: when that run has ended, remove {LOCK} there"
+    if _has_ended(owner):
+        return Unfinished(f"left by {who}, which has ended", path=PRIVATE, done=NOTHING, hint=hint)
+    return Locked(f"held by {who}", path=PRIVATE, done=NOTHING, hint=hint)
+
+
+def _read_owner(record: bytes) -> Owner | None:
+    """The process that a lock file tells of; None where it does not."""
+    try:
+        said = json.loads(record)
+        return Owner(int(said["pid"]), str(said["host"]), str(said["boot"]), str(said["command"]), int(said["since"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _has_ended(owner: Owner) -> bool:
+    """Whether a process of this very machine is not there any more; of another one nobody can tell from here."""
+    if owner.host != os.uname().nodename:
+        return False
+    return owner.boot != _read_boot() or not os.path.exists(f"/proc/{owner.pid}")
+
+
+def _read_boot() -> str:
+    """The identifier of this start of the machine; empty where there is none (not Linux)."""
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+    return ""

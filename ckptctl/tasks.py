@@ -1,0 +1,102 @@
+"""A plan as the tasks that carry it out, with all that the journal says of them before they are done."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from ckptctl.core.checkpoint import Checkpoint, Entry
+from ckptctl.core.deed import Item, Listed, Part
+from ckptctl.core.plan import Plan, RunPlan, Verdict
+from ckptctl.errors import Damaged
+from ckptctl.journal import LIST, folder_of
+from ckptctl.layouts import find
+from ckptctl.pointers import corrected
+
+if TYPE_CHECKING:
+    from ckptctl.stores import Store
+
+
+class Task(NamedTuple):
+    """A checkpoint to move, with what the journal says of it."""
+
+    verdict: Verdict
+    checkpoint: Checkpoint
+    item: Item
+    number: int
+
+
+class Batch(NamedTuple):
+    """What is to be done in one run."""
+
+    run: RunPlan
+    tasks: tuple[Task, ...]
+    lists: tuple[tuple[Listed, Entry, bytes], ...] = ()
+    """The files of training to correct: as found, and with what to put there."""
+    trouble: str | None = None
+    """Why nothing may go."""
+
+
+def prepare(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
+    """What is to be done in each run, with a number for each checkpoint and each list."""
+    number = lists = 0
+    for run in plan.runs:
+        planned = [(it, it.checkpoint) for it in run.dropped if it.checkpoint is not None]
+        tasks = tuple(_task_of(*it, txid, place) for place, it in enumerate(planned, number))
+        number += len(planned)
+        if tasks:
+            batch = _list(store, Batch(run, tasks), f"{folder_of(txid)}/{LIST}", lists)
+            lists += len(batch.lists)
+            yield batch
+
+
+def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -> Task:
+    """A checkpoint with the places that it is moved to: one rename for a file or folder, one for each of a family."""
+    tops, place = checkpoint.tops, f"{folder_of(txid)}/{number}"
+    places = [place] if len(tops) == 1 else [f"{place}.{part}" for part in range(len(tops))]
+    parts = tuple(Part(top.path, to, top.identity) for top, to in zip(tops, places, strict=True))
+    path, marker = _stem_of(checkpoint), find(checkpoint.layout).marker
+    mark = path + marker if marker and len(parts) > 1 else ""
+    item = Item(path, checkpoint.size, checkpoint.files, verdict.frees, parts, mark)
+    return Task(verdict, checkpoint, item, number)
+
+
+def _stem_of(checkpoint: Checkpoint) -> str:
+    """A checkpoint's path as the store knows it: that of a plan may be one seen from above the store's root."""
+    if len(checkpoint.tops) == 1:
+        return checkpoint.tops[0].path
+    shared = posixpath.commonpath([posixpath.dirname(top.path) or "." for top in checkpoint.tops])
+    return posixpath.normpath(posixpath.join(shared, posixpath.basename(checkpoint.path)))
+
+
+def _list(store: Store, batch: Batch, place: str, number: int) -> Batch:
+    """A batch with the lists in which training names what will go; in trouble where one cannot be corrected."""
+    going = {task.verdict.path for task in batch.tasks}
+    lists: list[tuple[Listed, Entry, bytes]] = []
+    for roster in batch.run.rosters:
+        gone = {written for written, target in roster.names if target in going}
+        if not gone:
+            continue
+        try:
+            entry, data = corrected(store, roster, gone)
+        except (OSError, Damaged) as error:
+            return batch._replace(trouble=tell_stuck(roster.path, error))
+        lists.append((Listed(roster.path, f"{place}{number + len(lists)}", crc32(data)), entry, data))
+    return batch._replace(lists=tuple(lists))
+
+
+def tell_stuck(path: str, error: Exception) -> str:
+    """Why nothing of a run may go: a list would name what is gone, and training would stop at it."""
+    return f"{path} names it, and could not be corrected: {error}"
+
+
+def parts_of(task: Task) -> Iterator[tuple[Entry, tuple[Entry, ...], str]]:
+    """What is moved at once, what lies in it, and where to."""
+    tops, entries = (
+        (task.verdict.checkpoint.tops, task.verdict.checkpoint.entries) if task.verdict.checkpoint else ((), ())
+    )
+    for top, part in zip(tops, task.item.parts, strict=True):
+        inside = entries[1:] if len(tops) == 1 else (it for it in entries if it.path.startswith(f"{top.path}/"))
+        yield top, tuple(inside), part.place

@@ -1,0 +1,117 @@
+"""Rules over several runs at once: of one folder, or of all; and the best of all beside those of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.plan import Plan, draw_all
+from ckptctl.core.policy import GroupBy, Policy, describe
+from ckptctl.core.rules import KeepEvery, KeepLast, TopK
+from ckptctl.core.rules.top_k import GLOBAL_BEST
+from ckptctl.core.standing import Rule
+from ckptctl.errors import MetricUnclear, ModeUnclear
+from tests.core.samples import HOUR, NOW, run_of, save
+
+
+def make_run(path: str, *values: float | None, since: int = 0, monitor: str = "val_loss", **others: object) -> Run:
+    """One checkpoint a value, at step 1, 2, …, an hour apart."""
+    held = (
+        save(f"{path}/{n}", value, metric=monitor, step=n, at=(since + n) * HOUR) for n, value in enumerate(values, 1)
+    )
+    return run_of(*held, path=path, monitor=monitor, **others)  # type: ignore[arg-type]
+
+
+def plan(runs: list[Run], *rules: Rule, group_by: GroupBy = "run", protect_last: bool = False) -> Plan:
+    return draw_all(runs, Policy(rules, group_by=group_by, protect_last=protect_last), NOW)
+
+
+def kept(drawn: Plan) -> list[str]:
+    return [it.path for run in drawn.runs for it in run.verdicts if it.action == "keep"]
+
+
+RUNS = [make_run("x/a", 0.5, 0.4), make_run("x/b", 0.3, 0.2), make_run("y/c", 0.9, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        pytest.param("run", ["x/a/2", "x/b/2", "y/c/2"], id="of each run"),
+        pytest.param("parent", ["x/b/2", "y/c/2"], id="of the runs in one folder"),
+        pytest.param("all", ["y/c/2"], id="of all"),
+    ],
+)
+def test_a_rule_chooses_from_all_runs_of_its_group(by: GroupBy, expected: list[str]) -> None:
+    assert kept(plan(RUNS, TopK(1), group_by=by)) == expected
+
+
+def test_each_run_keeps_what_is_always_kept_whatever_its_group() -> None:
+    assert kept(plan(RUNS, TopK(1), group_by="all", protect_last=True)) == ["x/a/2", "x/b/2", "y/c/2"]
+
+
+def test_over_runs_the_last_is_the_latest_by_time() -> None:
+    runs = [make_run("a", 1, 2, 3, 4, since=0), make_run("b", 1, 2, since=10)]
+    assert kept(plan(runs, KeepLast(3), group_by="all")) == ["a/4", "b/1", "b/2"]
+
+
+def test_the_place_of_one_that_goes_is_told_among_all_of_its_group() -> None:
+    drawn = plan(RUNS, TopK(1), group_by="all")
+    assert next(reason.text for it in drawn.dropped for reason in it.reasons) == "rank 5 of 6 by val_loss"
+
+
+def test_steps_are_counted_as_each_run_counts_them() -> None:
+    runs = [make_run("a", 1, 2, 3, 4, step_base=1), make_run("b", 1, 2, 3, 4)]
+    assert kept(plan(runs, KeepEvery(4), group_by="all")) == ["a/3", "b/4"]
+
+
+def test_the_best_of_all_add_to_the_rules_of_each_run() -> None:
+    rules = (KeepLast(1), TopK(3, id=GLOBAL_BEST))
+    drawn = plan(RUNS, *rules)
+    assert kept(drawn) == ["x/a/2", "x/b/1", "x/b/2", "y/c/2"]
+    assert [it.text for it in drawn.runs[2].verdicts[1].reasons] == ["last 1", "best 1 of 6 over all runs"]
+    assert drawn.dropped[0].reasons[1].text == "rank 5 of 6 by val_loss over all runs"
+    assert kept(plan(RUNS, *rules)) == kept(plan(RUNS, *reversed(rules)))
+
+
+def test_a_run_without_the_metric_is_left_alone_and_the_others_are_ranked_without_it() -> None:
+    drawn = plan([*RUNS, make_run("z", None, None)], TopK(2, "val_loss", id=GLOBAL_BEST))
+    assert kept(drawn) == ["x/b/2", "y/c/2", "z/1", "z/2"]
+    assert [run.unscored for run in drawn.runs] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("rule", [TopK(1, id=GLOBAL_BEST), TopK(1)], ids=lambda rule: str(rule.id))
+def test_runs_that_disagree_are_never_ranked_together(rule: Rule) -> None:
+    other = make_run("x/d", 0.5, monitor="val_acc", mode="max")
+    with pytest.raises(MetricUnclear, match=r"different metrics: x/a val_loss, x/d val_acc"):
+        plan([*RUNS, other], rule, group_by="all")
+    turned = make_run("x/d", 0.5, mode="max")
+    with pytest.raises(ModeUnclear, match=r"disagree on 'val_loss': x/a says min, x/d max"):
+        plan([*RUNS, turned], rule, group_by="all")
+
+
+def test_runs_that_disagree_may_stand_side_by_side() -> None:
+    assert len(plan([*RUNS, make_run("x/d", 0.5, 0.6, monitor="val_acc", mode="max")], TopK(1)).dropped) == 4
+
+
+def test_two_runs_of_one_path_are_judged_apart() -> None:
+    def twin(value: float) -> Checkpoint:
+        return save(f"{value}", value, step=1)
+
+    runs = [run_of(twin(0.1), twin(0.2), path="a"), run_of(twin(0.3), twin(0.4), path="a")]
+    assert kept(plan(runs, TopK(1))) == ["0.1", "0.3"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Policy((KeepLast(1),), group_by="parent"), "Keep the last 1 of the runs of each folder together."),
+        (Policy((KeepLast(1),), group_by="all"), "Keep the last 1 of all runs together."),
+        (Policy((TopK(2, id=GLOBAL_BEST),)), "Keep the best 2 of all runs."),
+        (
+            Policy((TopK(2, id=GLOBAL_BEST), KeepLast(1))),
+            "Keep the last 1 of each run and the best 2 of all runs.",
+        ),
+    ],
+)
+def test_a_policy_says_of_what_it_keeps(policy: Policy, words: str) -> None:
+    assert describe(policy).partition(" Always")[0] == words

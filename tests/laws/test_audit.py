@@ -1,0 +1,217 @@
+"""The second look at a plan: it objects to no plan that was drawn, and to every kind of wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ckptctl.core.audit import audit
+from ckptctl.core.budget import Budget
+from ckptctl.core.checkpoint import Pointer, Run, Stray, relocate
+from ckptctl.core.guard import Ground, audit_all, object_to
+from ckptctl.core.plan import Plan, RunPlan, Verdict, draw, draw_all
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.standing import Reason
+from tests.core.samples import HOUR, NOW, run_of, save, saves
+from tests.laws.cases import CASES, Case, policies, runs
+
+
+@given(CASES)
+def test_a_plan_that_was_drawn_is_never_objected_to(case: Case) -> None:
+    assert list(audit(case.run, case.plan, case.policy)) == []
+
+
+@given(st.lists(runs(), max_size=3), policies(budgets=True))
+def test_nor_is_one_for_several_runs_with_groups_and_budgets(held: list[Run], policy: Policy) -> None:
+    apart = [relocate(run._replace(mode="min"), f"{n}") for n, run in enumerate(held)]
+    assert list(audit_all(apart, draw_all(apart, policy, NOW))) == []
+
+
+# Wrong plans, each by one change
+
+HELD = (
+    save("a", 0.1, step=1, at=1 * HOUR),
+    save("b", 0.9, step=2, at=2 * HOUR, pinned=True),
+    save("c", 0.8, step=3, at=3 * HOUR),
+    save("d", 0.7, step=4, at=4 * HOUR, aliases=("x",)),
+    save("e", 0.6, step=5, at=5 * HOUR, state="partial"),
+    save("f", 0.5, step=6, at=6 * HOUR, state="damaged"),
+    save("g", 0.4, step=7, at=7 * HOUR),
+)
+RUN = run_of(*HELD, pointers=[Pointer("link", "symlink", "c", "ok")], strays=[Stray("notes", "not understood")])
+POLICY = Policy((TopK(1), KeepLast(1)))
+WHY = (Reason("top-k", "because"),)
+
+
+def turn(drawn: RunPlan, path: str, **changes: object) -> RunPlan:
+    verdicts = (it._replace(**changes) if it.path == path else it for it in drawn.verdicts)  # type: ignore[arg-type]
+    return drawn._replace(verdicts=tuple(verdicts))
+
+
+def drop(path: str) -> Callable[[RunPlan], RunPlan]:
+    return lambda drawn: turn(drawn, path, action="drop", frees=100)
+
+
+def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
+    return lambda drawn: drawn._replace(verdicts=(*drawn.verdicts, *verdicts))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param(lambda it: it._replace(verdicts=it.verdicts[1:]), "not one verdict", id="one too few"),
+        pytest.param(add(Verdict("a", "keep", WHY)), "not one verdict", id="two for one"),
+        pytest.param(add(Verdict("z", "skip", WHY)), "not one verdict", id="one of nothing"),
+        pytest.param(add(Verdict("z", "drop", WHY, 0, HELD[0])), "was not found", id="what is not there goes"),
+        pytest.param(lambda it: turn(it, "notes", action="drop"), "was not found", id="a stray goes"),
+        pytest.param(lambda it: turn(it, "g", action="drop", checkpoint=None), "was not found", id="of no checkpoint"),
+        pytest.param(
+            lambda it: turn(it, "g", action="drop", checkpoint=HELD[2]), "was not found", id="under another's name"
+        ),
+        pytest.param(drop("e"), "not complete", id="a leftover goes that was not asked for"),
+        pytest.param(drop("f"), "not complete", id="a damaged one goes"),
+        pytest.param(drop("b"), "linked or pinned", id="a pinned one goes"),
+        pytest.param(drop("c"), "linked or pinned", id="what a pointer names goes"),
+        pytest.param(drop("d"), "linked or pinned", id="what has an alias goes"),
+        pytest.param(drop("g"), "the newest goes", id="the newest goes"),
+        pytest.param(drop("a"), "the best goes", id="the best goes"),
+        pytest.param(lambda it: turn(it, "g", action="slim"), "the newest goes", id="slimming counts as going"),
+        pytest.param(lambda it: turn(it, "a", frees=1), "more is freed", id="what stays frees something"),
+        pytest.param(
+            lambda it: turn(it, "a", action="drop", frees=101), "more is freed", id="more is freed than there is"
+        ),
+        pytest.param(lambda it: turn(it, "a", action="drop", frees=-1), "more is freed", id="less than nothing"),
+        pytest.param(
+            lambda it: drop("a")(it)._replace(unscored=True), "no rule could judge", id="of a run left alone one goes"
+        ),
+    ],
+)
+def test_a_wrong_plan_is_objected_to(change: Callable[[RunPlan], RunPlan], why: str) -> None:
+    drawn = draw(RUN, POLICY, NOW)
+    assert list(audit(RUN, drawn, POLICY)) == []
+    assert any(why in text for text in audit(RUN, change(drawn), POLICY))
+
+
+def all_of(*values: float) -> tuple[Run, RunPlan]:
+    """A run, and a plan for it under which everything goes."""
+    run = run_of(*saves(*values))
+    return run, RunPlan(run.path, tuple(Verdict(it.path, "drop", WHY, 0, it) for it in run.checkpoints))
+
+
+def test_a_plan_that_leaves_nothing_is_objected_to_unless_the_newest_was_given_up() -> None:
+    run, drawn = all_of(1, 2)
+    assert list(audit(run, drawn, Policy((KeepLast(1),)))) == ["the newest goes"]
+    assert list(audit(run, drawn, Policy((KeepLast(1),), protect_last=False))) == []
+
+
+def test_a_plan_without_a_rule_must_take_nothing() -> None:
+    run, drawn = all_of(1, 2)
+    kept = turn(drawn, "epoch=1.ckpt", action="keep")
+    assert list(audit(run, kept, Policy(()))) == ["something goes though no rule could judge it"]
+
+
+def keep_only(run: Run, *names: str) -> RunPlan:
+    verdicts = (Verdict(it.path, "keep" if it.path in names else "drop", WHY, 0, it) for it in run.checkpoints)
+    return RunPlan(run.path, tuple(verdicts), draw(run, POLICY, NOW).metric)
+
+
+@pytest.mark.parametrize(
+    ("held", "kept", "is_sound"),
+    [
+        pytest.param([save("x", epoch=1), save("y", epoch=2)], "y", True, id="the higher epoch stays"),
+        pytest.param([save("x", epoch=1), save("y", epoch=2)], "x", False, id="the higher epoch goes"),
+        pytest.param([save("x", step=1, epoch=9), save("y", step=2, epoch=1)], "y", True, id="the higher step stays"),
+        pytest.param([save("x", step=1, epoch=9), save("y", step=2, epoch=1)], "x", False, id="epochs before steps"),
+        pytest.param([save("x", step=1), save("y", epoch=2)], "x", False, id="of mixed numbers the highest epoch goes"),
+        pytest.param([save("x", step=1), save("y", epoch=2)], "y", False, id="of mixed numbers the highest step goes"),
+        pytest.param([save("x", step=9), save("y", step=1, lineage=1)], "y", True, id="the newest training's"),
+        pytest.param([save("x", step=9), save("y", step=1, lineage=1)], "x", False, id="an earlier training's"),
+        pytest.param([save("x"), save("y", at=HOUR // 60)], "x", True, id="a minute earlier"),
+        pytest.param([save("x"), save("y", at=HOUR // 60 + 1)], "x", False, id="more than a minute earlier"),
+    ],
+)
+def test_the_newest_is_known_by_the_numbers_and_the_times(held: list[object], kept: str, is_sound: bool) -> None:
+    run = run_of(*held)  # type: ignore[arg-type]
+    policy = Policy((KeepLast(1),))
+    assert (list(audit(run, keep_only(run, kept), policy)) == []) is is_sound
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_sound"),
+    [
+        pytest.param(Policy((TopK(1),)), False, id="the best is to be kept"),
+        pytest.param(Policy((TopK(1, "val_loss"),)), False, id="by this metric"),
+        pytest.param(Policy((TopK(1, "acc"),)), True, id="by another metric"),
+        pytest.param(Policy((TopK(0), KeepLast(1))), True, id="none is to be kept"),
+        pytest.param(Policy((TopK(1, id="global-best"),)), True, id="that of all runs, which may be another's"),
+        pytest.param(Policy((TopK(1),), group_by="all"), True, id="that of a group, which may be another's"),
+        pytest.param(Policy((TopK(1),), threshold=0.1), True, id="it is not better than the threshold"),
+        pytest.param(Policy((TopK(1),), threshold=0.11), False, id="it is better than the threshold"),
+    ],
+)
+def test_the_best_must_stay_where_a_rule_keeps_it(policy: Policy, is_sound: bool) -> None:
+    run = run_of(*saves(0.1, inf, 0.2))
+    assert (list(audit(run, keep_only(run, "epoch=2.ckpt"), policy)) == []) is is_sound
+
+
+def test_of_a_metric_to_maximise_the_highest_must_stay() -> None:
+    run = run_of(*saves(0.1, 0.9, 0.2), mode="max")
+    assert list(audit(run, keep_only(run, "epoch=2.ckpt"), POLICY)) == ["the best goes"]
+    assert list(audit(run, keep_only(run, "epoch=1.ckpt", "epoch=2.ckpt"), POLICY)) == []
+    assert list(audit(run, keep_only(run, "epoch=2.ckpt"), Policy((TopK(1),), threshold=0.9))) == []
+
+
+def test_a_leftover_may_go_where_that_was_asked_for() -> None:
+    drawn = turn(draw(RUN, POLICY, NOW), "e", action="drop", frees=100)
+    assert list(audit(RUN, drawn, POLICY._replace(partial=True))) == []
+    assert list(audit(RUN, drop("f")(drawn), POLICY._replace(partial=True))) == ["something goes that is not complete"]
+
+
+def test_a_plan_of_other_runs_is_objected_to() -> None:
+    drawn = draw_all([RUN], POLICY, NOW)
+    assert list(audit_all([RUN], drawn)) == []
+    for found in ([], [RUN, RUN], [RUN._replace(path="b")]):
+        assert list(audit_all(found, drawn)) == [("", "it is not of the runs that were found")]
+
+
+BUG = "This is a bug in ckptctl: please report it"
+
+
+def objections(plan: Plan, found: Sequence[Run]) -> list[tuple[str, str, str | None]]:
+    return [tuple(it) for it in object_to(plan, found, [Ground("/data")])]  # type: ignore[misc]
+
+
+def test_a_wrong_plan_is_refused_as_a_bug_and_nothing_overrides_it() -> None:
+    empty = run_of(path="z")
+    drawn = draw_all([RUN], POLICY, NOW)
+    assert objections(drawn, [RUN, empty]) == []
+    wrong = drawn._replace(runs=(drop("b")(drawn.runs[0]),))
+    assert objections(wrong, [RUN, empty]) == [
+        (
+            "plan-unsound",
+            f"the plan for '.' is wrong: something goes that is linked or pinned. {BUG}",
+            None,
+        )
+    ]
+
+
+@given(CASES, st.data())
+def test_to_drop_one_more_that_must_stay_is_found(case: Case, data: st.DataObject) -> None:
+    """Whatever is pinned, linked, a stray or not complete."""
+    case = case._replace(policy=case.policy._replace(partial=False))
+    named = {it.target for it in case.run.pointers}
+    stays = [it for it in case.run.checkpoints if it.pinned or it.path in named or it.state != "complete"]
+    assume(stays)
+    one = data.draw(st.sampled_from(stays))
+    assert list(audit(case.run, drop(one.path)(case.plan), case.policy))
+
+
+def test_no_budget_is_no_reason_to_object() -> None:
+    run = run_of(*saves(0.4, 0.3, 0.2, 0.1))
+    policy = Policy((TopK(2), KeepLast(-1)), budget=Budget(max_files=1))
+    assert list(audit_all([run], draw_all([run], policy, NOW))) == []

@@ -1,0 +1,173 @@
+"""What a journal holds after any stop: what was said, and nothing that was not."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckptctl.core.deed import Deed, Item, Listed, Part
+from ckptctl.errors import Damaged
+from ckptctl.journal import (
+    NAME,
+    TRASH,
+    Transaction,
+    begin,
+    decode,
+    encode,
+    folder_of,
+    go_on,
+    load,
+    load_all,
+    new_id,
+)
+from ckptctl.stores.memory import MemoryStore
+
+ITEMS = (
+    Item("r/a.ckpt", 10, 1, 10, (Part("r/a.ckpt", f"{TRASH}/t/0", (5, 7)),)),
+    Item("r/b", 30, 2, 0, (Part("r/b.1", f"{TRASH}/t/1.0", (5, 8)), Part("r/b.2", f"{TRASH}/t/1.1", "etag")), "r/b-x"),
+)
+DEED = Deed("t", "prune", "Keep the last 1.", 42, ITEMS, (Listed("r/checkpoint", f"{TRASH}/t/list.0", 99),), True, 77)
+
+
+def store_with(deed: Deed = DEED) -> MemoryStore:
+    store = MemoryStore(folders=[folder_of(deed.txid)])
+    with begin(store, deed):
+        pass
+    return store
+
+
+def content(store: MemoryStore) -> bytes:
+    with store.open(f"{folder_of('t')}/{NAME}") as source:
+        return source.read(0, source.size)
+
+
+def test_what_is_intended_is_read_as_it_was_written() -> None:
+    store = store_with()
+    found = load(store, "t")
+    assert found is not None
+    assert found._replace(end=0) == Transaction(DEED)
+    assert found.folder == f"{TRASH}/t"
+
+
+def test_a_name_that_is_no_text_comes_back_byte_for_byte() -> None:
+    path = "r/\udcff\n\x1b\"'.ckpt"
+    item = ITEMS[0]._replace(path=path, parts=(Part(path, f"{TRASH}/t/0", (1, 2)),))
+    found = load(store_with(DEED._replace(items=(item,))), "t")
+    assert found is not None
+    assert found.deed.items == (item,)
+
+
+def test_what_was_done_adds_up() -> None:
+    store = store_with()
+    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+        journal.note_gone([1])
+        journal.note_gone([0])
+    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+        journal.note_state("kept")
+    found = load(store, "t")
+    assert found is not None
+    assert found.gone == {0, 1}
+    assert found.state == "kept"
+    assert found.items(gone=True) == list(ITEMS)
+    assert found.items(gone=False) == []
+
+
+def test_room_is_reserved_for_all_that_it_will_say() -> None:
+    items = tuple(ITEMS[0] for _ in range(1000))
+    store = store_with(DEED._replace(items=items, lists=()))
+    size = len(content(store))
+    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+        for first in range(0, 1000, 250):
+            journal.note_gone(range(first, first + 250))
+        journal.note_state("emptying")
+    assert len(content(store)) == size
+
+
+@pytest.mark.parametrize("cut", [1, 9, 20, 10_000])
+def test_a_record_that_a_power_cut_tore_was_never_said(cut: int) -> None:
+    whole = encode({"gone": [0]})
+    torn = encode({"gone": [1]})[:-1][:cut]
+    assert decode(whole + torn) == ([{"gone": [0]}], len(whole))
+    assert decode(whole + torn + bytes(100)) == ([{"gone": [0]}], len(whole))
+
+
+def test_a_broken_record_before_others_is_damage() -> None:
+    broken = encode({"gone": [1]}).replace(b"1", b"2", 1)
+    with pytest.raises(Damaged, match="record 2 of 3 is broken"):
+        decode(encode({"gone": [0]}) + broken + encode({"gone": [2]}))
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_intents_that_were_not_written_to_their_end_were_never_meant(count: int) -> None:
+    store = store_with()
+    lines = content(store).rstrip(b"\0").splitlines(keepends=True)
+    store.write(f"{folder_of('t')}/{NAME}", b"".join(lines[:count]))
+    assert load(store, "t") is None
+
+
+def test_where_there_is_no_journal_nothing_was_meant() -> None:
+    assert load(MemoryStore(), "t") is None
+
+
+STRANGE = {
+    "another version": {"journal": 2},
+    "no journal": {"gone": [1]},
+    "a field is missing": {"journal": 1, "items": 0, "lists": 0},
+    "no numbers": {"journal": 1, "items": "x", "lists": None},
+}
+
+
+@pytest.mark.parametrize("record", STRANGE.values(), ids=STRANGE)
+def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -> None:
+    store = MemoryStore({f"{folder_of('t')}/{NAME}": encode(record)})
+    with pytest.raises(Damaged):
+        load(store, "t")
+
+
+@pytest.mark.parametrize("record", [{"gone": [2]}, {"gone": [-1]}, {"gone": 5}, {"state": "lost"}], ids=repr)
+def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -> None:
+    store = store_with()
+    data = content(store).rstrip(b"\0")
+    store.write(f"{folder_of('t')}/{NAME}", data + encode(record))
+    with pytest.raises(Damaged):
+        load(store, "t")
+
+
+@pytest.mark.parametrize("place", ["r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
+def test_a_journal_that_tells_of_a_place_outside_of_its_own_folder_is_damage(place: str) -> None:
+    """Where several people share a root, one could else have another's checkpoint removed by somebody who may."""
+    item = ITEMS[0]._replace(parts=(Part("r/a.ckpt", place, (5, 7)),))
+    with pytest.raises(Damaged):
+        load(store_with(DEED._replace(items=(item,))), "t")
+    listed = Listed("r/checkpoint", place, 99)
+    with pytest.raises(Damaged):
+        load(store_with(DEED._replace(lists=(listed,))), "t")
+
+
+def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why() -> None:
+    files = {
+        f"{folder_of('torn')}/{NAME}": encode({"journal": 1})[:5],
+        f"{folder_of('broken')}/{NAME}": encode({"journal": 9}),
+        f"{folder_of('moved')}/{NAME}": content(store_with(DEED)),
+        f"{folder_of('bare')}/0": b"x",
+    }
+    store = MemoryStore(files)
+    for txid, since in (("late", 9), ("soon", 3)):
+        store.make_folder(folder_of(txid))
+        with begin(store, DEED._replace(txid=txid, since=since, items=(), lists=())):
+            pass
+    found, strange = load_all(store)
+    assert [it.deed.txid for it in found] == ["soon", "late"]
+    assert strange == {
+        "torn": "",
+        "bare": "",
+        "broken": "it is of version 9, and only 1 is known",
+        "moved": "its journal is of another prune",
+    }
+
+
+def test_where_there_is_no_trash_nothing_lies_in_it() -> None:
+    assert load_all(MemoryStore()) == ([], {})
+
+
+def test_identifiers_differ() -> None:
+    assert len({new_id() for _ in range(100)}) == 100

@@ -1,0 +1,136 @@
+"""Who may be at work in a root, and what the second one hears."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckptctl.errors import CkptctlError, Locked, StorageFailed, Unfinished
+from ckptctl.lock import LOCK, take
+from ckptctl.stores import Holder
+from ckptctl.stores.local import open_url
+from ckptctl.stores.memory import MemoryStore
+from tests.cli.calls import environment
+
+OWNER = {"pid": os.getpid(), "host": os.uname().nodename, "boot": "", "command": "prune", "since": 10**18}
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Lockless(MemoryStore):
+    """A file system that knows no locks: a lock file that is there may be a dead one's."""
+
+    @contextmanager
+    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+        with super().hold_file(path, record) as holder:
+            yield holder and Holder(holder.record, is_alive=False)
+
+
+def test_the_lock_is_there_while_it_is_held_and_gone_with_its_folder_afterwards(tmp_path: Path) -> None:
+    store = open_url(str(tmp_path))
+    with take(store, "prune"):
+        told = json.loads((tmp_path / LOCK).read_text())
+        assert (told["pid"], told["command"], told["host"]) == (os.getpid(), "prune", os.uname().nodename)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_that_is_not_ours_any_more_is_left_to_its_holder(tmp_path: Path) -> None:
+    with take(open_url(str(tmp_path)), "prune"):
+        (tmp_path / LOCK).unlink()
+        (tmp_path / LOCK).write_bytes(b"another run's")
+    assert (tmp_path / LOCK).read_bytes() == b"another run's"
+
+
+def test_a_lock_that_somebody_took_away_is_no_error(tmp_path: Path) -> None:
+    with take(open_url(str(tmp_path)), "prune"):
+        (tmp_path / LOCK).unlink()
+    assert os.listdir(tmp_path) == []
+
+
+def test_it_goes_when_the_work_fails(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), take(open_url(str(tmp_path)), "prune"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_what_else_is_in_its_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / ".ckptctl" / "trash").mkdir(parents=True)
+    with take(open_url(str(tmp_path)), "prune"):
+        pass
+    assert os.listdir(tmp_path / ".ckptctl") == ["trash"]
+
+
+def test_the_second_hears_who_the_first_is(tmp_path: Path) -> None:
+    with take(open_url(str(tmp_path)), "prune"), pytest.raises(Locked) as caught, take(open_url(str(tmp_path)), "rm"):
+        pass
+    assert caught.value.text.startswith(f"held by pid {os.getpid()} on {os.uname().nodename} since 20")
+    assert caught.value.text.endswith("Z (prune)")
+    assert (caught.value.exit_code, caught.value.done) == (7, "nothing was changed")
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from ckptctl.lock import take; from ckptctl.stores import open_store\n"
+        "with take(open_store(sys.argv[1]), 'prune'): os.kill(os.getpid(), 9)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment(), check=False)
+    assert ran.returncode == -9
+    assert (tmp_path / LOCK).exists()
+    with take(open_url(str(tmp_path)), "prune"):
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+
+
+def refused(record: bytes) -> CkptctlError:
+    with pytest.raises((Locked, Unfinished)) as caught, take(Lockless({LOCK: record}), "prune"):
+        pass
+    return caught.value
+
+
+def owner(**values: Any) -> bytes:  # noqa: ANN401 - what a broken record may hold
+    return json.dumps({**OWNER, **values}).encode()
+
+
+@pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"pid": 1}', owner(pid="x")], ids=repr)
+def test_one_that_does_not_say_who_it_is_holds_all_the_same(record: bytes) -> None:
+    error = refused(record)
+    assert (error.exit_code, error.text) == (7, "another run is at work here")
+
+
+@pytest.mark.skipif(not BOOT.exists(), reason="only Linux tells which start of the machine this is")
+@pytest.mark.parametrize(
+    ("values", "code", "begins"),
+    [
+        pytest.param({"pid": 2**22 + 1}, 8, "left by pid", id="its process is not there any more"),
+        pytest.param({"boot": "another"}, 8, "left by pid", id="the machine was started anew since"),
+        pytest.param({}, 7, "held by pid", id="it is alive"),
+        pytest.param({"host": "elsewhere", "pid": 2**22 + 1}, 7, "held by pid", id="another machine: nobody can tell"),
+    ],
+)
+def test_without_locks_only_a_person_takes_over(values: dict[str, object], code: int, begins: str) -> None:
+    error = refused(owner(**{"boot": BOOT.read_text().strip(), **values}))
+    assert error.exit_code == code
+    assert error.text.startswith(begins)
+    assert error.hint is not None
+    assert "remove .ckptctl/lock" in error.hint
+
+
+def test_where_nothing_can_be_written_nobody_works() -> None:
+    store = MemoryStore({".ckptctl": b"a file is in its place"})
+    with pytest.raises(StorageFailed, match="no lock can be written there"), take(store, "prune"):
+        pass
+
+
+def test_a_folder_that_is_taken_away_again_and_again_is_an_error() -> None:
+    class Vanishing(MemoryStore):
+        def hold_file(self, path: str, record: bytes) -> Any:  # noqa: ANN401 - never returns
+            raise FileNotFoundError(2, f"no folder for {record!r}", path)
+
+    with pytest.raises(StorageFailed, match="again and again"), take(Vanishing(), "prune"):
+        pass

@@ -1,0 +1,442 @@
+"""What comes back, what goes for good, and what an interruption may leave."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ckptctl.apply import Order, apply
+from ckptctl.core.checkpoint import Entry
+from ckptctl.core.deed import Item
+from ckptctl.core.outcome import Change, Failure
+from ckptctl.core.plan import Plan, draw
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
+from ckptctl.core.units import QUIET
+from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, load, load_all
+from ckptctl.scan import Options, scan
+from ckptctl.stores import LinkKind, Store
+from ckptctl.stores.local import LocalStore, open_url
+from ckptctl.stores.memory import MemoryStore
+from ckptctl.trash import empty, expire, held, recover, undo
+from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
+
+DAY = 86_400 * 10**9
+PRUNE = Order("t", keeps=True)
+
+
+class Cut(BaseException):
+    """The end of a process."""
+
+
+def plan_of(store: Store) -> Plan:
+    options = Options(now=store.clock() + QUIET)
+    policy = Policy((KeepLast(1),))
+    return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
+
+
+def contents(store: MemoryStore) -> dict[str, bytes]:
+    """Every file outside of the tool's own folder."""
+    found = [it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "file"]
+    return {path: read(store, path) for path in found}
+
+
+def read(store: Store, path: str) -> bytes:
+    with store.open(path) as source:
+        return source.read(0, source.size)
+
+
+def set_aside(files: dict[str, bytes] | None = None, order: Order = PRUNE) -> MemoryStore:
+    store = MemoryStore(dict.fromkeys(NAMES, WHOLE) if files is None else files)
+    apply(plan_of(store), store, order)
+    return store
+
+
+def loaded(store: Store) -> Transaction:
+    found = load(store, "t")
+    assert found is not None
+    return found
+
+
+def traits(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Time, permissions and number of each file."""
+    found = ((it.name, it.stat()) for it in folder.iterdir())
+    return {name: (it.st_mtime_ns, it.st_mode, it.st_ino) for name, it in found}
+
+
+# Set aside, and back
+
+
+TREES = {
+    "files": dict.fromkeys(NAMES, WHOLE),
+    "folders": {f"r/epoch={n}.ckpt/{name}": b"%d" % n for n in range(3) for name in ("meta.pt", ".metadata", "deep/x")},
+    "families with a list": {**FAMILY, "r/checkpoint": STATE},
+    "families with a mark": RANKS,
+}
+
+
+@pytest.mark.parametrize("files", TREES.values(), ids=TREES)
+def test_what_was_set_aside_comes_back_byte_for_byte(files: dict[str, bytes]) -> None:
+    store = MemoryStore(files)
+    planned = plan_of(store)
+    outcome = apply(planned, store, PRUNE)
+    assert outcome.is_kept
+    assert outcome.freed == 0
+    assert list(outcome.dropped) == [it.path for it in planned.dropped]
+    assert contents(store).keys() < files.keys()
+    change = undo(store, loaded(store))
+    assert (sorted(change.back), change.failed) == (sorted(outcome.dropped), ())
+    assert contents(store) == files
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
+def test_on_a_disk_times_and_permissions_come_back_too_and_a_corrected_list_as_the_file_that_it_was(
+    tmp_path: Path,
+) -> None:
+    for path, data in {**FAMILY, "r/checkpoint": STATE}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+        (tmp_path / path).chmod(0o640)
+        os.utime(tmp_path / path, (10**9, 10**9))
+    before = traits(tmp_path / "r")
+    store = open_url(str(tmp_path))
+    apply(plan_of(store), store, PRUNE)
+    assert (tmp_path / "r" / "checkpoint").read_bytes() != STATE
+    undo(store, loaded(store))
+    assert traits(tmp_path / "r") == before
+    assert (tmp_path / "r" / "checkpoint").read_bytes() == STATE
+    assert os.listdir(tmp_path / ".ckptctl") == []
+
+
+def test_what_is_in_the_way_stays_and_the_rest_comes_back() -> None:
+    store = set_aside()
+    store.write(NAMES[1], b"newer")
+    change = undo(store, loaded(store))
+    assert change.failed == (Failure(NAMES[1], f"its place is taken: {NAMES[1]} is there"),)
+    assert sorted(change.back) == [NAMES[0], NAMES[2]]
+    assert read(store, NAMES[1]) == b"newer"
+    assert [it.path for it in held(store, loaded(store))] == [NAMES[1]]
+    store.delete_exact(store.stat(NAMES[1]))
+    assert undo(store, loaded(store)).back == (NAMES[1],)
+    assert contents(store) == dict.fromkeys(NAMES, WHOLE)
+
+
+def test_of_a_family_none_comes_back_where_one_of_its_places_is_taken() -> None:
+    store = set_aside(FAMILY)
+    store.write("r/ckpt-1.index", b"newer")
+    change = undo(store, loaded(store))
+    assert [it.path for it in change.failed] == ["r/ckpt-1"]
+    assert {path for path in contents(store) if "ckpt-1" in path} == {"r/ckpt-1.index"}
+
+
+def test_where_its_folder_is_gone_it_stays_and_says_so() -> None:
+    store = set_aside()
+    store.delete_exact(store.stat("r"))
+    change = undo(store, loaded(store))
+    assert {it.why for it in change.failed} == {"the folder that it lay in is gone: make it again"}
+    assert len(held(store, loaded(store))) == 3
+
+
+def test_what_was_exchanged_in_the_trash_is_neither_put_back_nor_removed() -> None:
+    store = set_aside()
+    store.write(f"{folder_of('t')}/1", b"somebody's")
+    for change in (undo(store, loaded(store)), empty(store, loaded(store))):
+        assert [it.path for it in change.failed] == [NAMES[1]]
+        assert "is not what was put there" in change.failed[0].why
+    assert read(store, f"{folder_of('t')}/1") == b"somebody's"
+
+
+def test_a_list_that_training_has_written_to_since_stays_as_it_is() -> None:
+    store = set_aside({**FAMILY, "r/checkpoint": STATE})
+    store.write("r/checkpoint", STATE.replace(b"ckpt-3", b"ckpt-4"))
+    change = undo(store, loaded(store))
+    assert change.back == ("r/ckpt-1", "r/ckpt-2")
+    assert change.failed == (Failure("r/checkpoint", "was written to since, and does not list what came back"),)
+    assert read(store, "r/checkpoint") == STATE.replace(b"ckpt-3", b"ckpt-4")
+
+
+def test_a_list_that_is_gone_is_told() -> None:
+    store = set_aside({**FAMILY, "r/checkpoint": STATE})
+    store.delete_exact(store.stat("r/checkpoint"))
+    change = undo(store, loaded(store))
+    assert [it.path for it in change.failed] == ["r/checkpoint"]
+    assert len(change.back) == 2
+
+
+def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) -> None:
+    """A device has another number after each mount: of btrfs, ZFS and NFS as a rule, else where others came first."""
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(WHOLE)
+
+    class Elsewhere(LocalStore):
+        """The same root, on a device with another number."""
+
+        def stat(self, path: str) -> Entry:
+            entry = super().stat(path)
+            assert isinstance(entry.identity, tuple)
+            device, inode = entry.identity
+            return entry._replace(identity=(device + 1, inode))
+
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(super().stat(entry.path), path)
+
+    store = open_url(str(tmp_path))
+    apply(plan_of(store), store, PRUNE)
+    change = undo(Elsewhere(str(tmp_path), str(tmp_path)), loaded(store))
+    assert (sorted(change.back), change.failed) == (sorted(NAMES[:3]), ())
+    assert sorted(os.listdir(tmp_path / "r")) == sorted(name[2:] for name in NAMES)
+
+
+# For good
+
+
+def test_what_is_emptied_is_gone_and_counted() -> None:
+    store = set_aside()
+    change = empty(store, loaded(store))
+    assert change == Change("t", removed=tuple(NAMES[:3]), freed=3 * len(WHOLE))
+    assert contents(store) == {NAMES[3]: WHOLE}
+    with pytest.raises(FileNotFoundError):
+        store.stat(".ckptctl/trash")
+
+
+def test_what_is_being_emptied_does_not_come_back_but_goes_on_to_go() -> None:
+    class Stubborn(MemoryStore):
+        stops = True
+
+        def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
+            if self.stops and entry.path == f"{folder_of('t')}/1":
+                raise Cut
+            super().delete_exact(entry, only_empty=only_empty)
+
+    store = Stubborn(dict.fromkeys(NAMES, WHOLE))
+    apply(plan_of(store), store, PRUNE)
+    with pytest.raises(Cut):
+        empty(store, loaded(store))
+    assert loaded(store).state == "emptying"
+    store.stops = False
+    assert recover(store) == [Change("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
+
+
+def test_what_has_lain_there_for_its_time_goes_with_the_next_prune() -> None:
+    store = set_aside(order=PRUNE._replace(keeps_for=7 * DAY))
+    until = loaded(store).deed.until
+    assert until is not None
+    assert expire(store, until - 1) == []
+    assert [it.txid for it in expire(store, until)] == ["t"]
+    store = set_aside(order=PRUNE._replace(keeps_for=0))
+    store.write("r/epoch=9.ckpt", WHOLE)
+    outcome = apply(plan_of(store), store, Order("u"))
+    assert [(it.txid, len(it.removed)) for it in outcome.earlier] == [("t", 3)]
+
+
+def test_what_has_no_end_is_kept() -> None:
+    store = set_aside()
+    assert expire(store, store.clock() + 1000 * DAY) == []
+    assert len(held(store, loaded(store))) == 3
+
+
+# Interrupted
+
+
+class Cutting(MemoryStore):
+    """The process ends right before the Nth change of anything."""
+
+    left = 10**9
+
+    def _cut(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Cut
+
+    def make_folder(self, path: str) -> None:
+        self._cut()
+        super().make_folder(path)
+
+    def rename(self, entry: Entry, path: str) -> None:
+        self._cut()
+        super().rename(entry, path)
+
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
+        self._cut()
+        super().delete_exact(entry, only_empty=only_empty)
+
+    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
+        self._cut()
+        super().link(path, target, kind, is_new=is_new)
+
+    def rewrite(self, entry: Entry, data: bytes) -> None:
+        self._cut()
+        super().rewrite(entry, data)
+
+    def add(self, path: str, end: int, data: bytes) -> None:
+        self._cut()
+        super().add(path, end, data[: len(data) // 2] if self.left == 0 else data)
+        if self.left == 0:
+            raise Cut
+
+
+def cut_at(files: dict[str, bytes], order: Order, changes: int) -> tuple[Cutting, bool]:
+    """A store in which a prune was cut off after so many changes, and whether it was."""
+    store = Cutting(files)
+    planned = plan_of(store)
+    store.left = changes
+    try:
+        apply(planned, store, order)
+    except Cut:
+        return store, True
+    finally:
+        store.left = 10**9
+    return store, False
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
+@pytest.mark.parametrize("files", TREES.values(), ids=TREES)
+def test_a_prune_that_is_cut_off_anywhere_is_done_or_was_never_begun(files: dict[str, bytes], keeps: bool) -> None:
+    order = Order("t", keeps=keeps)
+    done = MemoryStore(files)
+    going = [it.path for it in plan_of(done).dropped]
+    apply(plan_of(done), done, order)
+    after, states, number = contents(done), set[str](), 0
+    while True:
+        store, was_cut = cut_at(files, order, number)
+        if not was_cut:
+            break
+        number += 1
+        changes = recover(store)
+        assert [it.failed for it in changes if it.failed] == []
+        left = contents(store)
+        kept = load(store, "t")
+        if left == files:
+            states.add("never begun")
+            assert kept is None
+            continue
+        assert left == after
+        states.add("done")
+        if kept is not None:
+            assert [it.path for it in held(store, kept)] == [it.path for it in kept.deed.items]
+            assert len(kept.deed.items) == len(going)
+            undo(store, kept)
+            assert contents(store) == files
+    assert states == {"never begun", "done"}
+    assert number > 2 * len(going)
+
+
+def test_a_recovery_that_is_cut_off_is_finished_by_the_next() -> None:
+    files = {**FAMILY, "r/checkpoint": STATE}
+    for changes in range(1000):
+        store, was_cut = cut_at(files, Order("t"), changes)
+        if not was_cut:
+            return
+        for again in range(6):
+            store.left = again
+            try:
+                recover(store)
+            except Cut:
+                continue
+            break
+        store.left = 10**9
+        recover(store)
+        assert contents(store) in (files, contents(set_aside(files, Order("t"))))
+        assert load_all(store) == ([], {})
+
+
+def test_what_cannot_be_put_back_is_tried_again_each_time_and_told() -> None:
+    cuts = (cut_at(dict.fromkeys(NAMES, WHOLE), Order("t"), changes)[0] for changes in range(100))
+    store = next(it for it in cuts if len(contents(it)) == 2)
+    store.write(NAMES[0], b"newer")
+    for _ in range(2):
+        (change,) = recover(store)
+        assert [it.path for it in change.failed] == [NAMES[0]]
+    store.delete_exact(store.stat(NAMES[0]))
+    recover(store)
+    assert contents(store) == dict.fromkeys(NAMES, WHOLE)
+
+
+def test_what_no_journal_tells_of_is_left_alone() -> None:
+    store = MemoryStore({f"{TRASH}/old/0": WHOLE, f"{TRASH}/bad/{NAME}": b"x\nx\n", f"{TRASH}/bad/0": WHOLE})
+    assert recover(store) == []
+    assert read(store, f"{TRASH}/old/0") == WHOLE
+    assert read(store, f"{TRASH}/bad/0") == WHOLE
+
+
+def test_a_damaged_journal_of_which_nothing_is_in_the_trash_goes() -> None:
+    """A power cut may write a later block of it and not an earlier one: then nothing was moved yet."""
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"torn" + bytes(4096) + b"\nlater\nblocks\n"})
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
+def test_a_damaged_journal_beside_a_list_of_trainings_stays() -> None:
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"x\nx\n", f"{TRASH}/t/{LIST}0": STATE})
+    assert recover(store) == []
+    assert read(store, f"{TRASH}/t/{LIST}0") == STATE
+
+
+@pytest.mark.parametrize("back", range(1, 6))
+def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_next_call(back: int) -> None:
+    store = Cutting(FAMILY)
+    apply(plan_of(store), store, PRUNE)
+    store.left = back
+    with pytest.raises(Cut):
+        undo(store, loaded(store))
+    store.left = 10**9
+    recover(store)
+    there = [sum(f"ckpt-{n}." in path for path in contents(store)) for n in (1, 2)]
+    assert set(there) <= {0, 3}
+    undo(store, loaded(store))
+    assert contents(store) == FAMILY
+
+
+def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_back_unasked() -> None:
+    store = set_aside(FAMILY)
+    store.delete_exact(store.stat(f"{folder_of('t')}/0.1"))
+    assert recover(store) == []
+    assert not any("ckpt-1" in path for path in contents(store))
+
+
+def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_stays() -> None:
+    """The framework's mark is empty, the one of ours holds a line's end."""
+    more = {path.replace("loss=2.5-step=0", "loss=3.5-step=-1"): WHOLE for path in RANKS}
+    for changes in range(100):
+        store, was_cut = cut_at({**RANKS, **more}, Order("t"), changes)
+        if not was_cut:
+            break
+        marks = {item.marker for it in load_all(store)[0] for item in it.deed.items if whole_in_place(store, item)}
+        ours = {path for path in marks & contents(store).keys() if read(store, path)}
+        for path in marks - ours:
+            store.write(path, b"")
+        recover(store)
+        assert marks & contents(store).keys() == marks - ours
+        assert all(read(store, path) == b"" for path in marks - ours)
+
+
+def whole_in_place(store: MemoryStore, item: Item) -> bool:
+    return all(part.path in contents(store) for part in item.parts)
+
+
+def test_a_journal_that_was_never_written_to_its_end_goes_with_its_folder() -> None:
+    store = MemoryStore({f"{TRASH}/t/{NAME}": b"torn"})
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
+
+
+def test_without_hard_links_a_list_is_copied() -> None:
+    class Linked(MemoryStore):
+        def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
+            if kind == "hardlink":
+                raise OSError(errno.EIO, "the disk fails")
+            super().link(path, target, kind, is_new=is_new)
+
+    files = {**FAMILY, "r/checkpoint": STATE}
+    store = Linked(files)
+    outcome = apply(plan_of(store), store, PRUNE)
+    assert outcome.dropped == ()
+    assert "the disk fails" in outcome.skipped[0].why
+    assert contents(store) == files
