@@ -30,7 +30,7 @@ from ckptctl.journal import TRASH, Journal, begin, folder_of
 from ckptctl.lock import NOTHING, take
 from ckptctl.stores import Changed, InUse
 from ckptctl.tasks import Batch, Task, parts_of, prepare, tell_stuck
-from ckptctl.trash import discard, expire, find_part, give_name, purge, put_back, recover
+from ckptctl.trash import discard, expire, find_part, folders_of, give_name, purge, put_back, recover
 
 if TYPE_CHECKING:
     from ckptctl.core.plan import Plan, RunPlan
@@ -92,6 +92,7 @@ class _Work:
         """Say in the journal that what waits is gone, or is to be kept; then remove it, or not; raises OSError."""
         if not self.waiting:
             return
+        self.store.sync(folders_of(task.item for task in self.waiting))
         if self.order.keeps:
             self.journal.note_state("kept")
         else:

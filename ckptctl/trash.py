@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -38,6 +39,7 @@ def recover(store: Store) -> list[Change]:
     transactions, strange = load_all(store)
     for txid, why in strange.items():
         discard(store, folder_of(txid), lists=not why)
+    _remove_empty(store, TRASH)
     changes = (_recover(store, it) for it in transactions)
     return [it for it in changes if it.back or it.removed or it.failed]
 
@@ -46,11 +48,20 @@ def _recover(store: Store, transaction: Transaction) -> Change:
     if transaction.state == "emptying":
         return empty(store, transaction)
     if transaction.state == "kept":
-        halves = [it for it in transaction.deed.items if _is_split(store, it)]
-        return put_back(store, halves)._replace(txid=transaction.deed.txid)
+        return _finish_undo(store, transaction)
     gone = purge(store, transaction.items(gone=True))
     back = undo(store, transaction)
     return back._replace(removed=gone.removed, failed=(*gone.failed, *back.failed), freed=gone.freed)
+
+
+def _finish_undo(store: Store, transaction: Transaction) -> Change:
+    """Make whole what an undo left that was cut off: a family half in its places; a journal of what is all back."""
+    items = transaction.deed.items
+    if not any(_is_there(store, part.place) for item in items for part in item.parts):
+        is_back = all(_is_there(store, part.path) for item in items for part in item.parts)
+        return undo(store, transaction) if is_back else Change()
+    halves = [it for it in items if _is_split(store, it)]
+    return put_back(store, halves)._replace(txid=transaction.deed.txid)
 
 
 def _is_split(store: Store, item: Item) -> bool:
@@ -107,7 +118,17 @@ def put_back(store: Store, items: Sequence[Item]) -> Change:
             failed.append(Failure(item.path, "the folder that it lay in is gone: make it again"))
         except OSError as error:
             failed.append(Failure(item.path, tell(error)))
+    for folder in sorted(folders_of(items)) if back else ():
+        try:
+            store.sync([folder])
+        except OSError as error:
+            failed.append(Failure(folder, tell(error)))
     return Change(back=tuple(reversed(back)), failed=tuple(failed))
+
+
+def folders_of(items: Iterable[Item]) -> set[str]:
+    """The folders between which items are moved: a power cut may take a rename back that is not on the disk in both."""
+    return {dirname(path) for item in items for part in item.parts for path in (part.path, part.place)}
 
 
 def _return(store: Store, item: Item) -> bool:
@@ -213,5 +234,10 @@ def discard(store: Store, folder: str, *, lists: bool = True) -> None:
             return
         for entry in reversed(own):  # the journal after the lists: without it nobody knows what they are
             store.delete_exact(entry)
-        for path in (folder, TRASH):
-            store.delete_exact(store.stat(path), only_empty=True)
+        _remove_empty(store, folder)
+        _remove_empty(store, TRASH)
+
+
+def _remove_empty(store: Store, folder: str) -> None:
+    with suppress(OSError):
+        store.delete_exact(store.stat(folder), only_empty=True)

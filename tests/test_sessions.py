@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -44,6 +45,39 @@ def plant_trainer(folder: Path) -> None:
         written = time.time() - (6 - age) * 3600
         for path in [*save.iterdir(), save]:
             os.utime(path, (written, written))
+
+
+COUNTS = (20, 20, 20, 20, 18, 18, 16, 16, 14, 14, 12, 12, 8, 4)
+"""Checkpoints of each run of the sweep: 212 of 14."""
+WITHOUT_SCORE = 9
+"""The run that was never evaluated."""
+
+
+def plant_sweep(folder: Path) -> None:
+    """What a sweep over learning rates and seeds leaves; the files are holes, and take no place."""
+    for number, count in enumerate(COUNTS):
+        run = folder / f"lr{1 + number % 4}e-{3 + number // 4}" / f"seed{number % 3}"
+        losses = {
+            500 * n: round(2 / (n + 1 + number % 3) + 0.02 * ((n * 7 + number) % 5), 4) for n in range(1, count + 1)
+        }
+        for age, step in enumerate(losses):
+            save = run / f"checkpoint-{step}"
+            save.mkdir(parents=True)
+            for name, size in SIZES.items():
+                (save / name).touch()
+                os.truncate(save / name, size)
+            known = {} if number == WITHOUT_SCORE else {it: loss for it, loss in losses.items() if it <= step}
+            (save / "trainer_state.json").write_bytes(_sweep_state(known, step))
+            written = time.time() - (count + 1 - age) * 3600
+            for path in [*save.iterdir(), save]:
+                os.utime(path, (written, written))
+
+
+def _sweep_state(known: dict[int, float], step: int) -> bytes:
+    """A state; without losses that of a training that did not evaluate."""
+    if not known:
+        return json.dumps({"global_step": step, "log_history": []}).encode()
+    return transformers.state(known, f"checkpoint-{min(known, key=known.__getitem__)}")
 
 
 class Command(NamedTuple):
@@ -93,6 +127,8 @@ def is_as_told(told: list[str], shown: list[str]) -> bool:
 def test_the_sessions_of_a_document_show_what_the_program_says(document: Path, tmp_path: Path, programs: Path) -> None:
     commands = list(commands_of(document.read_text(encoding="utf-8")))
     plant_trainer(tmp_path / "out")
+    if "ckptctl prune sweep" in document.read_text(encoding="utf-8"):
+        plant_sweep(tmp_path / "sweep")
     if commands and not commands[0].line.startswith("ckptctl demo"):
         play(Command("ckptctl demo runs", []), tmp_path, programs)
     for command in commands:

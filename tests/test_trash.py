@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from posixpath import dirname
 
 import pytest
 
@@ -168,7 +171,7 @@ def test_a_list_that_is_gone_is_told() -> None:
 
 
 def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) -> None:
-    """A device has another number after each mount: of btrfs, ZFS and NFS as a rule, else where others came first."""
+    """A device has another number after a mount: on btrfs, ZFS and NFS as a rule, elsewhere where others came first."""
     for name in NAMES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(WHOLE)
@@ -179,8 +182,7 @@ def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) ->
         def stat(self, path: str) -> Entry:
             entry = super().stat(path)
             assert isinstance(entry.identity, tuple)
-            device, inode = entry.identity
-            return entry._replace(identity=(device + 1, inode))
+            return entry._replace(identity=(entry.identity[0] + 1, entry.identity[1]))
 
         def rename(self, entry: Entry, path: str) -> None:
             super().rename(super().stat(entry.path), path)
@@ -345,6 +347,79 @@ def test_a_recovery_that_is_cut_off_is_finished_by_the_next() -> None:
         assert load_all(store) == ([], {})
 
 
+class Volatile(Cutting):
+    """What was renamed is on the disk only once both folders are synced; the journal is at once."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(files)
+        self.unsynced: list[tuple[str, str, set[str]]] = []
+        """From where, where to, and which folders are not synced."""
+
+    def rename(self, entry: Entry, path: str) -> None:
+        super().rename(entry, path)
+        self.unsynced.append((entry.path, path, {dirname(entry.path), dirname(path)}))
+
+    def sync(self, folders: Iterable[str]) -> None:
+        synced = set(folders)
+        waiting = [(old, new, left - synced) for old, new, left in self.unsynced]
+        self.unsynced = [it for it in waiting if it[2]]
+
+    def lose(self, count: int) -> None:
+        """Cut the power: the last renames were not on the disk yet."""
+        self.left = 10**9
+        for old, new, _ in reversed(self.unsynced[-count:]):
+            if new in self.every():
+                MemoryStore.rename(self, self.stat(new), old)
+
+    def every(self) -> set[str]:
+        """All files, the tool's own too."""
+        return {path for path, node in self._nodes.items() if node.kind == "file"}
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
+@pytest.mark.parametrize("lost", [1, 2, 4])
+def test_a_power_cut_that_takes_the_last_renames_back_leaves_every_checkpoint_whole_or_gone(
+    keeps: bool, lost: int
+) -> None:
+    for changes in range(100):
+        store = Volatile(FAMILY)
+        planned = plan_of(store)
+        store.left = changes
+        with suppress(Cut):
+            apply(planned, store, Order("t", keeps=keeps))
+        store.lose(lost)
+        recover(store)
+        if kept := load(store, "t"):
+            assert [it.path for it in held(store, kept)] == ["r/ckpt-1", "r/ckpt-2"]
+            undo(store, kept)
+        parts = [sum(f"ckpt-{n}." in path for path in store.every()) for n in (1, 2)]
+        assert set(parts) <= ({3} if keeps else {0, 3})
+
+
+def test_a_power_cut_after_an_undo_leaves_everything_in_its_place_or_a_journal_that_tells_of_it() -> None:
+    for lost in range(1, 7):
+        store = Volatile(FAMILY)
+        apply(plan_of(store), store, PRUNE)
+        undo(store, loaded(store))
+        store.lose(lost)
+        if kept := load(store, "t"):
+            undo(store, kept)
+        assert contents(store) == FAMILY
+
+
+def test_what_was_put_back_and_cannot_be_synced_keeps_its_journal() -> None:
+    class Stuck(MemoryStore):
+        def sync(self, folders: Iterable[str]) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), *folders)
+
+    store = set_aside()
+    stuck = Stuck({})
+    stuck.__dict__.update(store.__dict__)
+    change = undo(stuck, loaded(stuck))
+    assert set(change.failed) == {Failure(it, os.strerror(errno.EIO)) for it in ("r", folder_of("t"))}
+    assert load(store, "t") is not None
+
+
 def test_what_cannot_be_put_back_is_tried_again_each_time_and_told() -> None:
     cuts = (cut_at(dict.fromkeys(NAMES, WHOLE), Order("t"), changes)[0] for changes in range(100))
     store = next(it for it in cuts if len(contents(it)) == 2)
@@ -362,6 +437,13 @@ def test_what_no_journal_tells_of_is_left_alone() -> None:
     assert recover(store) == []
     assert read(store, f"{TRASH}/old/0") == WHOLE
     assert read(store, f"{TRASH}/bad/0") == WHOLE
+
+
+def test_a_trash_in_which_nothing_was_begun_goes() -> None:
+    store = MemoryStore(folders=[TRASH])
+    assert recover(store) == []
+    with pytest.raises(FileNotFoundError):
+        store.stat(TRASH)
 
 
 def test_a_damaged_journal_of_which_nothing_is_in_the_trash_goes() -> None:
@@ -391,6 +473,30 @@ def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_nex
     assert set(there) <= {0, 3}
     undo(store, loaded(store))
     assert contents(store) == FAMILY
+
+
+def test_an_undo_that_was_killed_at_its_end_is_finished_by_the_next_call_with_the_list() -> None:
+    files = {**FAMILY, "r/checkpoint": STATE}
+    for back in range(6, 20):
+        store = Cutting(files)
+        apply(plan_of(store), store, PRUNE)
+        store.left = back
+        with suppress(Cut):
+            undo(store, loaded(store))
+        store.left = 10**9
+        recover(store)
+        assert contents(store) == files
+        assert load_all(store) == ([], {})
+
+
+def test_where_somebody_emptied_the_trash_by_hand_the_list_of_training_stays_corrected() -> None:
+    store = set_aside({**FAMILY, "r/checkpoint": STATE})
+    for item in loaded(store).deed.items:
+        for part in item.parts:
+            store.delete_exact(store.stat(part.place))
+    corrected = read(store, "r/checkpoint")
+    assert recover(store) == []
+    assert read(store, "r/checkpoint") == corrected != STATE
 
 
 def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_back_unasked() -> None:

@@ -10,6 +10,7 @@ from ckptctl.core.guard import Objection
 from ckptctl.core.outcome import STOPPED, Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.units import write_age, write_size
+from ckptctl.render.brief import MOST_SHOWN, listing
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
 from ckptctl.render.rows import show_name, write_count, write_epoch, write_number
 
@@ -36,9 +37,14 @@ class Item(NamedTuple):
 def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = False) -> Iterator[str]:
     """The policy in words, what becomes of each run, and what a person must know before saying yes."""
     yield fold(escape(plan.words), width) + "\n\n"
-    for run in plan.runs:
+    runs = sorted(plan.runs, key=lambda run: -run.frees)
+    is_brief = not verbose and sum(any(map(_is_change, run.verdicts)) for run in runs) > MOST_SHOWN
+    if is_brief:
+        yield from listing(runs, root=root, width=width)
+    for run in () if is_brief else runs:
         yield from _write_run(run, root, width, verbose=verbose)
-    notes = [*_notes(plan.runs, root, width), *_losses(plan.runs, root, width)]
+    losses = _count_losses(runs) if is_brief else _losses(runs, root, width)
+    notes = [*_unpinned(plan), *_notes(plan.runs, root, width), *losses]
     if notes:
         yield "\n"
     for note in notes:
@@ -251,6 +257,22 @@ def _waiting(run: RunPlan) -> Iterator[str]:
     young = sum(any(reason.rule == "min-age" for reason in verdict.reasons) for verdict in run.verdicts)
     if young:
         yield f"{write_count(young, 'checkpoint')} too young to judge: left alone"
+
+
+def _unpinned(plan: Plan) -> Iterator[str]:
+    """What goes though somebody once pinned it."""
+    count = sum(any(reason.rule == "pinned" for reason in it.reasons) for it in plan.dropped)
+    if count:
+        yield f"{write_count(count, 'checkpoint')} whose pin has passed {'goes' if count == 1 else 'go'}."
+
+
+def _count_losses(runs: Sequence[RunPlan]) -> Iterator[str]:
+    """How many runs lose more than half of their bytes, and how to see what stays of them."""
+    losing = sum(2 * run.frees > _size_of_run(run) for run in runs)
+    if losing:
+        verb = "loses more than half of its" if losing == 1 else "lose more than half of their"
+        yield f"{write_number(losing)} of {write_count(len(runs), 'run')} {verb} bytes."
+    yield "-v shows what stays and what goes, one by one."
 
 
 def _losses(runs: Sequence[RunPlan], root: str, width: int) -> Iterator[str]:

@@ -108,6 +108,10 @@ class Store(Protocol):
         """
         ...
 
+    def sync(self, folders: Iterable[str]) -> None:
+        """Put on the disk what was moved into folders, or out of them; raises OSError."""
+        ...
+
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless an entry, and all that a folder holds, is still as it was listed; where is not asked.
 

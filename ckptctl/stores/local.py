@@ -7,20 +7,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import islice
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
 from ckptctl.core.checkpoint import Entry, Kind
-from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
+from ckptctl.errors import StorageFailed
 from ckptctl.stores import PRIVATE, Changed, Folder, Holder, LinkKind, split
 from ckptctl.stores.appending import LogFile, open_log
 from ckptctl.stores.copying import copy_file, link_hard, write_file
 from ckptctl.stores.leasing import is_being_written, opened_below
 from ckptctl.stores.locking import hold_file, lock
+from ckptctl.stores.missing import no_folder
 from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.reading import File, open_file
-from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, step
+from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
 
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
 _NAME = attrgetter("name")
@@ -79,8 +79,8 @@ class LocalStore:
     def contents(self, folder: str) -> list[Entry]:
         """What lies in one folder, as it is now."""
         with self._place(folder) as place, closing(Trail(open_folder(place.name, place.folder))) as trail:
-            opened = trail.at(0)
-            return [_stated(f"{folder}/{name}", opened, name) for name in sorted(os.listdir(opened))]
+            top = trail.at(0)
+            return [_stated(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
 
     @contextmanager
     def open(self, path: str) -> Iterator[File]:
@@ -139,6 +139,15 @@ class LocalStore:
                 _move_back(entry, path, new, old)
                 raise
 
+    def sync(self, folders: Iterable[str]) -> None:
+        """Put on the disk what was moved into folders, or out of them."""
+        for folder in folders:
+            self._sync(folder)
+
+    def _sync(self, folder: str) -> None:
+        with opened(self._root, split(folder) if folder else ()) as held:
+            os.fsync(held)
+
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless all of it is as it was listed."""
         with self._place(entry.path) as place:
@@ -157,15 +166,9 @@ class LocalStore:
 
         Where the file system has no such locks, nobody is kept out.
         """
-        held = os.dup(self._root)
-        try:
-            for part in split(folder) if folder else ():
-                held = step(held, part)
-            # A lock belongs to what was opened, and the root is open already: it must be opened anew.
-            held = step(held, ".")
+        # A lock belongs to what was opened, and the root is open already: it must be opened anew.
+        with opened(self._root, [*split(folder), "."] if folder else ".") as held:
             yield lock(held) != "busy"
-        finally:
-            os.close(held)
 
     @contextmanager
     def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
@@ -263,13 +266,8 @@ class LocalStore:
         would name another folder to the next.
         """
         *parts, name = split(path)
-        folder = os.dup(self._root)
-        try:
-            for part in parts:
-                folder = step(folder, part)
+        with opened(self._root, parts) as folder:
             yield Place(folder, name)
-        finally:
-            os.close(folder)
 
 
 def open_url(url: str) -> LocalStore:
@@ -278,35 +276,9 @@ def open_url(url: str) -> LocalStore:
     try:
         return LocalStore(typed, os.path.realpath(typed, strict=True))
     except (FileNotFoundError, NotADirectoryError):
-        raise _no_folder(typed) from None
+        raise no_folder(typed) from None
     except OSError as error:
         raise StorageFailed(_reason(error), path=typed) from error
-
-
-def _no_folder(typed: str) -> CkptctlError:
-    """What to say of a path that is no folder."""
-    if os.path.exists(typed):
-        folder = os.path.dirname(typed) or "."
-        return UsageError("is a file, not a folder", path=typed, hint=f"name its folder: {folder!r}")
-    above, name = os.path.split(typed.rstrip("/"))
-    while above.strip("/") and not os.path.isdir(above):
-        above, name = os.path.split(above)
-    near = _nearest(name, above or ".")
-    if near is None:
-        return PathMissing("no such folder", path=typed, hint=f"the nearest folder that exists is {above or '.'!r}")
-    return PathMissing("no such folder", path=typed, hint=f"did you mean {os.path.join(above, near)!r}?")
-
-
-def _nearest(name: str, folder: str) -> str | None:
-    """The subfolder whose name is most like ``name``, among the first thousand entries; None where none is."""
-    from difflib import get_close_matches
-
-    try:
-        with os.scandir(folder) as listing:
-            names = [item.name for item in islice(listing, 1000) if item.is_dir()]
-    except OSError:
-        return None
-    return next(iter(get_close_matches(name, names, 1)), None)
 
 
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
@@ -382,11 +354,9 @@ def _prove_open(entry: Entry, trail: Trail) -> None:
 
 
 def _ensure(place: Place) -> None:
-    """Make a private folder where the name is free."""
-    try:
+    """Make a private folder where the name is free; one that is there may not be on the disk yet."""
+    with suppress(FileExistsError):
         os.mkdir(place.name, 0o700, dir_fd=place.folder)
-    except FileExistsError:
-        return
     os.fsync(place.folder)
 
 

@@ -41,11 +41,16 @@ def hold_file(place: Place, record: bytes) -> Iterator[Holder | None]:
     opened, is_ours, is_sure = _open_locked(place)
     try:
         if is_ours:
-            with suppress(OSError):  # a full disk: the lock holds all the same, and what it guards may free some space
-                os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
+            _tell(opened, record)
         yield None if is_ours else Holder(os.pread(opened, _LONGEST, 0).rstrip(b"\n"), is_sure)
     finally:
         os.close(opened)
+
+
+def _tell(opened: int, record: bytes) -> None:
+    """Say who holds it; on a full disk it holds all the same, and what it guards may free some space."""
+    with suppress(OSError):
+        os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
 
 
 def _open_locked(place: Place) -> tuple[int, bool, bool]:

@@ -82,6 +82,11 @@ class RemoteStore:
         del path
         raise _refusal(self._above + entry.path)
 
+    def sync(self, folders: Iterable[str]) -> NoReturn:
+        """Refuse."""
+        del folders
+        raise _refusal(self.url)
+
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> NoReturn:
         """Refuse."""
         del inside

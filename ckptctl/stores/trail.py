@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -75,6 +76,18 @@ def step(folder: int, name: str) -> int:
     below = open_folder(name, folder)
     os.close(folder)
     return below
+
+
+@contextmanager
+def opened(top: int, parts: Iterable[str]) -> Iterator[int]:
+    """Open a folder below an open one, step by step, following no link."""
+    folder = os.dup(top)
+    try:
+        for part in parts:
+            folder = step(folder, part)
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def mount_of(folder: int) -> tuple[int, bytes]:

@@ -598,7 +598,7 @@ def test_a_budget_that_cannot_be_met_does_nothing_and_tells_the_shortfall(run: P
     assert "error[budget]" in answer.err
     assert "the budget cannot be met: more than 1 files in all, by 1 files" in answer.err
     assert "nothing was deleted" in answer.err
-    assert "hint: pass --max-files to allow it" in answer.err
+    assert "hint: raise --max-files to allow it" in answer.err
 
 
 def test_free_goes_by_what_the_disk_has_left(run: Path, tmp_path: Path) -> None:

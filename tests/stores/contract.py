@@ -449,6 +449,14 @@ class StoreContract:
         with pytest.raises(FileNotFoundError), store.hold("nowhere"):
             pass
 
+    def test_what_was_moved_can_be_put_on_the_disk_for_good(self) -> None:
+        store = self.make_writable(TREE)
+        store.rename(store.stat("top.ckpt"), "run1/moved")
+        store.sync(["", "run1"])
+        assert store.stat("run1/moved").kind == "file"
+        with pytest.raises(FileNotFoundError):
+            store.sync(["run1", "nowhere"])
+
     # Rewriting
 
     def test_a_file_gets_other_content_and_nothing_else_changes(self) -> None:

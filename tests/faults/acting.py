@@ -1,0 +1,52 @@
+"""What a scene does, in a process that is going to be stopped."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ckptctl.apply import Order, apply
+from ckptctl.condition import QUIET
+from ckptctl.core.plan import Plan, draw
+from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.journal import load
+from ckptctl.lock import take
+from ckptctl.scan import Options, scan
+from ckptctl.stores import Store
+from ckptctl.stores.local import open_url
+from ckptctl.trash import empty, recover, undo
+
+BEGUN = "/the-plan-is-drawn"
+"""A path that nothing has: looking for it shows in a trace where the act begins."""
+
+TXID = "abcd1234"
+
+
+def plan_in(store: Store) -> Plan:
+    """Keep the newest of each run."""
+    options, policy = Options(now=store.clock() + QUIET), Policy((KeepLast(1),))
+    return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
+
+
+def act(root: str, what: str) -> None:
+    """Prune, set aside, undo or empty; plans are drawn before."""
+    store = open_url(root)
+    if what in {"prune", "trash"}:
+        plan = plan_in(store)
+        os.path.exists(BEGUN)
+        # Who has what open is not asked: so many calls as there are processes, and no two runs would be alike.
+        outcome = apply(plan, store, Order(TXID, keeps=what == "trash", takes_open=True))
+        tell(len(outcome.dropped), *(f"{it.path}: {it.why}" for it in (*outcome.skipped, *outcome.failed)))
+        return
+    os.path.exists(BEGUN)
+    with take(store, what):
+        recover(store)
+        kept = None if what == "recover" else load(store, TXID)
+        if kept is not None:
+            change = (undo if what == "undo" else empty)(store, kept)
+            tell(len(change.back) + len(change.removed), *(f"{it.path}: {it.why}" for it in change.failed))
+
+
+def tell(*values: object) -> None:
+    """A line each."""
+    sys.stdout.write("".join(f"{it}\n" for it in values))
