@@ -25,6 +25,7 @@ from ckptctl.render.rows import Tally, write_time
 if TYPE_CHECKING:
     from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.render.slim import Line
     from ckptctl.render.trash import Heap
     from ckptctl.settings import Settings
     from ckptctl.weights.contents import Contents, Tensor
@@ -113,6 +114,22 @@ def verify(examined: Iterable[Examined]) -> Iterator[str]:
     yield '{"schema_version":1,"checkpoints":['
     yield from _batches(
         {**_path("path", it.path), "ok": it.ok, "findings": [_flaw(flaw) for flaw in it.flaws]} for it in examined
+    )
+    yield "]}\n"
+
+
+def slim(lines: Iterable[Line], *, dry_run: bool) -> Iterator[str]:
+    """What became of each checkpoint, or would."""
+    yield f'{{"schema_version":1,"dry_run":{_encode(dry_run)},"slimmed":['
+    yield from _batches(
+        {
+            **_path("path", it.path),
+            **_path("place", it.place),
+            "before": it.before,
+            "after": it.after,
+            "without": _texts(it.without),
+        }
+        for it in lines
     )
     yield "]}\n"
 
