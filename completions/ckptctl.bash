@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify doctor config demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify slim doctor config demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -128,6 +128,13 @@ _ckptctl() {
         case $previous in
         --allow | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --allow --template --layout --ext --equals --quiet -q --null -0 --json --help -h"; fi ;;
+        esac
+        ;;
+    slim)
+        case $previous in
+        --output | -o | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --to) _ckptctl_offer "torch safetensors" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --in-place --bare --to --dry-run -n --yes -y --template --layout --ext --equals --json --help -h"; fi ;;
         esac
         ;;
     doctor)

@@ -18,6 +18,7 @@ COMMANDS = {
     "link": "Make or repair last and best links.",
     "export": "Write a summary of runs and checkpoints.",
     "verify": "Find truncated, corrupt, incomplete, suspicious checkpoints.",
+    "slim": "Write checkpoints without optimizer state.",
     "doctor": "Find what is wrong with runs, and say what to do.",
     "config": "Show each setting and where it came from.",
     "demo": "Write small real runs, and show the commands on them.",
@@ -33,6 +34,7 @@ TOPICS = {
     "undo, trash": "Put back what was set aside, or remove it for good.",
     "explain, pin, unpin": "Say why one stays or goes; keep it whatever rules say.",
     "link, export": "Make last and best links; write summaries.",
+    "slim": "Drop optimizer state; keep the weights.",
     "doctor, config, demo": "Find what is wrong; show the settings; try it out.",
 }
 """The commands as the root's help shows them, on a screen of 24 lines: those that go together in one line."""

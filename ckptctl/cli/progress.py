@@ -17,7 +17,8 @@ _BETWEEN = 0.2
 class Progress:
     """Bytes and checkpoints that were read so far; told by any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, done: str = "examined") -> None:
+        self.done = done
         self.is_shown = sys.stderr.isatty()
         self.begun = monotonic()
         self._drawn = self.begun + _SILENT - _BETWEEN
@@ -57,5 +58,5 @@ class Progress:
             return
         self._drawn, self._is_dirty = now, True
         read = f", {write_size(self._size)} read" if self._size else ""
-        sys.stderr.write(f"\r\x1b[K{self._count} checkpoints examined{read}")
+        sys.stderr.write(f"\r\x1b[K{self._count} checkpoints {self.done}{read}")
         sys.stderr.flush()

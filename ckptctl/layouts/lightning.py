@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout
+from ckptctl.core.layout import Layout, Slimming
 
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 
 _MARKER = "-unfinished"
 """NeMo's, whose checkpoints look like any of Lightning's."""
+_RESUMING = Slimming(
+    drop=(
+        "optimizer_states",
+        "lr_schedulers",
+        "callbacks",
+        "*MixedPrecision*",
+        "native_amp_scaling_state",
+        "amp_scaling_state",
+        "current_model_state",
+        "averaging_state",
+    )
+)
+"""What ``save_weights_only`` leaves out; and the weights that ``WeightAveraging`` keeps beside the averaged ones."""
 
 LAYOUTS = (
     Layout(
@@ -38,6 +51,7 @@ LAYOUTS = (
         extensions=(".ckpt",),
         beside=_BESIDE,
         marker=_MARKER,
+        slimming=_RESUMING,
         records=True,
         is_proved=True,
         examples=(

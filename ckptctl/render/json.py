@@ -25,9 +25,10 @@ from ckptctl.render.rows import Tally, write_time
 if TYPE_CHECKING:
     from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.render.slim import Line
     from ckptctl.render.trash import Heap
     from ckptctl.settings import Settings
-    from ckptctl.weights.contents import Contents, Plain, Tensor
+    from ckptctl.weights.contents import Contents, Tensor
     from ckptctl.weights.flaws import Examined, Flaw
 
 BATCH = 1000
@@ -133,6 +134,22 @@ def verify(examined: Iterable[Examined]) -> Iterator[str]:
     yield "]}\n"
 
 
+def slim(lines: Iterable[Line], *, dry_run: bool) -> Iterator[str]:
+    """What became of each checkpoint, or would."""
+    yield f'{{"schema_version":1,"dry_run":{_encode(dry_run)},"slimmed":['
+    yield from _batches(
+        {
+            **_path("path", it.path),
+            **_path("place", it.place),
+            "before": it.before,
+            "after": it.after,
+            "without": _texts(it.without),
+        }
+        for it in lines
+    )
+    yield "]}\n"
+
+
 def _flaw(it: Flaw) -> Value:
     file: dict[str, Value] = {"file": None} if not it.file else _path("file", it.file)
     return {"id": it.id, "severity": it.severity, "text": _text(it.text), **file}
@@ -141,12 +158,6 @@ def _flaw(it: Flaw) -> Value:
 def _tensor(it: Tensor) -> dict[str, Value]:
     shape: Value = list(it.shape)
     return {"name": _text(it.name), "shape": shape, "dtype": it.dtype, "bytes": it.bytes, "part": it.part}
-
-
-def _plain(value: Plain) -> Value:
-    if type(value) is float:
-        return _finite(value)
-    return _text(value) if isinstance(value, str) else value
 
 
 def _finding(it: Finding, root: str) -> Value:
@@ -166,12 +177,12 @@ def config(found: Settings) -> Iterator[str]:
     """What is configured: each setting, the policies, and the files that say anything."""
     from ckptctl.render.settings import settings_of
 
-    settings = [{"key": it.key, "value": _setting(it.value), "origin": _text(it.origin)} for it in settings_of(found)]
+    settings = [{"key": it.key, "value": _plain(it.value), "origin": _text(it.origin)} for it in settings_of(found)]
     policies = [
         {
             "name": _text(it.name),
             "origin": _text(it.origin),
-            "values": {key: _setting(value) for key, value in it.values.items()},
+            "values": {key: _plain(value) for key, value in it.values.items()},
         }
         for it in found.policies.values()
     ]
@@ -179,8 +190,8 @@ def config(found: Settings) -> Iterator[str]:
     yield _encode(told) + "\n"
 
 
-def _setting(value: object) -> Value:
-    """A value of a setting."""
+def _plain(value: object) -> Value:
+    """A value of a setting, of training's or of ours."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list):

@@ -28,8 +28,10 @@ class Folder(NamedTuple):
 class Source(Protocol):
     """An open file, read by position."""
 
-    size: int
-    """Bytes."""
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``; fewer only at the end of the file."""
@@ -168,6 +170,41 @@ class Store(Protocol):
 
         Raises Changed, OSError. The entry must have been listed with its identity.
         """
+        ...
+
+    def draft(self, path: str, replaces: Entry | None = None) -> AbstractContextManager[Draft]:
+        """Write a new file; it gets its name in one step once the block ends well, else nothing of it stays.
+
+        The name must be free, or that of what it replaces, still as it was listed; raises Changed, OSError.
+        """
+        ...
+
+
+class Draft(Source, Protocol):
+    """A file that is being written; ``size`` is where the next byte goes."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of it; raises OSError."""
+        ...
+
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of it to a place; what lies between there and what was written reads as zeros."""
+        ...
+
+    def skip(self, length: int) -> None:
+        """Leave bytes out, which then read as zeros once something follows."""
+        ...
+
+    def copy(self, source: Source, offset: int, length: int) -> None:
+        """Append a stretch of an open file; raises OSError, also where it ends before."""
+        ...
+
+    def sync(self) -> None:
+        """Let all of it be on the disk, and what is read of it later come from there; raises OSError."""
+        ...
+
+    def stamp(self, modified: int) -> None:
+        """Give it a time, in nanoseconds since 1970."""
         ...
 
 

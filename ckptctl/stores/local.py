@@ -15,6 +15,7 @@ from ckptctl.errors import StorageFailed
 from ckptctl.stores import PRIVATE, Changed, Folder, Holder, LinkKind, split
 from ckptctl.stores.appending import LogFile, open_log
 from ckptctl.stores.copying import copy_file, link_hard, write_file
+from ckptctl.stores.drafting import FileDraft, begin
 from ckptctl.stores.leasing import is_being_written, opened_below
 from ckptctl.stores.locking import hold_file, lock
 from ckptctl.stores.missing import no_folder
@@ -235,6 +236,18 @@ class LocalStore:
         with self._place(entry.path) as place, self._new_beside(entry.path, place) as new:
             write_file(new, data, mode_of(place) & 0o777)
             _prove(entry, place)
+            replace(new, place)
+
+    @contextmanager
+    def draft(self, path: str, replaces: Entry | None = None) -> Iterator[FileDraft]:
+        """Write a new file beside; it gets its name in one rename once the block ends, and goes where that fails."""
+        with self._place(path) as place, self._new_beside(path, place) as new:
+            with closing(begin(new, 0o666 if replaces is None else mode_of(place) & 0o777)) as made:
+                yield made
+            if replaces is None:
+                shift(new, place)
+                return
+            _prove(replaces, place)
             replace(new, place)
 
     @contextmanager

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Entry, Kind
-from ckptctl.stores import Changed, Folder, Holder, LinkKind, arrange, split
+from ckptctl.stores import Changed, Folder, Holder, LinkKind, Source, arrange, split
 
 _SECOND = 1_000_000_000
 _LINKS = 40
@@ -222,6 +222,18 @@ class MemoryStore:
         self._prove(entry)
         self._put(entry.path, "file", data)
 
+    @contextmanager
+    def draft(self, path: str, replaces: Entry | None = None) -> Iterator[_Draft]:
+        """Write a new file; it is there once the block ends."""
+        made = _Draft()
+        yield made
+        if replaces is not None:
+            self._prove(replaces)
+        elif path in self._nodes:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        self._put(path, "file", bytes(made.data).ljust(made.size, b"\0"))
+        self._nodes[path] = self._nodes[path]._replace(modified=made.modified or self.now)
+
     def _node(self, path: str) -> _Node:
         if path not in self._nodes:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -281,3 +293,44 @@ def _go(at: list[str], part: str) -> list[str]:
     if part in ("", "."):
         return at
     return at[:-1] if part == ".." else [*at, part]
+
+
+class _Draft:
+    """A file that is being written."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.size = 0
+        self.modified = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of it."""
+        self.write_at(self.size, data)
+
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of it to a place."""
+        self.data += bytes(max(0, offset + len(data) - len(self.data)))
+        self.data[offset : offset + len(data)] = data
+        self.size = max(self.size, offset + len(data))
+
+    def skip(self, length: int) -> None:
+        """Leave bytes out."""
+        self.size += length
+
+    def copy(self, source: Source, offset: int, length: int) -> None:
+        """Append a stretch of an open file."""
+        data = source.read(offset, length)
+        if len(data) < length:
+            raise OSError(errno.EIO, "it ended while it was copied")
+        self.write(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What was written."""
+        return bytes(self.data[offset : offset + length])
+
+    def sync(self) -> None:
+        """Nothing is to be done."""
+
+    def stamp(self, modified: int) -> None:
+        """Give it a time."""
+        self.modified = modified

@@ -134,6 +134,11 @@ class RemoteStore:
         del data
         raise _refusal(self._above + entry.path)
 
+    def draft(self, path: str, replaces: Entry | None = None) -> NoReturn:
+        """Refuse."""
+        del replaces
+        raise _refusal(self._above + path)
+
     def _list(self) -> list[Entry]:
         """All keys, sorted; raises PathMissing where there are none and no folder either."""
         try:

@@ -22,7 +22,8 @@ from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.zip_archive import Source
 
 _PAGE = 4096
-_BUFFER = 1 << 20
+BUFFER = 1 << 20
+"""Bytes that are read at once."""
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
 _WORTH = 8 << 20
@@ -143,7 +144,7 @@ class _Work:
     def run(self) -> None:
         """Take one stretch after the other until none is left."""
         try:
-            with ExitStack() as stack, mmap.mmap(-1, _BUFFER + _PAGE) as memory, memoryview(memory) as view:
+            with ExitStack() as stack, mmap.mmap(-1, BUFFER + _PAGE) as memory, memoryview(memory) as view:
                 self._take_turns(stack, view)
         except BaseException as error:  # noqa: BLE001 - the other thread stops too, and the first one raises it
             self.bug, self.stop = error, True
@@ -172,7 +173,7 @@ class _Work:
     def _examine(self, it: Stretch, source: Source, view: memoryview) -> Flaw | None:
         """Read a stretch through the buffer; what is wrong with it."""
         look = _Look(it, self.dtypes.get(it.storage, ()))
-        for chunk in _chunks(source, it, view):
+        for chunk in read_chunks(source, it, view):
             look.add(chunk)
             self.tick(len(chunk))
         if look.odd:
@@ -226,12 +227,12 @@ def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
     return {key: tuple(kinds) for key, kinds in found.items()}
 
 
-def _chunks(source: Source, it: Stretch, view: memoryview) -> Iterator[memoryview]:
+def read_chunks(source: Source, it: Stretch, view: memoryview) -> Iterator[memoryview]:
     """A stretch, piece by piece, each in the same buffer; raises Damaged where the file ends before it."""
     at, end = it.offset, it.offset + it.length
     while at < end:
         place = at % _PAGE
-        room = view[place : place + min(_BUFFER, end - at)]
+        room = view[place : place + min(BUFFER, end - at)]
         count = _fill(source, at, room)
         if count == 0:
             raise Damaged(f"the file ended at byte {at:,}, where more was to come")

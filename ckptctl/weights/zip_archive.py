@@ -110,9 +110,13 @@ class Archive:
         if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
             raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
         data = prove_header(self.source, member)
-        if data + member.packed > self._starts[bisect_right(self._starts, member.header)]:
+        if data + member.packed > self.next_after(name):
             raise Damaged(f"ambiguous zip: {show(name)} reaches into what follows it")
         return data
+
+    def next_after(self, name: bytes) -> int:
+        """Offset of what follows a member: the head of the next one, or the directory."""
+        return self._starts[bisect_right(self._starts, self.members[name].header)]
 
     def read(self, name: bytes, most: int) -> bytes:
         """Give a stored member's content, its checksum proved; raises Damaged, also for more than ``most`` bytes."""

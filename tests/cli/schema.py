@@ -117,6 +117,13 @@ VERIFY = {
     "checkpoints": [{"path": str, "path_b64?": str, "ok": bool, "findings": [FLAW]}],
 }
 
+SLIM = {
+    "schema_version": {1},
+    "dry_run": bool,
+    "slimmed": [
+        {"path": str, "path_b64?": str, "place": str, "place_b64?": str, "before": int, "after": int, "without": [str]}
+    ],
+}
 LS = {
     "schema_version": {1},
     "root": str,

@@ -477,6 +477,49 @@ class StoreContract:
             assert source.read(0, 100) == b"lr: 0.333\n"
         assert _all(store) == sorted({"run1", "run10", "run2", "run2/checkpoint-500", *TREE})
 
+    # Writing large files
+
+    def test_a_draft_gets_its_name_once_it_is_whole(self) -> None:
+        store = self.make_writable(TREE)
+        with store.open("run1/epoch=2.ckpt") as source, store.draft("run1/new.ckpt") as draft:
+            draft.write(b"0123")
+            draft.skip(2)
+            draft.copy(source, 7, 3)
+            draft.write_at(1, b"X")
+            draft.sync()
+            draft.stamp(5 * SECOND)
+            assert draft.size == 9
+            assert draft.read(0, 4) == b"0X23"
+            assert "run1/new.ckpt" not in _all(store)
+        with store.open("run1/new.ckpt") as source:
+            assert source.read(0, 100) == b"0X23\0\0two"
+        assert store.stat("run1/new.ckpt").modified == 5 * SECOND
+        assert _all(store) == sorted({"run1", "run10", "run2", "run2/checkpoint-500", "run1/new.ckpt", *TREE})
+
+    def test_a_draft_that_fails_leaves_nothing(self) -> None:
+        store = self.make_writable(TREE)
+        before = _all(store)
+        with pytest.raises(TypeError), store.draft("run1/new.ckpt") as draft:
+            draft.write(None)  # type: ignore[arg-type] # that is why it fails
+        with store.open("top.ckpt") as source, pytest.raises(OSError, match="ended"), store.draft("new") as draft:
+            draft.copy(source, 0, 1)
+        assert _all(store) == before
+
+    def test_a_draft_takes_nothings_place_but_what_it_replaces(self) -> None:
+        store = self.make_writable(TREE)
+        with pytest.raises(FileExistsError), store.draft("top.ckpt") as draft:
+            draft.write(b"new")
+        old, changed = store.stat("run10/last.ckpt"), store.stat("run1/epoch=1.ckpt")
+        with store.draft("run10/last.ckpt", old) as draft:
+            draft.write(b"new")
+        self.put(store, "run1/epoch=1.ckpt", b"later")
+        with pytest.raises(Changed), store.draft("run1/epoch=1.ckpt", changed) as draft:
+            draft.write(b"new")
+        for path, content in (("run10/last.ckpt", b"new"), ("run1/epoch=1.ckpt", b"later"), ("top.ckpt", b"")):
+            with store.open(path) as source:
+                assert source.read(0, 100) == content
+        assert _all(store) == sorted({"run1", "run10", "run2", "run2/checkpoint-500", *TREE})
+
     # Linking
 
     @pytest.mark.parametrize("path", ["top.ckpt", "run1/old"], ids=["file", "link"])

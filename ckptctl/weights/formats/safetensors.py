@@ -18,7 +18,7 @@ MOST_HEADER = 16 << 20
 """Bytes of a header that are read; the format allows 100 MB. 100,000 tensors have less."""
 MOST_TENSORS = 100_000
 _MOST_AXES = 64
-_TYPES: Mapping[str, str] = {
+TYPES: Mapping[str, str] = {
     "F64": "float64",
     "F32": "float32",
     "F16": "float16",
@@ -112,7 +112,7 @@ def _read_place(name: str, dtype: str, shape: list[object], start: object, end: 
     numbers = [start, end, *shape]
     if len(shape) > _MOST_AXES or not all(type(it) is int and it >= 0 for it in numbers):
         raise Damaged(f"safetensors: the entry of {name[:200]!a} has numbers that are none")
-    known = _TYPES.get(dtype, "?")
+    known = TYPES.get(dtype, "?")
     expected = prod(shape) * BITS.get(known, 0)  # type: ignore[arg-type] # they are numbers
     if known != "?" and expected != 8 * (end - start):  # type: ignore[operator] # as above
         raise Damaged(f"safetensors: {name[:200]!a} has other bytes than its shape needs")

@@ -1,0 +1,60 @@
+"""``ckptctl slim``: checkpoints without what only serves to resume training."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.look import Names, read_options
+from ckptctl.cli.slimming import Terms, slim_all
+from ckptctl.errors import UsageError
+
+EPILOG = """Examples:
+
+\b
+  ckptctl slim runs/a/last.ckpt -o small.ckpt
+  ckptctl slim runs/a/*.ckpt --in-place
+  ckptctl slim last.ckpt --to safetensors -o model.safetensors
+"""
+
+
+class FormatName(str, Enum):
+    """What to write."""
+
+    torch = "torch"
+    safetensors = "safetensors"
+
+
+def command(
+    checkpoints: Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or stems of families.")],
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")
+    ] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Put it in place of the whole one, for good.")] = False,
+    bare: Annotated[bool, typer.Option("--bare", help="Keep the mapping with the weights alone.")] = False,
+    to: Annotated[FormatName, typer.Option("--to", help="What to write of a file.")] = FormatName.torch,
+    dry_run: opt.DryRun = False,
+    yes: opt.Yes = False,
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    json: opt.Json = False,
+) -> None:
+    """Write checkpoints without optimizer state.
+
+    What only serves to resume training is left out: in a file by writing the rest anew, at the speed of a copy, in a
+    folder by leaving out files. Nothing is executed, the weights stay byte for byte, and each checksum is proved on the
+    way. What is not understood is refused, with the reason.
+    """
+    opt.refuse_together(yes=yes, dry_run=dry_run)
+    if in_place == (output is not None):
+        raise UsageError("it must be told where to", hint="pass -o OUT for a copy, or --in-place")
+    if in_place and to is FormatName.safetensors:
+        raise UsageError("--in-place keeps the format", hint="pass -o OUT with --to safetensors")
+    scanning = read_options(Names(template, layout, ext, equals))
+    terms = Terms(output, bare=bare, to=to.value, is_dry=dry_run, has_consent=yes, json=json)
+    slim_all(checkpoints, terms, scanning)

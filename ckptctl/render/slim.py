@@ -1,0 +1,60 @@
+"""What became of checkpoints that were slimmed, for a terminal and for a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ckptctl.core.units import write_size
+from ckptctl.render.names import escape, fold, measure, shorten
+from ckptctl.render.rows import write_count
+
+_PATH_LEAST = 16
+_INDENT = "  "
+
+
+class Line(NamedTuple):
+    """A checkpoint, and where what stays of it goes."""
+
+    path: str
+    place: str
+    """The same in place."""
+    before: int
+    """Bytes."""
+    after: int
+    without: tuple[str, ...]
+    """Keys and files that go."""
+
+
+def screen(lines: Iterable[Line], *, width: int = 80) -> Iterator[str]:
+    """Where each goes, its size before and then, and what is left out, below."""
+    for it in lines:
+        sizes = f"   {write_size(it.before)} → {write_size(it.after)}"
+        shown = escape(it.path) if it.place == it.path else f"{escape(it.path)} → {escape(it.place)}"
+        yield f"{shorten(shown, max(_PATH_LEAST, width - measure(sizes)))}{sizes}\n"
+        text = fold(f"without {escape(', '.join(it.without))}", width - len(_INDENT))
+        yield "".join(f"{_INDENT}{part}\n" for part in text.split("\n"))
+
+
+def rows(lines: Iterable[Line]) -> Iterator[str]:
+    """The same, tab-separated, under a line of heads; sizes in bytes."""
+    yield "path\tplace\tbefore\tafter\twithout\n"
+    for it in lines:
+        told = f"{it.before}\t{it.after}\t{escape(', '.join(it.without))}"
+        yield f"{escape(it.path)}\t{escape(it.place)}\t{told}\n"
+
+
+def question(lines: Sequence[Line]) -> str:
+    """What is asked before it is done in place."""
+    return f"Slim {write_count(len(lines), 'checkpoint')} in place ({write_size(_saved(lines))} go for good)?"
+
+
+def closing(lines: Sequence[Line], word: str) -> str:
+    """The line that ends it."""
+    before, saved = sum(it.before for it in lines), _saved(lines)
+    share = f", {100 * saved / before:.0f} %" if before else ""
+    return f"{write_count(len(lines), 'checkpoint')}: {write_size(saved)} of {write_size(before)} {word}{share}\n"
+
+
+def _saved(lines: Sequence[Line]) -> int:
+    return max(0, sum(it.before - it.after for it in lines))

@@ -1,0 +1,153 @@
+"""A torch file without what only serves to resume training: its pickle is written anew, its storages are copied.
+
+    cut = open_cut(source, drop=("optimizer_states", "callbacks"))
+    cut.dropped, cut.size
+    cut.write(draft)
+
+Nothing is executed. What is not certain to come out as it was is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from ckptctl.errors import Damaged, Refused
+from ckptctl.weights.allowed import name_all
+from ckptctl.weights.keeping import Kept, choose, find_state
+from ckptctl.weights.machine import LIMITS
+from ckptctl.weights.nodes import Global
+from ckptctl.weights.pickles import Pickled, read
+from ckptctl.weights.pickling import write_pickle
+from ckptctl.weights.proving import following, prove
+from ckptctl.weights.saved import measure_storages
+from ckptctl.weights.tensors import DECODERS
+from ckptctl.weights.torch_zip import read_pickled, root_of
+from ckptctl.weights.zip_archive import Archive, Source, open_archive, show
+from ckptctl.weights.zip_writing import Draft, Writer
+
+_ORDERED = Global("collections", "OrderedDict")
+_LIMITS = LIMITS._replace(string=LIMITS.data)
+"""Long texts too, for they are written again."""
+_LEFT_OUT = frozenset({b".format_version", b".storage_alignment", b".data/serialization_id"})
+"""What torch notes of the way in which it wrote, which is another then; without them it reads the directory."""
+_COPIED = frozenset({b"byteorder", b"version"})
+_MOST_SMALL = 1 << 16
+
+Tick = Callable[[int], None]
+
+
+class Cut(NamedTuple):
+    """What is written of a file."""
+
+    archive: Archive
+    pickled: bytes
+    storages: tuple[bytes, ...]
+    """Names of the members that are kept."""
+    dropped: tuple[str, ...]
+    """Keys that are left out, nested ones joined by ``/``."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is kept."""
+        return len(self.pickled) + sum(self.archive.members[name].size for name in self.storages)
+
+    def write(self, draft: Draft, tick: Tick = lambda _: None, *, later: Callable[[], None] | None = None) -> None:
+        """Write it, every checksum proved by what was written; raises Damaged, OSError.
+
+        With ``later`` it is called once all is written, and the proof comes behind it: to bring it to the disk.
+        """
+        archive, root, writer = self.archive, root_of(self.archive), Writer(draft)
+        writer.add(root + b"data.pkl", self.pickled)
+        if root + b"byteorder" in archive.members:
+            writer.add(root + b"byteorder", archive.read(root + b"byteorder", _MOST_SMALL))
+        written = writer.plan(archive, self.storages)
+        source = None if archive.has_checksums else archive.source
+        with ExitStack() as stack:
+            ticks = [tick] if later else [tick, stack.enter_context(following(draft, written, source))]
+            writer.copy(archive, self.storages, lambda end: [tell(end) for tell in ticks])
+        if root + b"version" in archive.members:
+            writer.add(root + b"version", archive.read(root + b"version", _MOST_SMALL))
+        writer.close()
+        if later:
+            later()
+            prove(draft, written, source)
+        _read_again(draft, self)
+
+
+def open_cut(source: Source, drop: Sequence[str] | None, *, bare: bool = False) -> Cut:
+    """Decide what of a file is kept; raises Refused with the reason, Damaged, OSError.
+
+    ``drop``: globs of keys that are left out, of nested ones joined by ``/``; None where the layout does not say, then
+    the keys that say it of themselves. ``bare``: only the mapping that holds the weights is kept.
+    """
+    if source.read(0, 4) != b"PK\x03\x04":
+        raise Refused("it is not in torch's zip format, which is written since 1.6")
+    archive = open_archive(source)
+    root = root_of(archive)
+    _refuse_others(archive, root)
+    described = read_pickled(archive)
+    if described.oddities:
+        raise Refused(f"its pickle has {described.oddities[0]}")
+    kept = choose(described.value, drop, bare=bare)
+    data = archive.read(root + b"data.pkl", LIMITS.data)
+    raw = read(data, limits=_LIMITS, decoders={_ORDERED: DECODERS[_ORDERED]})
+    pickled = write_pickle(_take_out(raw.value, kept), data[1])
+    again = read(pickled, limits=_LIMITS, decoders=DECODERS)
+    _refuse_names(again, bare=bare)
+    return Cut(archive, pickled, _find_storages(archive, root, again), kept.dropped)
+
+
+def _refuse_others(archive: Archive, root: bytes) -> None:
+    """Raise Refused where it holds more than torch.save writes."""
+    if root + b"constants.pkl" in archive.members:
+        raise Refused("it is TorchScript, which is a program")
+    for name in archive.members:
+        own = name.removeprefix(root)
+        if own not in {b"data.pkl", *_COPIED, *_LEFT_OUT} and not own.startswith(b"data/"):
+            raise Refused(f"it holds {show(name)}, which torch.save does not write")
+
+
+def _take_out(root: object, kept: Kept) -> object:
+    """The root as it is to be saved."""
+    for path in kept.paths:
+        holder = root
+        for key in path[:-1]:
+            holder = holder[key]  # type: ignore[index] # chosen in the same tree
+        del holder[path[-1]]  # type: ignore[attr-defined] # as above
+    return find_state(root, kept.bare) if kept.bare is not None else root
+
+
+def _refuse_names(pickled: Pickled, *, bare: bool) -> None:
+    """Raise Refused where what is kept would have loading import what is not known to be harmless."""
+    unknown = [it.name for it in name_all([pickled]) if not it.allowed]
+    if unknown:
+        names = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")  # noqa: PLR2004 - named
+        hint = None if bare else "--bare keeps the weights alone"
+        raise Refused(f"what would be kept names {names}, which is not known to be harmless", hint=hint)
+
+
+def _find_storages(archive: Archive, root: bytes, pickled: Pickled) -> tuple[bytes, ...]:
+    """The members that the pickle needs, in the order of the file; raises Damaged where one is missing or short."""
+    needed = {
+        root + b"data/" + key.encode("utf-8", "surrogatepass"): it for key, it in measure_storages([pickled]).items()
+    }
+    for name, least in needed.items():
+        if name not in archive.members:
+            raise Damaged(f"{show(name)} is missing, which its pickle names")
+        if archive.members[name].size < least:
+            raise Damaged(f"{show(name)} has {archive.members[name].size:,} bytes of {least:,} that it needs")
+    return tuple(sorted(needed, key=lambda name: archive.members[name].header))
+
+
+def _read_again(draft: Source, cut: Cut) -> None:
+    """Raise Damaged unless what was written reads as it was meant."""
+    archive = open_archive(draft)
+    root = root_of(archive)
+    whole = {name: (archive.members[name].size, archive.members[name].crc) for name in cut.storages}
+    told = {name: (it.size, it.crc) for name, it in cut.archive.members.items() if name in whole}
+    if archive.read(root + b"data.pkl", LIMITS.data) != cut.pickled or whole != told:
+        raise Damaged("what was written is not what was to be written")
+    for name in cut.storages:
+        archive.locate(name)

@@ -1,0 +1,180 @@
+"""The numbers of tensors, read in order and in pieces, whatever their strides: never a whole tensor at once.
+
+with open_numbers(files, contents) as numbers:
+    for chunk in numbers.stream(tensor):
+        …                                   little-endian, the last axis fastest
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from math import prod
+from typing import Literal, NamedTuple
+
+from ckptctl.errors import Damaged
+from ckptctl.weights.contents import BITS, Contents, Files, Piece, Storage, Tensor
+from ckptctl.weights.saved import is_dense
+from ckptctl.weights.zip_archive import Source
+
+CHUNK = 1 << 20
+"""Bytes that are handed on at once; a whole number of numbers of every type."""
+_SPAN = 8 << 20
+"""Bytes of a stretch that is read as a whole for the numbers that lie scattered in it."""
+_BLOCK = 4 << 20
+"""Bytes of scattered numbers that are put in order at once."""
+_LETTERS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+class Numbers:
+    """The files of a checkpoint, opened as they are needed."""
+
+    def __init__(self, files: Files, contents: Contents, stack: ExitStack) -> None:
+        self.files = files
+        self.contents = contents
+        self._opened: dict[str, Source] = {}
+        self._stack = stack
+
+    def open(self, file: str) -> Source:
+        """One of the files; raises OSError."""
+        if file not in self._opened:
+            self._opened[file] = self._stack.enter_context(self.files.open(file))
+        return self._opened[file]
+
+    def find_dense(self, tensor: Tensor) -> tuple[Source, int] | None:
+        """Where all its bytes lie as they are to be written; None where they must be put in order."""
+        if len(tensor.pieces) != 1 or _is_swapped(tensor):
+            return None
+        piece = tensor.pieces[0]
+        storage = self._find(tensor, piece)
+        is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
+        return (self.open(storage.file), _start(storage) + piece.start) if is_plain else None
+
+    def stream(self, tensor: Tensor) -> Iterator[bytes]:
+        """Its numbers; raises Damaged, with the id ``not-read`` where they cannot be read one after the other."""
+        for piece in _in_order(tensor):
+            storage = self._find(tensor, piece)
+            source, start = self.open(storage.file), _start(storage) + piece.start
+            for chunk in _stream_piece(source, start, piece, BITS[tensor.dtype]):
+                yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
+
+    def _find(self, tensor: Tensor, piece: Piece) -> Storage:
+        storage = self.contents.storages.get(piece.storage)
+        if storage is None:
+            raise Damaged(f"tensor {tensor.name!a}: its numbers are missing")
+        if storage.packing or storage.offset is None or tensor.dtype not in BITS:
+            text = f"tensor {tensor.name!a}: its numbers are packed, or of a type that is not known"
+            raise Damaged(text, id="not-read")
+        return storage
+
+
+@contextmanager
+def open_numbers(files: Files, contents: Contents) -> Iterator[Numbers]:
+    """The numbers of the contents, which must have been read with their places."""
+    with ExitStack() as stack:
+        yield Numbers(files, contents, stack)
+
+
+def _start(storage: Storage) -> int:
+    return storage.offset or 0
+
+
+def _in_order(tensor: Tensor) -> list[Piece]:
+    """The pieces of a tensor as they follow each other along its first axis."""
+    pieces = sorted(tensor.pieces, key=lambda it: it.at)
+    if len(pieces) == 1 and pieces[0].shape == tensor.shape:
+        return pieces
+    at = 0
+    for piece in pieces:
+        if piece.at[:1] != (at,) or any(piece.at[1:]) or piece.shape[1:] != tensor.shape[1:]:
+            raise Damaged(f"tensor {tensor.name!a}: its shards do not follow each other along one axis", id="not-read")
+        at += piece.shape[0]
+    if not pieces or at != tensor.shape[0]:
+        raise Damaged(f"tensor {tensor.name!a}: its numbers lie inside of what is not unpacked", id="not-read")
+    return pieces
+
+
+def _stream_piece(source: Source, start: int, piece: Piece, bits: int) -> Iterator[bytes]:
+    if piece.stride is None or is_dense(piece.shape, piece.stride):
+        yield from _stream_dense(source, start, (prod(piece.shape) * bits + 7) // 8)
+    elif prod(piece.shape):
+        yield from _stream_scattered(source, start, piece.shape, piece.stride, bits // 8)
+
+
+def _stream_dense(source: Source, start: int, length: int) -> Iterator[bytes]:
+    for at in range(start, start + length, CHUNK):
+        yield _read(source, at, min(CHUNK, start + length - at))
+
+
+def _read(source: Source, offset: int, length: int) -> bytes:
+    data = source.read(offset, length)
+    if len(data) < length:
+        raise Damaged(f"the file ended at byte {offset + len(data):,}, where more was to come")
+    return data
+
+
+def _stream_scattered(
+    source: Source, start: int, shape: Sequence[int], stride: Sequence[int], width: int
+) -> Iterator[bytes]:
+    """Blocks along the first axis, or along those below it where one of its rows is too large for a block."""
+    row = prod(shape[1:]) * width
+    if row > _BLOCK:
+        for place in range(shape[0]):
+            yield from _stream_scattered(source, start + place * stride[0] * width, shape[1:], stride[1:], width)
+        return
+    count = max(1, _BLOCK // max(1, row))
+    for place in range(0, shape[0], count):
+        block = (min(count, shape[0] - place), *shape[1:])
+        yield _gather(source, start + place * stride[0] * width, block, stride, width)
+
+
+def _gather(source: Source, start: int, shape: Sequence[int], stride: Sequence[int], width: int) -> bytes:
+    """The numbers of a block in order: taken line by line along the axis whose numbers lie closest."""
+    made = memoryview(bytearray(prod(shape) * width))
+    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    apart = [axis for axis in range(len(shape)) if shape[axis] > 1 and stride[axis]]
+    near = min(apart, key=stride.__getitem__, default=-1)
+    line = _Line(shape[near], stride[near], steps[near]) if near >= 0 else _Line(1, 1, 1)
+    others = [axis for axis in range(len(shape)) if axis != near]
+    reach = (1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))) * width
+    held = memoryview(_read(source, start, reach)) if reach <= _SPAN else None
+    length = ((line.numbers - 1) * line.step + 1) * width
+    for index in product(*(range(shape[axis]) for axis in others)):
+        at = width * sum(place * stride[axis] for place, axis in zip(index, others, strict=True))
+        to = width * sum(place * steps[axis] for place, axis in zip(index, others, strict=True))
+        taken = memoryview(_read(source, start + at, length)) if held is None else held[at : at + length]
+        _scatter(taken, made[to:], line, width)
+    return bytes(made)
+
+
+class _Line(NamedTuple):
+    """Numbers along one axis."""
+
+    numbers: int
+    step: int
+    """From one to the next where they are read, in numbers."""
+    apart: int
+    """The same where they are put."""
+
+
+def _scatter(taken: memoryview, made: memoryview, line: _Line, width: int) -> None:
+    """Put the numbers of a line where they belong."""
+    unit = width if width in _LETTERS else 1
+    parts = width // unit  # numbers of 16 bytes go in pieces
+    source = taken.cast(_LETTERS[unit])
+    target = made[: ((line.numbers - 1) * line.apart + 1) * width].cast(_LETTERS[unit])
+    for part in range(parts):
+        target[part :: line.apart * parts] = source[part :: line.step * parts]
+
+
+def _is_swapped(tensor: Tensor) -> bool:
+    return tensor.big_endian and BITS.get(tensor.dtype, 0) > 8  # noqa: PLR2004 - bits of a byte
+
+
+def _swap(chunk: bytes, tensor: Tensor) -> bytes:
+    width = BITS[tensor.dtype] // (16 if tensor.dtype.startswith("complex") else 8)
+    held = array(_LETTERS[width], chunk)
+    held.byteswap()
+    return held.tobytes()

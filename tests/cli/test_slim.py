@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.weights.torch_zip import read_values
+from tests.cli.calls import PROGRAM, Answer, age, call, environment, listing
+from tests.cli.schema import SLIM as SCHEMA
+from tests.cli.schema import misfits
+from tests.conftest import lacks
+from tests.terminal import Terminal
+from tests.weights.samples import FIXTURES, Bytes
+
+needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
+WEIGHTS = {"w": make_tensor(range(64), (8, 8)), "b": make_tensor([5, 6], (2,))}
+ADAM = {"state": {0: {"exp_avg": make_tensor([9] * 1000, (1000,))}}, "param_groups": [{"lr": 0.1}]}
+WHOLE = encode_torch({"epoch": 3, "global_step": 9, "state_dict": WEIGHTS, "optimizer_states": [ADAM], "callbacks": {}})
+NAME = "epoch=3-step=9.ckpt"
+LONG_AGO = 1_700_000_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A whole checkpoint of Lightning's."""
+    return put(tmp_path / "run" / NAME, WHOLE)
+
+
+def put(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    return path
+
+
+def make_folder(path: Path) -> Path:
+    """A checkpoint as Hugging Face's Trainer leaves it."""
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "config.json"):
+        put(path / name, (FIXTURES / "layouts/torch/x.safetensors").read_bytes() if "model" in name else b"{}")
+    put(path / "trainer_state.json", b'{"global_step": 500}')
+    return path
+
+
+def keys(path: Path) -> set[object]:
+    return set(read_values(Bytes(path.read_bytes())))
+
+
+def refused(answer: Answer, id: str, code: int = 6) -> bool:  # noqa: A002 - the word of the contract
+    return answer.code == code and f"error[{id}]" in answer.err
+
+
+def test_a_copy_holds_the_weights_alone_and_the_checkpoint_is_as_it_was(path: Path) -> None:
+    answer = call("slim", path, "-o", path.parent / "small.ckpt")
+    assert answer.code == 0
+    assert answer.rows[0]["without"] == "optimizer_states, callbacks"
+    assert keys(path.parent / "small.ckpt") == {"epoch", "global_step", "state_dict"}
+    assert path.read_bytes() == WHOLE
+    assert int((path.parent / "small.ckpt").stat().st_mtime) == LONG_AGO
+    assert call("verify", path.parent, "--deep").code == 0
+
+
+def test_in_place_only_the_file_itself_changes_and_its_time_and_rights_stay(path: Path) -> None:
+    path.chmod(0o640)
+    other = put(path.parent / "hparams.yaml")
+    assert call("slim", path, "--in-place", "-y").code == 0
+    assert keys(path) == {"epoch", "global_step", "state_dict"}
+    assert (path.stat().st_mode & 0o777, int(path.stat().st_mtime)) == (0o640, LONG_AGO)
+    assert sorted(path.parent.iterdir()) == sorted([path, other])
+
+
+def test_in_place_a_person_is_asked(path: Path) -> None:
+    answer = call("slim", path, "--in-place")
+    assert refused(answer, "no-consent")
+    assert "pass --yes" in answer.err
+    assert path.read_bytes() == WHOLE
+
+
+@pytest.mark.tty
+@pytest.mark.parametrize(("word", "code"), [("y", 0), ("n", 6)])
+def test_only_a_yes_slims_in_place(path: Path, word: str, code: int) -> None:
+    terminal = Terminal([*PROGRAM, "slim", NAME, "--in-place"], cwd=path.parent, env=environment())
+    terminal.wait_for(r"Slim 1 checkpoint in place \(.* go for good\)\? \[y/N\]")
+    terminal.type(f"{word}\n")
+    assert terminal.finish()[0] == code
+    assert (path.read_bytes() == WHOLE) == bool(code)
+
+
+def test_a_dry_run_changes_nothing(path: Path) -> None:
+    before = listing(path.parent)
+    answer = call("slim", path, "--in-place", "-n")
+    assert (answer.code, listing(path.parent)) == (0, before)
+    assert "would go" in answer.err
+
+
+def test_several_go_into_a_folder_by_their_names(path: Path) -> None:
+    other = put(path.parent / "epoch=4-step=12.ckpt", WHOLE)
+    out = path.parent.parent / "out"
+    assert call("slim", path, other, "-o", out).code == 0
+    assert sorted(it.name for it in out.iterdir()) == [path.name, other.name]
+
+
+def test_of_several_what_cannot_be_slimmed_is_named_and_the_others_are_done(path: Path) -> None:
+    bad = put(path.parent / "epoch=4-step=12.ckpt", encode_torch({"epoch": 1, "state_dict": WEIGHTS}))
+    answer = call("slim", path, bad, "--in-place", "-y")
+    assert answer.code == 3
+    assert f"{bad.name}: nothing in it is known" in answer.err
+    assert keys(path) == {"epoch", "global_step", "state_dict"}
+
+
+def test_nothing_is_ever_overwritten(path: Path) -> None:
+    taken = put(path.parent / "taken.ckpt", WHOLE)
+    before = listing(path.parent)
+    assert refused(call("slim", path, "-o", taken), "exists")
+    assert refused(call("slim", path, "-o", path.parent), "exists")
+    assert listing(path.parent) == before
+
+
+def test_two_of_one_name_are_refused_before_anything_is_written(path: Path, tmp_path: Path) -> None:
+    twin = put(tmp_path / "other" / NAME, WHOLE)
+    answer = call("slim", path, twin, "-o", tmp_path / "out")
+    assert refused(answer, "usage", 2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("-o", "x", "--in-place"), ("--in-place", "--to", "safetensors"), ("-o", "x", "-n", "-y")],
+    ids=["nowhere", "both", "another format in place", "a dry run with consent"],
+)
+def test_what_contradicts_itself_is_a_usage_error(path: Path, words: tuple[str, ...]) -> None:
+    assert refused(call("slim", path, *words), "usage", 2)
+
+
+def test_what_is_pinned_is_not_slimmed_in_place(path: Path) -> None:
+    put(path.parent / f"{NAME}.keep", b"")
+    assert refused(call("slim", path, "--in-place", "-y"), "pinned")
+    assert path.read_bytes() == WHOLE
+    assert call("slim", path, "-o", path.parent / "small.ckpt").code == 0
+
+
+def test_what_is_being_written_or_cut_short_is_left_alone(path: Path) -> None:
+    path.write_bytes(WHOLE[:-40])
+    age(path, -1)
+    assert refused(call("slim", path, "--in-place", "-y"), "live")
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    assert refused(call("slim", path, "--in-place", "-y"), "damaged", 5)
+    assert path.read_bytes() == WHOLE[:-40]
+
+
+def test_bytes_that_went_bad_are_found_and_the_checkpoint_stays(path: Path) -> None:
+    content = bytearray(WHOLE)
+    content[content.index(make_tensor(range(64), (8, 8)).data) + 5] ^= 1
+    put(path, bytes(content))
+    for words in (("--in-place", "-y"), ("-o", path.parent / "out.ckpt")):
+        answer = call("slim", path, *words)
+        assert refused(answer, "damaged", 5)
+        assert "checksum" in answer.err
+    assert path.read_bytes() == bytes(content)
+    assert [it for it in path.parent.iterdir() if it.name != ".ckptctl"] == [path]
+
+
+# Folders and families ------------------------------------------------------------------------------------------------
+
+
+def test_of_a_folder_the_files_go_that_only_serve_to_resume(tmp_path: Path) -> None:
+    whole = make_folder(tmp_path / "out" / "checkpoint-500")
+    before = listing(whole)
+    answer = call("slim", whole, "-o", tmp_path / "small")
+    assert answer.code == 0
+    assert sorted(listing(tmp_path / "small")) == ["config.json", "model.safetensors", "trainer_state.json"]
+    assert listing(whole) == before
+    assert listing(tmp_path / "small").items() <= before.items()
+    assert listing(tmp_path).keys() & {".ckptctl"} == set()
+
+
+def test_a_folder_is_slimmed_in_place_and_is_a_whole_checkpoint_still(tmp_path: Path) -> None:
+    whole = make_folder(tmp_path / "out" / "checkpoint-500")
+    assert call("slim", whole, "--in-place", "-y").code == 0
+    assert sorted(listing(whole)) == ["config.json", "model.safetensors", "trainer_state.json"]
+    assert call("ls", tmp_path / "out", "--json").json["runs"][0]["checkpoints"][0]["state"] == "complete"
+
+
+def test_what_would_look_unfinished_then_is_refused_in_place(tmp_path: Path) -> None:
+    for name in ("11.pdparams", "11.pdopt", "12.pdparams", "12.pdopt"):
+        put(tmp_path / name, b"\x80\x02}.")
+    before = listing(tmp_path)
+    answer = call("slim", tmp_path / "12.pdparams", "--in-place", "-y")
+    assert refused(answer, "cannot-slim")
+    assert "would take it for unfinished then: " in answer.err
+    assert listing(tmp_path) == before
+
+
+def test_the_folder_of_an_optimizer_goes_whole(tmp_path: Path) -> None:
+    whole = make_folder(tmp_path / "out" / "checkpoint-500")
+    put(whole / "optimizer_0" / ".metadata")
+    put(whole / "optimizer_0" / "__0_0.distcp")
+    assert call("slim", whole, "--in-place", "-y").code == 0
+    assert "optimizer_0" not in listing(whole)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        pytest.param(
+            ["zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_optim_states.pt"],
+            "it holds none of mp_rank_",
+            id="ZeRO-3",
+        ),
+        pytest.param([".metadata", "__0_0.distcp"], "share", id="DCP"),
+    ],
+)
+def test_where_the_weights_lie_with_the_optimizers_state_nothing_is_done(
+    tmp_path: Path, files: list[str], why: str
+) -> None:
+    for name in files:
+        put(
+            tmp_path / "run" / "global_step500" / name,
+            (FIXTURES / "layouts/torch/dcp/step-5" / ".metadata").read_bytes(),
+        )
+    os.utime(tmp_path / "run" / "global_step500", (LONG_AGO, LONG_AGO))
+    put(tmp_path / "run" / "latest", b"global_step500")
+    before = listing(tmp_path)
+    answer = call("slim", tmp_path / "run" / "global_step500", "-o", tmp_path / "out")
+    assert answer.code in (5, 6)
+    assert why in answer.err or "missing" in answer.err
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["dcp/step-5", "x.safetensors", "legacy.pth", "trunc.ckpt"])
+def test_real_files_of_other_kinds_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    source = FIXTURES / "layouts/torch" / name
+    target = tmp_path / source.name
+    shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    for it in (target, *target.rglob("*")):
+        os.utime(it, (LONG_AGO, LONG_AGO))
+    before = listing(tmp_path)
+    answer = call("slim", target, "--in-place", "-y")
+    assert answer.code in (5, 6)
+    assert answer.err.startswith("ckptctl: error[")
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_keras_files_are_refused(tmp_path: Path, name: str) -> None:
+    shutil.copy(FIXTURES / "layouts/keras" / name, tmp_path / name)
+    os.utime(tmp_path / name, (LONG_AGO, LONG_AGO))
+    assert call("slim", tmp_path / name, "-o", tmp_path / "out").code == 6
+
+
+def test_of_a_family_the_members_go_that_only_serve_to_resume(tmp_path: Path) -> None:
+    for name in ("12.pdparams", "12.pdopt", "12.pdstates"):
+        put(tmp_path / "run" / name, b"\x80\x02}.")
+    answer = call("slim", tmp_path / "run" / "12.pdparams", "-o", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert sorted(listing(tmp_path / "out")) == ["12.pdparams"]
+
+
+# safetensors ---------------------------------------------------------------------------------------------------------
+
+
+@needs_torch
+@pytest.mark.parametrize("kind", ["zip", "legacy"])
+def test_safetensors_hold_the_state_dict_under_its_own_names(tmp_path: Path, kind: str) -> None:
+    import torch
+
+    from ckptctl.weights.contents import Contents
+    from tests.weights.held import load as hold
+    from tests.weights.held import take
+
+    big = torch.randn(70, 50)
+    kinds = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.uint8, torch.complex64)
+    state = {
+        **{f"k.{it}": torch.randint(0, 2, (3, 5)).to(it) for it in kinds},
+        "a": big,
+        "b": big,
+        "t": big.t(),
+        "s": big[::3, 1::2],
+        "x": torch.ones(1, 4).expand(3, 4),
+        "n": torch.tensor(2.5),
+        "e": torch.empty(0, 3),
+        "c": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+    }
+    path = tmp_path / "run" / NAME
+    path.parent.mkdir()
+    torch.save({"state_dict": state, "optimizer_states": [1]}, path, _use_new_zipfile_serialization=kind == "zip")
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    assert call("slim", path, "--to", "safetensors", "-o", f"{tmp_path}/out/").code == 0
+    from ckptctl.weights.formats import read_file
+
+    files = hold(tmp_path / "out" / "epoch=3-step=9.safetensors")
+    found = read_file(files, "epoch=3-step=9.safetensors")
+    assert type(found) is Contents
+    assert found.flaws == ()
+    assert found.metadata == {"format": "pt", "b": "a"}
+    held = {it.name: it for it in found.tensors}
+    assert set(held) == set(state) - {"b"}
+    for name, it in held.items():
+        value = state[name]
+        assert (it.shape, f"torch.{it.dtype}") == (tuple(value.shape), str(value.dtype))
+        raw = value.contiguous().view(-1).view(torch.uint8) if value.numel() else value
+        assert take(files, found, it) == bytes(raw.tolist()), name
+
+
+# Machines ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_json_is_as_the_contract_has_it(path: Path) -> None:
+    answer = call("slim", path, "-o", path.parent / "small.ckpt", "--json")
+    assert misfits(answer.json, SCHEMA) == []
+    assert answer.json["slimmed"][0]["without"] == ["optimizer_states", "callbacks"]
+
+
+@pytest.mark.tty
+def test_a_screen_tells_what_went_and_how_much(path: Path) -> None:
+    code, text = Terminal([*PROGRAM, "slim", NAME, "-o", "s.ckpt"], cwd=path.parent, env=environment()).finish()
+    assert code == 0
+    assert "without optimizer_states, callbacks" in text
+    assert "1 checkpoint: 5.3 kB of 5.9 kB gone, 90 %" in text
