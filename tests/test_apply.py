@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.apply import Order, Watch, apply
+from ckptctl.apply import MOST_WAITING, Order, Watch, apply
 from ckptctl.core.checkpoint import Entry, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
@@ -249,6 +249,51 @@ def test_what_was_moved_although_the_move_seemed_to_fail_is_put_back() -> None:
     assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
     assert files(store) == {NAMES[1], NAMES[3]}
     assert not has_trash(store)
+
+
+def test_where_nobody_can_tell_whether_it_was_moved_it_is_not_said_to_be_in_place() -> None:
+    class Blind(MemoryStore):
+        stuck = False
+
+        def rename(self, entry: Entry, path: str) -> None:
+            if entry.path == NAMES[1]:
+                self.stuck = True
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            super().rename(entry, path)
+
+        def stat(self, path: str) -> Entry:
+            if self.stuck and path == f"{TRASH}/t/1":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            return super().stat(path)
+
+    store = Blind(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
+
+
+def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place() -> None:
+    class Unreadable(MemoryStore):
+        def contents(self, folder: str) -> list[Entry]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), folder)
+
+    store = Unreadable(dict.fromkeys(NAMES, WHOLE))
+    with pytest.raises(StorageFailed, match="what an earlier run left cannot be put in order"):
+        apply(plan_of(store), store, Order("t"))
+    assert files(store) == set(NAMES)
+
+
+def test_more_than_are_moved_at_once_go_in_several_turns() -> None:
+    names = [f"r/epoch={n}.ckpt" for n in range(2 * MOST_WAITING + 2)]
+    turns: list[int] = []
+
+    class Counting(MemoryStore):
+        def sync(self, folders: Iterable[str]) -> None:
+            turns.append(sum(it.path.rpartition("/")[2].isdigit() for it in self.contents(f"{TRASH}/t")))
+            super().sync(folders)
+
+    store = Counting(dict.fromkeys(names, WHOLE))
+    assert len(apply(plan_of(store), store, Order("t")).dropped) == len(names) - 1
+    assert turns == [MOST_WAITING, MOST_WAITING, 1]
 
 
 class Full(MemoryStore):
