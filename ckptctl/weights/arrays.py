@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Sequence
 from functools import lru_cache
 from math import inf, isnan, nan
-from operator import sub
+from operator import mul, sub
 from struct import pack, unpack
 from typing import Any, NamedTuple
 
@@ -135,14 +135,17 @@ def _decode(byte: int, exponent: int, fraction: int, bias: int, *, has_one_zero:
 
 
 def average(parts: Sequence[tuple[bytes, float]], dtype: str) -> bytes:
-    """The weighted sum of stretches of one type, in its own precision, of half types in float32, rounded to nearest."""
+    """The weighted mean of stretches of one type, in its own precision, of half types in float32, rounded to nearest.
+
+    Without numpy it is worked out in float64 before it is rounded.
+    """
     numpy = find_numpy()
     if numpy is not None:
         return _average_by_numpy(numpy, parts, dtype)
     columns = [_read(Stretch(data, dtype)) for data, _ in parts]
     weights = [weight for _, weight in parts]
-    sums = [sum(map(float.__mul__, weights, row)) for row in zip(*columns, strict=True)]
-    return _write(sums, dtype)
+    total = sum(weights)
+    return _write([sum(map(mul, weights, row)) / total for row in zip(*columns, strict=True)], dtype)
 
 
 def _write(numbers: list[float], dtype: str) -> bytes:
@@ -179,6 +182,7 @@ def _average_by_numpy(numpy: Any, parts: Sequence[tuple[bytes, float]], dtype: s
         made = _widen(numpy, first, dtype) * kind(weight)
         for data, own in rest:
             made += _widen(numpy, data, dtype) * kind(own)
+        made /= kind(sum(own for _, own in parts))
         if dtype != "bfloat16":
             return bytes(made.astype(dtype).data)
     bits = made.view(numpy.uint32)

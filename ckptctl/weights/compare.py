@@ -61,7 +61,7 @@ class Difference(NamedTuple):
 
 def compare(old: Side, new: Side, tick: Tick = lambda _: None) -> Difference:
     """Compare all that both have by name, chunk by chunk; raises OSError."""
-    before, after = _name_alike(old.contents, new.contents)
+    before, after = name_alike(old.contents, new.contents)
     with ExitStack() as stack:
         left, right = (stack.enter_context(open_numbers(*it)) for it in (old, new))
         found = [_compare(name, left, right, (it, after[name]), tick) for name, it in before.items() if name in after]
@@ -79,7 +79,7 @@ def compare(old: Side, new: Side, tick: Tick = lambda _: None) -> Difference:
     )
 
 
-def _name_alike(old: Contents, new: Contents) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def name_alike(old: Contents, new: Contents) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The tensors by name, without what stands before the weights' names in one of the two alone."""
     plain = {it.name for it in old.tensors}, {it.name for it in new.tensors}
     if not plain[0].isdisjoint(plain[1]):

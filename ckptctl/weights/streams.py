@@ -60,6 +60,10 @@ class Numbers:
             for chunk in _stream_piece(source, start, piece, BITS[tensor.dtype]):
                 yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
 
+    def stream_storage(self, it: Storage) -> Iterator[bytes]:
+        """All bytes of a storage."""
+        return _stream_dense(self.open(it.file), _start(it), it.length)
+
     def _find(self, tensor: Tensor, piece: Piece) -> Storage:
         storage = self.contents.storages.get(piece.storage)
         if storage is None:
