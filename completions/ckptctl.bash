@@ -19,7 +19,7 @@ _ckptctl() {
         [[ -z $command && $word != -* ]] && command=$word
     done
     case $command in
-    "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify slim doctor config demo --version -V --help -h" ;;
+    "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify slim diff average doctor config demo --version -V --help -h" ;;
     ls | list)
         case $previous in
         --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
@@ -135,6 +135,19 @@ _ckptctl() {
         --output | -o | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --to) _ckptctl_offer "torch safetensors" ;;
         *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --in-place --bare --to --dry-run -n --yes -y --template --layout --ext --equals --json --help -h"; fi ;;
+        esac
+        ;;
+    diff)
+        case $previous in
+        --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--template --layout --ext --equals --json --help -h"; fi ;;
+        esac
+        ;;
+    average)
+        case $previous in
+        --output | -o | --weights | --top-k | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --mode) _ckptctl_offer "min max auto" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --weights --top-k --monitor --mode --template --layout --ext --equals --help -h"; fi ;;
         esac
         ;;
     doctor)

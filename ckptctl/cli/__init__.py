@@ -19,6 +19,8 @@ COMMANDS = {
     "export": "Write a summary of runs and checkpoints.",
     "verify": "Find truncated, corrupt, incomplete, suspicious checkpoints.",
     "slim": "Write checkpoints without optimizer state.",
+    "diff": "Find which tensors were added, removed, changed, and how much.",
+    "average": "Write the mean of the weights of several checkpoints.",
     "doctor": "Find what is wrong with runs, and say what to do.",
     "config": "Show each setting and where it came from.",
     "demo": "Write small real runs, and show the commands on them.",
@@ -34,7 +36,7 @@ TOPICS = {
     "undo, trash": "Put back what was set aside, or remove it for good.",
     "explain, pin, unpin": "Say why one stays or goes; keep it whatever rules say.",
     "link, export": "Make last and best links; write summaries.",
-    "slim": "Drop optimizer state; keep the weights.",
+    "slim, diff, average": "Drop optimizer state; compare tensors; average weights.",
     "doctor, config, demo": "Find what is wrong; show the settings; try it out.",
 }
 """The commands as the root's help shows them, on a screen of 24 lines: those that go together in one line."""

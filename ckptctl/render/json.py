@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ckptctl.render.slim import Line
     from ckptctl.render.trash import Heap
     from ckptctl.settings import Settings
+    from ckptctl.weights.compare import Alteration, Difference
     from ckptctl.weights.contents import Contents, Tensor
     from ckptctl.weights.flaws import Examined, Flaw
 
@@ -148,6 +149,32 @@ def slim(lines: Iterable[Line], *, dry_run: bool) -> Iterator[str]:
         for it in lines
     )
     yield "]}\n"
+
+
+def diff(found: Difference) -> Iterator[str]:
+    """What is not the same in two checkpoints."""
+    told: dict[str, Value] = {
+        "schema_version": 1,
+        "added": [_tensor(it) for it in found.added],
+        "removed": [_tensor(it) for it in found.removed],
+        "reshaped": [_alteration(it) for it in found.reshaped],
+        "retyped": [_alteration(it) for it in found.retyped],
+        "changed": [_alteration(it) for it in found.changed],
+        "unread": [_alteration(it) for it in found.unread],
+        "same": found.same,
+        "metadata": [{"key": _text(key), "old": _plain(old), "new": _plain(new)} for key, old, new in found.metadata],
+    }
+    yield _encode(told) + "\n"
+
+
+def _alteration(it: Alteration) -> Value:
+    figures: dict[str, Value] = {
+        "max": None if it.distance is None else it.distance.most,
+        "mean": it.mean,
+        "odd": None if it.distance is None else it.distance.odd,
+        "why": _text(it.why) or None,
+    }
+    return {"name": _text(it.name), "old": _tensor(it.old), "new": _tensor(it.new), **figures}
 
 
 def _flaw(it: Flaw) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ckptctl.errors import Damaged, Refused
-from ckptctl.weights.contents import Contents, Files, Record
+from ckptctl.weights.contents import Contents, Files
 from ckptctl.weights.formats import read_file
 from ckptctl.weights.keeping import find_bare, refuse_shards
 from ckptctl.weights.proving import prove_records
@@ -36,13 +36,9 @@ class Export:
     def write(self, draft: Draft) -> None:
         """Write it, the checksums of what is read proved; raises Damaged, OSError."""
         with open_numbers(self.files, self.contents) as numbers:
-            prove_records(numbers.open, self._used())
+            keys = {piece.storage for it in self.plan.tensors for piece in it.tensor.pieces}
+            prove_records(numbers.open, self.contents, keys)
             write(draft, self.plan, numbers)
-
-    def _used(self) -> list[Record]:
-        keys = {piece.storage for it in self.plan.tensors for piece in it.tensor.pieces}
-        places = {(it.file, it.offset) for key, it in self.contents.storages.items() if key in keys}
-        return [it for it in self.contents.records if (it.file, it.offset) in places]
 
 
 def open_export(files: Files, name: str, drop: Sequence[str] | None) -> Export:

@@ -8,14 +8,14 @@ prove(draft, records, source)                           afterwards
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from mmap import mmap
 from threading import Condition, Thread
 from zlib import crc32
 
 from ckptctl.errors import Damaged
-from ckptctl.weights.contents import Record
+from ckptctl.weights.contents import Contents
 from ckptctl.weights.deep import BUFFER, Stretch, read_chunks
 from ckptctl.weights.zip_archive import Source, show
 from ckptctl.weights.zip_writing import Written
@@ -36,10 +36,11 @@ def _prove(draft: Source, it: Written, source: Source | None, view: memoryview) 
         raise Damaged(f"{show(it.name)}: its checksum does not fit its content")
 
 
-def prove_records(open_file: Callable[[str], Source], records: Sequence[Record]) -> None:
-    """Raise Damaged unless every member of files fits its checksum; those of other kinds are passed over."""
-    for it in records:
-        if it.check == "crc32" and it.unpacked is None:
+def prove_records(open_file: Callable[[str], Source], contents: Contents, keys: Collection[str]) -> None:
+    """Raise Damaged unless these storages fit their checksums, where they have any."""
+    places = {(it.file, it.offset) for key, it in contents.storages.items() if key in keys}
+    for it in contents.records:
+        if (it.file, it.offset) in places and it.check == "crc32" and it.unpacked is None:
             prove(open_file(it.file), [Written(it.name.encode(), it.offset, it.length, it.checksum, it.offset)])
 
 
@@ -95,20 +96,30 @@ def following(
     draft: Source, written: Sequence[Written], source: Source | None = None
 ) -> Iterator[Callable[[int], None]]:
     """Prove it while it is written; raises Damaged in the end."""
-    behind, failures = _Behind(draft), list[BaseException]()
+    behind = _Behind(draft)
+    with beside(lambda: prove(behind, written, source)):
+        try:
+            yield behind.reached
+        finally:
+            behind.close()
+
+
+@contextmanager
+def beside(do: Callable[[], None]) -> Iterator[None]:
+    """Do something in a thread of its own meanwhile; raises in the end what that raised."""
+    failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            prove(behind, written, source)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the writing is waited for
+            do()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             failures.append(error)
 
     thread = Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield behind.reached
+        yield
     finally:
-        behind.close()
         thread.join()
     if failures:
         raise failures[0]

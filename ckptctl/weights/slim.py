@@ -58,22 +58,43 @@ class Cut(NamedTuple):
 
         With ``later`` it is called once all is written, and the proof comes behind it: to bring it to the disk.
         """
-        archive, root, writer = self.archive, root_of(self.archive), Writer(draft)
-        writer.add(root + b"data.pkl", self.pickled)
-        if root + b"byteorder" in archive.members:
-            writer.add(root + b"byteorder", archive.read(root + b"byteorder", _MOST_SMALL))
+        archive, writer = self.archive, Writer(draft)
+        self.write_front(writer)
         written = writer.plan(archive, self.storages)
         source = None if archive.has_checksums else archive.source
         with ExitStack() as stack:
             ticks = [tick] if later else [tick, stack.enter_context(following(draft, written, source))]
             writer.copy(archive, self.storages, lambda end: [tell(end) for tell in ticks])
-        if root + b"version" in archive.members:
-            writer.add(root + b"version", archive.read(root + b"version", _MOST_SMALL))
-        writer.close()
+        self.write_back(writer)
         if later:
             later()
             prove(draft, written, source)
         _read_again(draft, self)
+
+    def write_front(self, writer: Writer) -> None:
+        """Write what stands before the storages."""
+        root = root_of(self.archive)
+        writer.add(root + b"data.pkl", self.pickled)
+        self._copy_small(writer, root + b"byteorder")
+
+    def write_back(self, writer: Writer) -> None:
+        """Write what stands behind them."""
+        self._copy_small(writer, root_of(self.archive) + b"version")
+        writer.close()
+
+    def _copy_small(self, writer: Writer, name: bytes) -> None:
+        if name in self.archive.members:
+            writer.add(name, self.archive.read(name, _MOST_SMALL))
+
+
+def open_whole(source: Source, drop: Sequence[str] | None) -> Cut:
+    """As ``open_cut``, but where nothing serves only to resume, all of it is kept."""
+    try:
+        return open_cut(source, drop)
+    except Refused as error:
+        if error.id != "nothing-to-slim":
+            raise
+    return _cut(source, Kept(()))
 
 
 def open_cut(source: Source, drop: Sequence[str] | None, *, bare: bool = False) -> Cut:
@@ -82,15 +103,24 @@ def open_cut(source: Source, drop: Sequence[str] | None, *, bare: bool = False) 
     ``drop``: globs of keys that are left out, of nested ones joined by ``/``; None where the layout does not say, then
     the keys that say it of themselves. ``bare``: only the mapping that holds the weights is kept.
     """
+    return _cut(source, choose(_describe(source).value, drop, bare=bare), bare=bare)
+
+
+def _describe(source: Source) -> Pickled:
+    """What a file holds; raises Refused for what is not torch's alone."""
     if source.read(0, 4) != b"PK\x03\x04":
         raise Refused("it is not in torch's zip format, which is written since 1.6")
     archive = open_archive(source)
-    root = root_of(archive)
-    _refuse_others(archive, root)
+    _refuse_others(archive, root_of(archive))
     described = read_pickled(archive)
     if described.oddities:
         raise Refused(f"its pickle has {described.oddities[0]}")
-    kept = choose(described.value, drop, bare=bare)
+    return described
+
+
+def _cut(source: Source, kept: Kept, *, bare: bool = False) -> Cut:
+    archive = open_archive(source)
+    root = root_of(archive)
     data = archive.read(root + b"data.pkl", LIMITS.data)
     raw = read(data, limits=_LIMITS, decoders={_ORDERED: DECODERS[_ORDERED]})
     pickled = write_pickle(_take_out(raw.value, kept), data[1])

@@ -8,7 +8,7 @@ with open_numbers(files, contents) as numbers:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from math import prod
@@ -60,6 +60,10 @@ class Numbers:
             for chunk in _stream_piece(source, start, piece, BITS[tensor.dtype]):
                 yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
 
+    def stream_storage(self, it: Storage) -> Iterator[bytes]:
+        """All bytes of a storage."""
+        return _stream_dense(self.open(it.file), _start(it), it.length)
+
     def _find(self, tensor: Tensor, piece: Piece) -> Storage:
         storage = self.contents.storages.get(piece.storage)
         if storage is None:
@@ -75,6 +79,21 @@ def open_numbers(files: Files, contents: Contents) -> Iterator[Numbers]:
     """The numbers of the contents, which must have been read with their places."""
     with ExitStack() as stack:
         yield Numbers(files, contents, stack)
+
+
+def even(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of one size, but for the last."""
+    held = bytearray()
+    for chunk in chunks:
+        if not held and len(chunk) == size:
+            yield chunk
+            continue
+        held += chunk
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
 
 
 def _start(storage: Storage) -> int:

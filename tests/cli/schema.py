@@ -124,6 +124,26 @@ SLIM = {
         {"path": str, "path_b64?": str, "place": str, "place_b64?": str, "before": int, "after": int, "without": [str]}
     ],
 }
+ALTERATION = {
+    "name": str,
+    "old": TENSOR,
+    "new": TENSOR,
+    "max": (float, None),
+    "mean": (float, None),
+    "odd": (int, None),
+    "why": (str, None),
+}
+DIFF = {
+    "schema_version": {1},
+    "added": [TENSOR],
+    "removed": [TENSOR],
+    "reshaped": [ALTERATION],
+    "retyped": [ALTERATION],
+    "changed": [ALTERATION],
+    "unread": [ALTERATION],
+    "same": int,
+    "metadata": [{"key": str, "old": (str, int, float, bool, None), "new": (str, int, float, bool, None)}],
+}
 LS = {
     "schema_version": {1},
     "root": str,

@@ -1,0 +1,67 @@
+"""``ckptctl diff``: which tensors of two checkpoints are not the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from ckptctl.cli import options as opt
+from ckptctl.cli.console import Console
+from ckptctl.cli.look import Names, read_options
+from ckptctl.cli.progress import Progress
+from ckptctl.cli.target import find_target
+from ckptctl.errors import Damaged
+from ckptctl.inspection import Held, inspect
+from ckptctl.render import diff as screens
+from ckptctl.scan import Options
+from ckptctl.weights.compare import Difference, Side, compare
+
+EPILOG = """Examples:
+
+\b
+  ckptctl diff epoch=3.ckpt epoch=4.ckpt
+  ckptctl diff last.ckpt model.safetensors --json | jq .changed
+"""
+
+
+def command(
+    old: Annotated[str, typer.Argument(metavar="A", help="A file, a folder, or the stem of a family.")],
+    new: Annotated[str, typer.Argument(metavar="B", help="Another; it may be of another format.")],
+    template: opt.TemplateText = None,
+    layout: opt.LayoutName = None,
+    ext: opt.Extensions = None,
+    equals: opt.Equals = "=",
+    json: opt.Json = False,
+) -> None:
+    """Find which tensors were added, removed, changed, and how much.
+
+    Every number of both is read, a stretch at a time, and nothing is executed. Settings and other plain values are
+    compared too. The exit code is 0 whether they differ or not.
+    """
+    console, progress = Console(), Progress("compared")
+    scanning = read_options(Names(template, layout, ext, equals))
+    found = compare(_open(old, scanning), _open(new, scanning), progress.add)
+    progress.clear()
+    console.answer(_write(found, console, json=json))
+    if not json:
+        console.say(screens.closing(found))
+
+
+def _open(path: str, scanning: Options) -> Side:
+    """What a path means; raises Damaged where it is broken."""
+    target = find_target(path, scanning)
+    contents = inspect(target.store, target.checkpoint, placed=True)
+    for flaw in contents.flaws:
+        if flaw.severity == "error" and flaw.id not in ("suspect-name", "odd-pickle"):
+            raise Damaged(flaw.text, path=path)
+    return Side(Held(target.store, target.checkpoint), contents)
+
+
+def _write(found: Difference, console: Console, *, json: bool) -> Iterator[str]:
+    if json:
+        from ckptctl.render.json import diff
+
+        return diff(found)
+    return screens.screen(found, width=console.width) if console.is_terminal else screens.rows(found)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckptctl.weights.torch_write import encode_torch, make_tensor
+from tests.cli.calls import call, listing
+from tests.conftest import lacks
+
+needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
+NAMES = ["epoch=0-val_loss=0.50.ckpt", "epoch=1-val_loss=0.40.ckpt", "epoch=2-val_loss=0.30.ckpt"]
+ADAM = {"param_groups": [], "state": {0: make_tensor([1])}}
+
+
+def put(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+def state(number: float, **more: object) -> bytes:
+    weights = {"w": make_tensor([number, 2 * number], (2,)), **more}
+    return encode_torch({"epoch": int(number), "state_dict": weights, "optimizer_states": [ADAM]})
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    return [put(tmp_path / "run" / name, state(number)) for name, number in zip(NAMES, (1.0, 2.0, 6.0), strict=True)]
+
+
+def numbers(path: Path) -> list[float]:
+    from ckptctl.weights.arrays import Stretch, _read
+    from ckptctl.weights.contents import merge
+    from ckptctl.weights.formats import read_files
+    from ckptctl.weights.streams import open_numbers
+    from tests.weights.held import load
+
+    files = load(path)
+    contents = merge(read_files(files))
+    with open_numbers(files, contents) as found:
+        tensor = next(it for it in contents.tensors if it.name.endswith("w"))
+        return list(_read(Stretch(b"".join(found.stream(tensor)), tensor.dtype)))
+
+
+@pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
+def test_the_mean_of_several_is_written(paths: list[Path], tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"mean.{ending}"
+    answer = call("average", *paths, "-o", out)
+    assert (answer.code, answer.out) == (0, f"{out}\n"), answer.err
+    assert answer.err.startswith("the mean of 3 checkpoints, ")
+    assert numbers(out) == [3, 6]
+    assert call("verify", out, "--deep").code == 0
+
+
+def test_weights_say_how_much_each_counts(paths: list[Path], tmp_path: Path) -> None:
+    assert call("average", *paths, "--weights", "2,1,1", "-o", tmp_path / "mean.ckpt").code == 0
+    assert numbers(tmp_path / "mean.ckpt") == [2.5, 5]
+
+
+def test_the_best_of_a_folder_are_chosen_as_best_chooses_them(paths: list[Path], tmp_path: Path) -> None:
+    words = ("--top-k", "2", "--monitor", "val_loss")
+    assert call("average", paths[0].parent, *words, "-o", tmp_path / "mean.ckpt").code == 0
+    assert numbers(tmp_path / "mean.ckpt") == [4, 8]
+
+
+def test_the_optimizers_state_is_left_out_and_all_else_is_the_firsts(paths: list[Path], tmp_path: Path) -> None:
+    from ckptctl.weights.torch_zip import read_values
+    from tests.weights.samples import Bytes
+
+    call("average", *paths, "-o", tmp_path / "mean.ckpt")
+    found = read_values(Bytes((tmp_path / "mean.ckpt").read_bytes()))
+    assert (set(found), found["epoch"]) == ({"epoch", "state_dict"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        pytest.param(state(2, x=make_tensor([1])), "has a tensor 'state_dict.x', which the first has not", id="more"),
+        pytest.param(encode_torch({"state_dict": {}}), "has no tensor 'state_dict.w'", id="less"),
+        pytest.param(
+            encode_torch({"state_dict": {"w": make_tensor([1, 2, 3], (3,))}}),
+            "is float32 of [3], in the first float32 of [2]",
+            id="another shape",
+        ),
+    ],
+)
+def test_those_that_are_not_alike_are_refused_in_one_line(
+    paths: list[Path], tmp_path: Path, other: bytes, why: str
+) -> None:
+    put(paths[1], other)
+    before = listing(tmp_path)
+    answer = call("average", *paths, "-o", tmp_path / "mean.ckpt")
+    assert answer.code == 6
+    assert why in answer.err
+    assert answer.err.startswith(f"ckptctl: error[not-alike]: {paths[1]}: ")
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param((0,), id="one alone"),
+        pytest.param((0, 1, "--weights", "1"), id="too few weights"),
+        pytest.param((0, 1, "--weights", "1,x"), id="no numbers"),
+        pytest.param((0, 1, "--weights", "1,-1"), id="nothing together"),
+        pytest.param((0, 1, "--top-k", "2"), id="files and a choice"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(paths: list[Path], tmp_path: Path, words: tuple[Any, ...]) -> None:
+    told = [str(paths[it]) if isinstance(it, int) else it for it in words]
+    assert call("average", *told, "-o", tmp_path / "mean.ckpt").code == 2
+
+
+def test_nothing_is_overwritten_and_a_bad_byte_leaves_nothing(paths: list[Path], tmp_path: Path) -> None:
+    assert call("average", *paths, "-o", paths[0]).code == 6
+    content = bytearray(paths[1].read_bytes())
+    content[content.index(make_tensor([2, 4], (2,)).data)] ^= 1
+    put(paths[1], bytes(content))
+    before = listing(tmp_path)
+    for name in ("mean.ckpt", "mean.safetensors"):
+        answer = call("average", *paths, "-o", tmp_path / name)
+        assert answer.code == 5
+        assert "checksum" in answer.err
+    assert listing(tmp_path) == before
+
+
+@needs_torch
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_the_mean_is_that_of_torch(tmp_path: Path, ending: str) -> None:
+    import torch
+
+    def make(seed: int) -> dict[str, Any]:
+        torch.manual_seed(seed)
+        tied = torch.randn(300, 7)
+        return {
+            "tied": tied, "again": tied, "view": tied[10:20], "turned": torch.randn(40, 50).t(),
+            "half": torch.randn(99).half(), "brain": torch.randn(99).bfloat16(), "double": torch.randn(99).double(),
+            "steps": torch.tensor(seed), "mask": torch.tensor([True, False]), "empty": torch.empty(0, 3),
+        }  # fmt: skip
+
+    states = [make(seed) for seed in range(3)]
+    files = []
+    for place, it in enumerate(states):
+        torch.save({"model": it, "optimizer": {"param_groups": []}}, tmp_path / f"{place}.pt")
+        files.append(tmp_path / f"{place}.pt")
+    out = tmp_path / f"mean.{ending}"
+    answer = call("average", *files, "-o", out)
+    assert answer.code == 0, answer.err
+    if ending == "safetensors":
+        assert call("diff", out, files[0], "--json").json["changed"]
+        return
+    found = torch.load(out, weights_only=True)["model"]
+    for name, first in states[0].items():
+        wide = torch.float64 if first.dtype == torch.float64 else torch.float32
+        mean = (sum(it[name].to(wide) for it in states) / 3).to(first.dtype) if first.is_floating_point() else first
+        assert torch.equal(found[name], mean), name
+        assert found[name].stride() == first.stride()
+    assert found["tied"].data_ptr() == found["again"].data_ptr()
+
+
+@needs_torch
+def test_a_safetensors_file_can_be_averaged_with_a_torch_file(paths: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    assert call("slim", paths[2], "--to", "safetensors", "-o", other).code == 0
+    for name in ("mean.ckpt", "mean.safetensors"):
+        assert call("average", paths[1], other, "-o", tmp_path / name).code == 0
+        assert numbers(tmp_path / name) == [4, 8]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ckptctl.weights.torch_write import encode_torch, make_tensor
+from tests.cli.calls import PROGRAM, call, environment
+from tests.cli.schema import DIFF as SCHEMA
+from tests.cli.schema import misfits
+from tests.conftest import lacks
+from tests.terminal import Terminal
+
+needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
+ONES, PAIR = make_tensor([1, 1], (2,)), make_tensor([1, 2], (2,))
+OLD = {
+    "epoch": 3,
+    "state_dict": {"w": make_tensor([1, 2, 3, 4], (2, 2)), "b": PAIR, "gone": ONES, "s": PAIR},
+}
+NEW = {
+    "epoch": 4,
+    "state_dict": {"w": make_tensor([1, 2.5, 3, 3], (2, 2)), "b": PAIR, "came": ONES, "s": make_tensor([1, 2], (1, 2))},
+}
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    return put(tmp_path / "epoch=3.ckpt", encode_torch(OLD)), put(tmp_path / "epoch=4.ckpt", encode_torch(NEW))
+
+
+def put(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+def test_what_is_not_the_same_is_told_line_by_line(pair: tuple[Path, Path]) -> None:
+    answer = call("diff", *pair)
+    assert answer.code == 0
+    assert [(row["what"], row["name"], row["text"]) for row in answer.rows] == [
+        ("added", "state_dict.came", "2 float32"),
+        ("removed", "state_dict.gone", "2 float32"),
+        ("reshaped", "state_dict.s", "2 → 1×2"),
+        ("changed", "state_dict.w", "max 1, mean 0.375"),
+        ("metadata", "epoch", "3 → 4"),
+    ]
+    assert answer.rows[3]["max"] == "1.0"
+    assert answer.err == "1 added, 1 removed, 1 reshaped, 1 changed · 1 tensor the same\n"
+
+
+def test_a_checkpoint_and_itself_are_the_same(pair: tuple[Path, Path]) -> None:
+    answer = call("diff", pair[0], pair[0])
+    assert (answer.code, answer.rows) == (0, [])
+    assert answer.err == "no tensor differs · 4 tensors the same\n"
+
+
+def test_the_json_is_as_the_contract_has_it(pair: tuple[Path, Path]) -> None:
+    answer = call("diff", *pair, "--json")
+    assert misfits(answer.json, SCHEMA) == []
+    assert answer.json["changed"][0]["mean"] == 0.375
+    assert answer.json["metadata"] == [{"key": "epoch", "old": 3, "new": 4}]
+
+
+def test_a_copy_as_safetensors_has_the_same_tensors_under_shorter_names(pair: tuple[Path, Path]) -> None:
+    other = pair[0].parent / "model.safetensors"
+    assert call("slim", pair[0], "--to", "safetensors", "-o", other).code == 0
+    assert call("diff", pair[0], other).err.startswith("no tensor differs · 4 tensors the same")
+
+
+def test_what_is_broken_is_not_compared(pair: tuple[Path, Path]) -> None:
+    put(pair[1], pair[1].read_bytes()[:-50])
+    answer = call("diff", *pair)
+    assert answer.code == 5
+    assert "cut short" in answer.err
+
+
+@needs_torch
+def test_strides_types_and_sizes_do_not_matter(tmp_path: Path) -> None:
+    import torch
+
+    one = torch.randn(700, 900)
+    other = one.clone()
+    other[3, 4] += 0.5
+    torch.save(
+        {"model": {"t": one, "h": one.bfloat16(), "i": torch.arange(5), "e": torch.empty(0, 3)}}, tmp_path / "a.pt"
+    )
+    new = {"t": other.t().contiguous().t(), "h": one, "i": torch.arange(5) + 1, "e": torch.empty(0, 3)}
+    torch.save({"model": new}, tmp_path / "b.pt")
+    found = call("diff", tmp_path / "a.pt", tmp_path / "b.pt", "--json").json
+    changed = {it["name"]: it for it in [*found["changed"], *found["retyped"]]}
+    assert changed["model.t"]["max"] == pytest.approx(0.5, abs=1e-6)
+    assert changed["model.t"]["mean"] == pytest.approx(0.5 / one.numel(), rel=1e-4)
+    assert changed["model.h"]["max"] == pytest.approx(float((one - one.bfloat16()).abs().max()))
+    assert (changed["model.i"]["max"], changed["model.i"]["mean"]) == (1, 1)
+    assert found["same"] == 1
+
+
+@pytest.mark.tty
+def test_a_screen_lines_them_up(pair: tuple[Path, Path]) -> None:
+    command = [*PROGRAM, "diff", *map(str, pair)]
+    code, text = Terminal(command, cwd=pair[0].parent, env=environment()).finish()
+    assert code == 0
+    assert "changed   state_dict.w      max 1, mean 0.375\n" in text
