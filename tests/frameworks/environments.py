@@ -3,7 +3,7 @@
     python -m tests.frameworks.environments            makes all of them, below .envs/
     python -m tests.frameworks.environments torch jax  makes these
 
-``CKPTCTL_ENVS`` names another folder for them. One that was made for the same requirements is left as it is. A test
+``FRAMEWORK_ENVS`` names another folder for them. One that was made for the same requirements is left as it is. A test
 runs a script of ``writers/`` in one, and is skipped with the reason where it has not been made.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDER = os.environ.get("CKPTCTL_ENVS") or os.path.join(ROOT, ".envs")
+FOLDER = os.environ.get("FRAMEWORK_ENVS") or os.path.join(ROOT, ".envs")
 WRITERS = os.path.join(HERE, "writers")
 STAMP = "made-of.txt"
 """In an environment that was made to the end: what it was made of."""
