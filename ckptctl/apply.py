@@ -13,22 +13,24 @@ Each step is there for what it defeats:
   those of all in it, and asks whether anybody writes to it: then it is moved back (a training that goes on, a swapped
   path)
 - only what the journal says is gone is removed (a kill between the two)
+- a disk that is too full for a journal: single files of the plan go one by one, until there is space for it
 """
 
 from __future__ import annotations
 
 import errno
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.deed import Deed
-from ckptctl.core.outcome import STOPPED, Change, Failure, Outcome
+from ckptctl.core.outcome import STOPPED, Change, Failure, Outcome, add_up
 from ckptctl.core.plan import Verdict
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.journal import TRASH, Journal, begin, folder_of
 from ckptctl.lock import NOTHING, take
-from ckptctl.stores import Changed, InUse
+from ckptctl.stores import PRIVATE, Changed, InUse
 from ckptctl.tasks import Batch, Task, parts_of, prepare, tell_stuck
 from ckptctl.trash import discard, expire, find_part, folders_of, give_name, purge, put_back, recover
 
@@ -123,17 +125,78 @@ def apply(plan: Plan, store: Store, order: Order, watch: Watch | None = None) ->
     """
     if store.read_only:
         raise Refused(store.read_only, id="read-only-store")
+    alone: list[Verdict] = []
+    while (outcome := _try(plan, store, order, watch or Watch(), alone)) is None:
+        plan = _without(plan, alone[-1])
+    freed = sum(verdict.frees for verdict in alone)
+    return add_up([Outcome(order.txid, tuple(verdict.path for verdict in alone), freed=freed), outcome])
+
+
+def _try(plan: Plan, store: Store, order: Order, watch: Watch, alone: list[Verdict]) -> Outcome | None:
+    """Carry a plan out; None where there was no space for that, and one more went alone."""
+    try:
+        return _carry_out(plan, store, order, watch)
+    except StorageFailed as error:
+        one = _make_room(plan, store, order) if _is_full(error) else None
+        if one is not None:
+            alone.append(one)
+            return None
+        if not alone:
+            raise
+        return Outcome(order.txid, failed=tuple(Failure(it.path, error.text) for it in plan.dropped))
+
+
+def _carry_out(plan: Plan, store: Store, order: Order, watch: Watch) -> Outcome:
     if not plan.dropped:
         return Outcome(order.txid)
     with take(store, order.command):
         earlier = _tidy(store)
         batches = list(prepare(plan, store, order.txid))
         with _begun(store, _write_deed(plan, store, order, batches)) as journal:
-            work = _Work(store, order, watch or Watch(), journal)
+            work = _Work(store, order, watch, journal)
             _do_all(work, batches)
         discard(store, folder_of(order.txid))
     outcome = Outcome(order.txid, tuple(work.dropped), tuple(work.skipped), tuple(work.failed), work.freed)
     return outcome._replace(is_kept=order.keeps, earlier=earlier)
+
+
+def _is_full(error: StorageFailed) -> bool:
+    """Whether there was no space for the lock or the journal."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL and error.path != TRASH
+
+
+def _without(plan: Plan, verdict: Verdict) -> Plan:
+    runs = (run._replace(verdicts=tuple(it for it in run.verdicts if it is not verdict)) for run in plan.runs)
+    return plan._replace(runs=tuple(runs))
+
+
+def _make_room(plan: Plan, store: Store, order: Order) -> Verdict | None:
+    """Remove one file of the plan without a journal, which a full disk has no space for; None where none can go."""
+    used = store.in_use() if not order.takes_open else frozenset()
+    for run in plan.runs if not order.keeps else ():
+        with ExitStack() as holding:
+            is_free = not run.rosters and _why_not(store, run, holding) is None
+            one = next((it for it in run.dropped if is_free and _remove_alone(store, it, used, order.txid)), None)
+        if one is not None:
+            return one
+    return None
+
+
+def _remove_alone(store: Store, verdict: Verdict, used: frozenset[object], txid: str) -> bool:
+    """Remove a checkpoint that is one file, by a name of ours beside it, if it may go: one step needs no record."""
+    entries = verdict.checkpoint.entries if verdict.checkpoint else ()
+    if len(entries) != 1 or entries[0].kind != "file" or not verdict.frees or entries[0].identity in used:
+        return False
+    entry = entries[0]
+    moved = entry._replace(path=posixpath.join(posixpath.dirname(entry.path), f"{PRIVATE}-{txid}"))
+    with suppress(OSError):
+        store.rename(entry, moved.path)  # looks at it right before and right after
+        if not store.is_being_written(moved):
+            store.delete_exact(moved)
+            return True
+    with suppress(FileNotFoundError):
+        store.rename(moved, entry.path)
+    return False
 
 
 def _tidy(store: Store) -> tuple[Change, ...]:

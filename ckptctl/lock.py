@@ -42,6 +42,7 @@ def take(store: Store, command: str) -> Iterator[None]:
     """
     me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock())
     with ExitStack() as held:
+        held.callback(_leave, store)
         try:
             holder = _enter(store, json.dumps(me._asdict()).encode(), held)
         except OSError as error:
@@ -50,6 +51,10 @@ def take(store: Store, command: str) -> Iterator[None]:
         if holder is not None:
             raise _refusal(holder)
         yield
+
+
+def _leave(store: Store) -> None:
+    """Take the tool's own folder away, if nothing is in it."""
     with suppress(OSError):
         store.delete_exact(store.stat(PRIVATE), only_empty=True)
 
@@ -57,8 +62,8 @@ def take(store: Store, command: str) -> Iterator[None]:
 def _enter(store: Store, record: bytes, held: ExitStack) -> Holder | None:
     """Take the lock; again, where another run took its folder away in that moment."""
     for _ in range(_TRIES):
-        store.make_folder(PRIVATE)
         with suppress(FileNotFoundError):
+            store.make_folder(PRIVATE)
             return held.enter_context(store.hold_file(LOCK, record))
     raise FileNotFoundError("its folder is taken away again and again")
 

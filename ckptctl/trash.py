@@ -13,11 +13,11 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from ckptctl.core.deed import Item, Listed, Part
+from ckptctl.core.deed import Deed, Item, Listed, Part
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.errors import Damaged
 from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, go_on, load_all
-from ckptctl.stores import Changed, read_whole
+from ckptctl.stores import PRIVATE, Changed, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.checkpoint import Entry
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 26
 """Of a list of checkpoints."""
+_OURS = (LIST, f"{PRIVATE}-")
+"""How the names of lists begin, and of those that a kill left while they got them."""
 _MARK_SIZE = 1
 """Bytes of a mark of ours, a line's end: those of the frameworks are empty, and theirs."""
 _NO_LINKS = {errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK, errno.ENOSYS}
@@ -57,11 +59,16 @@ def _recover(store: Store, transaction: Transaction) -> Change:
 def _finish_undo(store: Store, transaction: Transaction) -> Change:
     """Make whole what an undo left that was cut off: a family half in its places; a journal of what is all back."""
     items = transaction.deed.items
-    if not any(_is_there(store, part.place) for item in items for part in item.parts):
-        is_back = all(_is_there(store, part.path) for item in items for part in item.parts)
-        return undo(store, transaction) if is_back else Change()
-    halves = [it for it in items if _is_split(store, it)]
-    return put_back(store, halves)._replace(txid=transaction.deed.txid)
+    change = put_back(store, [it for it in items if _is_split(store, it)])
+    is_empty = not any(_is_there(store, part.place) for item in items for part in item.parts)
+    if is_empty and _is_back(store, transaction.deed):
+        return undo(store, transaction)._replace(back=change.back)
+    return change._replace(txid=transaction.deed.txid)
+
+
+def _is_back(store: Store, deed: Deed) -> bool:
+    """Whether everything is in its place, nothing having gone another way since: then the lists of training hold."""
+    return all(_is_there(store, part.path) for item in deed.items for part in item.parts)
 
 
 def _is_split(store: Store, item: Item) -> bool:
@@ -84,7 +91,7 @@ def undo(store: Store, transaction: Transaction) -> Change:
     """
     change = put_back(store, transaction.items(gone=False))
     if not change.failed:
-        lists = () if transaction.gone else transaction.deed.lists
+        lists = transaction.deed.lists if _is_back(store, transaction.deed) else ()
         failed = [it for listed in lists for it in _relist(store, listed)]
         change = change._replace(failed=tuple(failed))
         discard(store, transaction.folder)
@@ -230,7 +237,7 @@ def discard(store: Store, folder: str, *, lists: bool = True) -> None:
     with suppress(OSError):
         own = store.contents(folder)
         names = [entry.path.rpartition("/")[2] for entry in own]
-        if any(name != NAME and not (lists and name.startswith(LIST)) for name in names):
+        if any(name != NAME and not (lists and name.startswith(_OURS)) for name in names):
             return
         for entry in reversed(own):  # the journal after the lists: without it nobody knows what they are
             store.delete_exact(entry)

@@ -32,13 +32,15 @@ _ckptctl() {
         case $previous in
         --top | -k | --link | --monitor | --threshold | --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --filter --exact --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        --group-by) _ckptctl_offer "run parent all" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --group-by --filter --exact --healthy --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
         esac
         ;;
     last)
         case $previous in
         --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --filter --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        --group-by) _ckptctl_offer "run parent all" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --group-by --filter --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
         esac
         ;;
     show)

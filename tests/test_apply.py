@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.apply import Order, Watch, apply
+from ckptctl.apply import MOST_WAITING, Order, Watch, apply
 from ckptctl.core.checkpoint import Entry, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
@@ -249,6 +249,118 @@ def test_what_was_moved_although_the_move_seemed_to_fail_is_put_back() -> None:
     assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
     assert files(store) == {NAMES[1], NAMES[3]}
     assert not has_trash(store)
+
+
+def test_where_nobody_can_tell_whether_it_was_moved_it_is_not_said_to_be_in_place() -> None:
+    class Blind(MemoryStore):
+        stuck = False
+
+        def rename(self, entry: Entry, path: str) -> None:
+            if entry.path == NAMES[1]:
+                self.stuck = True
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            super().rename(entry, path)
+
+        def stat(self, path: str) -> Entry:
+            if self.stuck and path == f"{TRASH}/t/1":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            return super().stat(path)
+
+    store = Blind(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
+
+
+def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place() -> None:
+    class Unreadable(MemoryStore):
+        def contents(self, folder: str) -> list[Entry]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), folder)
+
+    store = Unreadable(dict.fromkeys(NAMES, WHOLE))
+    with pytest.raises(StorageFailed, match="what an earlier run left cannot be put in order"):
+        apply(plan_of(store), store, Order("t"))
+    assert files(store) == set(NAMES)
+
+
+def test_more_than_are_moved_at_once_go_in_several_turns() -> None:
+    names = [f"r/epoch={n}.ckpt" for n in range(2 * MOST_WAITING + 2)]
+    turns: list[int] = []
+
+    class Counting(MemoryStore):
+        def sync(self, folders: Iterable[str]) -> None:
+            turns.append(sum(it.path.rpartition("/")[2].isdigit() for it in self.contents(f"{TRASH}/t")))
+            super().sync(folders)
+
+    store = Counting(dict.fromkeys(names, WHOLE))
+    assert len(apply(plan_of(store), store, Order("t")).dropped) == len(names) - 1
+    assert turns == [MOST_WAITING, MOST_WAITING, 1]
+
+
+class Full(MemoryStore):
+    """A disk that has no space for a folder while more than so many files are there."""
+
+    most = 3
+
+    def make_folder(self, path: str) -> None:
+        if len(files(self)) > self.most and path.startswith(".ckptctl"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        super().make_folder(path)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3])
+def test_on_a_full_disk_single_files_go_one_by_one_until_there_is_space_for_a_journal(most: int) -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    store.most = most
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome == Outcome("t", tuple(NAMES[:3]), freed=3 * len(WHOLE))
+    assert files(store) == {NAMES[3]}
+
+
+def test_on_a_full_disk_what_changed_since_the_plan_stays() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    store.write(NAMES[0], WHOLE + b"x")
+    outcome = apply(plan, store, Order("t"))
+    assert outcome.dropped == (NAMES[1], NAMES[2])
+    assert files(store) == {NAMES[0], NAMES[3]}
+
+
+FULL = {
+    "what is to be kept in the trash": (dict.fromkeys(NAMES, WHOLE), Order("t", keeps=True)),
+    "folders": ({f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata")}, Order("t")),
+}
+
+
+@pytest.mark.parametrize(("held", "order"), FULL.values(), ids=FULL)
+def test_on_a_full_disk_nothing_else_goes_without_a_journal(held: dict[str, bytes], order: Order) -> None:
+    store = Full(held)
+    store.most = 0
+    with pytest.raises(StorageFailed, match="no lock can be written") as caught:
+        apply(plan_of(store), store, order)
+    assert caught.value.exit_code == 9
+    assert files(store) == set(held)
+
+
+def test_on_a_full_disk_what_could_go_is_counted_and_the_rest_is_named() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE) | {f"s/epoch={n}.ckpt/{it}": b"x" for n in (0, 1) for it in FOLDER})
+    store.most = 0
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.dropped == tuple(NAMES[:3])
+    assert [it.path for it in outcome.failed] == ["s/epoch=0.ckpt"]
+
+
+def test_on_a_full_disk_what_somebody_writes_to_stays_under_its_name() -> None:
+    class Busy(Full):
+        def is_being_written(self, entry: Entry) -> bool:
+            return ".ckptctl-t" in entry.path
+
+    store = Busy(dict.fromkeys(NAMES, WHOLE))
+    with pytest.raises(StorageFailed):
+        apply(plan_of(store), store, Order("t"))
+    assert files(store) == set(NAMES)
+
+
+FOLDER = ("meta.pt", ".metadata")
 
 
 class Mute(MemoryStore):

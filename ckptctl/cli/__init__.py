@@ -31,15 +31,13 @@ COMMANDS = {
 ALIASES = {"list": "ls", "delete": "rm"}
 TOPICS = {
     "ls, best, last": "List; print the path of the best or newest.",
+    "show, verify": "Look inside a checkpoint; prove that it is whole.",
     "prune, apply, rm": "Plan what to keep, ask, delete the rest; or by name.",
     "undo, trash": "Put back what was set aside, or remove it for good.",
+    "explain, pin, unpin": "Say why one stays or goes; keep it whatever rules say.",
     "link, export": "Make last and best links; write summaries.",
-    "show, verify": "Look inside of one; find what is broken or suspicious.",
     "slim, diff, average": "Drop optimizer state; compare tensors; average weights.",
-    "explain, config": "Say why one stays or goes; show what is configured.",
-    "pin, unpin": "Keep one whatever the rules say; or no more.",
-    "doctor": "Find what is wrong with runs, and say what to do.",
-    "demo": "Write small real runs, and show the commands on them.",
+    "doctor, config, demo": "Find what is wrong; show the settings; try it out.",
 }
 """The commands as the root's help shows them, on a screen of 24 lines: those that go together in one line."""
 

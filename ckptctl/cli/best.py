@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from ckptctl.cli import options as opt
 from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, open_all, placed, read_options, require_whole, see
+from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_whole, see
 from ckptctl.core.filters import parse_filter
-from ckptctl.errors import Refused, UsageError
+from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.leaders import Contest, Leader, Leaders, Wish
 from ckptctl.render.names import escape, locate
 from ckptctl.render.rows import write_score
+from ckptctl.scan import Options
+from ckptctl.stores import Store
 
 EPILOG = """Examples:
 
@@ -32,8 +35,10 @@ def command(
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     threshold: opt.Threshold = None,
+    group_by: opt.Grouping = opt.GroupName.all,
     filters: opt.Filters = None,
     exact: opt.Exact = False,
+    healthy: Annotated[bool, typer.Option("--healthy", help="Pass over what 'verify' finds broken.")] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -50,21 +55,69 @@ def command(
     wanted = tuple(map(parse_filter, filters or ()))
     stat = any(it.needs_stat for it in wanted)
     scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True)
-    contest = Contest(Wish(places, monitor, mode.value, threshold, scanning.now, equals, wanted), path)
-    for sight in see(stores, scanning._replace(is_worth=None if exact else contest.could_place), console):
+    wish = Wish(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
+    if group_by is opt.GroupName.all:
+        contest = Contest(wish, path)
+        worth = scanning._replace(is_worth=None if exact else contest.could_place)
+        found = [(path, _hold(_see(stores, worth, console, healthy=healthy), contest))]
+    else:
+        found = hold_apart(_see(stores, scanning, console, healthy=healthy), wish, group_by, path, console)
+    for _, leaders in found:
+        warn_of_doubt(console, leaders, asked=mode)
+    if json:
+        from ckptctl.render.json import best, bests
+
+        told = [(group, it.metric, [each.ranked for each in it.places]) for group, it in found]
+        console.answer(best(told[0][2], told[0][1]) if group_by is opt.GroupName.all else bests(told))
+    else:
+        console.hand_over((_show(it, score=score) for _, leaders in found for it in leaders.places), null=null)
+    for _, leaders in found if link is not None else ():
+        link_best(console, leaders.places[0], link or "")
+    require_whole(console)
+
+
+def _see(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[Sight]:
+    """The runs; with ``healthy`` without those checkpoints that are not whole, or not harmless."""
+    for sight in see(stores, scanning, console):
+        yield _keep_healthy(sight) if healthy else sight
+
+
+def _keep_healthy(sight: Sight) -> Sight:
+    from ckptctl.inspection import Depth, examine
+
+    store, run = sight
+    kept = tuple(it for it in run.checkpoints if examine(store, it, Depth()).ok)
+    return Sight(store, run._replace(checkpoints=kept))
+
+
+def _hold(sights: Iterable[Sight], contest: Contest) -> Leaders:
+    """The contest of all runs; what cannot place is not read."""
+    for sight in sights:
         with placed(sight.store):
             contest.show(sight.store, sight.run)
-    leaders = contest.close()
-    warn_of_doubt(console, leaders, asked=mode)
-    if json:
-        from ckptctl.render.json import best
+    return contest.close()
 
-        console.answer(best((it.ranked for it in leaders.places), leaders.metric))
-    else:
-        console.hand_over((_show(it, score=score) for it in leaders.places), null=null)
-    if link is not None:
-        link_best(console, leaders.places[0], link)
-    require_whole(console)
+
+def hold_apart(
+    sights: Iterable[Sight], wish: Wish, by: opt.GroupName, path: str, console: Console
+) -> list[tuple[str, Leaders]]:
+    """A contest for each group, with its path; one without a score is told; raises NotFound where none has any."""
+    contests: dict[str, Contest] = {}
+    for store, run in sights:
+        group = opt.group_of(store.url, run.path, by)
+        with placed(store):
+            contests.setdefault(group, Contest(wish, group)).show(store, run)
+    found, missing = [], []
+    for group, contest in contests.items():
+        try:
+            found.append((group, contest.close()))
+        except NotFound as error:
+            missing.append(error)
+    if not found:
+        raise missing[0] if missing else NoCheckpoint("no checkpoint found", path=path)
+    for it in missing:
+        console.warn(f"{it.path}: {it.text}: left out")
+    return found
 
 
 def _show(leader: Leader, *, score: bool) -> tuple[str, str]:

@@ -26,6 +26,7 @@ EPILOG = """Examples:
 def command(
     path: opt.Path = ".",
     resumable: Annotated[bool, typer.Option("--resumable", help="Skip what holds no optimizer state.")] = False,
+    group_by: opt.Grouping = opt.GroupName.all,
     filters: opt.Filters = None,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
@@ -49,15 +50,19 @@ def command(
         if (newest := _newest(sight, wanted, scanning.now, resumable=resumable)) is not None
     ]
     require_some(found, stores, wanted)
-    sight, newest = max(found, key=lambda pair: pair[1].modified)
-    warn_of_lineage(console, sight)
-    _warn_of_newer(console, sight, newest)
+    latest: dict[str, tuple[Sight, Checkpoint]] = {}
+    for sight, newest in found:
+        group = opt.group_of(sight.store.url, sight.run.path, group_by)
+        latest[group] = max(latest.get(group, (sight, newest)), (sight, newest), key=lambda pair: pair[1].modified)
+    for sight, newest in latest.values():
+        warn_of_lineage(console, sight)
+        _warn_of_newer(console, sight, newest)
     if json:
         from ckptctl.render.json import last
 
-        console.answer(last([newest]))
+        console.answer(last(newest for _, newest in latest.values()))
     else:
-        console.hand_over([(locate(sight.store.url, newest.path), "")], null=null)
+        console.hand_over([(locate(it.store.url, newest.path), "") for it, newest in latest.values()], null=null)
     require_whole(console)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from os.path import dirname
 from typing import Annotated
 
 import typer
 
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
-from ckptctl.render.names import quote
+from ckptctl.render.names import locate, quote
 
 
 class ModeName(str, Enum):
@@ -61,6 +62,7 @@ TemplateText = Annotated[
 LayoutName = Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
 Extensions = Annotated[list[str] | None, typer.Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
 Equals = Annotated[str, typer.Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
+Grouping = Annotated[GroupName, typer.Option("--group-by", help="One answer for all, each folder, or each run.")]
 Filters = Annotated[
     list[str] | None,
     typer.Option("--filter", metavar="KEY<X", help="Only those that meet it: 'size>1GB', 'age>7d', 'val_loss<0.5'."),
@@ -83,6 +85,11 @@ AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Let also those go
 def read_time(text: str | None) -> int | None:
     """Nanoseconds, from what was typed, if it was; raises UsageError."""
     return None if text is None else parse_duration(text) * NANOSECONDS
+
+
+def group_of(root: str, path: str, by: GroupName) -> str:
+    """The path of the group that a run stands in, its own, its folder's or the root's; as the user knows it."""
+    return {GroupName.run: locate(root, path), GroupName.parent: dirname(locate(root, path)), GroupName.all: root}[by]
 
 
 def check_name(name: str | None) -> None:

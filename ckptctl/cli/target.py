@@ -71,7 +71,7 @@ def find_target(path: str, options: Options) -> Target:
         found = next((it for it in run.checkpoints if _is_meant(it, name)), None)
         if found is not None:
             return Target(store, run, found)
-    made = _make_one(store, name, path)
+    made = _make_one(store, name, path, options.now)
     return Target(store, Run("", (made,)), made)
 
 
@@ -91,7 +91,7 @@ def _settle(path: str) -> str:
     return realpath(plain) if is_odd else plain
 
 
-def _make_one(store: Store, name: str, path: str) -> Checkpoint:
+def _make_one(store: Store, name: str, path: str, now: int) -> Checkpoint:
     """What no layout knows, as a checkpoint of its own: a file, or a folder of files."""
     try:
         entry = store.stat(name)
@@ -102,7 +102,7 @@ def _make_one(store: Store, name: str, path: str) -> Checkpoint:
     from ckptctl.condition import judge
     from ckptctl.layouts import find
 
-    state, note = judge(store, find("generic"), (entry,), store.clock())
+    state, note = judge(store, find("generic"), (entry,), now)
     return Checkpoint(name, "unknown", "file", (entry,), state=state, note=note)
 
 

@@ -38,7 +38,9 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     if policy.protect_last and whole and not (left and _is_as_new(left, whole)):
         yield "the newest goes"
     scores = _scores_that_count(drawn, policy, whole)
-    if min(scores.values(), default=inf) < min((scores[it.path] for it in left if it.path in scores), default=inf):
+    plain = [it for it in whole if not it.roles]  # one called best may take part, and may be set aside
+    best, rest = (min((scores.get(it.path, inf) for it in group), default=inf) for group in (plain, left))
+    if best < rest:
         yield "the best goes"
 
 
@@ -62,10 +64,13 @@ def _is_as_new(left: Sequence[Checkpoint], whole: Sequence[Checkpoint]) -> bool:
 
 def _scores_that_count(drawn: RunPlan, policy: Policy, whole: Sequence[Checkpoint]) -> dict[str, float]:
     """By path the scores of which a rule must keep the best, less being better; NaN is none."""
-    metric, ranks = drawn.metric, [it for it in policy.rules if isinstance(it, TopK) and it.id != "global-best"]
-    if metric is None or not any(it.count > 0 and it.monitor in (None, metric.name) for it in ranks):
+    metric, ranks = drawn.metric, [it for it in policy.rules if isinstance(it, TopK) and it.count >= 0]
+    if metric is not None and all(it.monitor for it in ranks):
+        ranks = [it for it in ranks if it.monitor == metric.name]
+    is_clear = len({(it.monitor, it.mode) for it in ranks}) == 1  # else nobody can tell here by what each rule ranks
+    if metric is None or not is_clear or not any(it.count and it.id != "global-best" for it in ranks):
         return {}
     sign, bar = (1 if metric.mode == "min" else -1), inf if policy.threshold is None else policy.threshold
-    plain = [it for it in whole if metric.name in it.metrics and not it.roles and policy.group_by == "run"]
+    plain = [it for it in whole if metric.name in it.metrics and policy.group_by == "run"]
     found = {it.path: sign * it.metrics[metric.name].value for it in plain}
     return {path: value for path, value in found.items() if value < (inf if bar == inf else sign * bar)}

@@ -27,11 +27,11 @@ class Stay(NamedTuple):
     checkpoint: Checkpoint
     run: int
     """The number of its run."""
-    is_spare: bool = False
+    is_spare: bool
     """Whether only rules keep it, so that a budget may take it."""
-    place: float = 0
+    place: float
     """In the ranking, from 1; infinity where it has none."""
-    since: int = 0
+    since: int
     """Nanoseconds: when it was saved, never later than what training saved after it."""
 
 

@@ -31,6 +31,8 @@ class Standing(NamedTuple):
     """By path: the place in the ranking, from 1."""
     newer: Mapping[str, int] = {}
     """By path: how many candidates are newer."""
+    latest: int = 0
+    """Nanoseconds since 1970: when the last of the candidates was written."""
     metric: Metric | None = None
     trouble: str | None = None
     """Why nothing can be ranked, where the rule wants to."""
@@ -48,7 +50,8 @@ def standing_of(
     """The standing of a run's candidates, oldest first, with what the rules look up for each of them."""
     places = {it.checkpoint.path: it.place for it in ranked}
     newer = {it.path: number for number, it in enumerate(reversed(candidates))}
-    return Standing(tuple(candidates), tuple(ranked), places, newer, metric)
+    latest = max((it.modified for it in candidates), default=0)
+    return Standing(tuple(candidates), tuple(ranked), places, newer, latest, metric)
 
 
 class Rule(Protocol):

@@ -54,10 +54,26 @@ def ls(views: Iterable[View], *, root: str) -> Iterator[str]:
 def best(ranked: Iterable[Ranked], metric: Metric) -> Iterator[str]:
     """The best, in rank order; a score that wins by being infinite is null, as its metric says."""
     yield f'{{"schema_version":1,"monitor":{_encode(_text(metric.name))},"mode":"{metric.mode}","checkpoints":['
-    yield from _batches(
-        {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)} for it in ranked
-    )
+    yield from _batches(map(_ranked, ranked))
     yield "]}\n"
+
+
+def bests(found: Iterable[tuple[str, Metric, Sequence[Ranked]]]) -> Iterator[str]:
+    """The best of each group, with its path and what it was ranked by."""
+    groups: Value = [
+        {
+            **_path("path", path),
+            "monitor": _text(metric.name),
+            "mode": metric.mode,
+            "checkpoints": [*map(_ranked, held)],
+        }
+        for path, metric, held in found
+    ]
+    yield _encode({"schema_version": 1, "groups": groups}) + "\n"
+
+
+def _ranked(it: Ranked) -> dict[str, Value]:
+    return {**checkpoint(it.checkpoint), "rank": it.place, "score": _finite(it.score.value)}
 
 
 def last(checkpoints: Iterable[Checkpoint]) -> Iterator[str]:

@@ -296,31 +296,28 @@ def open_url(url: str) -> LocalStore:
 
 def _list(folder: int, path: str, *, stat: bool) -> Folder:
     """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
-    prefix = f"{path}/" if path else ""
+    front = f"{path}/" if path else ""
     try:
         if stat:
-            names = sorted(os.listdir(folder))
-            return Folder(path, [_stated(prefix + name, folder, name) for name in names if name != PRIVATE])
+            return Folder(path, [_stated(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE])
         with os.scandir(folder) as listing:
             items = sorted(listing, key=_NAME)
-        return Folder(path, [_named(prefix + it.name, folder, it) for it in items if it.name != PRIVATE])
+        return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
     except OSError:
-        return _list_singly(folder, path, prefix)
+        return _list_singly(folder, path, front)
 
 
-def _list_singly(folder: int, path: str, prefix: str) -> Folder:
+def _list_singly(folder: int, path: str, front: str) -> Folder:
     """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
     entries, failure = [], None
-    for name in sorted(os.listdir(folder)):
-        if name == PRIVATE:
-            continue
+    for name in sorted({*os.listdir(folder)} - {PRIVATE}):
         try:
-            entries.append(_stated(prefix + name, folder, name))
+            entries.append(_stated(front + name, folder, name))
         except FileNotFoundError:
             continue
         except OSError as error:
             failure = _reason(error)
-            entries.append(Entry(prefix + name, "other"))
+            entries.append(Entry(front + name, "other"))
     return Folder(path, entries, failure)
 
 

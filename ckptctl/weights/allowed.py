@@ -66,6 +66,7 @@ _LISTED: Mapping[str, str] = {
     "numpy.core.numeric": "_frombuffer",
     "numpy._core.numeric": "_frombuffer",
     "numpy.random._pickle": "__generator_ctor __bit_generator_ctor __randomstate_ctor",
+    "numpy.random.bit_generator": "SeedSequence __pyx_unpickle_SeedSequence",
     "numpy.random._mt19937": "MT19937",
     "numpy.random._pcg64": "PCG64 PCG64DXSM",
     "omegaconf.base": "ContainerMetadata Metadata",
@@ -102,7 +103,7 @@ _PATTERNS = (
     r"|numpy\.(?:u?int[0-9]+|float[0-9]+|complex[0-9]+|bool_?)"
 )
 _INSTANCES = (
-    r"(?:torch\.nn\.(?:modules|parallel|utils\.parametrize)|torch\.optim|torch\.ao\.nn|ultralytics\.(?:nn|utils)|timm"
+    r"(?:torch\.nn\.(?:functional|modules|parallel|utils\.parametrize)|torch\.optim|torch\.ao\.nn|ultralytics\.(?:nn|utils)|timm"
     r"|torchvision|models\.(?:common|yolo|experimental)|__torch__|pytorch_lightning\.callbacks|lightning\.pytorch\.callbacks"
     r")(?:\.[A-Za-z0-9_]+)+"
 )

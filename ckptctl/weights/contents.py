@@ -22,6 +22,7 @@ Packing = Literal["", "deflate", "chunks"]
 Check = Literal["crc32", "crc32c", "crc32c-text"]
 Plain = str | int | float | bool | None
 
+_LONGEST_TYPE = 32
 PARTS: tuple[Part, ...] = ("weights", "optimizer", "other")
 
 
@@ -161,6 +162,11 @@ BITS: Mapping[str, int] = {
     "complex128": 128,
 }
 """Data type to the bits of an element."""
+
+
+def name_type(said: str) -> str:
+    """The name of a data type as a file says it, ``?`` for what cannot be one."""
+    return said if said in BITS or (said.isascii() and said.isidentifier() and len(said) <= _LONGEST_TYPE) else "?"
 
 
 def merge(held: Mapping[str, Contents]) -> Contents:

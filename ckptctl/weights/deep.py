@@ -28,6 +28,8 @@ _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
 _WORTH = 8 << 20
 """Bytes from which a second thread pays."""
+_MOST_TIMES = 4
+"""How often all bytes may be read: once for their checksums, and for what lies inside of a member."""
 _MOST_ODD = 100_000
 """NaN and infinities of one storage that are counted."""
 
@@ -55,16 +57,19 @@ class Odds(NamedTuple):
 
 
 def plan(contents: Contents, files: Files, *, deep: bool, finite: bool) -> list[Stretch]:
-    """What must be read, the largest first: with ``deep`` all, with ``finite`` what holds floating point."""
+    """What must be read, the largest first: with ``deep`` all, with ``finite`` what holds floating point.
+
+    Left out is what reaches beyond its file, of which ``check`` tells.
+    """
     stretches: dict[tuple[str, int, int], Stretch] = {}
     for it in contents.records if deep else ():
         stretches[it.file, it.offset, it.length] = Stretch(it.file, it.offset, it.length, it)
     for key in _floating(contents) if finite else ():
         file, offset, length, _ = contents.storages[key]
-        if offset is not None and file in files.sizes:
+        if offset is not None:
             known = stretches.get((file, offset, length), Stretch(file, offset, length))
             stretches[file, offset, length] = known._replace(storage=key)
-    found = list(stretches.values())
+    found = [it for it in stretches.values() if it.offset + it.length <= files.sizes.get(it.file, 0)]
     if deep:
         found += _rest(found, files)
     return sorted(found, key=lambda it: -it.length)
@@ -102,7 +107,10 @@ def _cut(file: str, start: int, end: int) -> Iterator[Stretch]:
 
 def read_deep(contents: Contents, files: Files, *, deep: bool, finite: bool, tick: Tick = lambda _: None) -> list[Flaw]:
     """Read what was asked for, and tell what is wrong with it."""
-    work = _Work(contents, files, plan(contents, files, deep=deep, finite=finite), tick)
+    stretches = plan(contents, files, deep=deep, finite=finite)
+    if sum(it.length for it in stretches) > _MOST_TIMES * sum(files.sizes.values()):
+        return [Flaw("broken", "its tensors lie over each other, so that reading them would never end")]
+    work = _Work(contents, files, stretches, tick)
     count = 2 if sum(it.length for it in work.pending) > _WORTH else 1
     threads = [Thread(target=work.run, daemon=True) for _ in range(count - 1)]
     for thread in threads:

@@ -25,8 +25,6 @@ _PICKLE = b"\x80"
 _JSON = b"data"
 """The member of Stable-Baselines3 that holds what is no tensor."""
 _JSON_MARK = b"_stable_baselines3_version"
-_LONGEST_NUMBER = 20
-"""Digits of a whole number in JSON; a longer one would take long to read."""
 
 
 def read_row(source: Source, deepest: int = _DEEPEST) -> Row:
@@ -90,7 +88,9 @@ def _open_zip(archive: Archive) -> tuple[object, Measure]:
     from ckptctl.weights.torch_zip import read_value, scalar
 
     if _JSON in archive.members and _JSON_MARK in archive.members:
-        return _parse(archive.read(_JSON, LIMITS.data)), _measure_nothing
+        from ckptctl.weights.json_text import parse
+
+        return parse(archive.read(_JSON, LIMITS.data), "its member 'data'"), _measure_nothing
     return read_value(archive), partial(scalar, archive)
 
 
@@ -100,19 +100,6 @@ def _read_pickle(source: Source) -> object:
     if source.size > LIMITS.data:
         raise Damaged(f"pickle: {source.size:,} bytes are more than the {LIMITS.data:,} that are read", id=UNSUPPORTED)
     return read(source.read(0, source.size), decoders=DECODERS).value
-
-
-def _parse(text: bytes) -> object:
-    import json
-
-    try:
-        return json.loads(text, parse_int=_parse_int)
-    except (ValueError, RecursionError) as error:
-        raise Damaged(f"its JSON cannot be read: {error}") from None
-
-
-def _parse_int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else None
 
 
 def _measure_nothing(_tensor: Tensor) -> None:

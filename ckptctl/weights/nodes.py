@@ -1,7 +1,8 @@
 """What a pickle says, as inert values.
 
 Plain data comes as None, bool, int, float, str, bytes, bytearray, tuple, list and dict; all else as the nodes below.
-Only a Global, two short names, is compared by what it says; as keys, the others are wrapped and told apart by identity.
+Only a Global, two short names, is compared by what it says; as keys, the others are wrapped and told apart by identity,
+and so are whole numbers beyond 61 bits, that could be chosen to collide.
 Values may share parts, contain themselves and nest deeper than Python can recurse: walk them by identity, on a budget.
 """
 

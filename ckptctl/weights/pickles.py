@@ -9,7 +9,7 @@ A stream may come from anyone: whatever is wrong with it ends in Damaged, after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from struct import error as MissingBytes  # noqa: N812 - what it means here
 from typing import NamedTuple
 
@@ -65,7 +65,11 @@ def read_all(data: bytes, limits: Limits = LIMITS, decoders: Mapping[Global, Dec
     while at < len(data) or not found:
         if len(found) == limits.pickles:
             raise Damaged(f"pickle: more than {limits.pickles:,} of them in one file")
-        found.append(read(data, at, limits, decoders))
+        try:
+            found.append(read(data, at, limits, decoders))
+        except Damaged as error:
+            error.hint = error.hint or _hint(it for pickled in found for it in pickled.globals)
+            raise
         at = found[-1].end
     return found
 
@@ -102,5 +106,9 @@ def _why(error: Exception) -> str:
 
 def _names(machine: Machine) -> str | None:
     """What it named until it broke: a real unpickler would have called that before it noticed."""
-    names = [ascii(f"{known.module}.{known.name}") for known in machine.globals.values()]
+    return _hint(machine.globals.values())
+
+
+def _hint(named: Iterable[Global]) -> str | None:
+    names = [ascii(f"{known.module}.{known.name}") for known in named]
     return f"until there it names {', '.join(names[:_NAMES_IN_HINT])}" if names else None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.allowed import name_all
-from ckptctl.weights.contents import BITS, Contents, Part, Piece, Plain, Storage, Tensor
+from ckptctl.weights.contents import BITS, Contents, Part, Piece, Plain, Storage, Tensor, name_type
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.leaves import Array, Keys, find_leaves
 from ckptctl.weights.machine import BARE, COMPUTED, UNSPEAKABLE
@@ -67,14 +67,15 @@ def measure_storages(pickles: Sequence[Pickled]) -> dict[str, int]:
 
 
 def _make(keys: Keys, leaf: Described | Array, saved: Saved) -> Tensor:
-    name, shape, dtype = ".".join(keys), leaf.shape, leaf.dtype
+    name, shape, dtype = ".".join(keys), leaf.shape, name_type(leaf.dtype)
     part: Part = part_of(keys, is_number=not shape)
     if isinstance(leaf, Array):
         return Tensor(name, shape, dtype, part)
     width = BITS.get(dtype, 0) // 8
     stride = None if is_dense(shape, leaf.stride) else leaf.stride
     piece = Piece(saved.key_of(leaf.key), leaf.offset * width, shape, stride)
-    return Tensor(name, shape, dtype, part, (piece,), saved.big_endian)
+    held = (piece,) if piece.storage in saved.storages else ()  # what is missing is told by whoever placed the others
+    return Tensor(name, shape, dtype, part, held, saved.big_endian)
 
 
 def is_dense(shape: Sequence[int], stride: Sequence[int]) -> bool:

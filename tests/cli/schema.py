@@ -157,6 +157,18 @@ BEST = {
     "mode": {"min", "max"},
     "checkpoints": [{**CHECKPOINT, "rank": int, "score": (int, float, None)}],
 }
+BESTS = {
+    "schema_version": {1},
+    "groups": [
+        {
+            "path": str,
+            "path_b64?": str,
+            "monitor": str,
+            "mode": {"min", "max"},
+            "checkpoints": [{**CHECKPOINT, "rank": int, "score": (int, float, None)}],
+        }
+    ],
+}
 LAST = {"schema_version": {1}, "checkpoints": [CHECKPOINT]}
 PRUNE = {
     "schema_version": {1},

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.calls import BEST, NAMES, Answer, call, listing, make_run, remember, save, state, watch
 from tests.cli.schema import BEST as SCHEMA
-from tests.cli.schema import misfits
+from tests.cli.schema import BESTS, misfits
 
 
 @pytest.fixture
@@ -248,3 +248,53 @@ def test_the_best_is_chosen_among_what_meets_the_filters(tmp_path: Path) -> None
     answer = call("best", run, "--filter", "step>1000")
     assert (answer.code, answer.out) == (4, "")
     assert "no complete checkpoint has a usable value of 'val_loss' and meets step>1000" in answer.err
+
+
+def test_the_best_of_each_run_or_folder_is_a_line_each(tmp_path: Path) -> None:
+    one, two = make_run(tmp_path / "x" / "a"), save(tmp_path / "x" / "b", ["epoch=0-val_loss=0.10.ckpt"])
+    three = save(tmp_path / "y" / "c", ["epoch=0-val_acc=0.10.ckpt", "epoch=1-val_acc=0.90.ckpt"])
+    save(tmp_path / "y" / "d", ["epoch=0.ckpt"])
+    assert call("best", tmp_path).code == 2
+    answer = call("best", tmp_path, "--group-by", "run", "--score")
+    assert answer.lines == [
+        f"{one / BEST}\t0.30",
+        f"{two}/epoch=0-val_loss=0.10.ckpt\t0.10",
+        f"{three}/epoch=1-val_acc=0.90.ckpt\t0.90",
+    ]
+    assert f"warning: {tmp_path}/y/d: no checkpoint has a metric: left out" in answer.err
+    assert call("best", tmp_path, "--group-by", "parent", "--filter", "val_loss<1").lines == [
+        f"{two}/epoch=0-val_loss=0.10.ckpt"
+    ]
+    assert call("best", one, "--group-by", "run", "-k", "2").lines == [str(one / BEST), str(one / NAMES[3])]
+
+
+def test_the_json_of_the_best_of_each_run_tells_by_what(tmp_path: Path) -> None:
+    one = make_run(tmp_path / "a")
+    document = call("best", tmp_path, "--group-by", "run", "--json").json
+    assert misfits(document, BESTS) == []
+    assert [(it["path"], it["monitor"], it["mode"]) for it in document["groups"]] == [(str(one), "val_loss", "min")]
+    assert document["groups"][0]["checkpoints"][0]["score"] == 0.3
+
+
+def test_where_no_group_has_a_best_that_is_an_error(tmp_path: Path) -> None:
+    save(tmp_path / "a", ["epoch=0.ckpt"])
+    assert call("best", tmp_path, "--group-by", "run").code == 4
+    (tmp_path / "empty").mkdir()
+    assert call("best", tmp_path / "empty", "--group-by", "run").code == 4
+
+
+def test_healthy_passes_over_what_is_broken_or_would_run(run: Path) -> None:
+    from tests.weights.samples import dictionary, global_, text, torch_file
+
+    hostile = torch_file(dictionary(a=global_("posix", "system") + text("touch canary") + b"\x85R"))
+    (run / BEST).write_bytes(hostile)
+    (run / NAMES[3]).write_bytes(state()[:-10])
+    assert call("best", run, "--monitor", "val_loss").lines == [f"{run}/{BEST}"]
+    assert call("best", run, "--monitor", "val_loss", "--healthy").lines == [f"{run}/{NAMES[1]}"]
+    assert call("best", run, "--monitor", "val_loss", "--healthy", "--group-by", "run").code == 0
+
+
+def test_where_none_is_healthy_there_is_no_best(run: Path) -> None:
+    for name in NAMES:
+        (run / name).write_bytes(b"PK\x03\x04")
+    assert call("best", run, "--monitor", "val_loss", "--healthy").code == 4

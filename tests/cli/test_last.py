@@ -113,3 +113,14 @@ def test_the_last_is_chosen_among_what_meets_the_filters(tmp_path: Path) -> None
     answer = call("last", run, "--filter", "val_loss<0.3")
     assert (answer.code, answer.out) == (4, "")
     assert "no checkpoint meets val_loss<0.3" in answer.err
+
+
+def test_the_last_of_each_run_or_folder_is_a_line_each(tmp_path: Path) -> None:
+    one, two = make_run(tmp_path / "x" / "a"), make_run(tmp_path / "x" / "b")
+    three = make_run(tmp_path / "y" / "c")
+    age(one / LAST, 60)
+    assert call("last", tmp_path, "--group-by", "run").lines == [str(it / LAST) for it in (one, two, three)]
+    assert call("last", tmp_path, "--group-by", "parent").lines == [str(two / LAST), str(three / LAST)]
+    document = call("last", tmp_path, "--group-by", "run", "--json").json
+    assert misfits(document, SCHEMA) == []
+    assert len(document["checkpoints"]) == 3

@@ -7,13 +7,13 @@ from math import nan
 import pytest
 
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run
+from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.core.standing import Rule
-from tests.core.samples import HOUR, NOW, run_of, save, saves
+from tests.core.samples import HOUR, NOW, run_of, save, saves, score
 
 ALL = KeepLast(-1)
 
@@ -58,6 +58,17 @@ def test_the_worst_goes_before_the_oldest_and_what_cannot_win_before_it() -> Non
         ["epoch=1.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"],
         ["epoch=1.ckpt", "epoch=2.ckpt", "epoch=3.ckpt", "epoch=4.ckpt"],
     ]
+
+
+def test_the_best_by_any_metric_that_a_rule_ranks_by_stays() -> None:
+    held = [
+        save(f"{n}", loss, step=n, at=n * HOUR, metrics={"acc": score(acc)})
+        for n, (loss, acc) in enumerate([(0.1, 0.1), (0.3, 0.2), (0.2, 0.9), (0.4, 0.3)])
+    ]
+    rules = (TopK(1), TopK(1, "acc", "max", "keep-best"), ALL)
+    assert gone(plan(run_of(*held), budget=Budget(max_files=3), rules=rules)) == ["1"]
+    drawn = plan(run_of(*held), budget=Budget(max_files=2), rules=rules)
+    assert (gone(drawn), [flag for flag, _ in drawn.shortfalls]) == (["1"], ["max-files"])
 
 
 def test_the_reason_names_the_budget_and_still_says_what_the_rules_said() -> None:
@@ -181,3 +192,25 @@ def test_names_of_one_file_in_two_runs_free_it_once_with_the_last() -> None:
     other = run_of(linked("b/1", 1, 7, 2), alone("b/2", 2), path="b")
     drawn = plan(one, other, budget=Budget(), rules=(KeepLast(1),))
     assert [it.frees for it in drawn.dropped] == [0, 100]
+
+
+def test_what_frees_one_of_its_files_is_taken_though_another_has_a_second_name() -> None:
+    shared, own = alone("a", 1).entries[0]._replace(identity=(1, 7), links=2), alone("a", 1).entries[0]
+    mixed = alone("a", 1)._replace(entries=(shared, own._replace(path="a/own")))
+    drawn = plan(run_of(mixed, alone("b", 2), alone("c", 3)), budget=Budget(max_size=300))
+    assert (gone(drawn), drawn.frees) == (["a"], 100)
+
+
+def test_a_folder_is_no_file() -> None:
+    folder = Entry("a", "dir", 0, alone("a", 1).modified, (1, 70))
+    held = (alone("a", 1)._replace(entries=(folder, alone("a", 1).entries[0])), alone("b", 2))
+    assert gone(plan(run_of(*held), budget=Budget(max_files=2))) == []
+    assert gone(plan(run_of(*held), budget=Budget(max_files=1))) == ["a"]
+
+
+def test_what_is_not_whole_does_not_count_as_what_a_run_keeps() -> None:
+    run = run_of(
+        alone("a", 1), alone("b", 2)._replace(state="damaged"), save("c", step=3, at=3 * HOUR, state="partial")
+    )
+    drawn = plan(run, budget=Budget(max_size=0), protect_last=False)
+    assert gone(drawn) == []

@@ -9,7 +9,7 @@ from ckptctl.core.checkpoint import Checkpoint, Run, Stray
 from ckptctl.core.guard import Ground, object_to
 from ckptctl.core.plan import Plan, draw, draw_all
 from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast, KeepSteps, TopK
+from ckptctl.core.rules import KeepLast, KeepOthers, KeepSteps, TopK
 from tests.core.samples import NOW, run_of, save, saves
 
 HERE = Ground("/data/runs")
@@ -121,3 +121,48 @@ def test_the_number_that_goes_is_summed_over_runs_and_may_be_raised() -> None:
     objection = object_to(plan_for(*runs), runs, [HERE], max_delete=1)[0]
     assert objection.text == "2 checkpoints would go, more than the 1 allowed"
     assert objection.override == "--max-delete"
+
+
+def test_rules_that_keep_nothing_anywhere_are_an_objection_and_names_that_were_given_none() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    assert ids(plan_for(run, policy=Policy((NOTHING,))), [run]) == ["keeps-nothing"]
+    named = frozenset({"epoch=0.ckpt"})
+    assert ids(plan_for(run, policy=Policy((KeepOthers(named),), protect_last=False, named=named)), [run]) == []
+    assert ids(plan_for(run_of(*saves(0.5)), policy=Policy((NOTHING,))), [run_of(*saves(0.5))]) == []
+
+
+def test_a_stray_does_not_make_a_run_any_fuller() -> None:
+    run = run_of(*saves(0.5, 0.4), strays=[Stray("notes", "not understood")])
+    emptied = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    assert "empties-run" in ids(emptied, [run])
+
+
+def test_what_was_named_goes_or_nothing_does() -> None:
+    run = run_of(*saves(0.5, 0.4), save("x", 0.3, step=99, pinned=True))
+    named = frozenset({"epoch=0.ckpt", "x"})
+    plan = plan_for(run, policy=Policy((KeepOthers(named),), protect_last=False, named=named))
+    (objection,) = object_to(plan, [run], [HERE])
+    assert (objection.id, objection.text) == ("held", "'x' stays: pinned")
+
+
+def test_a_named_plan_that_takes_something_else_is_unsound() -> None:
+    run = run_of(*saves(0.5, 0.4, 0.3))
+    named = frozenset({"epoch=0.ckpt"})
+    policy = Policy((KeepOthers(named),), protect_last=False, named=named)
+    drawn = plan_for(run, policy=policy)
+    more = drawn.runs[0].verdicts[1]._replace(action="drop", frees=0)
+    verdicts = (drawn.runs[0].verdicts[0], more, drawn.runs[0].verdicts[2])
+    wrong = drawn._replace(runs=(drawn.runs[0]._replace(verdicts=verdicts),))
+    assert [it.id for it in object_to(wrong, [run], [HERE])] == ["plan-unsound"]
+
+
+def test_a_run_that_would_be_emptied_says_what_to_do_about_it() -> None:
+    run = run_of(*saves(0.5, 0.4))
+    by_rules = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
+    named = frozenset({"epoch=0.ckpt", "epoch=1.ckpt"})
+    policy = Policy((KeepOthers(named),), protect_last=False, named=named)
+    told = [object_to(it, [run], [HERE])[0] for it in (by_rules, plan_for(run, policy=policy))]
+    assert [(it.id, it.override) for it in told] == [("empties-run", None), ("empties-run", "--empty-run")]
+    assert told[0].text.endswith("would lose its every complete checkpoint: widen a rule")
+    assert told[1].text.endswith("would lose its every complete checkpoint")
+    assert object_to(plan_for(run, policy=policy._replace(may_empty=True)), [run], [HERE]) == []

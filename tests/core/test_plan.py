@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from math import inf, nan
+from time import perf_counter
 
 import pytest
 
+from ckptctl.core.budget import Budget
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.plan import Plan, RunPlan, draw
+from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric
-from ckptctl.core.rules import KeepEvery, KeepLast, KeepSteps, TopK
+from ckptctl.core.rules import (
+    KeepEvery,
+    KeepGlob,
+    KeepLast,
+    KeepNewerThan,
+    KeepOthers,
+    KeepPeriods,
+    KeepSteps,
+    KeepWithin,
+    TopK,
+)
 from ckptctl.core.standing import Reason, Rule
 from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
@@ -398,3 +410,109 @@ def test_a_leftover_goes_once_it_has_been_quiet_for_ten_minutes(age: int, goes: 
 def test_the_leftover_is_not_taken_where_the_run_has_nothing_whole() -> None:
     drawn = plan(run_of(LEFT, save("other.ckpt", state="damaged")), KeepLast(1), partial=True)
     assert reasons(drawn, "left.ckpt") == ["only: its run has no complete one"]
+
+
+# What else is told apart
+
+
+def of_keras(path: str, **others: object) -> Checkpoint:
+    return save(path, 0.01, step=99, at=99 * HOUR, **others)._replace(layout="keras")  # type: ignore[arg-type]
+
+
+def test_a_folder_that_two_frameworks_share_is_left_alone_and_others_beside_it_are_judged() -> None:
+    mixed, plain = run_of(*saves(0.5, 0.4), of_keras("x.keras"), path="m"), run_of(*saves(0.3, 0.2, 0.1), path="p")
+    for held in ([mixed, plain], [plain, mixed]):
+        plans = {it.path: it for it in draw_all(held, Policy((KeepLast(1),)), NOW).runs}
+        assert plans["m"].dropped == []
+        assert plans["m"].notices == (
+            "checkpoints of keras and lightning lie here: choose one with --layout: left alone",
+        )
+        assert [it.path for it in plans["p"].dropped] == ["epoch=0.ckpt", "epoch=1.ckpt"]
+
+
+def test_an_export_of_another_framework_makes_no_folder_a_shared_one() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.4), of_keras("x.keras", roles=("export",))), KeepLast(1))
+    assert [it.path for it in drawn.dropped] == ["epoch=0.ckpt"]
+
+
+def test_the_metric_of_a_plan_is_that_of_whichever_rule_ranks() -> None:
+    orders: list[list[Rule]] = [[KeepLast(1), TopK(1)], [TopK(1), KeepLast(1)]]
+    for rules in orders:
+        assert plan(run_of(*saves(0.5, 0.4)), *rules).metric == Metric("val_loss", "min")
+
+
+def test_the_newest_that_is_protected_is_a_whole_one() -> None:
+    broken = save("broken", 0.9, epoch=99, step=99, at=99 * HOUR, state="damaged")
+    drawn = plan(run_of(*saves(0.1, 0.5, 0.4), broken), TopK(1))
+    assert [it.path for it in drawn.dropped] == ["epoch=1.ckpt"]
+
+
+def test_where_every_save_is_called_best_the_rules_decide() -> None:
+    held = [save(f"best-v{n}.ckpt", 1 / n, step=n, version=n, roles=("best",)) for n in range(1, 4)]
+    assert [it.path for it in plan(run_of(*held), TopK(1)).dropped] == ["best-v1.ckpt", "best-v2.ckpt"]
+
+
+def test_of_two_roles_that_set_it_aside_the_first_is_the_reason() -> None:
+    drawn = plan(run_of(*saves(0.1), save("x", 0.5, step=1, roles=("final", "last"))), TopK(1), protect_last=False)
+    assert reasons(drawn, "x") == ["final: the final one"]
+
+
+def test_without_a_word_on_it_nothing_is_free() -> None:
+    policy = Policy((KeepLast(3),), budget=Budget(free=101))
+    assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW).dropped) == 2
+    assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW, room=1).dropped) == 1
+
+
+ALL_RULES: tuple[Rule, ...] = (
+    *(TopK(3), KeepLast(3), KeepEvery(100), KeepWithin(9 * HOUR), KeepNewerThan(9 * HOUR), KeepPeriods(7)),
+    *(KeepSteps(frozenset({10})), KeepGlob("*=1*")),
+)
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: str(rule.id))
+def test_a_long_run_is_judged_in_no_time(rule: Rule) -> None:
+    """Where each checkpoint looked at all others, it would take minutes."""
+    run = run_of(*(save(f"epoch={n}.ckpt", 1 / (n + 1), step=n, at=n * HOUR // 10) for n in range(3000)))
+    begun = perf_counter()
+    assert plan(run, rule).dropped
+    assert perf_counter() - begun < 20
+
+
+# What a person names
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param({}, "drop: named", id="a whole one goes"),
+        pytest.param({"state": "damaged"}, "drop: named", id="a damaged one goes"),
+        pytest.param({"state": "live"}, "skip: live", id="one in the writing is skipped"),
+        pytest.param({"state": "live", "note": "written 5s ago"}, "skip: live: written 5s ago", id="and says why"),
+        pytest.param({"pinned": True}, "keep: pinned", id="a pinned one stays"),
+        pytest.param({"aliases": ("x",)}, "keep: linked by x", id="a linked one stays"),
+    ],
+)
+def test_of_what_is_named_all_goes_that_nothing_holds(change: dict[str, object], told: str) -> None:
+    run = run_of(*saves(0.5, 0.4), save("n", 0.1, step=99)._replace(**change))  # type: ignore[arg-type]
+    named = frozenset({"n"})
+    verdicts = plan(run, KeepOthers(named), protect_last=False, named=named).verdicts
+    assert [f"{it.action}: {it.reasons[0].text}" for it in verdicts] == ["keep: not named", "keep: not named", told]
+
+
+def test_one_called_best_without_a_number_is_a_candidate_beside_numbered_ones() -> None:
+    held = [save("best.ckpt", 0.9, step=1, roles=("best",))]
+    held += [save(f"best-v{n}.ckpt", 1 / n, step=n, version=n, roles=("best",)) for n in range(2, 4)]
+    assert [it.path for it in plan(run_of(*held), TopK(1)).dropped] == ["best.ckpt", "best-v2.ckpt"]
+    plain = [*saves(0.5, 0.4), save("v", 0.9, step=1, version=1), save("best.ckpt", 0.1, step=2, roles=("best",))]
+    assert reasons(plan(run_of(*plain), TopK(1)), "best.ckpt") == ["best: a save of its own under a best name"]
+
+
+def test_a_rule_of_none_ranks_all_the_same_and_leaves_alone_what_it_cannot_rank() -> None:
+    drawn = plan(run_of(*saves(0.5, 0.4)), TopK(0), KeepLast(1))
+    assert reasons(drawn, "epoch=0.ckpt") == ["top-k: rank 2 of 2 by val_loss", "keep-last: 1 newer than it"]
+    assert plan(run_of(*saves(None, None)), TopK(0), KeepLast(1)).unscored
+
+
+def test_in_a_run_by_itself_the_order_counts_though_a_copy_has_turned_the_times() -> None:
+    run = run_of(save("a", step=1, at=3), save("b", step=2, at=2), save("c", step=3, at=1))
+    assert [it.path for it in plan(run, KeepLast(2)).dropped] == ["a"]

@@ -113,6 +113,11 @@ def test_keep_last_of_a_restarted_run_keeps_the_last_by_step_and_the_last_by_tim
     assert KeepLast(0).keep(stand(*RESTARTED)) == {}
 
 
+def test_of_the_latest_only_those_count_that_came_well_after_one_of_the_newest() -> None:
+    held = (save("a", step=1, at=9 * HOUR), save("b", step=2, at=1), save("c", step=3, at=2 * HOUR), save("d", step=4))
+    assert KeepLast(2).keep(stand(*held)) == {"d": "last 1", "c": "last 2", "a": "last 1 by time"}
+
+
 def test_keep_last_says_how_many_are_newer() -> None:
     held = saves(1, 1, 1)
     assert KeepLast(1).pass_over(held[0], stand(*held)) == "2 newer than it"
@@ -412,6 +417,7 @@ def test_a_pin_protects() -> None:
     [
         ((TopK(3),), "Keep the best 3 of each run."),
         ((TopK(-1), KeepLast(-1)), "Keep all and all of each run."),
+        ((TopK(0), KeepLast(0)), "Keep the best 0 and the last 0 of each run."),
         ((TopK(3, "val_loss"),), "Keep the best 3 by val_loss of each run."),
         ((TopK(3, "val_loss", "max"),), "Keep the best 3 by val_loss (max) of each run."),
         ((KeepLast(2), KeepEvery(5, "epochs")), "Keep the last 2 and one every 5 epochs of each run."),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - what apply loads on the way: a module that cannot be loaded is no fault of a disk
+import fcntl  # noqa: F401 - as above
 import os
 import sys
 
 from ckptctl.apply import Order, apply
-from ckptctl.condition import QUIET
 from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import KeepLast, Policy
+from ckptctl.core.policy import Policy
+from ckptctl.core.rules import KeepLast
+from ckptctl.core.units import QUIET
 from ckptctl.journal import load
 from ckptctl.lock import take
 from ckptctl.scan import Options, scan
@@ -28,9 +31,9 @@ def plan_in(store: Store) -> Plan:
     return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
 
 
-def act(root: str, what: str) -> None:
+def act(root: str, what: str, store: Store | None = None) -> None:
     """Prune, set aside, undo or empty; plans are drawn before."""
-    store = open_url(root)
+    store = open_url(root) if store is None else store
     if what in {"prune", "trash"}:
         plan = plan_in(store)
         os.path.exists(BEGUN)

@@ -70,7 +70,7 @@ act(*sys.argv[2:])
 
 def started(root: Path, act: str, *prefix: str) -> subprocess.Popen[str]:
     """The act in a process of its own that imports little; ``prefix`` is a command to run it under."""
-    command = [*prefix, sys.executable, "-I", "-S", "-c", DRIVER, str(ROOT), str(root), act]
+    command = [*prefix, sys.executable, "-I", "-S", "-B", "-c", DRIVER, str(ROOT), str(root), act]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -53,6 +53,7 @@ def _read(trace: Path, calls: set[str]) -> Iterator[Point]:
 def ran_until(root: Path, scene: Scene, point: Point, fault: str) -> tuple[int, str, str]:
     """Run the act with a fault at one point, ``signal=SIGKILL`` or ``error=EIO``: its code, answer and complaints."""
     inject = f"inject={point.call}:{fault}:when={point.number}"
-    child = started(root, scene.act, "strace", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-f", "-e", inject)
+    words = ("-qq", "-o", "/dev/null", "-f", "-e", f"trace={point.call}", "-e", inject)
+    child = started(root, scene.act, "strace", *words)
     said, failed = child.communicate()
     return child.returncode, said, failed

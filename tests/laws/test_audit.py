@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ckptctl.core.audit import audit
@@ -21,11 +21,13 @@ from tests.core.samples import HOUR, NOW, run_of, save, saves
 from tests.laws.cases import CASES, Case, policies, runs
 
 
+@settings(deadline=None)
 @given(CASES)
 def test_a_plan_that_was_drawn_is_never_objected_to(case: Case) -> None:
     assert list(audit(case.run, case.plan, case.policy)) == []
 
 
+@settings(deadline=None)
 @given(st.lists(runs(), max_size=3), policies(budgets=True))
 def test_nor_is_one_for_several_runs_with_groups_and_budgets(held: list[Run], policy: Policy) -> None:
     apart = [relocate(run._replace(mode="min"), f"{n}") for n, run in enumerate(held)]
@@ -147,6 +149,10 @@ def test_the_newest_is_known_by_the_numbers_and_the_times(held: list[object], ke
         pytest.param(Policy((TopK(1),)), False, id="the best is to be kept"),
         pytest.param(Policy((TopK(1, "val_loss"),)), False, id="by this metric"),
         pytest.param(Policy((TopK(1, "acc"),)), True, id="by another metric"),
+        pytest.param(Policy((TopK(0, mode="max"), TopK(1))), True, id="two rules that disagree: nobody can tell"),
+        pytest.param(Policy((TopK(0, "val_loss"), TopK(1))), True, id="one by name and one not: nobody can tell"),
+        pytest.param(Policy((TopK(0, "acc"), TopK(1, "val_loss"))), False, id="by this metric, another beside it"),
+        pytest.param(Policy((TopK(-1, "acc"), TopK(1))), False, id="one that keeps all ranks nothing"),
         pytest.param(Policy((TopK(0), KeepLast(1))), True, id="none is to be kept"),
         pytest.param(Policy((TopK(1, id="global-best"),)), True, id="that of all runs, which may be another's"),
         pytest.param(Policy((TopK(1),), group_by="all"), True, id="that of a group, which may be another's"),
@@ -215,3 +221,10 @@ def test_no_budget_is_no_reason_to_object() -> None:
     run = run_of(*saves(0.4, 0.3, 0.2, 0.1))
     policy = Policy((TopK(2), KeepLast(-1)), budget=Budget(max_files=1))
     assert list(audit_all([run], draw_all([run], policy, NOW))) == []
+
+
+def test_one_called_best_that_is_as_good_may_stay_in_place_of_another() -> None:
+    held = [save("best", 0.1, step=1, version=1, roles=("best",)), save("x", 0.1, step=2), save("y", 0.9, step=3)]
+    run = run_of(*held)
+    assert list(audit(run, keep_only(run, "best", "y"), Policy((TopK(1),)))) == []
+    assert list(audit(run, keep_only(run, "y"), Policy((TopK(1),)))) == ["the best goes"]

@@ -25,7 +25,7 @@ def trees(draw_: st.DrawFn, *, numbers: tuple[str, ...] = ("step", "epoch", "bot
     return [relocate(it._replace(mode="min"), draw_(st.sampled_from("ab")) + str(n)) for n, it in enumerate(held)]
 
 
-FEW = settings(max_examples=40)
+FEW = settings(max_examples=40, deadline=None)
 """Trees take their time to be made."""
 GROUPS: list[GroupBy] = ["run", "parent", "all"]
 

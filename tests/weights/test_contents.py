@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,17 @@ def test_texts_that_a_keras_file_carries_are_its_metadata() -> None:
     contents = merge(read_files(load(LAYOUTS / "keras" / "m.h5")))
     assert contents.metadata["keras_version"] == "3.15.1"
     assert contents.metadata["backend"] == "tensorflow"
+
+
+@pytest.mark.parametrize("kind", [1, 3, 8, 17], ids=["shape", "type", "place", "group"])
+@pytest.mark.parametrize("size", [0, 1, 2, 8])
+def test_a_fact_of_hdf5_that_is_too_short_is_no_crash(kind: int, size: int) -> None:
+    content = (LAYOUTS / "keras" / "m.h5").read_bytes()
+    heads = [it.start() for it in re.finditer(rb"%c\0[\x08-\x30]\0[\0-\x03]\0\0\0" % kind, content)]
+    assert heads
+    for at in heads:
+        changed = content[: at + 2] + bytes([size]) + content[at + 3 :]
+        assert read(changed, "x.h5").format in ("hdf5", "?")
 
 
 def test_a_shard_that_a_map_names_and_that_is_missing_is_a_flaw() -> None:
@@ -277,6 +289,39 @@ def test_a_pickle_in_a_member_of_any_name_is_read_for_what_it_names() -> None:
 
     hidden = pack_zip({"a/data.pkl": dictionary(x=number(1)), "a/notes.txt": dictionary(y=global_("os", "system"))})
     assert [it.name for it in read(hidden).globals] == ["os.system"]
+
+
+def test_a_type_that_no_file_should_have_is_no_name_for_a_screen() -> None:
+    kinds = {"Flo\x1b[2JorStorage": "?", "Float8Storage": "Float8Storage", "x" * 200: "?"}
+    for kind, shown in kinds.items():
+        (made,) = read(torch_file(dictionary(w=tensor(kind)), bytes(4))).tensors
+        assert made.dtype == shown
+
+
+def test_in_a_zip_of_any_kind_a_pickle_of_any_name_is_found() -> None:
+    from tests.weights.samples import pack_zip
+
+    hidden = pack_zip({"readme.txt": dictionary(y=global_("os", "system") + text("x") + b"\x85R")})
+    assert [it.name for it in read(hidden, "x.zip").globals] == ["os.system"]
+
+
+def test_what_a_pickle_named_is_told_though_something_follows_it() -> None:
+    (flaw,) = read(b"cos\nsystem\n(S'x'\ntR.\n\n", "x.pkl").flaws
+    assert (flaw.id, "os.system" in flaw.text) == ("broken", True)
+
+
+@needs_numpy
+def test_a_single_array_is_read_and_objects_in_it_for_what_they_name() -> None:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(6.0).reshape(2, 3))
+    files = Held({"w.npy": buffer.getvalue()})
+    contents = merge(read_files(files))
+    assert take(files, contents, contents.tensors[0]) == np.arange(6.0).tobytes()
+    assert [it.id for it in read(buffer.getvalue()[:-1], "w.npy").flaws] == ["cut-short"]
+    np.save(buffer := io.BytesIO(), np.array([print], dtype=object))
+    assert "builtins.print" in [it.name for it in read(buffer.getvalue(), "w.npy").globals]
 
 
 def test_a_file_that_cannot_be_opened_is_unreadable() -> None:

@@ -178,6 +178,8 @@ def names_of(data: bytes) -> list[str]:
     return [f"{known.module}.{known.name}" for known in read(data).globals]
 
 
+NUMBERS = st.integers(2 - 2**61, 2**61 - 2)
+"""What keys may be; those beyond could be chosen to collide."""
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: (
@@ -185,7 +187,7 @@ PLAIN = st.recursive(
         | st.tuples(inner)
         | st.tuples(inner, inner)
         | st.tuples(inner, inner, inner, inner)
-        | st.dictionaries(st.text() | st.integers() | st.tuples(st.integers(), st.text()), inner)
+        | st.dictionaries(st.text() | NUMBERS | st.tuples(NUMBERS, st.text()), inner)
     ),
     max_leaves=20,
 )
@@ -418,6 +420,13 @@ def test_depth_beyond_recursion_is_read_and_freed(nest: bytes) -> None:
     value = read(b"N" + nest * 200_000 + b".").value
     assert type(value) in {tuple, Persistent, Call}
     del value
+
+
+@pytest.mark.parametrize("number", [2**61 - 1, -(2**61) + 1, 2**61, 2**2000])
+def test_whole_numbers_that_could_be_chosen_to_collide_are_wrapped_as_keys(number: int) -> None:
+    made = read(pickle.dumps({number: 1, (number, "x"): 2, number - 1: 3})).value
+    assert isinstance(made, dict)
+    assert [type(key) for key in made][:2] == [Key, Key]
 
 
 def test_keys_that_collide_run_out_of_time_instead_of_hanging() -> None:

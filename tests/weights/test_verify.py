@@ -329,6 +329,21 @@ def test_a_large_file_is_read_by_two_threads_to_the_same_end() -> None:
     assert [it.id for it in read_deep(contents, Held({"x.pt": bytes(data)}), deep=True, finite=False)] == ["checksum"]
 
 
+@pytest.mark.parametrize("offset", [17, 2**40, 2**62, 2**70])
+def test_a_storage_beyond_its_file_is_told_and_costs_nothing(offset: int) -> None:
+    tensor = Tensor("w", (4,), "float32", "weights", (Piece("s", 0, (4,)),))
+    contents = Contents("hdf5", (tensor,), {"s": Storage("x", offset, 16)})
+    files = Held({"x": bytes(32)})
+    assert [it.id for it in check(contents, files)] == ["short-storage"]
+    assert read_deep(contents, files, deep=True, finite=True) == []
+
+
+def test_tensors_that_lie_over_each_other_are_not_read_again_and_again() -> None:
+    tensors = tuple(Tensor(f"w{n}", (200,), "float32", "weights", (Piece(f"s{n}", 0, (200,)),)) for n in range(100))
+    contents = Contents("hdf5", tensors, {f"s{n}": Storage("x", n, 800) for n in range(100)})
+    assert [it.id for it in read_deep(contents, Held({"x": bytes(1000)}), deep=False, finite=True)] == ["broken"]
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_cut_short() -> None:
     files = Held({"x.pt": encode_torch(STATE)})
     contents = merge(read_files(files))

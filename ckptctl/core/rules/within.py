@@ -21,17 +21,16 @@ class KeepWithin(NamedTuple):
 
     def keep(self, standing: Standing) -> dict[str, str]:
         """The newest, and what was written not long before it."""
-        newest = _newest(standing)
         within = f"within {_write(self.span)} of the newest"
         return {
             it.path: within if it.modified else TIMELESS
             for it in standing.candidates
-            if not it.modified or newest - it.modified < self.span
+            if not it.modified or standing.latest - it.modified < self.span
         }
 
     def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
         """How long before the newest it was written."""
-        return f"written {_round(_newest(standing) - checkpoint.modified)} before the newest"
+        return f"written {_round(standing.latest - checkpoint.modified)} before the newest"
 
     def describe(self) -> str:
         """The length of time."""
@@ -61,11 +60,6 @@ class KeepNewerThan(NamedTuple):
     def describe(self) -> str:
         """The length of time."""
         return f"what is newer than {_write(self.span)}"
-
-
-def _newest(standing: Standing) -> int:
-    """The time at which the last of the candidates was written."""
-    return max((it.modified for it in standing.candidates), default=0)
 
 
 def _write(span: int) -> str:

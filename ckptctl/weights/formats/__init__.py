@@ -62,12 +62,15 @@ def recognise(head: bytes, tail: bytes, name: str) -> str | None:
         return "tensorflow"
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return "pickled"
-    return "pickled" if _is_old_pickle(head, tail) else None
+    if head[:6] == b"\x93NUMPY":
+        return "npy"
+    return "pickled" if _is_old_pickle(head, tail, plain) else None
 
 
-def _is_old_pickle(head: bytes, tail: bytes) -> bool:
+def _is_old_pickle(head: bytes, tail: bytes, name: str) -> bool:
     """Whether it may be a pickle of protocol 0 or 1, which has no mark at its start."""
-    return head[:1] in (b"(", b"c", b"}", b"]", b"i", b"S", b"V") and tail.endswith(b".") and b"\n" in head[:4096]
+    ends = tail.endswith(b".") or name.endswith((".pkl", ".pickle", ".pt", ".pth"))
+    return head[:1] in (b"(", b"c", b"}", b"]", b"i", b"S", b"V") and ends and b"\n" in head[:4096]
 
 
 def read_file(files: Files, name: str, *, placed: bool = True) -> Contents | None:
@@ -93,12 +96,15 @@ def _load(kind: str) -> Reader:
     return cast("Reader", import_module(f"ckptctl.weights.formats.{kind}"))
 
 
-def read_files(files: Files, *, placed: bool = True) -> dict[str, Contents]:
-    """What is in each file of a checkpoint that holds weights, but those that another speaks for."""
+def read_files(files: Files, *, placed: bool = True, every: bool = False) -> dict[str, Contents]:
+    """What is in each file of a checkpoint that holds weights, but those that another speaks for.
+
+    With ``every`` also in those whose names say that they hold texts.
+    """
     found: dict[str, Contents] = {}
     claimed: set[str] = set()
     for name in sorted(files.sizes, key=lambda it: (not _speaks(it), it)):
-        if name in claimed or not _may_hold(name):
+        if name in claimed or not (every or _may_hold(name)):
             continue
         contents = read_file(files, name, placed=placed)
         if contents is not None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.allowed import name_all
-from ckptctl.weights.contents import BITS, Contents, Files, Piece, Plain, Record, Storage, Tensor
+from ckptctl.weights.contents import BITS, Contents, Files, Piece, Plain, Record, Storage, Tensor, name_type
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.formats.torch_zip import CHECKS, list_records
 from ckptctl.weights.machine import LIMITS
@@ -201,10 +201,10 @@ def _read_shapes(node: object) -> dict[str, Shape]:
 def _read_type(node: object) -> str:
     match node:
         case Call(state=(Global(module="torch") as dtype, *_)):
-            return dtype.name
+            return name_type(dtype.name)
         case _:
             named = dict(items_of(node)).get("dtype")
-            return named.name if type(named) is Global else "?"
+            return name_type(named.name) if type(named) is Global else "?"
 
 
 def _read_size(node: object) -> tuple[int, ...] | None:

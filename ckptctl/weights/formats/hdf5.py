@@ -89,7 +89,8 @@ class _Walk:
     def _read_pieces(self, key: str, kinds: dict[int, bytes], shape: tuple[int, ...], width: int) -> Iterator[Piece]:
         """Where the numbers of a dataset lie; none where they lie in its header, or were never written."""
         data, file = kinds[_LAYOUT], self.file
-        version, kind = (data[0], data[1]) if data[:1] >= b"\x03" else (data[0], data[2] if len(data) > 2 else 255)  # noqa: PLR2004 - three bytes
+        version = file.number(data, 0, 1)
+        kind = file.number(data, 1 if version >= 3 else 2, 1)  # noqa: PLR2004 - where the class stands first
         at = 2 if version >= 3 else 8  # noqa: PLR2004 - where the class stands first
         if kind == _CONTIGUOUS:
             address = file.number(data, at)
@@ -104,7 +105,7 @@ class _Walk:
 
     def _read_chunks(self, key: str, kinds: dict[int, bytes], shape: tuple[int, ...], version: int) -> Iterator[Piece]:
         data, file = kinds[_LAYOUT], self.file
-        rank = data[2] if version == 3 else data[1]  # noqa: PLR2004 - as above
+        rank = file.number(data, 2 if version == 3 else 1, 1)  # noqa: PLR2004 - as above
         at = 3 if version == 3 else 8  # noqa: PLR2004 - as above
         address = file.number(data, at)
         if address == file.undefined or not 1 < rank <= _MOST_AXES + 1:

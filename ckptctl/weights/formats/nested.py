@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ from ckptctl.errors import Damaged
 from ckptctl.weights.contents import Contents, Files, Plain, merge
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.formats.torch_zip import CHECKS, list_records
+from ckptctl.weights.json_text import parse
 from ckptctl.weights.zip_archive import STORED, Archive, Source, Window, show
 
 _MOST_JSON = 64 << 10
@@ -41,7 +41,7 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
     if len(archive.members) > _MOST_MEMBERS:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
     members = Members(archive)
-    held = read_files(members, placed=placed)
+    held = read_files(members, placed=placed, every=True)
     inner = (
         merge({member: _move(it, name, member, members) for member, it in held.items()}) if held else Contents("zip")
     )
@@ -78,10 +78,7 @@ def _read_metadata(archive: Archive) -> dict[str, Plain]:
         text = archive.read(b"_stable_baselines3_version", _MOST_JSON)
         found["stable_baselines3_version"] = str(text, "utf-8", "replace").strip()
     if b"metadata.json" in archive.members and archive.members[b"metadata.json"].method == STORED:
-        try:
-            document = json.loads(archive.read(b"metadata.json", _MOST_JSON))
-        except (ValueError, RecursionError):
-            raise Damaged("metadata.json cannot be read") from None
+        document = parse(archive.read(b"metadata.json", _MOST_JSON), "metadata.json")
         if type(document) is dict:
             found |= {key: own for key, own in document.items() if own is None or type(own) in (str, int, float, bool)}
     return found

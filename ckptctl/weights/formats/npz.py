@@ -22,7 +22,7 @@ from ckptctl.weights.saved import tell_oddities
 from ckptctl.weights.zip_archive import STORED, Archive, Member, show
 
 _MOST_ARRAYS = 100_000
-_MOST_HEADER = 64 << 10
+MOST_HEADER = 64 << 10
 _MAGIC = b"\x93NUMPY"
 _LENGTHS: Mapping[int, int] = {1: 2, 2: 4, 3: 4}
 """Version of the format to the bytes that say how long the header is."""
@@ -57,7 +57,7 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
     flaws: list[Flaw] = []
     for member in archive.members.values():
         shown = str(member.name, "utf-8", "replace").removesuffix(".npy")
-        header = _read_header(archive, member)
+        header = parse_header(_read_start(archive, member), show(member.name))
         if header is None:
             flaws.append(Flaw("not-read", f"{show(member.name)} has no plain header of numpy", name))
             continue
@@ -65,7 +65,7 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
             pickles += _read_objects(archive, member, header)
         key = f"{name}:{shown}"
         storages[key] = _place(archive, member, header, name)
-        tensors.append(_make(shown, header, key))
+        tensors.append(make_tensor(shown, header, key))
         flaws += _compare(member, header, name)
     return Contents(
         "npz",
@@ -78,12 +78,12 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
     )
 
 
-def _read_header(archive: Archive, member: Member) -> Header | None:
-    start = _read_start(archive, member)
+def parse_header(start: bytes, name: str) -> Header | None:
+    """What an array says of itself at its start, None where it is in no plain words; raises Damaged for no array."""
     major = start[len(_MAGIC)] if start.startswith(_MAGIC) and len(start) > len(_MAGIC) else 0
     width = _LENGTHS.get(major)
     if width is None:
-        raise Damaged(f"{show(member.name)} is no array of numpy")
+        raise Damaged(f"{name} is no array of numpy")
     first = 8 + width
     end = first + int.from_bytes(start[8:first], "little")
     found = _HEADER.fullmatch(start[first:end])
@@ -98,11 +98,11 @@ def _read_header(archive: Archive, member: Member) -> Header | None:
 def _read_start(archive: Archive, member: Member) -> bytes:
     """The first bytes of an array, unpacked."""
     at = archive.locate_packed(member.name)
-    raw = archive.source.read(at, min(member.packed, _MOST_HEADER))
+    raw = archive.source.read(at, min(member.packed, MOST_HEADER))
     if member.method == STORED:
         return raw
     try:
-        return zlib.decompressobj(-15).decompress(raw, _MOST_HEADER)
+        return zlib.decompressobj(-15).decompress(raw, MOST_HEADER)
     except zlib.error:
         raise Damaged(f"{show(member.name)} cannot be unpacked") from None
 
@@ -126,7 +126,8 @@ def _place(archive: Archive, member: Member, header: Header, name: str) -> Stora
     return Storage(name, at + header.end, max(0, member.size - header.end))
 
 
-def _make(shown: str, header: Header, key: str) -> Tensor:
+def make_tensor(shown: str, header: Header, key: str) -> Tensor:
+    """An array as a tensor on a storage of its own."""
     shape = header.shape
     stride = tuple(accumulate((1, *shape[:-1]), mul)) if header.by_columns and shape else None
     return Tensor(

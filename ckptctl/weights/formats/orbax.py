@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.contents import Contents, Files, Tensor
 from ckptctl.weights.flaws import Flaw
+from ckptctl.weights.json_text import parse
 from ckptctl.weights.parts import part_of
 from ckptctl.weights.zip_archive import Source
 
@@ -19,10 +19,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
     """The contents of the item in whose folder the file lies; raises Damaged, OSError."""
     if source.size > _MOST_BYTES:
         raise Damaged(f"{source.size:,} bytes of names", id="not-read")
-    try:
-        document = json.loads(source.read(0, source.size))
-    except (ValueError, RecursionError):
-        raise Damaged("its JSON cannot be read") from None
+    document = parse(source.read(0, source.size), "its tree of names")
     tree = document.get("tree_metadata") if type(document) is dict else None
     if type(tree) is not dict:
         raise Damaged("it has no tree of names")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from math import prod
@@ -11,15 +10,14 @@ from typing import NamedTuple
 from ckptctl.errors import Damaged
 from ckptctl.weights.contents import BITS, Contents, Files, Piece, Storage, Tensor
 from ckptctl.weights.flaws import Flaw
+from ckptctl.weights.json_text import parse
 from ckptctl.weights.parts import part_of
 from ckptctl.weights.zip_archive import Source
 
-MOST_HEADER = 25 << 20
-"""Bytes of a header that are read; the format allows 100 MB. 150,000 tensors have less."""
-MOST_TENSORS = 300_000
+MOST_HEADER = 16 << 20
+"""Bytes of a header that are read; the format allows 100 MB. 100,000 tensors have less."""
+MOST_TENSORS = 100_000
 _MOST_AXES = 64
-_LONGEST_NUMBER = 20
-"""Digits."""
 TYPES: Mapping[str, str] = {
     "F64": "float64",
     "F32": "float32",
@@ -83,12 +81,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
 
 
 def _parse(text: bytes) -> dict[str, object]:
-    try:
-        header = json.loads(
-            text, object_pairs_hook=_refuse_twice, parse_int=_parse_int, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError):
-        raise Damaged("safetensors: its header is no JSON") from None
+    header = parse(text, "safetensors: its header", _refuse_twice)
     if type(header) is not dict:
         raise Damaged("safetensors: its header is no mapping")
     return header
@@ -99,16 +92,6 @@ def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(made) != len(pairs):
         raise Damaged("safetensors: two entries of its header have one name")
     return made
-
-
-def _parse_int(digits: str) -> int:
-    if len(digits) > _LONGEST_NUMBER:
-        raise Damaged("safetensors: a number that is too long")
-    return int(digits)
-
-
-def _refuse_constant(text: str) -> None:
-    raise Damaged(f"safetensors: {text} in its header")
 
 
 def _read_places(header: Mapping[str, object]) -> Iterator[Place]:

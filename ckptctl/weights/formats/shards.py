@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.contents import Contents, Files
 from ckptctl.weights.flaws import Flaw
+from ckptctl.weights.json_text import parse
 from ckptctl.weights.zip_archive import Source
 
 _MOST_BYTES = 64 << 20
@@ -19,10 +19,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
     """The map's own contents: nothing but what is missing of what it names; raises Damaged, OSError."""
     if source.size > _MOST_BYTES:
         raise Damaged(f"a map of {source.size:,} bytes", id="not-read")
-    try:
-        document = json.loads(source.read(0, source.size))
-    except (ValueError, RecursionError):
-        raise Damaged("its JSON cannot be read") from None
+    document = parse(source.read(0, source.size), "the index")
     held = document.get("weight_map") if type(document) is dict else None
     if type(held) is not dict:
         return Contents("index")

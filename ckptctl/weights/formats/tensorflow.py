@@ -19,7 +19,7 @@ _MAGIC = 8
 _TRAILER = 5
 """Bytes behind a block: how it is packed, and its checksum."""
 _MOST_BLOCK = 16 << 20
-_MOST_TENSORS = 300_000
+_MOST_TENSORS = 100_000
 _SLICES = 7
 """The field that says that a tensor lies in several entries."""
 _MOST_SHARDS = 100_000

@@ -1,0 +1,86 @@
+"""Examines files while an audit hook listens, and tells what it heard: the interpreter's own word on what was done.
+
+    python -m tests.faults.oracle WARM FILE...      a line of JSON for each: name, flaws, events, seconds, peak
+
+WARM is a folder of honest checkpoints: looking at them first imports all that is ever needed, so that every event that
+comes later is one too many.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import sys
+from time import process_time
+from typing import Any
+
+import ckptctl.weights
+from ckptctl.cli.main import run
+from ckptctl.cli.target import find_target
+from ckptctl.inspection import Depth, examine, inspect
+from ckptctl.render import show, verify
+from ckptctl.scan import Options
+from ckptctl.weights.crc32c import crc32c
+
+HARMLESS = {"os.scandir", "os.listdir", "mmap.__new__", "_thread.start_new_thread", "sys._getframe", "builtins.id"}
+HEARD: list[str] = []
+
+
+def listen(event: str, args: tuple[Any, ...]) -> None:
+    """Note what an honest reading has no use for."""
+    if event == "open" and len(args) == 3 and not (args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+        return
+    if event not in HARMLESS and not event.startswith("cpython."):
+        HEARD.append(f"{event} {args!r}"[:200])
+
+
+def look(path: str) -> dict[str, object]:
+    """Show and verify one file, all of it."""
+    begun = process_time()
+    HEARD.clear()
+    target = find_target(path, Options(now=2 * 10**18))
+    inside = inspect(target.store, target.checkpoint)
+    told = "".join(show.screen(target.checkpoint, target.run, inside))
+    for piece in (show.list_tensors(inside), show.draw_tree(inside)):
+        for _, _line in zip(range(1000), piece, strict=False):
+            pass
+    examined = examine(target.store, target.checkpoint, Depth(deep=True, finite=True))
+    told += "".join(verify.screen([examined]))
+    return {
+        "name": os.path.basename(path),
+        "errors": sorted({flaw.id for flaw in examined.flaws if flaw.severity == "error"}),
+        "warnings": sorted({flaw.id for flaw in examined.flaws if flaw.severity == "warning"}),
+        "events": list(HEARD),
+        "seconds": process_time() - begun,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "clean": all(char.isprintable() or char in "\n\u00a0" for char in told),
+    }
+
+
+def warm_up() -> None:
+    """Import all that is ever needed."""
+    for module in pkgutil.walk_packages(ckptctl.weights.__path__, "ckptctl.weights."):
+        importlib.import_module(module.name)
+    "\x1b\udc80".encode("unicode_escape")
+    crc32c(bytes(100_000))
+
+
+def main(warm: str, *paths: str) -> None:
+    """Warm up, listen, look."""
+    warm_up()
+    answers, sys.stdout = sys.stdout, open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
+    run(["verify", warm, "--deep", "--finite"])
+    for folder, _, names in os.walk(warm):
+        for name in names:
+            look(os.path.join(folder, name))
+    sys.addaudithook(listen)
+    for path in paths:
+        answers.write(json.dumps(look(path)) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

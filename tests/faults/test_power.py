@@ -1,0 +1,68 @@
+"""The power fails at any change: an ext4 of our own is shut down without its journal, and mounted again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calls import ROOT
+from tests.faults.amount import ALL
+from tests.faults.disks import make_image, mounted
+from tests.faults.scenes import SCENES, Expected, Scene, expect, judge_at_once, judge_recovered, make
+
+CUT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tests.faults.acting import act
+from tests.faults.cutting import PowerStore
+store = PowerStore(sys.argv[2], sys.argv[2])
+store.left = int(sys.argv[4])
+act(*sys.argv[2:4], store)
+"""
+FEW = 3
+"""Cuts of each scene that are tried where not all are."""
+
+
+@pytest.mark.slow
+@pytest.mark.mount
+@pytest.mark.row("D2")
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_after_a_power_cut_everything_is_whole_in_place_whole_in_the_trash_or_gone_as_agreed(
+    tmp_path: Path, scene: Scene
+) -> None:
+    expected = expect(tmp_path / "plan", scene)
+    blank = make_image(tmp_path / "blank")
+    with mounted(tmp_path / "disk", "-o", "loop", str(blank)) as disk:
+        make(disk / "root", scene)
+        os.sync()
+    count = 1 if ALL else 5
+    cuts, ends = 0, set[str]()
+    while cut_at(tmp_path, blank, scene.act, count):
+        ends.add(judge_after(tmp_path, expected))
+        cuts += 1
+        count += 1 if ALL else 7
+        if cuts == FEW and not ALL:
+            break
+    assert cuts > 1
+    print(f"{cuts} cuts: {sorted(ends)}")  # noqa: T201 - shown with -rP
+
+
+def cut_at(place: Path, blank: Path, act: str, changes: int) -> bool:
+    """Cut the power of a disk after so many changes; whether the act had not ended by then."""
+    shutil.copy(blank, place / "image")
+    with mounted(place / "disk", "-o", "loop", str(place / "image")) as disk:
+        command = [sys.executable, "-I", "-S", "-c", CUT, str(ROOT), str(disk / "root"), act, str(changes)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return not ran.stdout
+
+
+def judge_after(place: Path, expected: Expected) -> str:
+    """Mount it again, and look."""
+    with mounted(place / "disk", "-o", "loop", str(place / "image")) as disk:
+        judge_at_once(disk / "root", expected)
+        return judge_recovered(disk / "root", expected)

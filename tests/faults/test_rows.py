@@ -1,0 +1,51 @@
+"""Each row of the table of faults has a test: marked ``row`` in this folder, or named here with its place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent.parent
+ELSEWHERE = {
+    "D3": "cli/test_signals.py::test_a_signal_stops_between_two_checkpoints",
+    "D8": "test_apply.py::test_what_changed_since_the_plan_stays",
+    "D10": "cli/test_prune.py::test_a_link_keeps_its_target_wherever_the_link_lies",
+    "D11": "cli/test_link.py::test_a_link_that_is_wrong_dangles_or_loops_is_repaired",
+    "D15": "layouts/test_half_written.py::test_what_is_left_of_the_newest_never_goes",
+    "D16": "cli/test_trash.py::test_what_another_process_has_open_stays_unless_it_may_go",
+    "D17": "core/test_guard.py::test_nothing_goes_by_a_listing_that_is_not_complete",
+    "D18": "cli/test_prune.py::test_more_than_max_delete_is_refused_whole",
+    "D19": "core/test_guard.py::test_some_places_are_too_large_or_too_empty",
+    "D20": "stores/test_local.py::test_a_folder_with_a_mount_in_it_stays_whole",
+    "D21": "core/test_plan.py::test_a_hard_linked_file_frees_its_bytes_once_all_its_names_go",
+    "D23": "stores/test_local.py::test_the_clock_is_the_file_system_s_and_leaves_no_trace",
+    "D25": "stores/test_local.py::test_any_name_that_a_disk_can_hold_goes_round",
+    "D26": "stores/test_local.py::test_a_file_of_the_same_size_and_time_but_another_inode_is_not_as_listed",
+    "D29": "test_trash.py::test_what_is_in_the_way_stays_and_the_rest_comes_back",
+    "D30": "cli/test_prune.py::test_without_a_terminal_nothing_goes_without_yes",
+    "D31": "laws/test_retention.py::test_every_checkpoint_and_stray_gets_exactly_one_verdict_with_a_reason",
+}
+UNTESTED = {
+    "D22": "sizes are those that the names show; bytes of holes are not told apart yet",
+    "D27": "a prune makes no symbolic link; a file system without them is not at hand",
+}
+"""Why no test here."""
+
+
+def test_every_row_has_a_test_or_says_why_not() -> None:
+    marked = {
+        row
+        for path in sorted((TESTS / "faults").glob("test_*.py"))
+        for words in re.findall(r"mark\.row\(([^)]*)\)", path.read_text())
+        for row in re.findall(r"D\d+", words)
+    }
+    assert sorted(marked | ELSEWHERE.keys() | UNTESTED.keys()) == sorted(f"D{row}" for row in range(1, 32))
+    assert not marked & UNTESTED.keys()
+
+
+@pytest.mark.parametrize("place", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_the_test_of_a_row_is_where_the_table_says(place: str) -> None:
+    path, _, name = place.partition("::")
+    assert f"def {name}(" in (TESTS / path).read_text()
