@@ -181,10 +181,10 @@ def _average_by_numpy(numpy: Any, parts: Sequence[tuple[bytes, float]], dtype: s
     with numpy.errstate(all="ignore"):
         made = _widen(numpy, first, dtype) * kind(weight)
         for data, own in rest:
-            made += _widen(numpy, data, dtype) * kind(own)
+            made += _widen(numpy, data, dtype) * kind(own) if own != 1 else _widen(numpy, data, dtype)
         made /= kind(sum(own for _, own in parts))
         if dtype != "bfloat16":
-            return bytes(made.astype(dtype).data)
+            return bytes(made.astype(dtype, copy=False).data)
     bits = made.view(numpy.uint32)
     rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(numpy.uint16)
     odd = numpy.isnan(made)

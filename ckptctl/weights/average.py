@@ -24,7 +24,7 @@ from ckptctl.weights.slim import Cut, open_whole
 from ckptctl.weights.streams import Numbers, even, open_numbers
 from ckptctl.weights.zip_writing import Draft, Writer
 
-_ELEMENTS = 1 << 17
+_ELEMENTS = 1 << 16
 """Numbers that are averaged at once."""
 _COUNTS = frozenset({"int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"})
 """Types that are taken from the first."""

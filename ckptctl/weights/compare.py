@@ -11,7 +11,7 @@ from ckptctl.weights.arrays import Distance, Stretch, apart, is_known
 from ckptctl.weights.contents import BITS, Contents, Files, Plain, Tensor
 from ckptctl.weights.streams import Numbers, even, open_numbers
 
-_ELEMENTS = 1 << 18
+_ELEMENTS = 1 << 16
 """Numbers that are compared at once."""
 _MISSING = object()
 Tick = Callable[[int], None]

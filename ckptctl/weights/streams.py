@@ -19,7 +19,7 @@ from ckptctl.weights.contents import BITS, Contents, Files, Piece, Storage, Tens
 from ckptctl.weights.saved import is_dense
 from ckptctl.weights.zip_archive import Source
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Bytes that are handed on at once; a whole number of numbers of every type."""
 _SPAN = 8 << 20
 """Bytes of a stretch that is read as a whole for the numbers that lie scattered in it."""

@@ -22,7 +22,7 @@ _ALIGNMENT = 64
 _PAGE = 4096
 _LARGE = 1 << 20
 """Bytes from which copied members lie to pages as they did: file systems may share them then."""
-_PIECE = 32 << 20
+_PIECE = 8 << 20
 """Bytes that are copied at once."""
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _DESCRIPTOR = 24
