@@ -1,0 +1,15 @@
+"""What becomes of what a person names, by the rule that keeps all others."""
+
+from __future__ import annotations
+
+from ckptctl.core.rules import KeepOthers
+from ckptctl.core.standing import standing_of
+from tests.core.samples import save
+
+
+def test_the_rule_keeps_all_that_is_not_named_and_says_of_the_others_that_they_are() -> None:
+    held = [save("a"), save("b"), save("c")]
+    rule, standing = KeepOthers(frozenset({"b"})), standing_of(held)
+    assert rule.keep(standing) == {"a": "not named", "c": "not named"}
+    assert rule.pass_over(held[1], standing) == "named"
+    assert rule.describe() == "all that is not named"
