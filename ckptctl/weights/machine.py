@@ -33,7 +33,14 @@ class Limits(NamedTuple):
     pickles: int = 1_000
     """Pickles behind each other in one file."""
     seconds: float = 1
-    """Of processor time, for one pickle; honest ones take a hundredth of it."""
+    """Of processor time, for one pickle of up to two MiB, and in proportion for longer ones, up to ten times as long.
+
+    Honest ones take a fifth of it, whatever their length: what takes longer costs more than it says.
+    """
+
+    def allow(self, size: int) -> float:
+        """Seconds for a pickle of so many bytes."""
+        return self.seconds * min(10.0, max(1.0, size / (2 << 20)))
 
 
 LIMITS = Limits()
@@ -97,7 +104,7 @@ class Machine:
         self.frame_end = 0
         self.keys = 0
         """How many keys were put that a file could choose so that they collide."""
-        self.deadline = thread_time() + limits.seconds
+        self.deadline = thread_time() + limits.allow(len(data))
 
     def close_mark(self) -> list[object]:
         """The items above the last mark, which goes; raises IndexError where there is none."""
@@ -110,7 +117,7 @@ class Machine:
         if len(self.stack) + sum(map(len, self.outer)) > self.limits.stack:
             raise Damaged(f"pickle: more than {self.limits.stack:,} values on the stack")
         if thread_time() > self.deadline:
-            raise Damaged(f"pickle: takes more than {self.limits.seconds:g} seconds to read")
+            raise Damaged(f"pickle: takes more than {self.limits.allow(len(self.data)):g} seconds to read")
 
     def name(self, module: str, name: str) -> Global:
         """The Global of this name, the same object each time; odd names are noted."""

@@ -86,7 +86,7 @@ class _Pages:
         self.at = 0
         """Where to go on, in the window or behind it."""
         self.left = most
-        self.deadline = thread_time() + LIMITS.seconds
+        self.deadline = thread_time() + LIMITS.allow(min(most, source.size))
 
     @property
     def place(self) -> int:

@@ -429,6 +429,20 @@ def test_whole_numbers_that_could_be_chosen_to_collide_are_wrapped_as_keys(numbe
     assert [type(key) for key in made][:2] == [Key, Key]
 
 
+def test_a_long_pickle_may_take_longer_and_no_pickle_much() -> None:
+    limits = Limits(seconds=1)
+    assert [limits.allow(size) for size in (0, 2 << 20, 8 << 20, 1 << 40)] == [1, 1, 4, 10]
+
+
+def test_what_has_the_length_of_a_large_models_metadata_is_read() -> None:
+    held = [{"name": f"layer.{number}", "at": (number, float(number))} for number in range(150_000)]
+    data = pickle.dumps(held, protocol=2)
+    assert len(data) > 4 << 20
+    value = read(data).value
+    assert isinstance(value, list)
+    assert value[-1] == held[-1]
+
+
 def test_keys_that_collide_run_out_of_time_instead_of_hanging() -> None:
     slots = 2**17
     slot, fill = 0, [slots]
