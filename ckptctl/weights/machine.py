@@ -33,14 +33,14 @@ class Limits(NamedTuple):
     pickles: int = 1_000
     """Pickles behind each other in one file."""
     seconds: float = 1
-    """Of processor time, for one pickle of up to two MiB, and in proportion for longer ones, up to ten times as long.
+    """Of processor time, for one pickle of up to two MiB, and in proportion for longer ones, up to four times as long.
 
     Honest ones take a fifth of it, whatever their length: what takes longer costs more than it says.
     """
 
     def allow(self, size: int) -> float:
         """Seconds for a pickle of so many bytes."""
-        return self.seconds * min(10.0, max(1.0, size / (2 << 20)))
+        return self.seconds * min(4.0, max(1.0, size / (2 << 20)))
 
 
 LIMITS = Limits()

@@ -55,6 +55,7 @@ def judge(folder: Path, held: list[Sample], canary: Path) -> None:
     assert sorted(it.name for it in folder.iterdir()) == ["hostile", "warm"]
 
 
+@pytest.mark.slow
 def test_nothing_hostile_runs_and_everything_is_told(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     held = [it for it in samples(str(canary)) if not is_heavy(it)]
@@ -124,6 +125,7 @@ def test_pickle_itself_agrees_that_the_plainest_is_a_pickle() -> None:
         pickle.loads(plainest.content)  # noqa: S301 - a module that there is not
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_is_changed_in_a_file_it_is_read_without_harm(seed: int) -> None:
     command = [sys.executable, "-m", "tests.faults.fuzz", "700", str(seed)]

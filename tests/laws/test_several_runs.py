@@ -17,6 +17,8 @@ from ckptctl.core.standing import Rule
 from tests.core.samples import NOW
 from tests.laws.cases import BUDGETS, CASES, FILTERS, RULES, Case, policies, runs
 
+pytestmark = pytest.mark.slow
+
 
 @st.composite
 def trees(draw_: st.DrawFn, *, numbers: tuple[str, ...] = ("step", "epoch", "both")) -> list[Run]:
