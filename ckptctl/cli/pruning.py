@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ckptctl.apply import Order, Watch, apply
+from ckptctl.cli.consent import refuse_without_consent
 from ckptctl.cli.console import Console
 from ckptctl.cli.drafting import Draft, Pruning, Terms, draw_all, root_of
 from ckptctl.cli.grounds import survey
@@ -118,14 +120,8 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
             return Refused(store.read_only, id="read-only-store", path=store.url, done=done)
     if terms.has_consent:
         return None
-    if not console.can_ask:
-        hint = "pass --yes to delete without being asked"
-        return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=hint)
-    return (
-        None
-        if console.ask(words.question(draft.plan, trash=terms.keeps))
-        else Refused("not confirmed", id="declined", done=done)
-    )
+    question = partial(words.question, draft.plan, trash=terms.keeps)
+    return refuse_without_consent(console, question, to="delete without being asked", done=done)
 
 
 def _carry_out(pruning: Pruning, draft: Draft) -> tuple[Outcome, int]:

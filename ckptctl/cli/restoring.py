@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from os.path import abspath, dirname
 from posixpath import join
 from typing import TYPE_CHECKING
 
+from ckptctl.cli.consent import refuse_without_consent
 from ckptctl.cli.leftovers import Find, find_all
 from ckptctl.cli.look import placed
 from ckptctl.core.deed import Item
@@ -89,15 +91,16 @@ def empty_all(found: Sequence[Find], console: Console, *, has_consent: bool, jso
 
 
 def _require_consent(found: Sequence[Find], console: Console, *, has_consent: bool) -> None:
-    items = [item for find in found for item in held(find.store, find.transaction)]
-    done = "nothing was deleted"
     if has_consent:
         return
-    if not console.can_ask:
-        raise Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint="pass --yes to empty the trash")
-    size = write_size(sum(item.size for item in items))
-    if not console.ask(f"Remove {write_count(len(items), 'checkpoint')}, {size}, for good?"):
-        raise Refused("not confirmed", id="declined", done=done)
+    question = partial(_question, found)
+    if refusal := refuse_without_consent(console, question, to="empty the trash", done="nothing was deleted"):
+        raise refusal
+
+
+def _question(found: Sequence[Find]) -> str:
+    items = [item for find in found for item in held(find.store, find.transaction)]
+    return f"Remove {write_count(len(items), 'checkpoint')}, {write_size(sum(it.size for it in items))}, for good?"
 
 
 def _find_item(path: str, found: Sequence[Find]) -> tuple[Find, Item]:

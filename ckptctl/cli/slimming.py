@@ -6,8 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
+from ckptctl.cli.consent import refuse_without_consent
 from ckptctl.cli.console import Console
 from ckptctl.cli.progress import Progress
 from ckptctl.cli.target import Target, find_target
@@ -152,11 +154,9 @@ def _require_consent(jobs: Sequence[Job], console: Console, terms: Terms) -> Non
     if terms.has_consent:
         return
     console.remark(screens.closing([job.line for job in jobs], "would go"))
-    if not console.can_ask:
-        hint = "pass --yes to slim in place without being asked"
-        raise Refused("nobody to ask, and no --yes", id="no-consent", done=NOTHING, hint=hint)
-    if not console.ask(screens.question([job.line for job in jobs])):
-        raise Refused("not confirmed", id="declined", done=NOTHING)
+    question = partial(screens.question, [job.line for job in jobs])
+    if refusal := refuse_without_consent(console, question, to="slim in place without being asked", done=NOTHING):
+        raise refusal
 
 
 def _do(job: Job, terms: Terms, progress: Progress) -> None:
