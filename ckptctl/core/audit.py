@@ -24,6 +24,7 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     if any(it.state not in _states_that_may_go(policy) for it in held.values()):
         yield "something goes that is not complete"
     named = {it.target for it in run.pointers} | {it.path for it in held.values() if it.pinned or it.aliases}
+    named |= {it.target for it in run.origins if not policy.named}
     if not named.isdisjoint(goes):
         yield "something goes that is linked or pinned"
     if any(it.frees < 0 or it.frees > (held[it.path].size if it.path in held else 0) for it in drawn.verdicts):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer
+from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.filters import Filter
 from ckptctl.core.ranking import came_later, in_order, in_time
 from ckptctl.core.rules.named import matches_path
@@ -77,9 +77,9 @@ def _describe_more(policy: Policy) -> Iterator[str]:
 
 
 def protect(
-    candidates: Iterable[Checkpoint], pointers: Iterable[Pointer], *, last: bool, spared: Sequence[str] = ()
+    candidates: Iterable[Checkpoint], run: Run, *, last: bool, spared: Sequence[str] = ()
 ) -> dict[str, list[Reason]]:
-    """R7 and R8: what no rule and no budget may drop, whatever the policy, by path.
+    """R7 and R8: what of a run no rule and no budget may drop, whatever the policy, by path.
 
     ``last`` is False where the user gave up the newest (``--no-protect-last``); ``spared`` are patterns of paths.
     """
@@ -91,12 +91,14 @@ def protect(
             reasons.setdefault(checkpoint.path, []).append(Reason(rule, text))
 
     aliases = {it.path: set(it.aliases) for it in held}
-    for pointer in pointers:
+    for pointer in run.pointers:
         aliases.get(pointer.target or "", set()).add(pointer.path)
     for checkpoint in held:
         names = [_seen_from(checkpoint.path, name) for name in sorted(aliases[checkpoint.path])]
         keep(checkpoint if names else None, "linked", f"linked by {', '.join(names)}")
         keep(checkpoint if checkpoint.pinned else None, "pinned", checkpoint.pin or "pinned")
+        for origin in (it for it in run.origins if it.target == checkpoint.path):
+            keep(checkpoint, "origin", f"another training began from it: {origin.file}")
         for pattern in (it for it in spared if matches_path(it, checkpoint.path)):
             keep(checkpoint, "config", f"matches {pattern}, which a configuration file keeps")
     if last:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ckptctl.core.audit import audit
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Pointer, Run, Stray, relocate
+from ckptctl.core.checkpoint import Origin, Pointer, Run, Stray, relocate
 from ckptctl.core.guard import Ground, audit_all, object_to
 from ckptctl.core.plan import Plan, RunPlan, Verdict, draw, draw_all
 from ckptctl.core.policy import Policy
@@ -43,9 +43,11 @@ HELD = (
     save("d", 0.7, step=4, at=4 * HOUR, aliases=("x",)),
     save("e", 0.6, step=5, at=5 * HOUR, state="partial"),
     save("f", 0.5, step=6, at=6 * HOUR, state="damaged"),
-    save("g", 0.4, step=7, at=7 * HOUR),
+    save("h", 0.3, step=7, at=7 * HOUR),
+    save("g", 0.4, step=8, at=8 * HOUR),
 )
 RUN = run_of(*HELD, pointers=[Pointer("link", "symlink", "c", "ok")], strays=[Stray("notes", "not understood")])
+RUN = RUN._replace(origins=(Origin("z/args.yaml", "h"),))
 POLICY = Policy((TopK(1), KeepLast(1)))
 WHY = (Reason("top-k", "because"),)
 
@@ -80,6 +82,7 @@ def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
         pytest.param(drop("b"), "linked or pinned", id="a pinned one goes"),
         pytest.param(drop("c"), "linked or pinned", id="what a pointer names goes"),
         pytest.param(drop("d"), "linked or pinned", id="what has an alias goes"),
+        pytest.param(drop("h"), "linked or pinned", id="what another training began from goes"),
         pytest.param(drop("g"), "the newest goes", id="the newest goes"),
         pytest.param(drop("a"), "the best goes", id="the best goes"),
         pytest.param(lambda it: turn(it, "g", action="slim"), "the newest goes", id="slimming counts as going"),
