@@ -588,6 +588,24 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
     assert files(store) == {*FAMILY, "r/checkpoint"}
 
 
+LOST_LISTS: dict[str, Callable[[MemoryStore], None]] = {
+    "gone": lambda store: store.delete_exact(store.stat("r/checkpoint")),
+    "broken": lambda store: store.write("r/checkpoint", b'all_model_checkpoint_paths: "ckpt-1'),
+}
+
+
+@pytest.mark.parametrize("happens", LOST_LISTS.values(), ids=LOST_LISTS)
+def test_a_list_that_cannot_be_read_any_more_keeps_its_run_and_no_other(happens: Callable[[MemoryStore], None]) -> None:
+    store = MemoryStore({**FAMILY, "r/checkpoint": STATE, "s/epoch=0.ckpt": WHOLE, "s/epoch=1.ckpt": WHOLE})
+    plan = plan_of(store)
+    happens(store)
+    outcome = apply(plan, store, Order("t"))
+    assert outcome.dropped == ("s/epoch=0.ckpt",)
+    assert [it.path for it in outcome.skipped] == ["r/ckpt-1", "r/ckpt-2"]
+    assert all(it.why.startswith("r/checkpoint names it, and could not be corrected: ") for it in outcome.skipped)
+    assert FAMILY.keys() < files(store)
+
+
 def test_a_family_of_which_a_member_changes_halfway_is_put_back_whole() -> None:
     last = "r/ckpt-1.data-00001-of-00002"
     store = Interrupted(last, lambda it: it.write(last, b"newer"), FAMILY)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,24 @@ def owner(**values: Any) -> bytes:  # noqa: ANN401 - what a broken record may ho
     return json.dumps({**OWNER, **values}).encode()
 
 
-@pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"pid": 1}', owner(pid="x")], ids=repr)
+UNREADABLE = [b"", b"{", b"[]", b'{"pid": 1}', owner(pid="x"), owner(pid=inf), b"[" * 10**5]
+
+
+@pytest.mark.parametrize("record", UNREADABLE, ids=lambda record: repr(record[:20]))
 def test_one_that_does_not_say_who_it_is_holds_all_the_same(record: bytes) -> None:
     error = refused(record)
     assert (error.exit_code, error.text) == (7, "another run is at work here")
+
+
+def test_a_time_that_no_calendar_holds_is_told_as_the_nearest_that_it_does() -> None:
+    assert "since 9999-12-31T" in refused(owner(since=10**40)).text
+
+
+def test_where_the_machine_does_not_tell_its_starts_nobody_is_said_to_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckptctl.lock._BOOT", str(tmp_path / "not on this system"))
+    assert refused(owner(pid=2**22 + 1)).text.startswith("held by pid")
 
 
 @pytest.mark.skipif(not BOOT.exists(), reason="only Linux tells which start of the machine this is")

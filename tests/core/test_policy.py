@@ -339,6 +339,7 @@ def test_where_none_can_resume_the_newest_is_protected_all_the_same() -> None:
     "held",
     [
         pytest.param((save("latest", at=9 * HOUR), save("top", step=5, at=1)), id="a name without numbers"),
+        pytest.param((save("latest", at=2), save("top", step=5, at=1)), id="a name without numbers, a moment later"),
         pytest.param((save("latest", step=1, at=9 * HOUR), save("top", step=5, at=1)), id="a second training"),
     ],
 )
@@ -349,6 +350,10 @@ def test_the_latest_is_protected_too_where_the_order_is_in_doubt(held: tuple[Che
     }
 
 
+def test_where_only_names_without_numbers_are_the_newest_is_that_by_time_and_told_once() -> None:
+    assert protected(save("a", at=9 * HOUR), save("b", at=1)) == {"a": [Reason("newest", "newest that can resume")]}
+
+
 def test_where_numbers_cannot_be_compared_the_highest_of_each_is_protected() -> None:
     held = (
         save("step=5", step=5, at=1),
@@ -357,11 +362,17 @@ def test_where_numbers_cannot_be_compared_the_highest_of_each_is_protected() -> 
         save("epoch=3", epoch=3, at=3),
         save("both", step=1, epoch=1, at=5),
     )
-    assert {path: it[0].text for path, it in protected(*held).items()} == {
-        "both": "newest that can resume",
-        "step=9": "newest by step",
-        "epoch=3": "newest by epoch",
+    assert protected(*held) == {
+        "both": [Reason("newest", "newest that can resume")],
+        "step=9": [Reason("newest", "newest by step")],
+        "epoch=3": [Reason("newest", "newest by epoch")],
     }
+
+
+@pytest.mark.parametrize("more", [(), (save("c", at=1),)], ids=["all have both", "one has none"])
+def test_where_steps_tell_the_order_a_higher_epoch_puts_nothing_in_doubt(more: tuple[Checkpoint, ...]) -> None:
+    held = (save("a", step=1, epoch=9, at=1 * HOUR), save("b", step=2, epoch=1, at=2 * HOUR))
+    assert set(protected(*held, *more)) == {"b"}
 
 
 def test_the_highest_of_an_earlier_training_is_protected_beside_the_newest() -> None:
@@ -371,9 +382,9 @@ def test_the_highest_of_an_earlier_training_is_protected_beside_the_newest() -> 
         save("new-10", step=10, at=2, lineage=1),
         save("new-20", step=20, at=3, lineage=1),
     )
-    assert {path: it[0].text for path, it in protected(*held).items()} == {
-        "new-20": "newest that can resume",
-        "old-90": "newest of an earlier training",
+    assert protected(*held) == {
+        "new-20": [Reason("newest", "newest that can resume")],
+        "old-90": [Reason("newest", "newest of an earlier training")],
     }
 
 
@@ -381,19 +392,21 @@ def test_of_a_name_without_numbers_that_is_not_the_latest_nothing_is_in_doubt() 
     assert set(protected(save("old", at=1), save("top", step=5, at=2))) == {"top"}
 
 
-def test_times_of_a_copy_put_nothing_in_doubt() -> None:
-    assert set(protected(save("a", step=1, at=MINUTE), save("b", step=2, at=0))) == {"b"}
+@pytest.mark.parametrize("number", ["step", "epoch"])
+def test_times_of_a_copy_put_nothing_in_doubt(number: str) -> None:
+    earlier, later = save("a", at=MINUTE), save("b", at=0)
+    assert set(protected(earlier._replace(**{number: 1}), later._replace(**{number: 2}))) == {"b"}  # type: ignore[arg-type]
 
 
 def test_the_target_of_a_pointer_is_protected_under_the_names_that_lead_to_it() -> None:
     held = (save("r/one", step=1, aliases=("r/best",)), save("r/two", step=2))
     pointers = (
         Pointer("r/best", "symlink", "r/one", "ok"),
-        Pointer("elsewhere/x", "symlink", "r/one", "ok"),
+        *(Pointer(f"{place}/x", "symlink", "r/one", "ok") for place in ("d", "b", "c", "a")),
         Pointer("r/broken", "symlink", None, "dangling"),
     )
     assert protected(*held, pointers=pointers, last=False) == {
-        "r/one": [Reason("linked", "linked by elsewhere/x, best")]
+        "r/one": [Reason("linked", "linked by a/x, b/x, c/x, d/x, best")]
     }
 
 
