@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
+from ckptctl.core.checkpoint import Checkpoint, Pointer, Roster, Run, State, Stray
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
 from ckptctl.core.policy import Policy
@@ -482,6 +482,14 @@ def test_a_long_run_is_judged_in_no_time(rule: Rule) -> None:
     begun = perf_counter()
     assert plan(run, rule).dropped
     assert perf_counter() - begun < 20
+
+
+def test_a_list_of_trainings_own_that_will_lose_names_is_told() -> None:
+    names = tuple((str(n), f"epoch={n}.ckpt") for n in range(3))
+    rosters = (Roster("checkpoint", "textproto", names), Roster("other", "textproto", names[2:]))
+    drawn = plan(run_of(*saves(0.5, 0.4, 0.3))._replace(rosters=rosters), KeepLast(1))
+    assert drawn.notices == ("checkpoint lists 2 of what goes, and is corrected before",)
+    assert drawn.rosters == rosters
 
 
 # What a person names
