@@ -110,12 +110,15 @@ def test_keep_last_of_a_restarted_run_keeps_the_last_by_step_and_the_last_by_tim
         "new-20": "last 1 by time",
         "new-10": "last 2 by time",
     }
+    assert KeepLast(1).keep(stand(*RESTARTED)) == {"old-40": "last 1", "new-20": "last 1 by time"}
     assert KeepLast(0).keep(stand(*RESTARTED)) == {}
 
 
 def test_of_the_latest_only_those_count_that_came_well_after_one_of_the_newest() -> None:
     held = (save("a", step=1, at=9 * HOUR), save("b", step=2, at=1), save("c", step=3, at=2 * HOUR), save("d", step=4))
     assert KeepLast(2).keep(stand(*held)) == {"d": "last 1", "c": "last 2", "a": "last 1 by time"}
+    other = (save("a", step=1, at=5 * HOUR), save("b", step=2, at=1), save("c", step=3, at=9 * HOUR))
+    assert KeepLast(2).keep(stand(*other)) == {"c": "last 1", "b": "last 2", "a": "last 2 by time"}
 
 
 def test_keep_last_says_how_many_are_newer() -> None:
@@ -440,7 +443,7 @@ def test_a_pin_protects() -> None:
             (KeepPeriods(7), KeepPeriods(-1, "monthly")),
             "Keep one of each of the last 7 days and one of every month of each run.",
         ),
-        ((KeepSteps(frozenset({20, 3})), KeepGlob("x*")), "Keep step 3, 20 and what matches x* of each run."),
+        ((KeepSteps(frozenset({17, 3})), KeepGlob("x*")), "Keep step 3, 17 and what matches x* of each run."),
     ],
 )
 def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> None:
