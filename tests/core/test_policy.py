@@ -443,6 +443,7 @@ def test_a_pin_protects() -> None:
             (KeepPeriods(7), KeepPeriods(-1, "monthly")),
             "Keep one of each of the last 7 days and one of every month of each run.",
         ),
+        ((KeepPeriods(0, "weekly"),), "Keep one of each of the last 0 weeks of each run."),
         ((KeepSteps(frozenset({17, 3})), KeepGlob("x*")), "Keep step 3, 17 and what matches x* of each run."),
     ],
 )
