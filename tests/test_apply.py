@@ -182,6 +182,31 @@ def test_where_it_is_stopped_the_rest_stays_and_is_named() -> None:
     assert not has_trash(store)
 
 
+def test_what_another_process_has_open_stays_unless_it_is_to_go_all_the_same() -> None:
+    class Used(MemoryStore):
+        def in_use(self) -> frozenset[object]:
+            return frozenset({self.stat(NAMES[1]).identity})
+
+    store = Used(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.skipped == (Failure(NAMES[1], "another process has it open"),)
+    assert outcome.dropped == (NAMES[0], NAMES[2])
+    assert apply(plan_of(store), store, Order("u", takes_open=True)).dropped == (NAMES[1],)
+
+
+def test_what_somebody_writes_to_goes_back_to_its_place() -> None:
+    class Written(MemoryStore):
+        def is_being_written(self, entry: Entry) -> bool:
+            return entry.path == f"{TRASH}/t/1"
+
+    store = Written(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.skipped == (Failure(NAMES[1], "somebody is writing to it"),)
+    assert (outcome.dropped, outcome.failed) == ((NAMES[0], NAMES[2]), ())
+    assert files(store) == {NAMES[1], NAMES[3]}
+    assert not has_trash(store)
+
+
 # When the disk refuses
 
 

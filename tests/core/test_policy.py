@@ -16,7 +16,7 @@ from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, Kee
 from ckptctl.core.rules.periods import Period
 from ckptctl.core.standing import Reason, Rule, Standing, standing_of
 from ckptctl.core.units import write_duration
-from tests.core.samples import HOUR, MINUTE, NOW, save, saves
+from tests.core.samples import HOUR, MINUTE, NOW, save, saves, score
 
 LOSS = Metric("val_loss", "min")
 
@@ -68,6 +68,11 @@ def test_keep_best_names_its_metric_for_there_may_be_several() -> None:
 def test_top_k_says_why_it_passes_over(value: float | None, text: str) -> None:
     held = (*saves(0.1), save("x.ckpt", value, step=99))
     assert TopK(1).pass_over(held[1], stand(*held)) == text
+
+
+def test_a_value_that_cannot_win_is_told_as_training_wrote_it() -> None:
+    odd = save("x.ckpt", metrics={"val_loss": score(nan, "NaN")})
+    assert TopK(1).pass_over(odd, stand(odd)) == "val_loss is NaN: it cannot win"
 
 
 def test_top_k_without_a_metric_says_that_there_is_no_value() -> None:
