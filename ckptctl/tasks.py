@@ -117,7 +117,8 @@ def _move_of(store: Store, move: Move, path: str, target: str) -> Moved:
 
 def tell_stuck(path: str, error: Exception) -> str:
     """Why nothing of a run may go: a list would name what is gone, and training would stop at it."""
-    return f"{path} names it, and could not be corrected: {error}"
+    why = getattr(error, "strerror", None) or error
+    return f"{path} names it, and could not be corrected: {why}"
 
 
 def parts_of(task: Task) -> Iterator[tuple[Entry, tuple[Entry, ...], str]]:

@@ -126,7 +126,7 @@ def place_of_spare(case: Case, checkpoint: Checkpoint) -> float | None:
     None where something else keeps it too, and for the best by any metric that counts.
     """
     path = checkpoint.path
-    if path in case.always or find_doubts(case, checkpoint) or not _rules_for(case, path):
+    if not _rules_for(case, path) or path in case.always or find_doubts(case, checkpoint):
         return None
     places = [it.standing.places.get(path, inf) for it in case.stood if isinstance(it.rule, TopK)]
     best = min(places, default=inf)

@@ -152,8 +152,7 @@ def _draw(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Sketc
         return Sketch(RunPlan(run.path, verdicts, notices=notices, unscored=True))
     case = open_case(part, stood, policy, now)
     judged = tuple(Verdict(it.path, *judge(case, it), checkpoint=it) for it in run.checkpoints)
-    kept = (it.checkpoint for it in judged if it.action == "keep" and it.checkpoint)
-    spares = {it.path: place for it in kept if (place := place_of_spare(case, it)) is not None}
+    spares = {it.path: place for it in run.checkpoints if (place := place_of_spare(case, it)) is not None}
     metric = next((it.standing.metric for it in stood if it.standing.metric), None)
     notices = (*run.notices, *tell_order(part, stood))
     plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)

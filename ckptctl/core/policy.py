@@ -102,7 +102,8 @@ def protect(
 
     aliases = {it.path: set(it.aliases) for it in held}
     for pointer in run.pointers:
-        aliases.get(pointer.target or "", set()).add(pointer.path)
+        if pointer.target in aliases:
+            aliases[pointer.target].add(pointer.path)
     for checkpoint in held:
         names = [_seen_from(checkpoint.path, name) for name in sorted(aliases[checkpoint.path].difference(loose))]
         keep(checkpoint if names else None, "linked", f"linked by {', '.join(names)}")
@@ -111,7 +112,7 @@ def protect(
             keep(checkpoint, "origin", f"another training began from it: {origin.file}")
         for pattern in (it for it in spared if matches_path(it, checkpoint.path)):
             keep(checkpoint, "config", f"matches {pattern}, which a configuration file keeps")
-    if last:
+    if last and held:
         _protect_newest(held, keep)
     keep(held[0] if len(held) == 1 else None, "only", "the only complete checkpoint")
     return reasons
@@ -119,26 +120,24 @@ def protect(
 
 def _seen_from(path: str, name: str) -> str:
     """A name without its folder where that is the path's own."""
-    folder = path.rpartition("/")[0]
-    return name[len(folder) :].lstrip("/") if name.rpartition("/")[0] == folder else name
+    folder, _, own = name.rpartition("/")
+    return own if folder == path.rpartition("/")[0] else name
 
 
 def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
     """By order and by what can resume; where the order is in doubt, by each number and by time too."""
-    newest = held[-1] if held else None
+    newest, latest = held[-1], in_time(held)[-1]
     resumable = [it for it in held if it.resumable is not False]
     keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
     if resumable and resumable[-1] != newest:
         keep(resumable[-1], "newest", "newest that can resume")
-    highest = in_order(it._replace(lineage=0) for it in held)[-1] if held else None
-    if newest is not None and highest is not None and highest.path != newest.path:
+    highest = in_order(it._replace(lineage=0) for it in held)[-1]
+    if highest.path != newest.path:
         keep(highest, "newest", "newest of an earlier training")
     for it, number in _newest_by_number(held):
         keep(it if it != newest else None, "newest", f"newest by {number}")
-    latest = in_time(held)[-1] if held else None
-    if newest is None or latest is None or latest == newest:
-        return
-    if came_later(latest, newest) or (latest.step is None and latest.epoch is None):
+    is_unnumbered = latest.step is None and latest.epoch is None
+    if latest != newest and (is_unnumbered or came_later(latest, newest)):
         keep(latest, "newest", "newest by time")
 
 
