@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial, reduce
 from math import inf, isnan, nan
 from operator import mul, sub
 from struct import pack, unpack
@@ -183,18 +183,19 @@ def _average_by_numpy(
     made: memoryview,
 ) -> None:
     kind = numpy.float64 if dtype == "float64" else numpy.float32
-    (first, weight), *rest = parts
     held = _view(numpy, made, dtype) if dtype not in _HALVES else numpy.empty(len(made) // 2, kind)
     with numpy.errstate(all="ignore"):
-        numpy.multiply(_widen(numpy, first, dtype), kind(weight), out=held)
-        for data, own in rest:
-            numbers = _widen(numpy, data, dtype)
-            held += numbers if own == 1 else numbers * kind(own)
-        held /= kind(sum(own for _, own in parts))
+        numbers = (_weigh(_widen(numpy, data, dtype), kind(own)) for data, own in parts)
+        total = reduce(partial(numpy.add, out=held), numbers)
+        numpy.divide(total, kind(sum(own for _, own in parts)), out=held)
         if dtype == "float16":
             _view(numpy, made, dtype)[:] = held
     if dtype == "bfloat16":
         _view(numpy, made, "uint16")[:] = _round_all(numpy, held)
+
+
+def _weigh(numbers: Any, weight: Any) -> Any:  # noqa: ANN401 - arrays
+    return numbers if weight == 1 else numbers * weight
 
 
 def _round_all(numpy: Any, held: Any) -> Any:  # noqa: ANN401 - a module, arrays
