@@ -615,10 +615,7 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
 
 LOST_LISTS: dict[str, tuple[Callable[[MemoryStore], None], str]] = {
     "gone": (lambda store: store.delete_exact(store.stat("r/checkpoint")), "No such file or directory"),
-    "broken": (
-        lambda store: store.write("r/checkpoint", b'all_model_checkpoint_paths: "ckpt-1'),
-        "not a checkpoint state: byte 0 begins no field",
-    ),
+    "broken": (lambda store: store.write("r/checkpoint", b"?"), "not a checkpoint state: byte 0 begins no field"),
 }
 
 
