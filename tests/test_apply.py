@@ -297,15 +297,16 @@ def test_where_nobody_can_tell_whether_it_was_moved_it_is_not_said_to_be_in_plac
     assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
 
 
-def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place() -> None:
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
+def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place(code: int) -> None:
     class Unreadable(MemoryStore):
         def contents(self, folder: str) -> list[Entry]:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), folder)
+            raise OSError(code, os.strerror(code), folder)
 
     store = Unreadable(dict.fromkeys(NAMES, WHOLE))
     with pytest.raises(StorageFailed) as caught:
         apply(plan_of(store), store, Order("t"))
-    assert caught.value.text == "what an earlier run left cannot be put in order: Input/output error"
+    assert caught.value.text == f"what an earlier run left cannot be put in order: {os.strerror(code)}"
     assert (caught.value.path, caught.value.done, caught.value.hint) == (TRASH, "nothing was changed", None)
     assert files(store) == set(NAMES)
 
@@ -469,6 +470,16 @@ def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(k
     assert (outcome.dropped, set(outcome.failed)) == ((), {Failure(name, why) for name in NAMES[:3]})
     assert files(store) == set(NAMES)
     assert not has_trash(store)
+
+
+def test_where_nothing_went_the_journal_says_nothing_of_it() -> None:
+    store = Mute(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    for name in NAMES[:3]:
+        store.write(name, WHOLE)
+    outcome = apply(plan, store, Order("t", keeps=True))
+    assert {it.why for it in outcome.skipped} == {"changed since the plan"}
+    assert store.records == 0
 
 
 @pytest.mark.parametrize(
