@@ -20,7 +20,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
-from ckptctl.core.deed import Deed, Item, Listed, Part
+from ckptctl.core.deed import Deed, Item, Listed, Moved, Part
 from ckptctl.errors import Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
@@ -167,6 +167,7 @@ def _understand(records: Sequence[dict[str, Any]], end: int) -> Transaction | No
         _require_times(head)
         plain = {name: head[name] for name in Deed._fields if name not in {"items", "lists"}}
         listed = tuple(Listed(**it) for it in rest[count : count + lists])
+        plain["links"] = tuple(Moved(*it) for it in plain["links"])
         deed = Deed(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
         _require_own_places(deed)
         return _follow(Transaction(deed, end=end), rest[count + lists :])

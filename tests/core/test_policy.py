@@ -7,7 +7,7 @@ from math import nan
 import pytest
 
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer
+from ckptctl.core.checkpoint import Checkpoint, Origin, Pointer, Run
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.moments import parse_moment
 from ckptctl.core.policy import Policy, describe, protect
@@ -315,11 +315,18 @@ ONE, TWO = (save(name, step=step) for name, step in (("one", 1), ("two", 2)))
 
 
 def protected(*held: Checkpoint, pointers: tuple[Pointer, ...] = (), last: bool = True) -> dict[str, list[Reason]]:
-    return protect(held, pointers, last=last)
+    return protect(held, Run("", held, pointers), last=last)
 
 
 def test_the_newest_is_protected() -> None:
     assert protected(ONE, TWO) == {"two": [Reason("newest", "newest that can resume")]}
+
+
+def test_what_another_training_began_from_is_protected() -> None:
+    run = Run("", (ONE, TWO), origins=(Origin("b/args.yaml", "one"),))
+    assert protect(run.checkpoints, run, last=False) == {
+        "one": [Reason("origin", "another training began from it: b/args.yaml")]
+    }
 
 
 def test_the_newest_is_given_up_where_asked_but_not_the_only_one() -> None:
@@ -480,7 +487,7 @@ def test_a_policy_tells_what_it_spares() -> None:
 
 
 def test_what_is_spared_is_kept_as_by_a_pin() -> None:
-    assert protect([ONE, TWO], (), last=False, spared=("on*", "x")) == {
+    assert protect([ONE, TWO], Run("", (ONE, TWO)), last=False, spared=("on*", "x")) == {
         "one": [Reason("config", "matches on*, which a configuration file keeps")]
     }
 
