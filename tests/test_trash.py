@@ -265,6 +265,7 @@ def test_what_has_lain_there_for_its_time_goes_with_the_next_prune() -> None:
     store = set_aside(order=PRUNE._replace(keeps_for=7 * DAY))
     until = loaded(store).deed.until
     assert until is not None
+    assert until == loaded(store).deed.since + 7 * DAY
     assert expire(store, until - 1) == []
     assert [it.txid for it in expire(store, until)] == ["t"]
     store = set_aside(order=PRUNE._replace(keeps_for=0))
