@@ -472,6 +472,26 @@ def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(k
     assert not has_trash(store)
 
 
+def test_where_the_journal_cannot_go_on_what_was_not_begun_is_named_too_and_each_only_once() -> None:
+    names = [f"r/epoch={n}.ckpt" for n in range(ALL + 1)]
+    store = Mute(dict.fromkeys(names, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    why = "the journal cannot be written: Input/output error"
+    assert (len(outcome.failed), {it.why for it in outcome.failed}) == (MOST_WAITING, {f"{why}: left in place"})
+    assert outcome.skipped == tuple(Failure(name, why) for name in names[MOST_WAITING:ALL])
+    assert {it.path for it in outcome.failed} == set(names[:MOST_WAITING])
+    assert files(store) == set(names)
+
+
+def test_a_journal_of_which_not_even_the_beginning_can_be_written_leaves_nothing_behind() -> None:
+    store = Mute(dict.fromkeys(NAMES, WHOLE))
+    store.records = 0
+    with pytest.raises(StorageFailed, match="no journal can be written there"):
+        apply(plan_of(store), store, Order("t"))
+    assert files(store) == set(NAMES)
+    assert not has_trash(store)
+
+
 def test_where_nothing_went_the_journal_says_nothing_of_it() -> None:
     store = Mute(dict.fromkeys(NAMES, WHOLE))
     plan = plan_of(store)
