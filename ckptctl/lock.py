@@ -31,6 +31,8 @@ class Owner(NamedTuple):
     command: str
     since: int
     """Nanoseconds since 1970, by the file server's clock."""
+    space: str = ""
+    """Which processes see each other: in another container of the same machine its number means nothing."""
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def take(store: Store, command: str) -> Iterator[None]:
     Raises Locked where one is there, Unfinished where a killed one left its lock on a file system that cannot tell,
     StorageFailed where nothing can be written.
     """
-    me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock())
+    me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock(), _read_space())
     with ExitStack() as held:
         held.callback(_leave, store)
         try:
@@ -88,7 +90,8 @@ def _read_owner(record: bytes) -> Owner | None:
     """The process that a lock file tells of; None where it does not."""
     try:
         said = json.loads(record)
-        return Owner(int(said["pid"]), str(said["host"]), str(said["boot"]), str(said["command"]), int(said["since"]))
+        host, boot, command = (str(said[name]) for name in ("host", "boot", "command"))
+        return Owner(int(said["pid"]), host, boot, command, int(said["since"]), str(said.get("space", "")))
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -97,11 +100,20 @@ def _has_ended(owner: Owner) -> bool:
     """Whether a process of this very machine is not there any more; of another one nobody can tell from here."""
     if owner.host != os.uname().nodename:
         return False
-    return owner.boot != _read_boot() or not os.path.exists(f"/proc/{owner.pid}")
+    if owner.boot != _read_boot():
+        return True
+    return owner.space == _read_space() and not os.path.exists(f"/proc/{owner.pid}")
 
 
 def _read_boot() -> str:
     """The identifier of this start of the machine; empty where there is none (not Linux)."""
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
+    return ""
+
+
+def _read_space() -> str:
+    """The identifier of the container's processes; empty where there are none (not Linux)."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
     return ""

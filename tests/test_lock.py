@@ -67,6 +67,17 @@ def test_what_else_is_in_its_folder_stays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / ".ckptctl") == ["trash"]
 
 
+def test_a_link_in_the_place_of_its_folder_is_neither_followed_nor_taken_away(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / ".ckptctl").symlink_to(elsewhere)
+    with pytest.raises(StorageFailed), take(open_url(str(root)), "prune"):
+        pytest.fail("it was taken")
+    assert (root / ".ckptctl").is_symlink()
+    assert not list(elsewhere.iterdir())
+
+
 def test_the_second_hears_who_the_first_is(tmp_path: Path) -> None:
     with take(open_url(str(tmp_path)), "prune"), pytest.raises(Locked) as caught, take(open_url(str(tmp_path)), "rm"):
         pass
@@ -110,11 +121,13 @@ def test_one_that_does_not_say_who_it_is_holds_all_the_same(record: bytes) -> No
         pytest.param({"pid": 2**22 + 1}, 8, "left by pid", id="its process is not there any more"),
         pytest.param({"boot": "another"}, 8, "left by pid", id="the machine was started anew since"),
         pytest.param({}, 7, "held by pid", id="it is alive"),
+        pytest.param({"space": "pid:[1]", "pid": 2**22 + 1}, 7, "held by pid", id="another container: nobody can tell"),
         pytest.param({"host": "elsewhere", "pid": 2**22 + 1}, 7, "held by pid", id="another machine: nobody can tell"),
     ],
 )
 def test_without_locks_only_a_person_takes_over(values: dict[str, object], code: int, begins: str) -> None:
-    error = refused(owner(**{"boot": BOOT.read_text().strip(), **values}))
+    known = {"boot": BOOT.read_text().strip(), "space": os.readlink("/proc/self/ns/pid")}
+    error = refused(owner(**{**known, **values}))
     assert error.exit_code == code
     assert error.text.startswith(begins)
     assert error.hint is not None
