@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -92,6 +94,16 @@ def test_a_record_that_a_power_cut_tore_was_never_said(cut: int) -> None:
     assert decode(whole + torn + bytes(100)) == ([{"gone": [0]}], len(whole))
 
 
+def test_a_record_whose_end_is_another_than_it_should_be_was_never_said() -> None:
+    whole = encode({"gone": [0]})
+    assert decode(whole + encode({"gone": [1]})[:-1] + b"x") == ([{"gone": [0]}], len(whole))
+
+
+def test_a_record_is_a_line_of_its_checksum_and_compact_json() -> None:
+    """What one version wrote the next one reads."""
+    assert encode({"gone": [0, 1]}) == b'7f3676bc {"gone":[0,1]}\n'
+
+
 def test_a_broken_record_before_others_is_damage() -> None:
     broken = encode({"gone": [1]}).replace(b"1", b"2", 1)
     with pytest.raises(Damaged, match="record 2 of 3 is broken"):
@@ -131,7 +143,7 @@ def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -
 def test_a_line_with_its_checksum_that_is_no_record_is_damage(body: bytes) -> None:
     line = b"%08x %b\n" % (crc32(body), body)
     for data in (line, content(store_with()).rstrip(b"\0") + line):
-        with pytest.raises(Damaged, match="does not say what it should"):
+        with pytest.raises(Damaged, match=r"^it does not say what it should$"):
             load(MemoryStore({f"{folder_of('t')}/{NAME}": data}), "t")
 
 
@@ -175,6 +187,21 @@ def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why()
         "broken": "it is of version 9, and only 1 is known",
         "moved": "its journal is of another prune",
     }
+
+
+def test_a_journal_that_the_disk_does_not_give_leaves_the_others_readable() -> None:
+    class Failing(MemoryStore):
+        def open(self, path: str) -> Any:  # noqa: ANN401 - as the store's
+            if path == f"{folder_of('bad')}/{NAME}":
+                raise OSError(errno.EIO, "the disk fails", path)
+            return super().open(path)
+
+    store = Failing({f"{folder_of('bad')}/{NAME}": b"x"}, folders=[folder_of("t")])
+    with begin(store, DEED):
+        pass
+    found, strange = load_all(store)
+    assert [it.deed.txid for it in found] == ["t"]
+    assert "the disk fails" in strange["bad"]
 
 
 def test_where_there_is_no_trash_nothing_lies_in_it() -> None:
