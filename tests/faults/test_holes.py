@@ -11,12 +11,12 @@ import pytest
 from tests.cli.calls import HOUR, call, listing
 from tests.faults.scenes import SCENES, make
 
-HOLE = 1 << 28
+HOLE = 1 << 24
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Checkpoints that are folders, one of them with a quarter of a gigabyte that is not there."""
+    """Checkpoints that are folders, one of them with much in it that is not there."""
     root = make(tmp_path / "root", SCENES["folders"])
     with (root / "r/epoch=1.ckpt/meta.pt").open("ab") as file:
         file.truncate(HOLE)
