@@ -6,7 +6,8 @@ Each step is there for what it defeats:
   other keeps); first of all, what an interrupted one left is finished or taken back
 - the journal tells what is going to happen before any of it does (a kill, a power cut), with room for all that it will
   say (a disk that fills up)
-- lists in which training names its checkpoints are corrected first (a list that lacks one still restores the others)
+- lists in which training names its checkpoints are corrected first (a list that lacks one still restores the others),
+  and links that are to move do (a link never leads to what is gone)
 - each checkpoint leaves its place by one rename on the same file system (never half of it); of a family of files what
   makes it loadable goes first, while the framework's own mark of unfinished saves stands beside it
 - before the rename and after it the store compares device, inode, size and time with what the plan saw, of a folder
@@ -32,7 +33,18 @@ from ckptctl.journal import TRASH, Journal, begin, folder_of
 from ckptctl.lock import NOTHING, take
 from ckptctl.stores import PRIVATE, Changed, InUse
 from ckptctl.tasks import Batch, Task, parts_of, prepare, tell_stuck
-from ckptctl.trash import discard, expire, find_part, folders_of, give_name, purge, put_back, recover
+from ckptctl.trash import (
+    discard,
+    expire,
+    find_part,
+    folders_of,
+    give_name,
+    move_link,
+    purge,
+    put_back,
+    recover,
+    tell,
+)
 
 if TYPE_CHECKING:
     from ckptctl.core.plan import Plan, RunPlan
@@ -175,7 +187,7 @@ def _make_room(plan: Plan, store: Store, order: Order) -> Verdict | None:
     used = store.in_use() if not order.takes_open else frozenset()
     for run in plan.runs if not order.keeps else ():
         with ExitStack() as holding:
-            is_free = not run.rosters and _why_not(store, run, holding) is None
+            is_free = not run.rosters and not run.moves and _why_not(store, run, holding) is None
             one = next((it for it in run.dropped if is_free and _remove_alone(store, it, used, order.txid)), None)
         if one is not None:
             return one
@@ -213,7 +225,8 @@ def _write_deed(plan: Plan, store: Store, order: Order, batches: Sequence[Batch]
     items = tuple(task.item for batch in batches for task in batch.tasks)
     lists = tuple(listed for batch in batches for listed, _, _ in batch.lists)
     until = None if order.keeps_for is None else now + order.keeps_for
-    return Deed(order.txid, order.command, plan.words, now, items, lists, order.keeps, until)
+    links = tuple(link for batch in batches for link in batch.links)
+    return Deed(order.txid, order.command, plan.words, now, items, lists, order.keeps, until, links)
 
 
 @contextmanager
@@ -282,13 +295,18 @@ def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
 
 
 def _correct(store: Store, batch: Batch) -> str | None:
-    """Take what will go out of the lists of training; why that failed, if it did: then nothing goes."""
+    """Take what will go out of the lists of training, and move the links to it; why that failed: then nothing goes."""
     for listed, entry, data in batch.lists:
         try:
             give_name(store, listed.path, listed.place)
             store.rewrite(entry, data)
         except OSError as error:
             return tell_stuck(listed.path, error)
+    for link in batch.links:
+        try:
+            move_link(store, link.path, link.before, link.after)
+        except OSError as error:
+            return f"{link.path} leads to it, and could not be moved: {tell(error)}"
     return None
 
 
@@ -339,12 +357,13 @@ def _marked(store: Store, marker: str) -> Iterator[None]:
 def _leave(work: _Work, task: Task, error: OSError) -> None:
     """Put back what was moved of a checkpoint, and name it: as skipped where it is not what was planned any more."""
     why = f"{error.strerror or error}"
-    if _went(work.store, task) and put_back(work.store, [task.item]).failed:
+    has_moved = _went(work.store, task)
+    if has_moved and put_back(work.store, [task.item]).failed:
         work.failed += _name([task], f"{why}: moved to {task.item.parts[0].place}, not removed")
         return
     if isinstance(error, InUse):
         work.skipped += _name([task], why)
-    elif isinstance(error, FileNotFoundError):
+    elif isinstance(error, FileNotFoundError) and not has_moved:
         work.skipped += _name([task], "gone since the plan")
     elif isinstance(error, Changed):
         work.skipped += _name([task], "changed since the plan")

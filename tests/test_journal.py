@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
+from zlib import crc32
+
 import pytest
 
 from ckptctl.core.deed import Deed, Item, Listed, Part
@@ -90,6 +94,16 @@ def test_a_record_that_a_power_cut_tore_was_never_said(cut: int) -> None:
     assert decode(whole + torn + bytes(100)) == ([{"gone": [0]}], len(whole))
 
 
+def test_a_record_whose_end_is_another_than_it_should_be_was_never_said() -> None:
+    whole = encode({"gone": [0]})
+    assert decode(whole + encode({"gone": [1]})[:-1] + b"x") == ([{"gone": [0]}], len(whole))
+
+
+def test_a_record_is_a_line_of_its_checksum_and_compact_json() -> None:
+    """What one version wrote the next one reads."""
+    assert encode({"gone": [0, 1]}) == b'7f3676bc {"gone":[0,1]}\n'
+
+
 def test_a_broken_record_before_others_is_damage() -> None:
     broken = encode({"gone": [1]}).replace(b"1", b"2", 1)
     with pytest.raises(Damaged, match="record 2 of 3 is broken"):
@@ -113,6 +127,8 @@ STRANGE = {
     "no journal": {"gone": [1]},
     "a field is missing": {"journal": 1, "items": 0, "lists": 0},
     "no numbers": {"journal": 1, "items": "x", "lists": None},
+    "no time": {"journal": 1, **DEED._asdict(), "items": 0, "lists": 0, "since": "x"},
+    "no end of its time": {"journal": 1, **DEED._asdict(), "items": 0, "lists": 0, "until": "x"},
 }
 
 
@@ -121,6 +137,14 @@ def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -
     store = MemoryStore({f"{folder_of('t')}/{NAME}": encode(record)})
     with pytest.raises(Damaged):
         load(store, "t")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"5", b"[1]", b"null", b"[" * 10**5], ids=lambda body: repr(body[:9]))
+def test_a_line_with_its_checksum_that_is_no_record_is_damage(body: bytes) -> None:
+    line = b"%08x %b\n" % (crc32(body), body)
+    for data in (line, content(store_with()).rstrip(b"\0") + line):
+        with pytest.raises(Damaged, match=r"^it does not say what it should$"):
+            load(MemoryStore({f"{folder_of('t')}/{NAME}": data}), "t")
 
 
 @pytest.mark.parametrize("record", [{"gone": [2]}, {"gone": [-1]}, {"gone": 5}, {"state": "lost"}], ids=repr)
@@ -132,7 +156,7 @@ def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -
         load(store, "t")
 
 
-@pytest.mark.parametrize("place", ["r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
+@pytest.mark.parametrize("place", [5, "r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
 def test_a_journal_that_tells_of_a_place_outside_of_its_own_folder_is_damage(place: str) -> None:
     """Where several people share a root, one could else have another's checkpoint removed by somebody who may."""
     item = ITEMS[0]._replace(parts=(Part("r/a.ckpt", place, (5, 7)),))
@@ -163,6 +187,21 @@ def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why()
         "broken": "it is of version 9, and only 1 is known",
         "moved": "its journal is of another prune",
     }
+
+
+def test_a_journal_that_the_disk_does_not_give_leaves_the_others_readable() -> None:
+    class Failing(MemoryStore):
+        def open(self, path: str) -> Any:  # noqa: ANN401 - as the store's
+            if path == f"{folder_of('bad')}/{NAME}":
+                raise OSError(errno.EIO, "the disk fails", path)
+            return super().open(path)
+
+    store = Failing({f"{folder_of('bad')}/{NAME}": b"x"}, folders=[folder_of("t")])
+    with begin(store, DEED):
+        pass
+    found, strange = load_all(store)
+    assert [it.deed.txid for it in found] == ["t"]
+    assert "the disk fails" in strange["bad"]
 
 
 def test_where_there_is_no_trash_nothing_lies_in_it() -> None:

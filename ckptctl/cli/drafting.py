@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ckptctl.cli.console import Console
 from ckptctl.cli.grounds import find_between, survey
 from ckptctl.cli.look import Sight, placed, tell_notices
-from ckptctl.core.checkpoint import Run, relocate
+from ckptctl.core.checkpoint import Run, relocate, relocate_path
 from ckptctl.core.guard import Ground
 from ckptctl.core.outcome import Failure
 from ckptctl.core.plan import Plan
@@ -18,6 +18,7 @@ from ckptctl.core.ranking import choose_metric
 from ckptctl.core.rules import TopK
 from ckptctl.errors import NoCheckpoint, NoScore, UsageError
 from ckptctl.gather import resolve_ties
+from ckptctl.origins import read_origins, tell_origins
 from ckptctl.pointers import attach, find_pointers
 from ckptctl.scan import Options, scan
 from ckptctl.stores import Store
@@ -82,6 +83,7 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     sights = [
         Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
     ]
+    sights = [it._replace(run=run) for it, run in zip(sights, _tell_origins(sights, pruning), strict=True)]
     held = [(store, run) for store, run in sights if run.checkpoints]
     plan = plan_all([run for _, run in held], policy, now, room=measure_room(pruning))
     _require_named(plan)
@@ -120,6 +122,18 @@ def _see_in(store: Store, pruning: Pruning, console: Console | None) -> Iterator
         with placed(store):
             run = _resolve(store, attach(found, pointers), pruning.terms.policy)
         yield Sight(store, relocate(run, store.url) if len(pruning.stores) > 1 else run)
+
+
+def _tell_origins(sights: Sequence[Sight], pruning: Pruning) -> list[Run]:
+    """The runs, with what other trainings that were looked at say of having begun from them."""
+    several = len(pruning.stores) > 1
+    said = [
+        it._replace(file=relocate_path(it.file, store.url)) if several else it
+        for store in pruning.stores
+        for it in read_origins(store)
+    ]
+    runs = [it.run for it in sights]
+    return tell_origins(runs, said, root_of(pruning)) if said else runs
 
 
 def _resolve(store: Store, run: Run, policy: Policy) -> Run:

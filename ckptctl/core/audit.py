@@ -23,8 +23,7 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
         yield "something goes that was not found"
     if any(it.state not in _states_that_may_go(policy) for it in held.values()):
         yield "something goes that is not complete"
-    named = {it.target for it in run.pointers} | {it.path for it in held.values() if it.pinned or it.aliases}
-    if not named.isdisjoint(goes):
+    if not _find_held(run, drawn, policy).isdisjoint(goes):
         yield "something goes that is linked or pinned"
     if any(it.frees < 0 or it.frees > (held[it.path].size if it.path in held else 0) for it in drawn.verdicts):
         yield "more is freed than goes"
@@ -42,6 +41,15 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     best, rest = (min((scores.get(it.path, inf) for it in group), default=inf) for group in (plain, left))
     if best < rest:
         yield "the best goes"
+
+
+def _find_held(run: Run, drawn: RunPlan, policy: Policy) -> set[str | None]:
+    """What is pinned or has another name, what links hold that are not moved to what stays, where others began."""
+    kept = {it.path for it in drawn.verdicts if it.action == "keep"}
+    moved = {it.path for it in drawn.moves if policy.relink and it.after in kept}
+    held = {it.target for it in run.pointers if it.path not in moved}
+    held |= {it.path for it in run.checkpoints if it.pinned or not moved.issuperset(it.aliases)}
+    return held | {it.target for it in run.origins if not policy.named}
 
 
 def _states_that_may_go(policy: Policy) -> set[str]:

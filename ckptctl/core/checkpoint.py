@@ -195,6 +195,14 @@ class Roster(NamedTuple):
     """Of JSON: the keys to the list, and in an item those to its name, joined by ``/``."""
 
 
+class Origin(NamedTuple):
+    """A file of another run that says training began from a checkpoint of this one."""
+
+    file: str
+    target: str
+    """The checkpoint's path."""
+
+
 class Stray(NamedTuple):
     """An entry that was not understood. It is never deleted."""
 
@@ -223,6 +231,7 @@ class Run(NamedTuple):
     listed: bool = True
     """Whether the listing was complete. Nothing is deleted where it was not."""
     rosters: tuple[Roster, ...] = ()
+    origins: tuple[Origin, ...] = ()
     folder: str | None = None
     """Its path as the store knows it, where ``path`` is one seen from above the store's root."""
 

@@ -10,6 +10,7 @@ from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint
 from ckptctl.core.contenders import Part, Stood
 from ckptctl.core.policy import Policy, protect
 from ckptctl.core.ranking import score_of
+from ckptctl.core.relinking import Move, find_moves
 from ckptctl.core.rules import TopK
 from ckptctl.core.standing import Reason
 from ckptctl.core.units import QUIET
@@ -27,13 +28,17 @@ class Case(NamedTuple):
     now: int
     always: Mapping[str, list[Reason]]
     """By path, why it stays whatever the rules say."""
+    moves: tuple[Move, ...] = ()
+    """The links that hold nothing, for they may move."""
 
 
 def open_case(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Case:
     """The case of a run, with what is kept in it always."""
     whole = [it for it in part.quiet if it.state == "complete"]
-    always = protect(whole, part.run.pointers, last=policy.protect_last, spared=policy.spared)
-    return Case(part, stood, policy, now, always)
+    moves = find_moves(part.run, whole, stood, policy)
+    loose = {it.path for it in moves}
+    always = protect(whole, part.run, last=policy.protect_last, spared=policy.spared, loose=loose)
+    return Case(part, stood, policy, now, always, moves)
 
 
 def judge(case: Case, checkpoint: Checkpoint) -> Ruling:
@@ -55,8 +60,8 @@ def _judge_named(case: Case, checkpoint: Checkpoint) -> Ruling:
         return "keep", (Reason("not-named", "not named"),)
     if checkpoint.state == "live":
         return "skip", (Reason("live", f"live: {checkpoint.note}" if checkpoint.note else "live"),)
-    held = protect([checkpoint], case.part.run.pointers, last=False, spared=case.policy.spared)
-    reasons = [it for it in held[checkpoint.path] if it.rule != "only"]
+    held = protect([checkpoint], case.part.run, last=False, spared=case.policy.spared)
+    reasons = [it for it in held[checkpoint.path] if it.rule not in ("only", "origin")]
     return ("keep", tuple(reasons)) if reasons else ("drop", (Reason("named", "named"),))
 
 
@@ -76,7 +81,7 @@ def _judge_unfinished(case: Case, checkpoint: Checkpoint) -> Ruling:
     text = f"{checkpoint.state}: {checkpoint.note}" if checkpoint.note else checkpoint.state
     if not (case.policy.partial and checkpoint.state == "partial" and case.now - checkpoint.modified >= QUIET):
         return "skip", (Reason(checkpoint.state, f"{text}: left alone"),)
-    held = protect([checkpoint], case.part.run.pointers, last=False, spared=case.policy.spared)
+    held = protect([checkpoint], case.part.run, last=False, spared=case.policy.spared)
     reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_aside(checkpoint)
     reasons = reasons or _keep_by_filter(case, checkpoint)
     if not any(it.state == "complete" for it in case.part.quiet):
@@ -121,7 +126,7 @@ def place_of_spare(case: Case, checkpoint: Checkpoint) -> float | None:
     None where something else keeps it too, and for the best by any metric that counts.
     """
     path = checkpoint.path
-    if path in case.always or find_doubts(case, checkpoint) or not _rules_for(case, path):
+    if not _rules_for(case, path) or path in case.always or find_doubts(case, checkpoint):
         return None
     places = [it.standing.places.get(path, inf) for it in case.stood if isinstance(it.rule, TopK)]
     best = min(places, default=inf)

@@ -69,6 +69,17 @@ class PointerFile(NamedTuple):
     """Whether it is written once a save is done, so that a higher number than the named one's is not known to be."""
 
 
+class OriginFile(NamedTuple):
+    """A file in which training noted its settings, among them the checkpoint that it began from."""
+
+    file: str
+    """Its name; wherever it lies."""
+    keys: tuple[str, ...]
+    """The settings that may be a checkpoint's path."""
+    example: str
+    """A line as it is written, which names ``runs/a/x``; the tests read each."""
+
+
 class Recorded(NamedTuple):
     """A file in which training noted by what it ranks."""
 
@@ -147,6 +158,7 @@ class Layout(NamedTuple):
     """The first that tells a metric counts."""
     recorded: tuple[Recorded, ...] = ()
     """The first that is there counts."""
+    origins: tuple[OriginFile, ...] = ()
     epoch_base: int = 0
     """What the first epoch is called in names."""
     step_base: int = 0

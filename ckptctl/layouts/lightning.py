@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.core.layout import Layout, OriginFile, Slimming
 
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 
@@ -52,6 +52,7 @@ LAYOUTS = (
         beside=_BESIDE,
         marker=_MARKER,
         slimming=_RESUMING,
+        origins=(OriginFile("config.yaml", ("ckpt_path",), "ckpt_path: runs/a/x"),),  # of LightningCLI, and of Hydra
         records=True,
         is_proved=True,
         examples=(

@@ -6,7 +6,7 @@ logged tables count micro-batches, the folders optimizer steps, so that no row c
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.core.layout import Layout, OriginFile, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -16,6 +16,13 @@ LAYOUTS: tuple[Layout, ...] = (
         sentinels=("lit_model.pth*",),
         required=("lit_model.pth*", "model_config.yaml|hyperparameters.yaml|lit_config.json"),
         beside=("logs", "metrics.csv", "events.out.tfevents.*", "wandb", "*.log"),
+        origins=(
+            OriginFile(
+                "hyperparameters.yaml",
+                ("resume", "checkpoint_dir", "initial_checkpoint_dir"),
+                "resume: runs/a/x",
+            ),
+        ),
         slimming=Slimming(require=("lit_model.pth",), drop=("optimizer", "train_dataloader")),
         examples=("step-000200", "step-00001000", "final"),
     ),

@@ -7,7 +7,7 @@ and training rows that have both: so those of epochs and of iterations are layou
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming, Source
+from ckptctl.core.layout import Layout, OriginFile, PointerFile, Slimming, Source
 
 _BEST = r"(?:(?P<best>best)_[^/]+_)?"
 """One for each metric, its slashes written ``_``; training itself removes the one before."""
@@ -53,6 +53,7 @@ LAYOUTS: tuple[Layout, ...] = (
         required=("rank0.pth",),
         ranks=(r"rank(\d+)\.pth",),
         beside=_BESIDE,
+        origins=(OriginFile("config.py", ("load_from",), "load_from = 'runs/a/x'"),),  # in vis_data
         pointers=_POINTERS,
         sources=_EPOCH_SOURCES,
         epoch_base=1,

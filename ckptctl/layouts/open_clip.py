@@ -6,7 +6,7 @@ are those done, so the first is 1, in ``results.jsonl`` too. The latest is writt
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.core.layout import Layout, OriginFile, Slimming, Source
 
 _RESULTS = Source(
     "results.jsonl",
@@ -49,6 +49,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(r"epoch_(?P<epoch>\d+)\.pt", r"epoch_(?P<last>latest)\.pt"),
         witnesses=("results.jsonl", "epoch_latest.pt", "../params.txt"),
         beside=("results.jsonl",),
+        origins=(OriginFile("params.txt", ("resume", "pretrained"), "resume: runs/a/x"),),
         in_progress=(r"tmp\.pt",),
         sources=(
             _RESULTS,

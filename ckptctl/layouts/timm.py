@@ -7,7 +7,7 @@ that, so three names may be one file. The extension says tar, the content is tor
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Recorded, Slimming, Source
+from ckptctl.core.layout import Layout, OriginFile, Recorded, Slimming, Source
 
 _BESIDE = ("summary.csv", "args.yaml", "train-batch-*.jpg", "log.txt", "events.out.tfevents.*")
 _WITNESSES = (
@@ -40,6 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         witnesses=_WITNESSES,
         beside=_BESIDE,
+        origins=(OriginFile("args.yaml", ("resume", "initial_checkpoint"), "resume: runs/a/x"),),
         in_progress=(r"tmp\.pth\.tar", r"recovery_tmp\.pth\.tar"),
         sources=(
             Source("summary.csv", "beside", "csv", column="epoch", by="epoch", take=("train_*", "eval_*")),

@@ -7,7 +7,7 @@ weeks of 2025 in ``tmp-checkpoint-XXXXXXXX``. What lies in the output folder its
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Recorded, Slimming, Source
+from ckptctl.core.layout import Layout, OriginFile, PointerFile, Recorded, Slimming, Source
 
 _BESIDE = (
     "runs",
@@ -94,6 +94,10 @@ _PLAIN = Layout(
             mode="greater_is_better",
             modes={"true": "max", "false": "min"},
         ),
+    ),
+    origins=(
+        OriginFile("config.json", ("_name_or_path",), '  "_name_or_path": "runs/a/x",'),  # until 4.57
+        OriginFile("adapter_config.json", ("base_model_name_or_path",), '  "base_model_name_or_path": "runs/a/x",'),
     ),
     slimming=Slimming(
         files=_RESUME,

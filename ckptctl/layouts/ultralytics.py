@@ -9,7 +9,7 @@ they are no epoch's.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.core.layout import Layout, OriginFile, Slimming, Source
 
 _NAMES = (r"epoch(?P<epoch>\d+)\.pt", r"(?P<last>last)\.pt", r"(?P<best>best)\.pt")
 _METRICS = ("train/*", "metrics/*", "val/*")
@@ -35,6 +35,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=_NAMES,
         witnesses=("../opt.yaml",),
         beside=_BESIDE,
+        origins=(OriginFile("opt.yaml", ("weights", "resume"), "weights: runs/a/x"),),
         sources=(Source("results.csv", "above", "csv", column="epoch", by="epoch", take=_METRICS),),
         slimming=Slimming(drop=("optimizer",)),
         is_proved=True,
@@ -47,6 +48,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=_NAMES,
         witnesses=("../args.yaml", "../results.csv"),
         beside=_BESIDE,
+        origins=(OriginFile("args.yaml", ("model", "resume", "pretrained"), "model: runs/a/x"),),
         sources=(
             Source("", "inside", "torch", rows="train_metrics", take=(*_METRICS, "fitness")),
             Source("results.csv", "above", "csv", column="epoch", by="epoch", offset=1, take=_METRICS),

@@ -336,7 +336,8 @@ def _pointer(pointer: Pointer) -> dict[str, Value]:
 def _run_plan(run: RunPlan, comma: str) -> Iterator[str]:
     yield f'{comma}{_encode(_path("path", run.path))[:-1]},"verdicts":['
     yield from _batches(map(_verdict, run.verdicts))
-    yield "]}"
+    links: Value = [{k: v for pair in it._asdict().items() for k, v in _path(*pair).items()} for it in run.moves]
+    yield f'],"links":{_encode(links)}}}'
 
 
 def _verdict(verdict: Verdict) -> dict[str, Value]:

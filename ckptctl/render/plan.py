@@ -26,7 +26,7 @@ class Item(NamedTuple):
     """One line under a run."""
 
     word: str
-    """keep, slim, drop, skip."""
+    """keep, slim, drop, link, skip."""
     what: str
     """A name, or a count of them, escaped."""
     why: str
@@ -157,6 +157,7 @@ def _items(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
         if verdict.action in ("keep", "slim"):
             yield _name(verdict, run.path, _size_of(verdict) if verdict.action == "slim" else "")
     yield from _drops(run, verbose=verbose)
+    yield from _moves(run)
     yield from _skips(run, verbose=verbose)
 
 
@@ -168,6 +169,13 @@ def _drops(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
     span = _span_of(dropped)
     size = write_size(sum(verdict.frees for verdict in dropped))
     yield Item("drop", write_count(len(dropped), "checkpoint") + span, size, is_name=False)
+
+
+def _moves(run: RunPlan) -> Iterator[Item]:
+    """The links that leave what goes."""
+    for it in run.moves:
+        after = escape(name_within(it.after, run.path))
+        yield Item("link", escape(name_within(it.path, run.path)), f"to {after}")
 
 
 def _skips(run: RunPlan, *, verbose: bool) -> Iterator[Item]:

@@ -15,7 +15,8 @@ def crc32(data: bytes | memoryview, before: int = 0) -> int:
 def find_crc32() -> Callable[[bytes | memoryview, int], int]:
     """The fastest there is."""
     try:
-        from zlib_ng.zlib_ng import crc32 as found
+        from zlib_ng import zlib_ng as library
     except ImportError:
-        from zlib import crc32 as found
-    return found
+        import zlib as library
+    fastest: Callable[[bytes | memoryview, int], int] = library.crc32
+    return fastest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes  # noqa: F401 - what apply loads on the way: a module that cannot be loaded is no fault of a disk
+import encodings.ascii  # noqa: F401 - as above
 import fcntl  # noqa: F401 - as above
 import os
+import signal  # noqa: F401 - as above
 import sys
 
 from ckptctl.apply import Order, apply
@@ -26,8 +28,8 @@ TXID = "abcd1234"
 
 
 def plan_in(store: Store) -> Plan:
-    """Keep the newest of each run."""
-    options, policy = Options(now=store.clock() + QUIET), Policy((KeepLast(1),))
+    """Keep the newest of each run; links called last follow it."""
+    options, policy = Options(now=store.clock() + QUIET), Policy((KeepLast(1),), relink=True)
     return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from ckptctl.core.audit import audit
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Pointer, Run, Stray, relocate
+from ckptctl.core.checkpoint import Origin, Pointer, Run, Stray, relocate
 from ckptctl.core.guard import Ground, audit_all, object_to
 from ckptctl.core.plan import Plan, RunPlan, Verdict, draw, draw_all
 from ckptctl.core.policy import Policy
+from ckptctl.core.relinking import Move
 from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.core.standing import Reason
 from tests.core.samples import HOUR, NOW, run_of, save, saves
@@ -43,9 +44,11 @@ HELD = (
     save("d", 0.7, step=4, at=4 * HOUR, aliases=("x",)),
     save("e", 0.6, step=5, at=5 * HOUR, state="partial"),
     save("f", 0.5, step=6, at=6 * HOUR, state="damaged"),
-    save("g", 0.4, step=7, at=7 * HOUR),
+    save("h", 0.3, step=7, at=7 * HOUR),
+    save("g", 0.4, step=8, at=8 * HOUR),
 )
 RUN = run_of(*HELD, pointers=[Pointer("link", "symlink", "c", "ok")], strays=[Stray("notes", "not understood")])
+RUN = RUN._replace(origins=(Origin("z/args.yaml", "h"),))
 POLICY = Policy((TopK(1), KeepLast(1)))
 WHY = (Reason("top-k", "because"),)
 
@@ -80,6 +83,7 @@ def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
         pytest.param(drop("b"), "linked or pinned", id="a pinned one goes"),
         pytest.param(drop("c"), "linked or pinned", id="what a pointer names goes"),
         pytest.param(drop("d"), "linked or pinned", id="what has an alias goes"),
+        pytest.param(drop("h"), "linked or pinned", id="what another training began from goes"),
         pytest.param(drop("g"), "the newest goes", id="the newest goes"),
         pytest.param(drop("a"), "the best goes", id="the best goes"),
         pytest.param(lambda it: turn(it, "g", action="slim"), "the newest goes", id="slimming counts as going"),
@@ -97,6 +101,25 @@ def test_a_wrong_plan_is_objected_to(change: Callable[[RunPlan], RunPlan], why: 
     drawn = draw(RUN, POLICY, NOW)
     assert list(audit(RUN, drawn, POLICY)) == []
     assert any(why in text for text in audit(RUN, change(drawn), POLICY))
+
+
+MOVING = POLICY._replace(relink=True)
+
+
+@pytest.mark.parametrize(
+    ("after", "policy"),
+    [
+        pytest.param("a", POLICY, id="nobody asked for it"),
+        pytest.param("e", MOVING, id="to what is not kept"),
+        pytest.param("z", MOVING, id="to nothing"),
+    ],
+)
+def test_a_link_that_is_moved_wrongly_holds_what_it_names(after: str, policy: Policy) -> None:
+    drawn = drop("c")(draw(RUN, MOVING, NOW))
+    right = drawn._replace(loose=(Move("link", "c", "a"),))
+    assert list(audit(RUN, right, MOVING)) == []
+    wrong = drawn._replace(loose=(Move("link", "c", after),))
+    assert list(audit(RUN, wrong, policy)) == ["something goes that is linked or pinned"]
 
 
 def all_of(*values: float) -> tuple[Run, RunPlan]:
@@ -210,7 +233,8 @@ def test_a_wrong_plan_is_refused_as_a_bug_and_nothing_overrides_it() -> None:
 def test_to_drop_one_more_that_must_stay_is_found(case: Case, data: st.DataObject) -> None:
     """Whatever is pinned, linked, a stray or not complete."""
     case = case._replace(policy=case.policy._replace(partial=False))
-    named = {it.target for it in case.run.pointers}
+    loose = {it.path for it in case.plan.loose}
+    named = {it.target for it in case.run.pointers if it.path not in loose}
     stays = [it for it in case.run.checkpoints if it.pinned or it.path in named or it.state != "complete"]
     assume(stays)
     one = data.draw(st.sampled_from(stays))
