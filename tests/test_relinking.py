@@ -108,6 +108,24 @@ def test_wherever_it_is_cut_off_no_link_leads_to_what_is_gone(keeps: bool) -> No
     assert AFTER in states
 
 
+def test_what_is_cut_off_right_before_a_link_moves_leaves_it_as_it_was() -> None:
+    class Stopping(MemoryStore):
+        stops = False
+
+        def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
+            if self.stops:
+                raise Cut
+            super().link(path, target, kind, is_new=is_new)
+
+    store = Stopping({})
+    planned = plan_of(linked(store))
+    store.stops = True
+    with pytest.raises(Cut):
+        apply(planned, store, Order("t"))
+    assert recover(store) == []
+    assert state(store) == BEFORE
+
+
 @pytest.mark.parametrize("change", ["elsewhere", None], ids=["it leads elsewhere", "it is a file"])
 def test_a_link_that_changed_since_the_plan_keeps_everything(change: str | None) -> None:
     store = linked(MemoryStore({}))
