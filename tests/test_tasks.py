@@ -67,8 +67,12 @@ def test_lists_of_one_run_have_a_place_each() -> None:
 
 
 def test_a_list_that_names_nothing_of_what_goes_is_left_alone() -> None:
-    (batch,) = prepared({**FAMILY, "r/checkpoint": b'model_checkpoint_path: "ckpt-3"\n'})
-    assert (len(batch.tasks), batch.lists, batch.trouble) == (2, (), None)
+    store = MemoryStore(LISTED)
+    plan = plan_of(store)
+    (roster,) = plan.runs[0].rosters
+    of_newest = roster._replace(names=tuple(it for it in roster.names if it[1] == "r/ckpt-3"))
+    (batch,) = prepare(plan._replace(runs=(plan.runs[0]._replace(rosters=(of_newest,)),)), store, "t")
+    assert (len(of_newest.names), len(batch.tasks), batch.lists, batch.trouble) == (1, 2, (), None)
 
 
 @pytest.mark.parametrize(
