@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
 from ckptctl.core.deed import Deed, Item, Listed, Moved, Part
-from ckptctl.errors import Damaged
+from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
 if TYPE_CHECKING:
@@ -207,6 +208,14 @@ def _follow(transaction: Transaction, records: Sequence[Mapping[str, Any]]) -> T
     if transaction.state not in get_args(State) or not transaction.gone.issubset(range(len(transaction.deed.items))):
         raise ValueError
     return transaction
+
+
+def has_trash(store: Store, folder: str = "") -> bool:
+    """Whether a folder of a store has a trash; where that cannot be looked at it has none."""
+    try:
+        return store.stat(posixpath.join(folder, TRASH)).kind == "dir"
+    except (OSError, CkptctlError):
+        return False
 
 
 def load_all(store: Store) -> tuple[list[Transaction], dict[str, str]]:

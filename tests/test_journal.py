@@ -19,6 +19,7 @@ from ckptctl.journal import (
     encode,
     folder_of,
     go_on,
+    has_trash,
     load,
     load_all,
     new_id,
@@ -206,6 +207,11 @@ def test_a_journal_that_the_disk_does_not_give_leaves_the_others_readable() -> N
 
 def test_where_there_is_no_trash_nothing_lies_in_it() -> None:
     assert load_all(MemoryStore()) == ([], {})
+
+
+def test_a_trash_is_seen_in_any_folder_and_nothing_else_is_taken_for_one() -> None:
+    store = MemoryStore({f"runs/a/{TRASH}/t/journal": b"", f"runs/b/{TRASH}": b"a file"})
+    assert [has_trash(store, folder) for folder in ("runs/a", "runs/b", "runs", "")] == [True, False, False, False]
 
 
 def test_identifiers_differ() -> None:
