@@ -14,6 +14,7 @@ from ckptctl.core.judging import Action, judge, open_case, place_of_spare
 from ckptctl.core.notices import tell_order, tell_rosters
 from ckptctl.core.policy import Policy, describe
 from ckptctl.core.ranking import Metric, in_order
+from ckptctl.core.slim import Slim
 from ckptctl.core.standing import Reason
 
 
@@ -27,6 +28,13 @@ class Verdict(NamedTuple):
     """Bytes that its going really frees: 0 while another name holds the same file."""
     checkpoint: Checkpoint | None = None
     """None for a stray."""
+    slim: Slim | None = None
+    """What stays of one that is to be slimmed."""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether anything is to be done with it."""
+        return self.action in ("drop", "slim")
 
 
 class RunPlan(NamedTuple):
@@ -47,6 +55,11 @@ class RunPlan(NamedTuple):
     def dropped(self) -> list[Verdict]:
         """What would go."""
         return [verdict for verdict in self.verdicts if verdict.action == "drop"]
+
+    @property
+    def changed(self) -> list[Verdict]:
+        """What would go, or be slimmed."""
+        return [verdict for verdict in self.verdicts if verdict.is_change]
 
     @property
     def frees(self) -> int:
@@ -71,6 +84,11 @@ class Plan(NamedTuple):
     def dropped(self) -> list[Verdict]:
         """What would go, of all runs."""
         return [verdict for run in self.runs for verdict in run.dropped]
+
+    @property
+    def changed(self) -> list[Verdict]:
+        """What would go, or be slimmed, of all runs."""
+        return [verdict for run in self.runs for verdict in run.changed]
 
     @property
     def frees(self) -> int:

@@ -43,6 +43,8 @@ class Policy(NamedTuple):
     """Paths that a person named: nothing else goes, and of these also what rules pass over."""
     may_empty: bool = False
     """Whether a run may lose its last complete checkpoint."""
+    resumable: int | None = None
+    """So many of what stays, the newest, keep what resuming needs; None: all."""
 
 
 _GROUPS: Mapping[GroupBy, str] = {
@@ -66,6 +68,8 @@ def _describe_more(policy: Policy) -> Iterator[str]:
     """What else decides, a sentence each."""
     if policy.filters:
         yield f"Only what meets {' and '.join(it.text for it in policy.filters)} may go."
+    if policy.resumable is not None:
+        yield f"Of what stays, {_describe_resumable(policy.resumable)}."
     if policy.partial:
         yield "Leftovers of killed saves go too."
     size, files, free = policy.budget
@@ -74,6 +78,11 @@ def _describe_more(policy: Policy) -> Iterator[str]:
     limits += [f"{write_size(free)} free"] if free is not None else []
     if limits:
         yield f"Worst first, more goes until there are {' and '.join(limits)}."
+
+
+def _describe_resumable(count: int) -> str:
+    newest = "the newest keeps" if count == 1 else f"the newest {count} keep"
+    return f"only {newest} what resuming needs" if count else "only the weights"
 
 
 def protect(
