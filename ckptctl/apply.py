@@ -6,7 +6,8 @@ Each step is there for what it defeats:
   other keeps); first of all, what an interrupted one left is finished or taken back
 - the journal tells what is going to happen before any of it does (a kill, a power cut), with room for all that it will
   say (a disk that fills up)
-- lists in which training names its checkpoints are corrected first (a list that lacks one still restores the others)
+- lists in which training names its checkpoints are corrected first (a list that lacks one still restores the others),
+  and links that are to move do (a link never leads to what is gone)
 - each checkpoint leaves its place by one rename on the same file system (never half of it); of a family of files what
   makes it loadable goes first, while the framework's own mark of unfinished saves stands beside it
 - before the rename and after it the store compares device, inode, size and time with what the plan saw, of a folder
@@ -32,12 +33,24 @@ from ckptctl import heirs
 from ckptctl.core.deed import Deed
 from ckptctl.core.outcome import STOPPED, Change, Failure, Outcome, add_up
 from ckptctl.core.plan import Verdict
+from ckptctl.departure import move_out, write_heirs
 from ckptctl.errors import CkptctlError, Damaged, Refused, StorageFailed
 from ckptctl.journal import TRASH, Journal, begin, folder_of
 from ckptctl.lock import NOTHING, take
 from ckptctl.stores import PRIVATE, Changed, InUse
-from ckptctl.tasks import Batch, Task, inside_of, parts_of, prepare, tell_stuck
-from ckptctl.trash import discard, expire, find_part, folders_of, give_name, purge, put_back, recover, tell
+from ckptctl.tasks import Batch, Task, prepare, tell_stuck
+from ckptctl.trash import (
+    discard,
+    expire,
+    find_part,
+    folders_of,
+    give_name,
+    move_link,
+    purge,
+    put_back,
+    recover,
+    tell,
+)
 
 if TYPE_CHECKING:
     from ckptctl.core.plan import Plan, RunPlan
@@ -184,7 +197,7 @@ def _make_room(plan: Plan, store: Store, order: Order) -> Verdict | None:
     used = store.in_use() if not order.takes_open else frozenset()
     for run in plan.runs if not order.keeps else ():
         with ExitStack() as holding:
-            is_free = not run.rosters and _why_not(store, run, holding) is None
+            is_free = not run.rosters and not run.moves and _why_not(store, run, holding) is None
             one = next((it for it in run.dropped if is_free and _remove_alone(store, it, used, order.txid)), None)
         if one is not None:
             return one
@@ -222,7 +235,8 @@ def _write_deed(plan: Plan, store: Store, order: Order, batches: Sequence[Batch]
     items = tuple(task.item for batch in batches for task in batch.tasks)
     lists = tuple(listed for batch in batches for listed, _, _ in batch.lists)
     until = None if order.keeps_for is None else now + order.keeps_for
-    return Deed(order.txid, order.command, plan.words, now, items, lists, order.keeps, until)
+    links = tuple(link for batch in batches for link in batch.links)
+    return Deed(order.txid, order.command, plan.words, now, items, lists, order.keeps, until, links)
 
 
 @contextmanager
@@ -291,13 +305,18 @@ def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
 
 
 def _correct(store: Store, batch: Batch) -> str | None:
-    """Take what will go out of the lists of training; why that failed, if it did: then nothing goes."""
+    """Take what will go out of the lists of training, and move the links to it; why that failed: then nothing goes."""
     for listed, entry, data in batch.lists:
         try:
             give_name(store, listed.path, listed.place)
             store.rewrite(entry, data)
         except OSError as error:
             return tell_stuck(listed.path, error)
+    for link in batch.links:
+        try:
+            move_link(store, link.path, link.before, link.after)
+        except OSError as error:
+            return f"{link.path} leads to it, and could not be moved: {tell(error)}"
     return None
 
 
@@ -307,61 +326,12 @@ def _take_out(work: _Work, task: Task) -> None:
         work.skipped += _name([task], "another process has it open")
         return
     try:
-        task = _write_heirs(work, task)
-        with _marked(work.store, task.item.marker):
-            _move_all(work.store, task)
+        task = write_heirs(work.store, task, work.journal, work.watch.tick)
+        move_out(work.store, task)
     except (OSError, CkptctlError) as error:
         _leave(work, task, error)
         return
     work.count(task)
-
-
-def _write_heirs(work: _Work, task: Task) -> Task:
-    """Write what takes the place of files that are slimmed, and let the journal tell of it; raises OSError, Damaged."""
-    slim, parts = task.verdict.slim, list(task.item.parts)
-    if slim is None:
-        return task
-    from ckptctl.slimming import write_heir
-
-    for number, entry in enumerate(slim.rewritten):
-        write_heir(work.store, slim, entry, heirs.place_of(parts[number]), work.watch.tick)
-        heir = heirs.describe(work.store, parts[number])
-        work.journal.note_heir(task.number, number, heir)
-        parts[number] = parts[number]._replace(heir=heir)
-    return task._replace(item=task.item._replace(parts=tuple(parts)))
-
-
-def _move_all(store: Store, task: Task) -> None:
-    """Move every part, if all are as planned, before and after; raises OSError, with some of them moved."""
-    parts = list(parts_of(task))
-    for top in task.checkpoint.tops:
-        store.check(top, inside_of(task.checkpoint, top))
-    for top, _, place in parts:
-        store.rename(top, place)
-    for top, inside, place in parts:
-        moved = top._replace(path=place)
-        store.check(moved, inside)
-        if store.is_being_written(moved):
-            raise InUse(errno.EBUSY, "somebody is writing to it")
-    if task.item.is_slim:
-        store.sync({posixpath.dirname(place) for _, _, place in parts})
-        heirs.put_in_place(store, task.item)
-
-
-@contextmanager
-def _marked(store: Store, marker: str) -> Iterator[None]:
-    """Keep a framework's own mark of unfinished saves beside a checkpoint while its several parts go one by one.
-
-    What an interruption leaves of it is then known for what it is, by the framework too.
-    """
-    if not marker:
-        yield
-        return
-    store.link(marker, "", "pointer", is_new=True)
-    try:
-        yield
-    finally:
-        store.delete_exact(store.stat(marker))
 
 
 def _leave(work: _Work, task: Task, error: OSError | CkptctlError) -> None:

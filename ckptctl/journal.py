@@ -21,7 +21,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
-from ckptctl.core.deed import Deed, Heir, Item, Listed, Part
+from ckptctl.core.deed import Deed, Heir, Item, Listed, Moved, Part
 from ckptctl.errors import Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
@@ -42,6 +42,7 @@ _HEIR = 160
 
 State = Literal["open", "kept", "emptying"]
 """Under way or cut off; done, with all of it in the trash; being removed for good."""
+_STRANGE = "it does not say what it should"
 
 
 class Transaction(NamedTuple):
@@ -105,7 +106,17 @@ def decode(data: bytes) -> tuple[list[dict[str, Any]], int]:
     whole = list(takewhile(_is_whole, lines))
     if len(whole) + 1 < len(lines):
         raise Damaged(f"record {len(whole) + 1} of {len(lines)} is broken")
-    return [json.loads(line[9:]) for line in whole], sum(map(len, whole))
+    return [_read_record(line) for line in whole], sum(map(len, whole))
+
+
+def _read_record(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line[9:])
+    except (ValueError, RecursionError) as error:
+        raise Damaged(_STRANGE) from error
+    if not isinstance(record, dict):
+        raise Damaged(_STRANGE)
+    return record
 
 
 def _is_whole(line: bytes) -> bool:
@@ -161,13 +172,21 @@ def _understand(records: Sequence[dict[str, Any]], end: int) -> Transaction | No
         count, lists = head["items"], head["lists"]
         if len(rest) < count + lists:
             return None
+        _require_times(head)
         plain = {name: head[name] for name in Deed._fields if name not in {"items", "lists"}}
         listed = tuple(Listed(**it) for it in rest[count : count + lists])
+        plain["links"] = tuple(Moved(*it) for it in plain["links"])
         deed = Deed(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
         _require_own_places(deed)
         return _follow(Transaction(deed, end=end), rest[count + lists :])
-    except (KeyError, TypeError, ValueError) as error:
-        raise Damaged("it does not say what it should") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(_STRANGE) from error
+
+
+def _require_times(head: Mapping[str, Any]) -> None:
+    """Raise TypeError where a time is no number."""
+    if not isinstance(head["since"], int) or not isinstance(head["until"], int | None):
+        raise TypeError
 
 
 def _require_own_places(deed: Deed) -> None:

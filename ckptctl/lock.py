@@ -6,10 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from time import gmtime, strftime
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.units import NANOSECONDS
+from ckptctl.core.moments import write_moment
 from ckptctl.errors import Locked, StorageFailed, Unfinished
 from ckptctl.stores import PRIVATE, Holder
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 LOCK = f"{PRIVATE}/lock"
 NOTHING = "nothing was changed"
 _TRIES = 100
+_BOOT = "/proc/sys/kernel/random/boot_id"
 
 
 class Owner(NamedTuple):
@@ -74,8 +74,7 @@ def _refusal(holder: Holder) -> Locked | Unfinished:
     owner = _read_owner(holder.record)
     if owner is None:
         return Locked("another run is at work here", path=PRIVATE, done=NOTHING, hint=later)
-    since = strftime("%Y-%m-%d %H:%M:%SZ", gmtime(owner.since // NANOSECONDS))
-    who = f"pid {owner.pid} on {owner.host} since {since} ({owner.command})"
+    who = f"pid {owner.pid} on {owner.host} since {write_moment(owner.since)} ({owner.command})"
     if holder.is_alive:
         return Locked(f"held by {who}", path=PRIVATE, done=NOTHING, hint=later)
     hint = f"this file system knows no locks: when that run has ended, remove {LOCK} there"
@@ -89,19 +88,20 @@ def _read_owner(record: bytes) -> Owner | None:
     try:
         said = json.loads(record)
         return Owner(int(said["pid"]), str(said["host"]), str(said["boot"]), str(said["command"]), int(said["since"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
 def _has_ended(owner: Owner) -> bool:
-    """Whether a process of this very machine is not there any more; of another one nobody can tell from here."""
-    if owner.host != os.uname().nodename:
+    """Whether a process of this very machine is surely not there any more; of another one nobody can tell from here."""
+    boot = _read_boot()
+    if not boot or owner.host != os.uname().nodename:
         return False
-    return owner.boot != _read_boot() or not os.path.exists(f"/proc/{owner.pid}")
+    return owner.boot != boot or not os.path.exists(f"/proc/{owner.pid}")
 
 
 def _read_boot() -> str:
-    """The identifier of this start of the machine; empty where there is none (not Linux)."""
-    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    """The identifier of this start of the machine; empty where there is none (not Linux: without /proc either)."""
+    with suppress(OSError), open(_BOOT, encoding="ascii") as file:
         return file.read().strip()
     return ""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import posixpath
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from ckptctl.core.checkpoint import Checkpoint, Entry
-from ckptctl.core.deed import Item, Listed, Part
+from ckptctl.core.deed import Item, Listed, Moved, Part
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.errors import Damaged
 from ckptctl.journal import LIST, folder_of
 from ckptctl.layouts import find
 from ckptctl.pointers import corrected
+from ckptctl.stores import Changed
 
 if TYPE_CHECKING:
+    from ckptctl.core.relinking import Move
     from ckptctl.stores import Store
 
 
@@ -37,6 +40,8 @@ class Batch(NamedTuple):
     tasks: tuple[Task, ...]
     lists: tuple[tuple[Listed, Entry, bytes], ...] = ()
     """The files of training to correct: as found, and with what to put there."""
+    links: tuple[Moved, ...] = ()
+    """The links to move."""
     trouble: str | None = None
     """Why nothing may go."""
 
@@ -51,10 +56,12 @@ def prepare(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
         planned = [(it, it.checkpoint) for it in run.changed if it.action == action and it.checkpoint is not None]
         tasks = tuple(_task_of(*it, txid, place) for place, it in enumerate(planned, number))
         number += len(planned)
-        if tasks:
+        if tasks and action == "slim":
+            yield Batch(run, tasks)
+        elif tasks:
             batch = _list(store, Batch(run, tasks), f"{folder_of(txid)}/{LIST}", lists)
             lists += len(batch.lists)
-            yield batch
+            yield _relink(store, batch)
 
 
 def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -> Task:
@@ -88,7 +95,7 @@ def stem_of(checkpoint: Checkpoint) -> str:
 
 def _list(store: Store, batch: Batch, place: str, number: int) -> Batch:
     """A batch with the lists in which training names what will go; in trouble where one cannot be corrected."""
-    going = {task.verdict.path for task in batch.tasks if not task.item.is_slim}
+    going = {task.verdict.path for task in batch.tasks}
     lists: list[tuple[Listed, Entry, bytes]] = []
     for roster in batch.run.rosters:
         gone = {written for written, target in roster.names if target in going}
@@ -102,9 +109,33 @@ def _list(store: Store, batch: Batch, place: str, number: int) -> Batch:
     return batch._replace(lists=tuple(lists))
 
 
+def _relink(store: Store, batch: Batch) -> Batch:
+    """A batch with the links that are to leave what will go; in trouble where one is not as it was planned."""
+    run = batch.run
+    folder = run.path if run.folder is None else run.folder
+    tops = {task.verdict.path: task.checkpoint.tops[0].path for task in batch.tasks}
+    try:
+        links = [
+            _move_of(store, it, posixpath.join(folder, posixpath.basename(it.path)), tops[it.before])
+            for it in run.moves
+        ]
+    except OSError as error:
+        return batch._replace(trouble=f"a link to it cannot be moved: {error.strerror or error}")
+    return batch._replace(links=tuple(links))
+
+
+def _move_of(store: Store, move: Move, path: str, target: str) -> Moved:
+    """How the link's text changes, relative to its folder; raises OSError, Changed where it leads elsewhere."""
+    entry = store.stat(path)
+    if entry.kind != "link" or entry.target is None or store.resolve(path) != target:
+        raise Changed(errno.ESTALE, f"{path} was changed since the plan")
+    return Moved(path, entry.target, posixpath.relpath(move.after, posixpath.dirname(move.path) or "."))
+
+
 def tell_stuck(path: str, error: Exception) -> str:
     """Why nothing of a run may go: a list would name what is gone, and training would stop at it."""
-    return f"{path} names it, and could not be corrected: {error}"
+    why = getattr(error, "strerror", None) or error
+    return f"{path} names it, and could not be corrected: {why}"
 
 
 def parts_of(task: Task) -> Iterator[tuple[Entry, tuple[Entry, ...], str]]:

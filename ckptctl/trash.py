@@ -7,14 +7,14 @@ is gone is removed. So the next plan is drawn from a folder in which everything 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from ckptctl import heirs
-from ckptctl.core.deed import Deed, Item, Listed, Part
+from ckptctl.core.deed import Deed, Item, Listed, Moved, Part
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.errors import Damaged
 from ckptctl.journal import LIST, NAME, TRASH, Transaction, folder_of, go_on, load_all
@@ -87,18 +87,25 @@ def expire(store: Store, now: int) -> list[Change]:
 
 
 def undo(store: Store, transaction: Transaction) -> Change:
-    """Put everything back that is in the trash still, in reverse, the lists of training at last.
+    """Put everything back that is in the trash still, in reverse, the lists of training and links at last.
 
     What is in the way stays, and so does in the trash what was to come there. A list that would name what is gone for
-    good stays corrected.
+    good stays corrected, and a link that would lead there stays moved.
     """
     change = put_back(store, transaction.items(gone=False))
     if not change.failed:
-        lists = transaction.deed.lists if _is_back(store, transaction.deed) else ()
-        failed = [it for listed in lists for it in _relist(store, listed)]
-        change = change._replace(failed=tuple(failed))
+        if _is_back(store, transaction.deed):
+            change = change._replace(failed=tuple(_restore_names(store, transaction.deed)))
         discard(store, transaction.folder)
     return change._replace(txid=transaction.deed.txid)
+
+
+def _restore_names(store: Store, deed: Deed) -> Iterator[Failure]:
+    """Let lists and links name again what they named, where nobody has changed them since."""
+    for listed in deed.lists:
+        yield from _relist(store, listed)
+    for link in deed.links:
+        yield from _lead_back(store, link)
 
 
 def empty(store: Store, transaction: Transaction) -> Change:
@@ -192,6 +199,27 @@ def _relist(store: Store, listed: Listed) -> list[Failure]:
     except (OSError, Damaged) as error:
         return [Failure(listed.path, tell(error))]
     return []
+
+
+def _lead_back(store: Store, link: Moved) -> list[Failure]:
+    """Let a link lead where it led, unless it was changed since, or is gone."""
+    try:
+        move_link(store, link.path, link.after, link.before)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [Failure(link.path, tell(error))]
+    return []
+
+
+def move_link(store: Store, path: str, before: str, after: str) -> None:
+    """Let a link lead elsewhere in one step; raises OSError, Changed where it does not lead where it is said to."""
+    entry = store.stat(path)
+    if entry.kind == "link" and entry.target == after:
+        return
+    if entry.kind != "link" or entry.target != before:
+        raise Changed(errno.ESTALE, "was changed since, and is left as it is")
+    store.link(path, after, "symlink")
 
 
 def give_name(store: Store, old: str, new: str) -> None:

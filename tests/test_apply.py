@@ -182,6 +182,31 @@ def test_where_it_is_stopped_the_rest_stays_and_is_named() -> None:
     assert not has_trash(store)
 
 
+def test_what_another_process_has_open_stays_unless_it_is_to_go_all_the_same() -> None:
+    class Used(MemoryStore):
+        def in_use(self) -> frozenset[object]:
+            return frozenset({self.stat(NAMES[1]).identity})
+
+    store = Used(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.skipped == (Failure(NAMES[1], "another process has it open"),)
+    assert outcome.dropped == (NAMES[0], NAMES[2])
+    assert apply(plan_of(store), store, Order("u", takes_open=True)).dropped == (NAMES[1],)
+
+
+def test_what_somebody_writes_to_goes_back_to_its_place() -> None:
+    class Written(MemoryStore):
+        def is_being_written(self, entry: Entry) -> bool:
+            return entry.path == f"{TRASH}/t/1"
+
+    store = Written(dict.fromkeys(NAMES, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.skipped == (Failure(NAMES[1], "somebody is writing to it"),)
+    assert (outcome.dropped, outcome.failed) == ((NAMES[0], NAMES[2]), ())
+    assert files(store) == {NAMES[1], NAMES[3]}
+    assert not has_trash(store)
+
+
 # When the disk refuses
 
 
@@ -586,6 +611,29 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
     assert (outcome.dropped, [it.path for it in outcome.skipped]) == ((), ["r/ckpt-1", "r/ckpt-2"])
     assert "r/checkpoint names it, and could not be corrected" in outcome.skipped[0].why
     assert files(store) == {*FAMILY, "r/checkpoint"}
+
+
+LOST_LISTS: dict[str, tuple[Callable[[MemoryStore], None], str]] = {
+    "gone": (lambda store: store.delete_exact(store.stat("r/checkpoint")), "No such file or directory"),
+    "broken": (
+        lambda store: store.write("r/checkpoint", b'all_model_checkpoint_paths: "ckpt-1'),
+        "not a checkpoint state: byte 0 begins no field",
+    ),
+}
+
+
+@pytest.mark.parametrize(("happens", "why"), LOST_LISTS.values(), ids=LOST_LISTS)
+def test_a_list_that_cannot_be_read_any_more_keeps_its_run_and_no_other(
+    happens: Callable[[MemoryStore], None], why: str
+) -> None:
+    store = MemoryStore({**FAMILY, "r/checkpoint": STATE, "s/epoch=0.ckpt": WHOLE, "s/epoch=1.ckpt": WHOLE})
+    plan = plan_of(store)
+    happens(store)
+    outcome = apply(plan, store, Order("t"))
+    assert outcome.dropped == ("s/epoch=0.ckpt",)
+    assert [it.path for it in outcome.skipped] == ["r/ckpt-1", "r/ckpt-2"]
+    assert {it.why for it in outcome.skipped} == {f"r/checkpoint names it, and could not be corrected: {why}"}
+    assert FAMILY.keys() < files(store)
 
 
 def test_a_family_of_which_a_member_changes_halfway_is_put_back_whole() -> None:

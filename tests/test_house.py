@@ -49,6 +49,7 @@ BREACHES = [
     pytest.param("scan.py", "import fsspec", "fsspec", id="fsspec away from home"),
     pytest.param("scan.py", "import yaml", "yaml", id="yaml away from home"),
     pytest.param("weights/pickles.py", "import torch", "frameworks", id="a framework to read its own files"),
+    pytest.param("weights/deep.py", "import zlib_ng", "zlib-ng", id="zlib-ng away from home"),
     pytest.param("scan.py", "import typer", "typer", id="Typer away from home"),
     pytest.param("cli/__init__.py", "import click", "typer", id="the other click"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 
 from ckptctl.core.deed import Deed, Heir, Item, Listed, Part
@@ -113,6 +115,8 @@ STRANGE = {
     "no journal": {"gone": [1]},
     "a field is missing": {"journal": 1, "items": 0, "lists": 0},
     "no numbers": {"journal": 1, "items": "x", "lists": None},
+    "no time": {"journal": 1, **DEED._asdict(), "items": 0, "lists": 0, "since": "x"},
+    "no end of its time": {"journal": 1, **DEED._asdict(), "items": 0, "lists": 0, "until": "x"},
 }
 
 
@@ -121,6 +125,14 @@ def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -
     store = MemoryStore({f"{folder_of('t')}/{NAME}": encode(record)})
     with pytest.raises(Damaged):
         load(store, "t")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"5", b"[1]", b"null", b"[" * 10**5], ids=lambda body: repr(body[:9]))
+def test_a_line_with_its_checksum_that_is_no_record_is_damage(body: bytes) -> None:
+    line = b"%08x %b\n" % (crc32(body), body)
+    for data in (line, content(store_with()).rstrip(b"\0") + line):
+        with pytest.raises(Damaged, match="does not say what it should"):
+            load(MemoryStore({f"{folder_of('t')}/{NAME}": data}), "t")
 
 
 HEIR = Heir((5, 9), 4, 1_700_000_000_000_000_001)
@@ -173,7 +185,7 @@ def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -
         load(store, "t")
 
 
-@pytest.mark.parametrize("place", ["r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
+@pytest.mark.parametrize("place", [5, "r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
 def test_a_journal_that_tells_of_a_place_outside_of_its_own_folder_is_damage(place: str) -> None:
     """Where several people share a root, one could else have another's checkpoint removed by somebody who may."""
     item = ITEMS[0]._replace(parts=(Part("r/a.ckpt", place, (5, 7)),))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import environment
 
 OWNER = {"pid": os.getpid(), "host": os.uname().nodename, "boot": "", "command": "prune", "since": 10**18}
+GONE = 2**22 + 1
+"""A number that no process has."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def advice(error: CkptctlError) -> tuple[int, str | None, str | None, str | None]:
+    """All that an error says beside its text."""
+    return error.exit_code, error.path, error.done, error.hint
 
 
 class Lockless(MemoryStore):
@@ -72,7 +80,7 @@ def test_the_second_hears_who_the_first_is(tmp_path: Path) -> None:
         pass
     assert caught.value.text.startswith(f"held by pid {os.getpid()} on {os.uname().nodename} since 20")
     assert caught.value.text.endswith("Z (prune)")
-    assert (caught.value.exit_code, caught.value.done) == (7, "nothing was changed")
+    assert advice(caught.value) == (7, ".ckptctl", "nothing was changed", "try again when it has ended")
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
@@ -97,34 +105,51 @@ def owner(**values: Any) -> bytes:  # noqa: ANN401 - what a broken record may ho
     return json.dumps({**OWNER, **values}).encode()
 
 
-@pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"pid": 1}', owner(pid="x")], ids=repr)
+UNREADABLE = [b"", b"{", b"[]", b'{"pid": 1}', owner(pid="x"), owner(pid=inf), b"[" * 10**5]
+
+
+@pytest.mark.parametrize("record", UNREADABLE, ids=lambda record: repr(record[:20]))
 def test_one_that_does_not_say_who_it_is_holds_all_the_same(record: bytes) -> None:
     error = refused(record)
-    assert (error.exit_code, error.text) == (7, "another run is at work here")
+    assert error.text == "another run is at work here"
+    assert advice(error) == (7, ".ckptctl", "nothing was changed", "try again when it has ended")
+
+
+def test_a_time_that_no_calendar_holds_is_told_as_the_nearest_that_it_does() -> None:
+    assert "since 9999-12-31T" in refused(owner(since=10**40)).text
+
+
+def test_where_the_machine_does_not_tell_its_starts_nobody_is_said_to_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckptctl.lock._BOOT", str(tmp_path / "not on this system"))
+    assert refused(owner(pid=GONE)).text.startswith("held by pid")
 
 
 @pytest.mark.skipif(not BOOT.exists(), reason="only Linux tells which start of the machine this is")
 @pytest.mark.parametrize(
-    ("values", "code", "begins"),
+    ("values", "code", "text"),
     [
-        pytest.param({"pid": 2**22 + 1}, 8, "left by pid", id="its process is not there any more"),
-        pytest.param({"boot": "another"}, 8, "left by pid", id="the machine was started anew since"),
-        pytest.param({}, 7, "held by pid", id="it is alive"),
-        pytest.param({"host": "elsewhere", "pid": 2**22 + 1}, 7, "held by pid", id="another machine: nobody can tell"),
+        pytest.param({"pid": GONE}, 8, "left by {}, which has ended", id="its process is not there any more"),
+        pytest.param({"boot": "another"}, 8, "left by {}, which has ended", id="the machine was started anew since"),
+        pytest.param({}, 7, "held by {}", id="it is alive"),
+        pytest.param({"host": "elsewhere", "pid": GONE}, 7, "held by {}", id="another machine: nobody can tell"),
     ],
 )
-def test_without_locks_only_a_person_takes_over(values: dict[str, object], code: int, begins: str) -> None:
+def test_without_locks_only_a_person_takes_over(values: dict[str, object], code: int, text: str) -> None:
     error = refused(owner(**{"boot": BOOT.read_text().strip(), **values}))
-    assert error.exit_code == code
-    assert error.text.startswith(begins)
-    assert error.hint is not None
-    assert "remove .ckptctl/lock" in error.hint
+    told = {**OWNER, **values}
+    assert error.text == text.format(f"pid {told['pid']} on {told['host']} since 2001-09-09T01:46:40Z (prune)")
+    hint = "this file system knows no locks: when that run has ended, remove .ckptctl/lock there"
+    assert advice(error) == (code, ".ckptctl", "nothing was changed", hint)
 
 
 def test_where_nothing_can_be_written_nobody_works() -> None:
     store = MemoryStore({".ckptctl": b"a file is in its place"})
-    with pytest.raises(StorageFailed, match="no lock can be written there"), take(store, "prune"):
+    with pytest.raises(StorageFailed) as caught, take(store, "prune"):
         pass
+    assert caught.value.text == "no lock can be written there: Not a directory"
+    assert advice(caught.value) == (9, ".ckptctl/lock", "nothing was changed", None)
 
 
 def test_a_folder_that_is_taken_away_again_and_again_is_an_error() -> None:
@@ -132,5 +157,5 @@ def test_a_folder_that_is_taken_away_again_and_again_is_an_error() -> None:
         def hold_file(self, path: str, record: bytes) -> Any:  # noqa: ANN401 - never returns
             raise FileNotFoundError(2, f"no folder for {record!r}", path)
 
-    with pytest.raises(StorageFailed, match="again and again"), take(Vanishing(), "prune"):
-        pass
+    with pytest.raises(StorageFailed, match=r"there: its folder is taken away again and again$"):
+        take(Vanishing(), "prune").__enter__()

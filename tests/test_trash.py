@@ -154,6 +154,19 @@ def test_what_was_exchanged_in_the_trash_is_neither_put_back_nor_removed() -> No
     assert read(store, f"{folder_of('t')}/1") == b"somebody's"
 
 
+def test_a_store_that_tells_files_apart_by_a_text_has_the_same_trash() -> None:
+    class Tagged(MemoryStore):
+        def stat(self, path: str) -> Entry:
+            entry = super().stat(path)
+            return entry._replace(identity=f"tag {entry.identity}")
+
+    store = Tagged(dict.fromkeys(NAMES, WHOLE))
+    apply(plan_of(store), store, PRUNE)
+    store.write(f"{folder_of('t')}/1", b"somebody's")
+    change = undo(store, loaded(store))
+    assert (change.back, [it.path for it in change.failed]) == ((NAMES[0], NAMES[2]), [NAMES[1]])
+
+
 def test_a_list_that_training_has_written_to_since_stays_as_it_is() -> None:
     store = set_aside({**FAMILY, "r/checkpoint": STATE})
     store.write("r/checkpoint", STATE.replace(b"ckpt-3", b"ckpt-4"))

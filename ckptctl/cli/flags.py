@@ -58,6 +58,7 @@ class Flags(NamedTuple):
     max_files: Annotated[int | None, typer.Option(metavar="N", min=0, help="The same, until N files are left.")] = None
     free: Annotated[str | None, typer.Option(metavar="SIZE", help="The same, until SIZE is free on the disk.")] = None
     partial: Annotated[bool, typer.Option("--partial", help="Let leftovers of killed saves go too.")] = False
+    relink: Annotated[bool, typer.Option("--relink", help="Move last and best links to what stays.")] = False
     monitor: opt.Monitor = None
     mode: opt.ModeOption = opt.ModeName.auto
     threshold: opt.Threshold = None

@@ -49,6 +49,7 @@ def make_policy(flags: Flags, *, spared: Sequence[str] = ()) -> Policy:
         filters=tuple(map(parse_filter, flags.filters or ())),
         group_by=flags.group_by.value,
         partial=flags.partial,
+        relink=flags.relink,
         spared=tuple(spared),
         budget=Budget(read_size(flags.max_size), flags.max_files, read_size(flags.free)),
         resumable=flags.resumable,

@@ -23,9 +23,7 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
         yield "something goes that was not found"
     if any(it.state not in _states_that_may_go(policy) for it in held.values()):
         yield "something goes that is not complete"
-    named = {it.target for it in run.pointers} | {it.path for it in held.values() if it.pinned or it.aliases}
-    named |= {it.target for it in run.origins if not policy.named}
-    if not named.isdisjoint(goes):
+    if not _find_held(run, drawn, policy).isdisjoint(goes):
         yield "something goes that is linked or pinned"
     changed = {it.path for it in drawn.changed}
     sizes = {it.path: it.size for it in run.checkpoints if it.path in changed}
@@ -62,6 +60,7 @@ def _audit_slims(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
         yield "something is slimmed that must stay as it is"
     paths, own = {it.path for it in held}, tuple(f"{it.path}/" for it in run.checkpoints)
     names = [it.path for it in run.pointers if it.target in paths] + [name for it in held for name in it.aliases]
+    names += [it.path for it in drawn.moves if it.after in paths]
     copies = [it.path for it in run.pointers if it.target in paths and it.kind in ("copy", "hardlink")]
     if copies or any("best" not in it.rpartition("/")[2] and not it.startswith(own) for it in names):
         yield "something is slimmed that a link to resume by names"
@@ -69,6 +68,15 @@ def _audit_slims(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     left = [it for it in whole if it.state == "complete"]
     if held and policy.protect_last and not (left and _is_as_new(left, [*left, *held])):
         yield "the newest is slimmed"
+
+
+def _find_held(run: Run, drawn: RunPlan, policy: Policy) -> set[str | None]:
+    """What is pinned or has another name, what links hold that are not moved to what stays, where others began."""
+    kept = {it.path for it in drawn.verdicts if it.action in ("keep", "slim")}
+    moved = {it.path for it in drawn.moves if policy.relink and it.after in kept}
+    held = {it.target for it in run.pointers if it.path not in moved}
+    held |= {it.path for it in run.checkpoints if it.pinned or not moved.issuperset(it.aliases)}
+    return held | {it.target for it in run.origins if not policy.named}
 
 
 def _states_that_may_go(policy: Policy) -> set[str]:

@@ -58,6 +58,15 @@ class Listed(NamedTuple):
     """CRC-32 of the corrected content: what is there still if nobody has written to it since."""
 
 
+class Moved(NamedTuple):
+    """A symbolic link that is to lead elsewhere."""
+
+    path: str
+    before: str
+    """Its text."""
+    after: str
+
+
 class Deed(NamedTuple):
     """What is intended."""
 
@@ -74,3 +83,4 @@ class Deed(NamedTuple):
     """Whether it all stays in the trash."""
     until: int | None = None
     """When that may be emptied by itself; nanoseconds since 1970."""
+    links: tuple[Moved, ...] = ()

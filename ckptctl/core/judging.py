@@ -10,6 +10,7 @@ from ckptctl.core.checkpoint import SET_ASIDE, Checkpoint
 from ckptctl.core.contenders import Part, Stood
 from ckptctl.core.policy import Policy, protect
 from ckptctl.core.ranking import score_of
+from ckptctl.core.relinking import Move, find_moves
 from ckptctl.core.rules import TopK
 from ckptctl.core.standing import Reason
 from ckptctl.core.units import QUIET
@@ -27,13 +28,17 @@ class Case(NamedTuple):
     now: int
     always: Mapping[str, list[Reason]]
     """By path, why it stays whatever the rules say."""
+    moves: tuple[Move, ...] = ()
+    """The links that hold nothing, for they may move."""
 
 
 def open_case(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Case:
     """The case of a run, with what is kept in it always."""
     whole = [it for it in part.quiet if it.state == "complete"]
-    always = protect(whole, part.run, last=policy.protect_last, spared=policy.spared)
-    return Case(part, stood, policy, now, always)
+    moves = find_moves(part.run, whole, stood, policy)
+    loose = {it.path for it in moves}
+    always = protect(whole, part.run, last=policy.protect_last, spared=policy.spared, loose=loose)
+    return Case(part, stood, policy, now, always, moves)
 
 
 def judge(case: Case, checkpoint: Checkpoint) -> Ruling:
@@ -121,7 +126,7 @@ def place_of_spare(case: Case, checkpoint: Checkpoint) -> float | None:
     None where something else keeps it too, and for the best by any metric that counts.
     """
     path = checkpoint.path
-    if path in case.always or find_doubts(case, checkpoint) or not _rules_for(case, path):
+    if not _rules_for(case, path) or path in case.always or find_doubts(case, checkpoint):
         return None
     places = [it.standing.places.get(path, inf) for it in case.stood if isinstance(it.rule, TopK)]
     best = min(places, default=inf)

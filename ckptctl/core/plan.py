@@ -14,6 +14,7 @@ from ckptctl.core.judging import Action, judge, open_case, place_of_spare
 from ckptctl.core.notices import tell_order, tell_rosters
 from ckptctl.core.policy import Policy, describe
 from ckptctl.core.ranking import Metric, in_order
+from ckptctl.core.relinking import Move
 from ckptctl.core.slim import Slim
 from ckptctl.core.standing import Reason
 
@@ -50,6 +51,14 @@ class RunPlan(NamedTuple):
     """The lists in which training named what would go."""
     folder: str | None = None
     """As in the run."""
+    loose: tuple[Move, ...] = ()
+    """The links that may move."""
+
+    @property
+    def moves(self) -> list[Move]:
+        """The links that would move, for what they lead to would go."""
+        gone = {it.path for it in self.dropped}
+        return [it for it in self.loose if it.before in gone]
 
     @property
     def dropped(self) -> list[Verdict]:
@@ -161,11 +170,11 @@ def _draw(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Sketc
         return Sketch(RunPlan(run.path, verdicts, notices=notices, unscored=True))
     case = open_case(part, stood, policy, now)
     judged = tuple(Verdict(it.path, *judge(case, it), checkpoint=it) for it in run.checkpoints)
-    kept = (it.checkpoint for it in judged if it.action == "keep" and it.checkpoint)
-    spares = {it.path: place for it in kept if (place := place_of_spare(case, it)) is not None}
+    spares = {it.path: place for it in run.checkpoints if (place := place_of_spare(case, it)) is not None}
     metric = next((it.standing.metric for it in stood if it.standing.metric), None)
     notices = (*run.notices, *tell_order(part, stood))
     plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
+    plan = plan._replace(loose=case.moves)
     return Sketch(plan, spares)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.budget import Budget
@@ -41,6 +41,8 @@ class Policy(NamedTuple):
     budget: Budget = Budget()
     named: frozenset[str] = frozenset()
     """Paths that a person named: nothing else goes, and of these also what rules pass over."""
+    relink: bool = False
+    """Whether links called last or best may be moved to what stays, so that they hold nothing that would go."""
     may_empty: bool = False
     """Whether a run may lose its last complete checkpoint."""
     resumable: int | None = None
@@ -70,6 +72,8 @@ def _describe_more(policy: Policy) -> Iterator[str]:
         yield f"Only what meets {' and '.join(it.text for it in policy.filters)} may go."
     if policy.resumable is not None:
         yield f"Of what stays, {_describe_resumable(policy.resumable)}."
+    if policy.relink:
+        yield "Links called last or best follow what stays."
     if policy.partial:
         yield "Leftovers of killed saves go too."
     size, files, free = policy.budget
@@ -86,11 +90,17 @@ def _describe_resumable(count: int) -> str:
 
 
 def protect(
-    candidates: Iterable[Checkpoint], run: Run, *, last: bool, spared: Sequence[str] = ()
+    candidates: Iterable[Checkpoint],
+    run: Run,
+    *,
+    last: bool,
+    spared: Sequence[str] = (),
+    loose: Collection[str] = (),
 ) -> dict[str, list[Reason]]:
     """R7 and R8: what of a run no rule and no budget may drop, whatever the policy, by path.
 
-    ``last`` is False where the user gave up the newest (``--no-protect-last``); ``spared`` are patterns of paths.
+    ``last`` is False where the user gave up the newest (``--no-protect-last``); ``spared`` are patterns of paths,
+    ``loose`` the links that hold nothing.
     """
     held = in_order(candidates)
     reasons: dict[str, list[Reason]] = {}
@@ -101,16 +111,17 @@ def protect(
 
     aliases = {it.path: set(it.aliases) for it in held}
     for pointer in run.pointers:
-        aliases.get(pointer.target or "", set()).add(pointer.path)
+        if pointer.target in aliases:
+            aliases[pointer.target].add(pointer.path)
     for checkpoint in held:
-        names = [_seen_from(checkpoint.path, name) for name in sorted(aliases[checkpoint.path])]
+        names = [_seen_from(checkpoint.path, name) for name in sorted(aliases[checkpoint.path].difference(loose))]
         keep(checkpoint if names else None, "linked", f"linked by {', '.join(names)}")
         keep(checkpoint if checkpoint.pinned else None, "pinned", checkpoint.pin or "pinned")
         for origin in (it for it in run.origins if it.target == checkpoint.path):
             keep(checkpoint, "origin", f"another training began from it: {origin.file}")
         for pattern in (it for it in spared if matches_path(it, checkpoint.path)):
             keep(checkpoint, "config", f"matches {pattern}, which a configuration file keeps")
-    if last:
+    if last and held:
         _protect_newest(held, keep)
     keep(held[0] if len(held) == 1 else None, "only", "the only complete checkpoint")
     return reasons
@@ -118,26 +129,24 @@ def protect(
 
 def _seen_from(path: str, name: str) -> str:
     """A name without its folder where that is the path's own."""
-    folder = path.rpartition("/")[0]
-    return name[len(folder) :].lstrip("/") if name.rpartition("/")[0] == folder else name
+    folder, _, own = name.rpartition("/")
+    return own if folder == path.rpartition("/")[0] else name
 
 
 def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
     """By order and by what can resume; where the order is in doubt, by each number and by time too."""
-    newest = held[-1] if held else None
+    newest, latest = held[-1], in_time(held)[-1]
     resumable = [it for it in held if it.resumable is not False]
     keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
     if resumable and resumable[-1] != newest:
         keep(resumable[-1], "newest", "newest that can resume")
-    highest = in_order(it._replace(lineage=0) for it in held)[-1] if held else None
-    if newest is not None and highest is not None and highest.path != newest.path:
+    highest = in_order(it._replace(lineage=0) for it in held)[-1]
+    if highest.path != newest.path:
         keep(highest, "newest", "newest of an earlier training")
     for it, number in _newest_by_number(held):
         keep(it if it != newest else None, "newest", f"newest by {number}")
-    latest = in_time(held)[-1] if held else None
-    if newest is None or latest is None or latest == newest:
-        return
-    if came_later(latest, newest) or (latest.step is None and latest.epoch is None):
+    is_unnumbered = latest.step is None and latest.epoch is None
+    if latest != newest and (is_unnumbered or came_later(latest, newest)):
         keep(latest, "newest", "newest by time")
 
 

@@ -48,7 +48,9 @@ def choose(run: Run, drawn: RunPlan, policy: Policy, answers: Mapping[str, Answe
     """The plan with all slimmed but the newest that hold state; of those that hold none there is no answer."""
     if policy.resumable is None:
         return drawn
-    turned: dict[str, Verdict] = {}
+    moves = {it.path: it.after for it in drawn.moves}
+    pointers = tuple(it._replace(target=moves.get(it.path, it.target)) for it in run.pointers)
+    named, turned = run._replace(pointers=pointers), dict[str, Verdict]()
     held, number = list(_answered(find_holders(drawn), answers)), 0
     total = sum(isinstance(answer, Slim) for _, answer in held)
     for seen, (holder, answer) in enumerate(reversed(held), 1):
@@ -56,7 +58,7 @@ def choose(run: Run, drawn: RunPlan, policy: Policy, answers: Mapping[str, Answe
         number += holds
         if (number if holds else seen) > max(policy.resumable, int(policy.protect_last)):
             place = f"{write_place(number)} newest of {total} that can resume: --resumable {policy.resumable}"
-            turned[holder.verdict.path] = _turn(run, holder, answer, place)
+            turned[holder.verdict.path] = _turn(named, holder, answer, place)
     return drawn._replace(verdicts=tuple(turned.get(it.path, it) for it in drawn.verdicts))
 
 

@@ -13,18 +13,18 @@ from math import isfinite
 from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
-from ckptctl.core.guard import Objection
-from ckptctl.core.outcome import Change, Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.ranking import Metric, Ranked
 from ckptctl.core.view import View
 from ckptctl.errors import CkptctlError
 from ckptctl.render.names import encode, escape
 from ckptctl.render.rows import Tally, write_time
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what only some commands have to tell: the core of a prune is a tenth of the start of the others
     from ckptctl.core.explaining import Explanation
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.core.guard import Objection
+    from ckptctl.core.outcome import Change, Failure, Outcome
+    from ckptctl.core.plan import Plan, RunPlan, Verdict
     from ckptctl.render.slim import Line
     from ckptctl.render.trash import Heap
     from ckptctl.settings import Settings
@@ -337,7 +337,8 @@ def _pointer(pointer: Pointer) -> dict[str, Value]:
 def _run_plan(run: RunPlan, comma: str) -> Iterator[str]:
     yield f'{comma}{_encode(_path("path", run.path))[:-1]},"verdicts":['
     yield from _batches(map(_verdict, run.verdicts))
-    yield "]}"
+    links: Value = [{k: v for pair in it._asdict().items() for k, v in _path(*pair).items()} for it in run.moves]
+    yield f'],"links":{_encode(links)}}}'
 
 
 def _verdict(verdict: Verdict) -> dict[str, Value]:

@@ -26,7 +26,7 @@ class Item(NamedTuple):
     """One line under a run."""
 
     word: str
-    """keep, slim, drop, skip."""
+    """keep, slim, drop, link, skip."""
     what: str
     """A name, or a count of them, escaped."""
     why: str
@@ -156,6 +156,7 @@ def _items(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
     yield from (_name(verdict, run.path) for verdict in run.verdicts if verdict.action == "keep")
     for action in ("slim", "drop"):
         yield from _change(run, [it for it in run.changed if it.action == action], verbose=verbose)
+    yield from _moves(run)
     yield from _skips(run, verbose=verbose)
 
 
@@ -167,6 +168,13 @@ def _change(run: RunPlan, verdicts: Sequence[Verdict], *, verbose: bool) -> Iter
     size = write_size(sum(verdict.frees for verdict in verdicts))
     count = write_count(len(verdicts), "checkpoint") + _span_of(verdicts)
     yield Item(verdicts[0].action, count, size, is_name=False)
+
+
+def _moves(run: RunPlan) -> Iterator[Item]:
+    """The links that leave what goes."""
+    for it in run.moves:
+        after = escape(name_within(it.after, run.path))
+        yield Item("link", escape(name_within(it.path, run.path)), f"to {after}")
 
 
 def _skips(run: RunPlan, *, verbose: bool) -> Iterator[Item]:

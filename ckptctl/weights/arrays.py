@@ -1,7 +1,7 @@
 """Numbers of tensors as bytes, compared and averaged; numpy, where it is installed, is only faster.
 
 apart(one, other)                       how far two stretches of numbers lie apart
-average([(data, 0.5), (more, 0.5)], "float32")
+average([(data, 0.5), (more, 0.5)], "float32", made)     into memory that is as long as each
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial, reduce
 from math import inf, isnan, nan
 from operator import mul, sub
 from struct import pack, unpack
@@ -134,18 +134,19 @@ def _decode(byte: int, exponent: int, fraction: int, bias: int, *, has_one_zero:
     return -value if byte & 0x80 else value
 
 
-def average(parts: Sequence[tuple[bytes, float]], dtype: str) -> bytes:
+def average(parts: Sequence[tuple[bytes | memoryview, float]], dtype: str, made: memoryview) -> None:
     """The weighted mean of stretches of one type, in its own precision, of half types in float32, rounded to nearest.
 
-    Without numpy it is worked out in float64 before it is rounded.
+    It is written to ``made``, as long as each of them. Without numpy it is worked out in float64 before it is rounded.
     """
     numpy = find_numpy()
     if numpy is not None:
-        return _average_by_numpy(numpy, parts, dtype)
-    columns = [_read(Stretch(data, dtype)) for data, _ in parts]
+        _average_by_numpy(numpy, parts, dtype, made)
+        return
+    columns = [_read(Stretch(bytes(data), dtype)) for data, _ in parts]
     weights = [weight for _, weight in parts]
     total = sum(weights)
-    return _write([sum(map(mul, weights, row)) / total for row in zip(*columns, strict=True)], dtype)
+    made[:] = _write([sum(map(mul, weights, row)) / total for row in zip(*columns, strict=True)], dtype)
 
 
 def _write(numbers: list[float], dtype: str) -> bytes:
@@ -175,28 +176,47 @@ def _round_to_half(bits: int) -> int:
     return (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
 
 
-def _average_by_numpy(numpy: Any, parts: Sequence[tuple[bytes, float]], dtype: str) -> bytes:  # noqa: ANN401 - a module
+def _average_by_numpy(
+    numpy: Any,  # noqa: ANN401 - a module
+    parts: Sequence[tuple[bytes | memoryview, float]],
+    dtype: str,
+    made: memoryview,
+) -> None:
     kind = numpy.float64 if dtype == "float64" else numpy.float32
-    (first, weight), *rest = parts
+    held = _view(numpy, made, dtype) if dtype not in _HALVES else numpy.empty(len(made) // 2, kind)
     with numpy.errstate(all="ignore"):
-        made = _widen(numpy, first, dtype) * kind(weight)
-        for data, own in rest:
-            made += _widen(numpy, data, dtype) * kind(own) if own != 1 else _widen(numpy, data, dtype)
-        made /= kind(sum(own for _, own in parts))
-        if dtype != "bfloat16":
-            return bytes(made.astype(dtype, copy=False).data)
-    bits = made.view(numpy.uint32)
-    rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(numpy.uint16)
-    odd = numpy.isnan(made)
+        numbers = (_weigh(_widen(numpy, data, dtype), kind(own)) for data, own in parts)
+        total = reduce(partial(numpy.add, out=held), numbers)
+        numpy.divide(total, kind(sum(own for _, own in parts)), out=held)
+        if dtype == "float16":
+            _view(numpy, made, dtype)[:] = held
+    if dtype == "bfloat16":
+        _view(numpy, made, "uint16")[:] = _round_all(numpy, held)
+
+
+def _weigh(numbers: Any, weight: Any) -> Any:  # noqa: ANN401 - arrays
+    return numbers if weight == 1 else numbers * weight
+
+
+def _round_all(numpy: Any, held: Any) -> Any:  # noqa: ANN401 - a module, arrays
+    """As ``_round_to_half``, of an array of float32."""
+    bits = held.view(numpy.uint32)
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
+    odd = numpy.isnan(held)
     rounded[odd] = (bits[odd] >> 16) | 0x40
-    return bytes(rounded.data)
+    return rounded
 
 
-def _widen(numpy: Any, data: bytes, dtype: str) -> Any:  # noqa: ANN401 - an array
+def _view(numpy: Any, data: bytes | memoryview, dtype: str) -> Any:  # noqa: ANN401 - a module, an array
+    """Numbers where they are."""
+    return numpy.frombuffer(data, numpy.dtype(dtype).newbyteorder("<"))
+
+
+def _widen(numpy: Any, data: bytes | memoryview, dtype: str) -> Any:  # noqa: ANN401 - an array
     """Numbers as numpy has them, of half types as float32."""
     if dtype == "bfloat16":
-        return (numpy.frombuffer(data, "<u2").astype(numpy.uint32) << 16).view(numpy.float32)
-    held = numpy.frombuffer(data, numpy.dtype(dtype).newbyteorder("<"))
+        return (_view(numpy, data, "uint16").astype(numpy.uint32) << 16).view(numpy.float32)
+    held = _view(numpy, data, dtype)
     return held.astype(numpy.float32) if dtype == "float16" else held
 
 

@@ -12,23 +12,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
-from zlib import crc32
 
 from ckptctl.errors import Damaged, Refused
 from ckptctl.weights.arrays import FLOATING, average
+from ckptctl.weights.chunks import CHUNK, make_room, place
 from ckptctl.weights.compare import name_alike
-from ckptctl.weights.contents import BITS, Contents, Files, Storage, Tensor
-from ckptctl.weights.proving import beside, prove_records
+from ckptctl.weights.contents import Contents, Files, Storage, Tensor
+from ckptctl.weights.crc32 import crc32
 from ckptctl.weights.safetensors_writing import Named, plan
 from ckptctl.weights.slim import Cut, open_whole
-from ckptctl.weights.streams import Numbers, even, open_numbers
+from ckptctl.weights.streams import Chunk, Numbers, even, open_numbers
+from ckptctl.weights.turns import take_turns
 from ckptctl.weights.zip_writing import Draft, Writer
 
-_ELEMENTS = 1 << 16
-"""Numbers that are averaged at once."""
+_WORTH = 8 << 20
+"""Bytes of the mean from which a second thread pays."""
 _COUNTS = frozenset({"int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"})
 """Types that are taken from the first."""
 Tick = Callable[[int], None]
+"""Is told of bytes as they have been written; by any thread."""
 
 
 class Input(NamedTuple):
@@ -52,20 +54,23 @@ class Average(NamedTuple):
 
     def write(self, draft: Draft, to: str, drop: Sequence[str] | None, tick: Tick) -> None:
         """Write it, every checksum of what is read proved; raises Refused, Damaged, OSError."""
-        with ExitStack() as stack:
-            stack.enter_context(beside(self._prove))
-            opened = [stack.enter_context(open_numbers(it.files, it.contents)) for it in self.inputs]
-            if to == "safetensors":
-                _write_safetensors(self, opened, draft, tick)
-            else:
-                source = opened[0].open(self.inputs[0].name)
-                _write_torch(self, opened, open_whole(source, drop), draft, tick)
+        if to == "safetensors":
+            _write_safetensors(self, draft, tick)
+            return
+        first = self.inputs[0]
+        with first.files.open(first.name) as source:
+            _write_torch(self, open_whole(source, drop), draft, tick)
 
-    def _prove(self) -> None:
-        for it in self.inputs:
-            keys = {piece.storage for own in it.contents.tensors if own.part == "weights" for piece in own.pieces}
-            with open_numbers(it.files, it.contents) as numbers:
-                prove_records(numbers.open, it.contents, keys)
+
+class _Job(NamedTuple):
+    """A stretch of the new file: a tensor, or a storage."""
+
+    offset: int
+    """In the new file."""
+    length: int
+    dtype: str
+    parts: Sequence[Tensor | Storage]
+    """What it is the mean of, in each input; in the first alone, where it is copied."""
 
 
 def plan_average(inputs: Sequence[Input], weights: Sequence[float]) -> Average:
@@ -100,39 +105,35 @@ def _describe(it: Tensor) -> str:
     return f"{it.dtype} of {list(it.shape)}"
 
 
-def _write_safetensors(made: Average, opened: Sequence[Numbers], draft: Draft, tick: Tick) -> None:
-    own = [it for it in made.inputs[0].contents.tensors if it.part == "weights"]
-    named = [Named(name, it) for name, it in name_alike(made.inputs[0].contents, made.inputs[0].contents)[0].items()]
-    laid = plan([it for it in named if it.tensor in own])
+def _write_safetensors(made: Average, draft: Draft, tick: Tick) -> None:
+    named, _ = name_alike(made.inputs[0].contents, made.inputs[0].contents)
+    laid = plan([Named(name, it) for name, it in named.items() if it.part == "weights"])
     draft.write(laid.header)
-    for _, tensor in laid.tensors:
-        width = BITS[tensor.dtype] // 8
-        count = len(opened) if tensor.dtype in FLOATING else 1
-        streams = [
-            even(numbers.stream(alike[tensor.name]), _ELEMENTS * width)
-            for numbers, alike in zip(opened[:count], made.alike, strict=False)
-        ]
-        for chunk in _mean(streams, made.weights, tensor.dtype):
-            draft.write(chunk)
-            tick(len(chunk))
+    jobs: list[_Job] = []
+    for _, it in laid.tensors:
+        count = len(made.inputs) if it.dtype in FLOATING else 1
+        jobs.append(_Job(draft.size, it.bytes, it.dtype, [alike[it.name] for alike in made.alike[:count]]))
+        draft.skip(it.bytes)
+    _carry_out(made, jobs, draft, tick)
 
 
-def _write_torch(made: Average, opened: Sequence[Numbers], cut: Cut, draft: Draft, tick: Tick) -> None:
+def _write_torch(made: Average, cut: Cut, draft: Draft, tick: Tick) -> None:
     """The first, with the numbers of each storage averaged."""
     holders = _find_holders(made.inputs[0])
     writer = Writer(draft)
     cut.write_front(writer)
+    jobs: list[_Job] = []
     for name in cut.storages:
         key = f"{made.inputs[0].name}:{str(name.rpartition(b'/')[2], 'utf-8', 'surrogatepass')}"
         tensors = holders.get(key, [])
         _require_one_type(tensors, key)
-        writer.begin(name, cut.archive.members[name].size)
-        value = 0
-        for chunk in _mean(_open_storages(made, opened, tensors, key), made.weights, tensors[0].dtype):
-            draft.write(chunk)
-            value = crc32(chunk, value)
-            tick(len(chunk))
-        writer.end(value)
+        storages = _find_storages(made, tensors, key)
+        writer.begin(name, storages[0].length)
+        jobs.append(_Job(draft.size, storages[0].length, tensors[0].dtype, storages))
+        draft.skip(storages[0].length)
+    sums = _carry_out(made, jobs, draft, tick)
+    for name, job in zip(cut.storages, jobs, strict=True):
+        writer.end(name, sums[job.offset])
     cut.write_back(writer)
 
 
@@ -152,22 +153,19 @@ def _require_one_type(tensors: Sequence[Tensor], key: str) -> None:
         raise Refused(f"storage {key!a} holds numbers of several types, or none that are understood", id="not-alike")
 
 
-def _open_storages(
-    made: Average, opened: Sequence[Numbers], tensors: Sequence[Tensor], key: str
-) -> list[Iterator[bytes]]:
-    """The bytes of a storage in every input, of what is not averaged in the first alone."""
+def _find_storages(made: Average, tensors: Sequence[Tensor], key: str) -> list[Storage]:
+    """A storage in every input, of what is not averaged in the first alone."""
     first = made.inputs[0].contents.storages[key]
     is_weight = any(it.part == "weights" for it in tensors)
-    count = len(opened) if is_weight and tensors[0].dtype in FLOATING else 1
-    size = _ELEMENTS * BITS[tensors[0].dtype] // 8
-    streams = []
-    for it, numbers, alike in zip(made.inputs[:count], opened, made.alike, strict=False):
+    count = len(made.inputs) if is_weight and tensors[0].dtype in FLOATING else 1
+    found: list[Storage] = []
+    for it, alike in zip(made.inputs[:count], made.alike, strict=False):
         storage = _find_storage(it, tensors, alike)
         if storage is None or storage.length != first.length:
             text = f"tensor {tensors[0].name!a} does not lie in its file as in the first: write safetensors"
             raise Refused(text, path=it.path, id="not-alike", hint="name the output .safetensors")
-        streams.append(even(numbers.stream_storage(storage), size))
-    return streams
+        found.append(storage)
+    return found
 
 
 def _find_storage(it: Input, tensors: Sequence[Tensor], alike: dict[str, Tensor]) -> Storage | None:
@@ -182,11 +180,53 @@ def _find_storage(it: Input, tensors: Sequence[Tensor], alike: dict[str, Tensor]
     return it.contents.storages[found.pop()] if len(found) == 1 else None
 
 
-def _mean(streams: Sequence[Iterator[bytes]], weights: Sequence[float], dtype: str) -> Iterator[bytes]:
-    for chunks in zip(*streams, strict=True):
-        if len(chunks) == 1:
-            yield chunks[0]
-        elif len({len(it) for it in chunks}) > 1:
-            raise Damaged("one of the files ended before the others")
-        else:
-            yield average(list(zip(chunks, weights, strict=True)), dtype)
+def _carry_out(made: Average, jobs: Sequence[_Job], draft: Draft, tick: Tick) -> dict[int, int]:
+    """Write all, the largest first; the CRC-32 of each by its offset."""
+    work = _Work(made, draft, tick)
+    threads = 2 if sum(it.length for it in jobs) > _WORTH else 1
+    take_turns(sorted(jobs, key=lambda it: -it.length), work.run, threads=threads)
+    return work.sums
+
+
+class _Work:
+    """What was written; shared by the threads."""
+
+    def __init__(self, made: Average, draft: Draft, tick: Tick) -> None:
+        self.made = made
+        self.draft = draft
+        self.tick = tick
+        self.sums: dict[int, int] = {}
+        """CRC-32 of each stretch by its offset."""
+
+    def run(self, jobs: Iterator[_Job]) -> None:
+        """Write one stretch after the other."""
+        room = make_room()
+        with ExitStack() as stack:
+            numbers = [stack.enter_context(open_numbers(it.files, it.contents, proves=True)) for it in self.made.inputs]
+            for it in jobs:
+                self._write(it, numbers, room)
+
+    def _write(self, job: _Job, numbers: Sequence[Numbers], room: memoryview) -> None:
+        at, value = job.offset, 0
+        streams = [_open(*it) for it in zip(self.made.inputs, numbers, job.parts, strict=False)]
+        for chunks in zip(*streams, strict=True):
+            mean = _mean(chunks, self.made.weights, job.dtype, place(room, at, len(chunks[0])))
+            self.draft.write_at(at, mean)
+            at, value = at + len(mean), crc32(mean, value)
+            self.tick(len(mean))
+        self.sums[job.offset] = value
+
+
+def _open(it: Input, numbers: Numbers, part: Tensor | Storage) -> Iterator[Chunk]:
+    """The bytes of a part, in pieces of one size; raises Damaged, which names the input."""
+    try:
+        yield from numbers.stream_storage(part) if isinstance(part, Storage) else even(numbers.stream(part), CHUNK)
+    except Damaged as error:
+        raise Damaged(error.text, path=it.path, id=error.id) from None
+
+
+def _mean(chunks: Sequence[Chunk], weights: Sequence[float], dtype: str, made: memoryview) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    average(list(zip(chunks, weights, strict=True)), dtype, made)
+    return made

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.arrays import Distance, Stretch, apart, is_known
+from ckptctl.weights.chunks import CHUNK
 from ckptctl.weights.contents import BITS, Contents, Files, Plain, Tensor
 from ckptctl.weights.streams import Numbers, even, open_numbers
 
-_ELEMENTS = 1 << 16
-"""Numbers that are compared at once."""
 _MISSING = object()
 Tick = Callable[[int], None]
 
@@ -123,10 +122,11 @@ def _compare(name: str, left: Numbers, right: Numbers, pair: tuple[Tensor, Tenso
 
 
 def _side_by_side(left: Numbers, right: Numbers, old: Tensor, new: Tensor) -> Iterator[tuple[Stretch, Stretch]]:
-    sizes = [max(1, _ELEMENTS * BITS.get(it.dtype, 8) // 8) for it in (old, new)]
+    widths = [BITS.get(it.dtype, 8) for it in (old, new)]
+    sizes = [max(1, CHUNK * width // max(widths)) for width in widths]
     chunks = even(left.stream(old), sizes[0]), even(right.stream(new), sizes[1])
     for one, other in zip(*chunks, strict=True):
-        yield Stretch(one, old.dtype), Stretch(other, new.dtype)
+        yield Stretch(bytes(one), old.dtype), Stretch(bytes(other), new.dtype)
 
 
 def _compare_metadata(old: Mapping[str, Plain], new: Mapping[str, Plain]) -> Iterator[tuple[str, Plain, Plain]]:

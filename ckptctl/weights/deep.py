@@ -1,29 +1,25 @@
 """Reading every byte of a checkpoint: each checksum is proved, and what is no number is found, at the speed of memory.
 
-The work is cut into stretches, the largest first, and two threads take them in turn: reading and zlib leave the lock of
-Python alone. Their buffers lie in memory as the stretches lie on pages of the file, for copying between places that
-differ in that takes five times as long.
+The work is cut into stretches, the largest first, and two threads take them in turn.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
-from threading import Lock, Thread
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
+from ckptctl.weights.chunks import make_room, read_chunks
 from ckptctl.weights.contents import BITS, Check, Contents, Files, Record, Tensor
+from ckptctl.weights.crc32 import crc32
 from ckptctl.weights.crc32c import crc32c
 from ckptctl.weights.finite import KINDS, find_odd
 from ckptctl.weights.flaws import Flaw
+from ckptctl.weights.turns import take_turns
 from ckptctl.weights.zip_archive import Source
 
-_PAGE = 4096
-BUFFER = 1 << 20
-"""Bytes that are read at once."""
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
 _WORTH = 8 << 20
@@ -110,59 +106,35 @@ def read_deep(contents: Contents, files: Files, *, deep: bool, finite: bool, tic
     stretches = plan(contents, files, deep=deep, finite=finite)
     if sum(it.length for it in stretches) > _MOST_TIMES * sum(files.sizes.values()):
         return [Flaw("broken", "its tensors lie over each other, so that reading them would never end")]
-    work = _Work(contents, files, stretches, tick)
-    count = 2 if sum(it.length for it in work.pending) > _WORTH else 1
-    threads = [Thread(target=work.run, daemon=True) for _ in range(count - 1)]
-    for thread in threads:
-        thread.start()
-    try:
-        work.run()
-    finally:
-        work.stop = True
-        for thread in threads:
-            thread.join()
-    if work.bug is not None:
-        raise work.bug
+    work = _Work(contents, files, tick)
+    take_turns(stretches, work.run, threads=2 if sum(it.length for it in stretches) > _WORTH else 1)
     return [*sorted(work.flaws, key=lambda it: (it.file, it.text)), *_tell_odd(contents, work.odds)]
 
 
 class _Work:
-    """What is to be read, and what was found; shared by the threads."""
+    """What was found; shared by the threads."""
 
-    def __init__(self, contents: Contents, files: Files, stretches: Sequence[Stretch], tick: Tick) -> None:
+    def __init__(self, contents: Contents, files: Files, tick: Tick) -> None:
         self.contents = contents
         self.files = files
-        self.pending = list(reversed(stretches))
         self.tick = tick
-        self.lock = Lock()
         self.flaws: list[Flaw] = []
         self.odds: list[Odds] = []
         self.dtypes = _types_of(contents)
-        self.stop = False
-        self.bug: BaseException | None = None
 
-    def run(self) -> None:
-        """Take one stretch after the other until none is left."""
-        try:
-            with ExitStack() as stack, mmap.mmap(-1, BUFFER + _PAGE) as memory, memoryview(memory) as view:
-                self._take_turns(stack, view)
-        except BaseException as error:  # noqa: BLE001 - the other thread stops too, and the first one raises it
-            self.bug, self.stop = error, True
-
-    def _take_turns(self, stack: ExitStack, view: memoryview) -> None:
+    def run(self, stretches: Iterator[Stretch]) -> None:
+        """Read one stretch after the other."""
         held: dict[str, Source] = {}
-        while (it := self._next()) is not None:
-            self._read(it, held, stack, view)
+        room = make_room()
+        with ExitStack() as stack:
+            for it in stretches:
+                self._read(it, held, stack, room)
 
-    def _next(self) -> Stretch | None:
-        with self.lock:
-            return self.pending.pop() if self.pending and not self.stop else None
-
-    def _read(self, it: Stretch, held: dict[str, Source], stack: ExitStack, view: memoryview) -> None:
+    def _read(self, it: Stretch, held: dict[str, Source], stack: ExitStack, room: memoryview) -> None:
         try:
             if it.file not in held:
                 held[it.file] = stack.enter_context(self.files.open(it.file))
-            found = self._examine(it, held[it.file], view)
+            found = self._examine(it, held[it.file], room)
         except OSError as error:
             found = Flaw("unreadable", f"cannot be read: {error.strerror or error}", it.file)
         except Damaged as error:
@@ -170,10 +142,10 @@ class _Work:
         if found is not None:
             self.flaws.append(found)
 
-    def _examine(self, it: Stretch, source: Source, view: memoryview) -> Flaw | None:
-        """Read a stretch through the buffer; what is wrong with it."""
+    def _examine(self, it: Stretch, source: Source, room: memoryview) -> Flaw | None:
+        """Read a stretch; what is wrong with it."""
         look = _Look(it, self.dtypes.get(it.storage, ()))
-        for chunk in read_chunks(source, it, view):
+        for chunk in read_chunks(source, it.offset, it.length, room):
             look.add(chunk)
             self.tick(len(chunk))
         if look.odd:
@@ -227,32 +199,6 @@ def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
     return {key: tuple(kinds) for key, kinds in found.items()}
 
 
-def read_chunks(source: Source, it: Stretch, view: memoryview) -> Iterator[memoryview]:
-    """A stretch, piece by piece, each in the same buffer; raises Damaged where the file ends before it."""
-    at, end = it.offset, it.offset + it.length
-    while at < end:
-        place = at % _PAGE
-        room = view[place : place + min(BUFFER, end - at)]
-        count = _fill(source, at, room)
-        if count == 0:
-            raise Damaged(f"the file ended at byte {at:,}, where more was to come")
-        yield room[:count]
-        at += count
-
-
-def _fill(source: Source, offset: int, room: memoryview) -> int:
-    """Read into a buffer; returns how many bytes there were."""
-    read_into = getattr(source, "read_into", None)
-    if read_into is None:
-        data = source.read(offset, len(room))
-        room[: len(data)] = data
-        return len(data)
-    done = 0
-    while done < len(room) and (count := int(read_into(offset + done, room[done:]))):
-        done += count
-    return done
-
-
 # Checksums -----------------------------------------------------------------------------------------------------------
 
 
@@ -262,7 +208,6 @@ class _Crc32:
     def __init__(self, record: Record) -> None:
         import zlib
 
-        self.crc32 = zlib.crc32
         self.error = zlib.error
         self.record = record
         self.value = 0
@@ -272,7 +217,7 @@ class _Crc32:
     def add(self, chunk: memoryview) -> None:
         """The next bytes."""
         if self.unpacker is None:
-            self.value = self.crc32(chunk, self.value)
+            self.value = crc32(chunk, self.value)
         elif self.count <= (self.record.unpacked or 0):  # what makes more than it says is wrong, and is not unpacked
             self._unpack(bytes(chunk))
 
@@ -280,7 +225,7 @@ class _Crc32:
         try:
             while data and self.unpacker is not None and self.count <= (self.record.unpacked or 0):
                 made = self.unpacker.decompress(data, 1 << 20)
-                self.value = self.crc32(made, self.value)
+                self.value = crc32(made, self.value)
                 self.count += len(made)
                 data = self.unpacker.unconsumed_tail
         except self.error:

@@ -10,29 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from mmap import mmap
 from threading import Condition, Thread
-from zlib import crc32
 
 from ckptctl.errors import Damaged
+from ckptctl.weights.chunks import make_room, read_chunks
 from ckptctl.weights.contents import Contents
-from ckptctl.weights.deep import BUFFER, Stretch, read_chunks
+from ckptctl.weights.crc32 import crc32
 from ckptctl.weights.zip_archive import Source, show
 from ckptctl.weights.zip_writing import Written
-
-_PAGE = 4096
 
 
 def prove(draft: Source, written: Sequence[Written], source: Source | None = None) -> None:
     """Raise Damaged unless every member fits its checksum; with ``source``, where there are none, the bytes there."""
-    with mmap(-1, BUFFER + _PAGE) as memory, memoryview(memory) as view:
-        for it in written:
-            _prove(draft, it, source, view)
+    room = make_room()
+    for it in written:
+        _prove(draft, it, source, room)
 
 
-def _prove(draft: Source, it: Written, source: Source | None, view: memoryview) -> None:
-    expected = it.crc if source is None else _sum_up(source, it.origin, it.length, view)
-    if _sum_up(draft, it.offset, it.length, view) != expected:
+def _prove(draft: Source, it: Written, source: Source | None, room: memoryview) -> None:
+    expected = it.crc if source is None else _sum_up(source, it.origin, it.length, room)
+    if _sum_up(draft, it.offset, it.length, room) != expected:
         raise Damaged(f"{show(it.name)}: its checksum does not fit its content")
 
 
@@ -44,9 +41,9 @@ def prove_records(open_file: Callable[[str], Source], contents: Contents, keys: 
             prove(open_file(it.file), [Written(it.name.encode(), it.offset, it.length, it.checksum, it.offset)])
 
 
-def _sum_up(source: Source, offset: int, length: int, view: memoryview) -> int:
+def _sum_up(source: Source, offset: int, length: int, room: memoryview) -> int:
     value = 0
-    for chunk in read_chunks(source, Stretch("", offset, length), view):
+    for chunk in read_chunks(source, offset, length, room):
         value = crc32(chunk, value)
     return value
 

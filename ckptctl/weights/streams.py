@@ -8,6 +8,7 @@ with open_numbers(files, contents) as numbers:
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
@@ -15,12 +16,14 @@ from math import prod
 from typing import Literal, NamedTuple
 
 from ckptctl.errors import Damaged
+from ckptctl.weights.chunks import make_room, read_chunks
 from ckptctl.weights.contents import BITS, Contents, Files, Piece, Storage, Tensor
+from ckptctl.weights.crc32 import crc32
 from ckptctl.weights.saved import is_dense
 from ckptctl.weights.zip_archive import Source
 
-CHUNK = 1 << 18
-"""Bytes that are handed on at once; a whole number of numbers of every type."""
+Chunk = bytes | memoryview
+"""Bytes that are handed on at once; those in memory that is used again are there until the next are asked for."""
 _SPAN = 8 << 20
 """Bytes of a stretch that is read as a whole for the numbers that lie scattered in it."""
 _BLOCK = 4 << 20
@@ -29,11 +32,17 @@ _LETTERS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8
 
 
 class Numbers:
-    """The files of a checkpoint, opened as they are needed."""
+    """The files of a checkpoint, opened as they are needed; with ``proves`` each checksum is proved of what is read."""
 
-    def __init__(self, files: Files, contents: Contents, stack: ExitStack) -> None:
+    def __init__(self, files: Files, contents: Contents, stack: ExitStack, *, proves: bool) -> None:
         self.files = files
         self.contents = contents
+        self._room = make_room()
+        self._unproved = {
+            (it.file, it.offset, it.length): it
+            for it in contents.records
+            if proves and it.check == "crc32" and it.unpacked is None
+        }
         self._opened: dict[str, Source] = {}
         self._stack = stack
 
@@ -52,17 +61,34 @@ class Numbers:
         is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
         return (self.open(storage.file), _start(storage) + piece.start) if is_plain else None
 
-    def stream(self, tensor: Tensor) -> Iterator[bytes]:
+    def stream(self, tensor: Tensor) -> Iterator[Chunk]:
         """Its numbers; raises Damaged, with the id ``not-read`` where they cannot be read one after the other."""
         for piece in _in_order(tensor):
-            storage = self._find(tensor, piece)
-            source, start = self.open(storage.file), _start(storage) + piece.start
-            for chunk in _stream_piece(source, start, piece, BITS[tensor.dtype]):
+            for chunk in self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype]):
                 yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
 
-    def stream_storage(self, it: Storage) -> Iterator[bytes]:
+    def stream_storage(self, it: Storage) -> Iterator[memoryview]:
         """All bytes of a storage."""
-        return _stream_dense(self.open(it.file), _start(it), it.length)
+        record = self._unproved.pop((it.file, _start(it), it.length), None)
+        value = 0
+        for chunk in read_chunks(self.open(it.file), _start(it), it.length, self._room):
+            value = crc32(chunk, value) if record else 0
+            yield chunk
+        if record and value != record.checksum:
+            raise Damaged(f"{record.name!a}: its checksum does not fit its content")
+
+    def _stream_piece(self, it: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
+        length, start = (prod(piece.shape) * bits + 7) // 8, _start(it) + piece.start
+        is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
+        if is_plain and (start, length) == (_start(it), it.length):
+            yield from self.stream_storage(it)
+            return
+        if (it.file, _start(it), it.length) in self._unproved:
+            deque(self.stream_storage(it), maxlen=0)
+        if is_plain:
+            yield from read_chunks(self.open(it.file), start, length, self._room)
+        elif length:
+            yield from _stream_scattered(self.open(it.file), start, piece.shape, piece.stride or (), bits // 8)
 
     def _find(self, tensor: Tensor, piece: Piece) -> Storage:
         storage = self.contents.storages.get(piece.storage)
@@ -75,13 +101,13 @@ class Numbers:
 
 
 @contextmanager
-def open_numbers(files: Files, contents: Contents) -> Iterator[Numbers]:
+def open_numbers(files: Files, contents: Contents, *, proves: bool = False) -> Iterator[Numbers]:
     """The numbers of the contents, which must have been read with their places."""
     with ExitStack() as stack:
-        yield Numbers(files, contents, stack)
+        yield Numbers(files, contents, stack, proves=proves)
 
 
-def even(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def even(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
     """The same bytes in pieces of one size, but for the last."""
     held = bytearray()
     for chunk in chunks:
@@ -113,18 +139,6 @@ def _in_order(tensor: Tensor) -> list[Piece]:
     if not pieces or at != tensor.shape[0]:
         raise Damaged(f"tensor {tensor.name!a}: its numbers lie inside of what is not unpacked", id="not-read")
     return pieces
-
-
-def _stream_piece(source: Source, start: int, piece: Piece, bits: int) -> Iterator[bytes]:
-    if piece.stride is None or is_dense(piece.shape, piece.stride):
-        yield from _stream_dense(source, start, (prod(piece.shape) * bits + 7) // 8)
-    elif prod(piece.shape):
-        yield from _stream_scattered(source, start, piece.shape, piece.stride, bits // 8)
-
-
-def _stream_dense(source: Source, start: int, length: int) -> Iterator[bytes]:
-    for at in range(start, start + length, CHUNK):
-        yield _read(source, at, min(CHUNK, start + length - at))
 
 
 def _read(source: Source, offset: int, length: int) -> bytes:
@@ -192,8 +206,8 @@ def _is_swapped(tensor: Tensor) -> bool:
     return tensor.big_endian and BITS.get(tensor.dtype, 0) > 8  # noqa: PLR2004 - bits of a byte
 
 
-def _swap(chunk: bytes, tensor: Tensor) -> bytes:
+def _swap(chunk: Chunk, tensor: Tensor) -> bytes:
     width = BITS[tensor.dtype] // (16 if tensor.dtype.startswith("complex") else 8)
-    held = array(_LETTERS[width], chunk)
+    held = array(_LETTERS[width], bytes(chunk))
     held.byteswap()
     return held.tobytes()

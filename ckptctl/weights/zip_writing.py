@@ -3,7 +3,7 @@
 writer = Writer(draft)
 writer.add(b"archive/data.pkl", pickled)
 writer.copy(archive, names)                     members of another archive, their heads and checksums with them
-writer.begin(b"archive/data/0", size)           and what follows in the draft, and then ``writer.end(crc)``
+writer.begin(b"archive/data/0", size)           and what follows in the draft, and then ``writer.end(name, crc)``
 writer.close()
 """
 
@@ -82,7 +82,7 @@ class Writer:
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
-        self.members: list[Member] = []
+        self.members: dict[bytes, Member] = {}
 
     def add(self, name: bytes, content: bytes) -> None:
         """Write a small member."""
@@ -102,13 +102,13 @@ class Writer:
             + name
             + extra
         )
-        self.members.append(member)
+        self.members[name] = member
 
-    def end(self, crc: int) -> None:
-        """Note the checksum of the member that was begun last, where that was not known before."""
-        member = self.members[-1]
+    def end(self, name: bytes, crc: int) -> None:
+        """Note the checksum of a member that was begun without."""
+        member = self.members[name]
         self.draft.write_at(member.header + _CRC_AT, pack("<I", crc))
-        self.members[-1] = member._replace(crc=crc)
+        self.members[name] = member._replace(crc=crc)
 
     def plan(self, archive: Archive, names: Iterable[bytes]) -> list[Written]:
         """Where the data of members would lie, were they copied now."""
@@ -126,9 +126,9 @@ class Writer:
         for run in _find_runs(archive, names):
             self.draft.skip(_gap(self.draft.size, run))
             shift = self.draft.size - run.start
-            self.members += [
-                member._replace(header=member.header + shift) for member in map(archive.members.__getitem__, run.names)
-            ]
+            for name in run.names:
+                member = archive.members[name]
+                self.members[name] = member._replace(header=member.header + shift)
             for at in range(run.start, run.end, _PIECE):
                 self.draft.copy(archive.source, at, min(_PIECE, run.end - at))
                 tick(self.draft.size)
@@ -136,7 +136,7 @@ class Writer:
     def close(self) -> None:
         """Write the directory and the end."""
         start = self.draft.size
-        self.draft.write(b"".join(map(_write_entry, self.members)))
+        self.draft.write(b"".join(map(_write_entry, self.members.values())))
         length, count = self.draft.size - start, len(self.members)
         if start >= _FULL32 or length >= _FULL32 or count >= _FULL16:
             at = self.draft.size

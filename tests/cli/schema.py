@@ -75,6 +75,10 @@ VERDICT = {
     "reasons": [{"rule": str, "text": str}],
     "frees": int,
 }
+MOVE = {
+    **dict.fromkeys(("path", "before", "after"), str),
+    **{f"{key}_b64?": str for key in ("path", "before", "after")},
+}
 OUTCOME = {
     "dropped": [str],
     "slimmed": [str],
@@ -175,7 +179,7 @@ PRUNE = {
     "schema_version": {1},
     "policy": str,
     "dry_run": bool,
-    "runs": [{"path": str, "path_b64?": str, "verdicts": [VERDICT]}],
+    "runs": [{"path": str, "path_b64?": str, "verdicts": [VERDICT], "links": [MOVE]}],
     "frees": int,
     "objections": [{"id": str, "text": str, "override": TEXT_OR_NULL}],
     "outcome": (OUTCOME, None),

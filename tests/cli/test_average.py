@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.weights.torch_write import Tensor, encode_torch, make_tensor
 from tests.cli.calls import call, listing
 from tests.conftest import lacks
 
@@ -43,7 +44,7 @@ def numbers(path: Path) -> list[float]:
     contents = merge(read_files(files))
     with open_numbers(files, contents) as found:
         tensor = next(it for it in contents.tensors if it.name.endswith("w"))
-        return list(_read(Stretch(b"".join(found.stream(tensor)), tensor.dtype)))
+        return list(_read(Stretch(b"".join(map(bytes, found.stream(tensor))), tensor.dtype)))
 
 
 @pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
@@ -124,8 +125,45 @@ def test_nothing_is_overwritten_and_a_bad_byte_leaves_nothing(paths: list[Path],
     for name in ("mean.ckpt", "mean.safetensors"):
         answer = call("average", *paths, "-o", tmp_path / name)
         assert answer.code == 5
+        assert f"{paths[1]}: " in answer.err
         assert "checksum" in answer.err
     assert listing(tmp_path) == before
+
+
+def test_a_byte_that_went_bad_is_found_also_where_no_tensor_of_its_storage_lies(tmp_path: Path) -> None:
+    part = make_tensor([1, 2, 3, 4], (4,))._replace(shape=(2,))
+    paths = [put(tmp_path / name, encode_torch({"state_dict": {"w": part}})) for name in NAMES]
+    assert call("average", *paths, "-o", tmp_path / "mean.safetensors").code == 0
+    content = paths[2].read_bytes()
+    put(paths[2], content.replace(part.data, part.data[:-1] + b"?"))
+    answer = call("average", *paths, "-o", tmp_path / "other.safetensors")
+    assert (answer.code, answer.err.count(str(paths[2])), answer.err.count("checksum")) == (5, 1, 1), answer.err
+
+
+@pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
+def test_a_large_mean_is_worked_out_by_two_threads_to_the_same_end(tmp_path: Path, ending: str) -> None:
+    from tests.weights.held import read
+
+    count = 800_003
+    base = array("f", (number % 1021 for number in range(count)))
+    paths = []
+    for name, more in zip(NAMES, (1.0, 2.0, 6.0), strict=True):
+        data = array("f", map(more.__add__, base))
+        tensors = {str(place): Tensor((count,), (data[place:] + data[:place]).tobytes()) for place in range(3)}
+        paths.append(put(tmp_path / name, encode_torch({"state_dict": tensors})))
+    out = tmp_path / f"mean.{ending}"
+    assert call("average", *paths, "-o", out).code == 0
+    assert call("verify", out, "--deep").code == 0
+    content = out.read_bytes()
+    contents = read(content, out.name)
+    assert len(contents.tensors) == 3
+    for tensor in contents.tensors:
+        place = int(tensor.name[-1])
+        expected = array("f", map((3.0).__add__, base[place:] + base[:place])).tobytes()
+        storage = contents.storages[tensor.pieces[0].storage]
+        assert storage.offset is not None
+        start = storage.offset + tensor.pieces[0].start
+        assert content[start : start + len(expected)] == expected
 
 
 @needs_torch

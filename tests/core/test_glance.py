@@ -38,6 +38,11 @@ def test_what_is_not_plain_is_not_seen_and_neither_are_its_neighbours(name: str)
     assert glance(["epoch=1-val_loss=0.5.ckpt", name], "val_loss") is None
 
 
+@pytest.mark.parametrize(("name", "metric"), [("top-5=0.9.ckpt", "5"), ("val-loss=0.32.ckpt", "val-loss")])
+def test_of_a_metric_that_is_no_single_word_nothing_is_seen(name: str, metric: str) -> None:
+    assert glance([name], metric) is None
+
+
 WORDS = some.sampled_from(
     ["epoch", "step", "val_loss", "loss", "val", "top-5", "5", "lr", "m", "1e", "-", "_", "--", ", ", "/"]
 )
@@ -50,7 +55,7 @@ PARTS = some.one_of(
 NAMES = some.lists(PARTS, min_size=1, max_size=8).map(lambda parts: "".join(parts) + ".ckpt")
 
 
-@given(some.lists(NAMES, min_size=1, max_size=4), some.sampled_from(["val_loss", "loss", "5", "top-5"]))
+@given(some.lists(NAMES, min_size=1, max_size=4), some.sampled_from(["val_loss", "loss", "val", "m", "5", "top-5"]))
 def test_what_a_glance_sees_is_what_reading_finds(names: list[str], metric: str) -> None:
     texts = glance(names, metric)
     if texts is None:

@@ -54,6 +54,11 @@ def test_over_runs_the_last_is_the_latest_by_time() -> None:
     assert kept(plan(runs, KeepLast(3), group_by="all")) == ["a/4", "b/1", "b/2"]
 
 
+def test_of_two_runs_the_one_that_is_named_first_may_have_the_last() -> None:
+    runs = [make_run("a", 1, 2, since=10), make_run("b", 1, 2)]
+    assert kept(plan(runs, KeepLast(1), group_by="all")) == ["a/2"]
+
+
 def test_the_place_of_one_that_goes_is_told_among_all_of_its_group() -> None:
     drawn = plan(RUNS, TopK(1), group_by="all")
     assert next(reason.text for it in drawn.dropped for reason in it.reasons) == "rank 5 of 6 by val_loss"
@@ -62,6 +67,14 @@ def test_the_place_of_one_that_goes_is_told_among_all_of_its_group() -> None:
 def test_steps_are_counted_as_each_run_counts_them() -> None:
     runs = [make_run("a", 1, 2, 3, 4, step_base=1), make_run("b", 1, 2, 3, 4)]
     assert kept(plan(runs, KeepEvery(4), group_by="all")) == ["a/3", "b/4"]
+
+
+def test_epochs_are_counted_as_each_run_counts_them() -> None:
+    def of_epochs(path: str, base: int) -> Run:
+        return run_of(*(save(f"{path}/{n}", epoch=n, at=n * HOUR) for n in range(1, 5)), path=path, epoch_base=base)
+
+    runs = [of_epochs("a", 0), of_epochs("b", 1)]
+    assert kept(plan(runs, KeepEvery(4, "epochs"), group_by="all")) == ["a/3", "b/4"]
 
 
 def test_the_best_of_all_add_to_the_rules_of_each_run() -> None:
@@ -77,6 +90,11 @@ def test_a_run_without_the_metric_is_left_alone_and_the_others_are_ranked_withou
     drawn = plan([*RUNS, make_run("z", None, None)], TopK(2, "val_loss", id=GLOBAL_BEST))
     assert kept(drawn) == ["x/b/2", "y/c/2", "z/1", "z/2"]
     assert [run.unscored for run in drawn.runs] == [False, False, False, True]
+
+
+def test_a_run_that_lacks_what_it_watches_takes_no_place_of_the_others_by_what_else_it_has() -> None:
+    other = make_run("b", 0.1, 0.2)._replace(monitor="val_acc")
+    assert kept(plan([make_run("a", 0.5, 0.4), other], TopK(1), group_by="all")) == ["a/2", "b/1", "b/2"]
 
 
 @pytest.mark.parametrize("rule", [TopK(1, id=GLOBAL_BEST), TopK(1)], ids=lambda rule: str(rule.id))

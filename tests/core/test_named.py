@@ -12,4 +12,4 @@ def test_the_rule_keeps_all_that_is_not_named_and_says_of_the_others_that_they_a
     rule, standing = KeepOthers(frozenset({"b"})), standing_of(held)
     assert rule.keep(standing) == {"a": "not named", "c": "not named"}
     assert rule.pass_over(held[1], standing) == "named"
-    assert rule.describe() == "all that is not named"
+    assert (rule.id, rule.describe()) == ("not-named", "all that is not named")

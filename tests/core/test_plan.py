@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 
 from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, State, Stray
+from ckptctl.core.checkpoint import Checkpoint, Pointer, Roster, Run, State, Stray
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
 from ckptctl.core.policy import Policy
@@ -430,6 +430,12 @@ def test_a_folder_that_two_frameworks_share_is_left_alone_and_others_beside_it_a
         assert [it.path for it in plans["p"].dropped] == ["epoch=0.ckpt", "epoch=1.ckpt"]
 
 
+def test_the_frameworks_that_share_a_folder_are_named_in_order() -> None:
+    others = [of_keras(name)._replace(layout=name) for name in ("transformers", "orbax", "keras")]
+    (notice,) = plan(run_of(*others, *saves(0.5)), KeepLast(1)).notices
+    assert notice.startswith("checkpoints of keras and lightning and orbax and transformers lie here: ")
+
+
 def test_an_export_of_another_framework_makes_no_folder_a_shared_one() -> None:
     drawn = plan(run_of(*saves(0.5, 0.4), of_keras("x.keras", roles=("export",))), KeepLast(1))
     assert [it.path for it in drawn.dropped] == ["epoch=0.ckpt"]
@@ -478,6 +484,14 @@ def test_a_long_run_is_judged_in_no_time(rule: Rule) -> None:
     assert perf_counter() - begun < 20
 
 
+def test_a_list_of_trainings_own_that_will_lose_names_is_told() -> None:
+    names = tuple((str(n), f"epoch={n}.ckpt") for n in range(3))
+    rosters = (Roster("checkpoint", "textproto", names), Roster("other", "textproto", names[2:]))
+    drawn = plan(run_of(*saves(0.5, 0.4, 0.3))._replace(rosters=rosters), KeepLast(1))
+    assert drawn.notices == ("checkpoint lists 2 of what goes, and is corrected before",)
+    assert drawn.rosters == rosters
+
+
 # What a person names
 
 
@@ -497,6 +511,11 @@ def test_of_what_is_named_all_goes_that_nothing_holds(change: dict[str, object],
     named = frozenset({"n"})
     verdicts = plan(run, KeepOthers(named), protect_last=False, named=named).verdicts
     assert [f"{it.action}: {it.reasons[0].text}" for it in verdicts] == ["keep: not named", "keep: not named", told]
+
+
+def test_what_is_named_goes_also_from_a_folder_that_two_frameworks_share() -> None:
+    drawn = plan(run_of(*saves(0.5), of_keras("n")), KeepOthers(frozenset({"n"})), named=frozenset({"n"}))
+    assert [it.path for it in drawn.dropped] == ["n"]
 
 
 def test_one_called_best_without_a_number_is_a_candidate_beside_numbered_ones() -> None:

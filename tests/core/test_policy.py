@@ -16,7 +16,7 @@ from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, Kee
 from ckptctl.core.rules.periods import Period
 from ckptctl.core.standing import Reason, Rule, Standing, standing_of
 from ckptctl.core.units import write_duration
-from tests.core.samples import HOUR, MINUTE, NOW, save, saves
+from tests.core.samples import HOUR, MINUTE, NOW, save, saves, score
 
 LOSS = Metric("val_loss", "min")
 
@@ -70,6 +70,11 @@ def test_top_k_says_why_it_passes_over(value: float | None, text: str) -> None:
     assert TopK(1).pass_over(held[1], stand(*held)) == text
 
 
+def test_a_value_that_cannot_win_is_told_as_training_wrote_it() -> None:
+    odd = save("x.ckpt", metrics={"val_loss": score(nan, "NaN")})
+    assert TopK(1).pass_over(odd, stand(odd)) == "val_loss is NaN: it cannot win"
+
+
 def test_top_k_without_a_metric_says_that_there_is_no_value() -> None:
     held = saves(0.1)
     assert TopK(1).pass_over(held[0], stand(*held, metric=None)) == "no value of the metric"
@@ -110,12 +115,15 @@ def test_keep_last_of_a_restarted_run_keeps_the_last_by_step_and_the_last_by_tim
         "new-20": "last 1 by time",
         "new-10": "last 2 by time",
     }
+    assert KeepLast(1).keep(stand(*RESTARTED)) == {"old-40": "last 1", "new-20": "last 1 by time"}
     assert KeepLast(0).keep(stand(*RESTARTED)) == {}
 
 
 def test_of_the_latest_only_those_count_that_came_well_after_one_of_the_newest() -> None:
     held = (save("a", step=1, at=9 * HOUR), save("b", step=2, at=1), save("c", step=3, at=2 * HOUR), save("d", step=4))
     assert KeepLast(2).keep(stand(*held)) == {"d": "last 1", "c": "last 2", "a": "last 1 by time"}
+    other = (save("a", step=1, at=5 * HOUR), save("b", step=2, at=1), save("c", step=3, at=9 * HOUR))
+    assert KeepLast(2).keep(stand(*other)) == {"c": "last 1", "b": "last 2", "a": "last 2 by time"}
 
 
 def test_keep_last_says_how_many_are_newer() -> None:
@@ -346,6 +354,7 @@ def test_where_none_can_resume_the_newest_is_protected_all_the_same() -> None:
     "held",
     [
         pytest.param((save("latest", at=9 * HOUR), save("top", step=5, at=1)), id="a name without numbers"),
+        pytest.param((save("latest", at=2), save("top", step=5, at=1)), id="a name without numbers, a moment later"),
         pytest.param((save("latest", step=1, at=9 * HOUR), save("top", step=5, at=1)), id="a second training"),
     ],
 )
@@ -356,6 +365,10 @@ def test_the_latest_is_protected_too_where_the_order_is_in_doubt(held: tuple[Che
     }
 
 
+def test_where_only_names_without_numbers_are_the_newest_is_that_by_time_and_told_once() -> None:
+    assert protected(save("a", at=9 * HOUR), save("b", at=1)) == {"a": [Reason("newest", "newest that can resume")]}
+
+
 def test_where_numbers_cannot_be_compared_the_highest_of_each_is_protected() -> None:
     held = (
         save("step=5", step=5, at=1),
@@ -364,11 +377,17 @@ def test_where_numbers_cannot_be_compared_the_highest_of_each_is_protected() -> 
         save("epoch=3", epoch=3, at=3),
         save("both", step=1, epoch=1, at=5),
     )
-    assert {path: it[0].text for path, it in protected(*held).items()} == {
-        "both": "newest that can resume",
-        "step=9": "newest by step",
-        "epoch=3": "newest by epoch",
+    assert protected(*held) == {
+        "both": [Reason("newest", "newest that can resume")],
+        "step=9": [Reason("newest", "newest by step")],
+        "epoch=3": [Reason("newest", "newest by epoch")],
     }
+
+
+@pytest.mark.parametrize("more", [(), (save("c", at=1),)], ids=["all have both", "one has none"])
+def test_where_steps_tell_the_order_a_higher_epoch_puts_nothing_in_doubt(more: tuple[Checkpoint, ...]) -> None:
+    held = (save("a", step=1, epoch=9, at=1 * HOUR), save("b", step=2, epoch=1, at=2 * HOUR))
+    assert set(protected(*held, *more)) == {"b"}
 
 
 def test_the_highest_of_an_earlier_training_is_protected_beside_the_newest() -> None:
@@ -378,9 +397,9 @@ def test_the_highest_of_an_earlier_training_is_protected_beside_the_newest() -> 
         save("new-10", step=10, at=2, lineage=1),
         save("new-20", step=20, at=3, lineage=1),
     )
-    assert {path: it[0].text for path, it in protected(*held).items()} == {
-        "new-20": "newest that can resume",
-        "old-90": "newest of an earlier training",
+    assert protected(*held) == {
+        "new-20": [Reason("newest", "newest that can resume")],
+        "old-90": [Reason("newest", "newest of an earlier training")],
     }
 
 
@@ -388,19 +407,21 @@ def test_of_a_name_without_numbers_that_is_not_the_latest_nothing_is_in_doubt() 
     assert set(protected(save("old", at=1), save("top", step=5, at=2))) == {"top"}
 
 
-def test_times_of_a_copy_put_nothing_in_doubt() -> None:
-    assert set(protected(save("a", step=1, at=MINUTE), save("b", step=2, at=0))) == {"b"}
+@pytest.mark.parametrize("number", ["step", "epoch"])
+def test_times_of_a_copy_put_nothing_in_doubt(number: str) -> None:
+    earlier, later = save("a", at=MINUTE), save("b", at=0)
+    assert set(protected(earlier._replace(**{number: 1}), later._replace(**{number: 2}))) == {"b"}  # type: ignore[arg-type]
 
 
 def test_the_target_of_a_pointer_is_protected_under_the_names_that_lead_to_it() -> None:
     held = (save("r/one", step=1, aliases=("r/best",)), save("r/two", step=2))
     pointers = (
         Pointer("r/best", "symlink", "r/one", "ok"),
-        Pointer("elsewhere/x", "symlink", "r/one", "ok"),
+        *(Pointer(f"{place}/x", "symlink", "r/one", "ok") for place in ("d", "b", "c", "a")),
         Pointer("r/broken", "symlink", None, "dangling"),
     )
     assert protected(*held, pointers=pointers, last=False) == {
-        "r/one": [Reason("linked", "linked by elsewhere/x, best")]
+        "r/one": [Reason("linked", "linked by a/x, b/x, c/x, d/x, best")]
     }
 
 
@@ -434,7 +455,8 @@ def test_a_pin_protects() -> None:
             (KeepPeriods(7), KeepPeriods(-1, "monthly")),
             "Keep one of each of the last 7 days and one of every month of each run.",
         ),
-        ((KeepSteps(frozenset({20, 3})), KeepGlob("x*")), "Keep step 3, 20 and what matches x* of each run."),
+        ((KeepPeriods(0, "weekly"),), "Keep one of each of the last 0 weeks of each run."),
+        ((KeepSteps(frozenset({17, 3})), KeepGlob("x*")), "Keep step 3, 17 and what matches x* of each run."),
     ],
 )
 def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> None:

@@ -26,8 +26,8 @@ TXID = "abcd1234"
 
 
 def plan_in(store: Store) -> Plan:
-    """Keep the newest of each run."""
-    options, policy = Options(now=store.clock() + QUIET), Policy((KeepLast(1),))
+    """Keep the newest of each run; links called last follow it."""
+    options, policy = Options(now=store.clock() + QUIET), Policy((KeepLast(1),), relink=True)
     return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
 
 

@@ -1,4 +1,4 @@
-"""What may be interrupted: eight things to do with small real runs, and what must hold after any stop."""
+"""What may be interrupted: nine things to do with small real runs, and what must hold after any stop."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Scene(NamedTuple):
     files: dict[str, bytes]
     act: str = "prune"
     """prune, trash (set aside), undo, empty: the last two of what was set aside before."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Symbolic links, with their texts."""
 
 
 SCENES = {
@@ -42,6 +44,7 @@ SCENES = {
     "families": Scene(FAMILY),
     "families with a list": Scene({**FAMILY, "r/checkpoint": STATE}),
     "a mark": Scene(RANKS | {path.replace("2.5-step=0", "2.9-step=9"): data for path, data in RANKS.items()}),
+    "links that move": Scene(dict.fromkeys(NAMES, WHOLE), links=(("r/last.ckpt", NAMES[0][2:]),)),
     "set aside": Scene(MIXED, "trash"),
     "undo": Scene(MIXED, "undo"),
     "trash empty": Scene(MIXED, "empty"),
@@ -53,6 +56,8 @@ def make(root: Path, scene: Scene) -> Path:
     for path, data in scene.files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
+    for path, text in scene.links:
+        (root / path).symlink_to(text)
     if scene.act in {"undo", "empty"}:
         store = open_url(str(root))
         apply(plan_in(store), store, Order(TXID, keeps=True))
@@ -76,7 +81,11 @@ def started(root: Path, act: str, *prefix: str) -> subprocess.Popen[str]:
 
 def content(root: Path) -> dict[str, bytes]:
     """Every file below a folder, also those in the tool's own."""
-    return {it.relative_to(root).as_posix(): it.read_bytes() for it in root.rglob("*") if it.is_file()}
+    return {
+        it.relative_to(root).as_posix(): it.read_bytes()
+        for it in root.rglob("*")
+        if it.is_file() and not it.is_symlink()
+    }
 
 
 def parts_of(checkpoint: Checkpoint) -> frozenset[str]:
@@ -99,7 +108,7 @@ class Expected(NamedTuple):
 
 def expect(root: Path, scene: Scene) -> Expected:
     """What a scene may come to; ``root`` is a folder to draw its plan in."""
-    made = make(root, Scene(scene.files))
+    made = make(root, Scene(scene.files, links=scene.links))
     going = [it.checkpoint for it in plan_in(open_url(str(made))).dropped if it.checkpoint]
     return Expected(scene.files, scene.act, tuple(map(parts_of, going)))
 
@@ -107,6 +116,7 @@ def expect(root: Path, scene: Scene) -> Expected:
 def judge_at_once(root: Path, expected: Expected) -> None:
     """Right after a stop: what stays is untouched, and where nothing was to be removed every byte is there still."""
     found = content(root)
+    assert [it for it in root.rglob("*.ckpt") if not it.exists()] == [], "a link leads to what is gone"
     for path in expected.staying - {"r/checkpoint", "family/checkpoint"}:
         assert found.get(path) == expected.files[path], path
     if expected.act in {"trash", "undo"}:

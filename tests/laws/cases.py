@@ -71,7 +71,8 @@ def checkpoints(draw_: st.DrawFn, *, numbers: tuple[str, ...] = NUMBERS) -> list
 def runs(draw_: st.DrawFn, *, numbers: tuple[str, ...] = NUMBERS) -> Run:
     held = draw_(checkpoints(numbers=numbers))
     targets = draw_(st.lists(st.sampled_from(held), max_size=2)) if held else []
-    pointers = tuple(Pointer(f"far/{n}", "symlink", it.path, "ok") for n, it in enumerate(targets))
+    names = draw_(st.permutations(["far/0", "far/1", "r/last.ckpt", "r/best"]))
+    pointers = tuple(Pointer(name, "symlink", it.path, "ok") for name, it in zip(names, targets, strict=False))
     strays = tuple(Stray(f"r/notes{n}", "not understood") for n in range(draw_(st.integers(0, 2))))
     mode = draw_(st.sampled_from(MODES))
     return Run(
@@ -118,6 +119,7 @@ def policies(draw_: st.DrawFn, *, budgets: bool = False) -> Policy:
         draw_(st.booleans()),
         draw_(st.sampled_from([(), (), ("*1*",)])),
         draw_(BUDGETS) if budgets else Budget(),
+        relink=draw_(st.booleans()),
     )
 
 

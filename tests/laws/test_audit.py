@@ -15,6 +15,7 @@ from ckptctl.core.checkpoint import Origin, Pointer, Run, Stray, relocate
 from ckptctl.core.guard import Ground, audit_all, object_to
 from ckptctl.core.plan import Plan, RunPlan, Verdict, draw, draw_all
 from ckptctl.core.policy import Policy
+from ckptctl.core.relinking import Move
 from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.core.slim import Slim
 from ckptctl.core.standing import Reason
@@ -144,6 +145,25 @@ def test_what_names_a_slimmed_one_says_whether_it_may_be(pointer: Pointer, is_so
     run = RUN._replace(pointers=(*RUN.pointers, pointer))
     said = list(audit(run, slim("a")(draw(run, SLIMMING, NOW)), SLIMMING))
     assert (said == []) is is_sound
+
+
+MOVING = POLICY._replace(relink=True)
+
+
+@pytest.mark.parametrize(
+    ("after", "policy"),
+    [
+        pytest.param("a", POLICY, id="nobody asked for it"),
+        pytest.param("e", MOVING, id="to what is not kept"),
+        pytest.param("z", MOVING, id="to nothing"),
+    ],
+)
+def test_a_link_that_is_moved_wrongly_holds_what_it_names(after: str, policy: Policy) -> None:
+    drawn = drop("c")(draw(RUN, MOVING, NOW))
+    right = drawn._replace(loose=(Move("link", "c", "a"),))
+    assert list(audit(RUN, right, MOVING)) == []
+    wrong = drawn._replace(loose=(Move("link", "c", after),))
+    assert list(audit(RUN, wrong, policy)) == ["something goes that is linked or pinned"]
 
 
 def all_of(*values: float) -> tuple[Run, RunPlan]:

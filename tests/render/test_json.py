@@ -14,6 +14,7 @@ from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric, rank
+from ckptctl.core.relinking import Move
 from ckptctl.core.rules import KeepLast, TopK
 from ckptctl.core.standing import Reason
 from ckptctl.core.view import View, view
@@ -215,7 +216,10 @@ def test_prune_is_the_contract_field_for_field() -> None:
         Verdict("r/a", "drop", (Reason("top-k", "rank 2 of 2"), Reason("keep-last", "1 newer")), 10, make("r/a")),
         Verdict("r/b", "keep", (Reason("top-k", "best 1 of 2"),), 0, make("r/b")),
     )
-    plan = Plan(Policy((KeepLast(1),)), (RunPlan("r", verdicts),))
+    plan = Plan(
+        Policy((KeepLast(1),)),
+        (RunPlan("r", verdicts, loose=(Move("r/last", "r/a", "r/b"), Move("r/best", "r/b", "r/a"))),),
+    )
     outcome = Outcome("7f3a", ("r/a",), (Failure("r/c", "changed"),), (Failure("r/d", "read-only"),), 10)
     objection = Objection("max-delete", "1 would go", "--max-delete")
     assert load(json.prune(plan, dry_run=False, objections=[objection], outcome=outcome)) == {
@@ -239,6 +243,7 @@ def test_prune_is_the_contract_field_for_field() -> None:
                         "frees": 0,
                     },
                 ],
+                "links": [{"path": "r/last", "before": "r/a", "after": "r/b"}],
             }
         ],
         "frees": 10,

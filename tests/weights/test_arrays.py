@@ -90,13 +90,13 @@ def test_a_mean_is_that_of_torch(way: str, dtype: str) -> None:
     odd = torch.tensor([NAN, INF, -INF, 0.0, -0.0, 6e4, 1e37, 1e-45])
     tensors = [torch.cat([torch.randn(500) * place, odd]).to(kind) for place in (1, 2, 3)]
     weights = [2.0, 1.0, 1.0]
-    found = average(
-        [(bytes(it.view(torch.uint8).tolist()), own) for it, own in zip(tensors, weights, strict=True)], dtype
-    )
+    found = bytearray(tensors[0].nbytes)
+    parts = [(bytes(it.view(torch.uint8).tolist()), own) for it, own in zip(tensors, weights, strict=True)]
+    average(parts, dtype, memoryview(found))
     wide = torch.float64 if dtype == "float64" else torch.float32
     summed = sum(it.to(wide) * own for it, own in zip(tensors, weights, strict=True))
     expected = (summed / sum(weights)).to(kind)
-    got = torch.frombuffer(bytearray(found), dtype=kind)
+    got = torch.frombuffer(found, dtype=kind)
     assert torch.equal(got.isnan(), expected.isnan())
     assert torch.allclose(
         got.nan_to_num().double(), expected.nan_to_num().double(), rtol=1e-6 if way == "numpy" else 1e-2, atol=1e-6

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zipfile
 from binascii import crc32
 from collections.abc import Iterator
 from io import BytesIO
 from math import inf, nan
 from typing import NamedTuple
+from zlib import crc32 as crc32_of_zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckptctl.weights import crc32 as crc32_of_much
 from ckptctl.weights.contents import BITS, Contents, Piece, Storage, Tensor, merge
 from ckptctl.weights.crc32c import crc32c, unmask
 from ckptctl.weights.deep import plan, prove_texts, read_deep
@@ -20,6 +23,7 @@ from ckptctl.weights.flaws import FLAWS, Flaw
 from ckptctl.weights.formats import read_files
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 from ckptctl.weights.verify import check
+from tests.conftest import lacks
 from tests.weights.held import Held, load
 from tests.weights.legacy import encode_legacy
 from tests.weights.samples import FIXTURES, dictionary, global_, number, text, torch_file
@@ -352,6 +356,18 @@ def test_a_file_that_shrinks_while_it_is_read_is_cut_short() -> None:
 
 
 # Checksums -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["zlib", "zlib_ng"])
+def test_crc32_is_the_same_whichever_library_works_it_out(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if lacks(library) is not None:
+        pytest.skip(str(lacks(library)))
+    if library == "zlib":
+        monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
+    found = crc32_of_much.find_crc32.__wrapped__()
+    assert (found is crc32_of_zlib) == (library == "zlib")
+    data = memoryview(bytes(range(256)) * 999)[3:]
+    assert found(data[1000:], found(data[:1000], 0)) == crc32(data)
 
 
 def test_crc32c_is_the_one_that_the_standard_says() -> None:

@@ -22,10 +22,9 @@ class KeepEvery(NamedTuple):
         """All on the grid; else the closest to each multiple, within half a grid; of two as close the later."""
         numbered = [(it.path, done) for it in standing.candidates if (done := self._done(it, standing)) is not None]
         on_grid = {path: f"at {int(done)} {self.unit}" for path, done in numbered if done % self.count == 0}
-        hit = {done for _, done in numbered if done % self.count == 0}
         closest: dict[int, tuple[float, str]] = {}
-        off_grid = [(path, done, it) for path, done in numbered for it in self._multiples_near(done) if it not in hit]
-        for path, done, multiple in off_grid:
+        pairs = [(path, done, it) for path, done in numbered for it in self._multiples_near(done)]
+        for path, done, multiple in pairs:
             if abs(done - multiple) <= closest.get(multiple, (self.count, ""))[0]:
                 closest[multiple] = (abs(done - multiple), path)
         near = {path: f"closest to {multiple} {self.unit}" for multiple, (_, path) in closest.items()}
