@@ -337,13 +337,14 @@ def _take_out(work: _Work, task: Task) -> None:
 def _leave(work: _Work, task: Task, error: OSError | CkptctlError) -> None:
     """Put back what was moved of a checkpoint, and name it: as skipped where it is not what was planned any more."""
     why = tell(error)
-    if _went(work.store, task) and put_back(work.store, [task.item]).failed:
+    has_moved = _went(work.store, task)
+    if has_moved and put_back(work.store, [task.item]).failed:
         work.failed += _name([task], f"{why}: moved to {task.item.parts[0].place}, not removed")
         return
     heirs.discard(work.store, task.item)
     if isinstance(error, InUse):
         work.skipped += _name([task], why)
-    elif isinstance(error, FileNotFoundError):
+    elif isinstance(error, FileNotFoundError) and not has_moved:
         work.skipped += _name([task], "gone since the plan")
     elif isinstance(error, Changed):
         work.skipped += _name([task], "changed since the plan")

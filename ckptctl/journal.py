@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
 from ckptctl.core.deed import Deed, Heir, Item, Listed, Moved, Part
-from ckptctl.errors import Damaged
+from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
 if TYPE_CHECKING:
@@ -236,6 +237,14 @@ def _inherit(deed: Deed, number: int, part: int, heir: Sequence[Any]) -> Deed:
     parts[part] = parts[part]._replace(heir=_read_heir(heir))
     items[number] = items[number]._replace(parts=tuple(parts))
     return deed._replace(items=tuple(items))
+
+
+def has_trash(store: Store, folder: str = "") -> bool:
+    """Whether a folder of a store has a trash; where that cannot be looked at it has none."""
+    try:
+        return store.stat(posixpath.join(folder, TRASH)).kind == "dir"
+    except (OSError, CkptctlError):
+        return False
 
 
 def load_all(store: Store) -> tuple[list[Transaction], dict[str, str]]:

@@ -19,6 +19,7 @@ LOCK = f"{PRIVATE}/lock"
 NOTHING = "nothing was changed"
 _TRIES = 100
 _BOOT = "/proc/sys/kernel/random/boot_id"
+_SPACE = "/proc/self/ns/pid"
 
 
 class Owner(NamedTuple):
@@ -31,6 +32,8 @@ class Owner(NamedTuple):
     command: str
     since: int
     """Nanoseconds since 1970, by the file server's clock."""
+    space: str = ""
+    """Which processes see each other: in another container of the same machine its number means nothing."""
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def take(store: Store, command: str) -> Iterator[None]:
     Raises Locked where one is there, Unfinished where a killed one left its lock on a file system that cannot tell,
     StorageFailed where nothing can be written.
     """
-    me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock())
+    me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock(), _read_space())
     with ExitStack() as held:
         held.callback(_leave, store)
         try:
@@ -87,7 +90,8 @@ def _read_owner(record: bytes) -> Owner | None:
     """The process that a lock file tells of; None where it does not."""
     try:
         said = json.loads(record)
-        return Owner(int(said["pid"]), str(said["host"]), str(said["boot"]), str(said["command"]), int(said["since"]))
+        host, boot, command = (str(said[name]) for name in ("host", "boot", "command"))
+        return Owner(int(said["pid"]), host, boot, command, int(said["since"]), str(said.get("space", "")))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
@@ -97,11 +101,20 @@ def _has_ended(owner: Owner) -> bool:
     boot = _read_boot()
     if not boot or owner.host != os.uname().nodename:
         return False
-    return owner.boot != boot or not os.path.exists(f"/proc/{owner.pid}")
+    if owner.boot != boot:
+        return True
+    return owner.space == _read_space() and not os.path.exists(f"/proc/{owner.pid}")
 
 
 def _read_boot() -> str:
     """The identifier of this start of the machine; empty where there is none (not Linux: without /proc either)."""
     with suppress(OSError), open(_BOOT, encoding="ascii") as file:
         return file.read().strip()
+    return ""
+
+
+def _read_space() -> str:
+    """The identifier of the container's processes; empty where there are none (not Linux)."""
+    with suppress(OSError):
+        return os.readlink(_SPACE)
     return ""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from ctypes.util import find_library
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,6 +84,14 @@ def cannot_mount() -> str | None:
     return f"mounting is not allowed: {ran.stderr.strip()}" if ran.returncode else None
 
 
+@cache
+def cannot_fuse() -> str | None:
+    """Whether no file system of our own can be mounted."""
+    if not os.path.exists("/dev/fuse"):
+        return "there is no /dev/fuse"
+    return lacks("fuse") or (None if find_library("fuse") else "libfuse2 is not installed") or cannot_mount()
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
     "lightning": lambda: lacks("torch", "lightning"),
     "keras": lambda: lacks("torch", "keras"),
@@ -91,6 +100,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "tty": has_no_terminal,
     "strace": cannot_trace,
     "mount": cannot_mount,
+    "fuse": cannot_fuse,
 }
 """Marker to doubt: the answer is why the test cannot run here, None where it can."""
 FOREIGN = {"lightning", "keras", "s3"}

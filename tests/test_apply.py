@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from ckptctl.apply import MOST_WAITING, Order, Watch, apply
-from ckptctl.core.checkpoint import Entry, Stray, relocate
+from ckptctl.apply import MOST_BYTES_WAITING, MOST_WAITING, Order, Watch, apply
+from ckptctl.core.checkpoint import Entry, Roster, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, Verdict, draw
 from ckptctl.core.policy import Policy
@@ -296,19 +297,32 @@ def test_where_nobody_can_tell_whether_it_was_moved_it_is_not_said_to_be_in_plac
     assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
 
 
-def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place() -> None:
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
+def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place(code: int) -> None:
     class Unreadable(MemoryStore):
         def contents(self, folder: str) -> list[Entry]:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), folder)
+            raise OSError(code, os.strerror(code), folder)
 
     store = Unreadable(dict.fromkeys(NAMES, WHOLE))
-    with pytest.raises(StorageFailed, match="what an earlier run left cannot be put in order"):
+    with pytest.raises(StorageFailed) as caught:
         apply(plan_of(store), store, Order("t"))
+    assert caught.value.text == f"what an earlier run left cannot be put in order: {os.strerror(code)}"
+    assert (caught.value.path, caught.value.done, caught.value.hint) == (TRASH, "nothing was changed", None)
     assert files(store) == set(NAMES)
 
 
-def test_more_than_are_moved_at_once_go_in_several_turns() -> None:
-    names = [f"r/epoch={n}.ckpt" for n in range(2 * MOST_WAITING + 2)]
+ALL = 2 * MOST_WAITING + 1
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        pytest.param(Order("t"), [MOST_WAITING, MOST_WAITING, 1], id="deleting"),
+        pytest.param(Order("t", keeps=True), [ALL], id="what is to be kept waits for the end"),
+    ],
+)
+def test_more_than_are_moved_at_once_go_in_several_turns(order: Order, expected: list[int]) -> None:
+    names = [f"r/epoch={n}.ckpt" for n in range(ALL + 1)]
     turns: list[int] = []
 
     class Counting(MemoryStore):
@@ -317,8 +331,8 @@ def test_more_than_are_moved_at_once_go_in_several_turns() -> None:
             super().sync(folders)
 
     store = Counting(dict.fromkeys(names, WHOLE))
-    assert len(apply(plan_of(store), store, Order("t")).dropped) == len(names) - 1
-    assert turns == [MOST_WAITING, MOST_WAITING, 1]
+    assert len(apply(plan_of(store), store, order).dropped) == ALL
+    assert turns == expected
 
 
 class Full(MemoryStore):
@@ -374,6 +388,54 @@ def test_on_a_full_disk_what_could_go_is_counted_and_the_rest_is_named() -> None
     assert [it.path for it in outcome.failed] == ["s/epoch=0.ckpt"]
 
 
+class FullAndHeld(Full):
+    """Another prune is at work in every run of it."""
+
+    @contextmanager
+    def hold(self, folder: str) -> Iterator[bool]:
+        with super().hold(folder):
+            yield False
+
+
+class FullAndUsed(Full):
+    """Another process has all of it open."""
+
+    def in_use(self) -> frozenset[object]:
+        return frozenset(self.stat(path).identity for path in files(self))
+
+
+@pytest.mark.parametrize("kind", [FullAndHeld, FullAndUsed])
+def test_on_a_full_disk_what_somebody_is_at_work_on_stays(kind: type[Full]) -> None:
+    store = kind(dict.fromkeys(NAMES, WHOLE))
+    with pytest.raises(StorageFailed):
+        apply(plan_of(store), store, Order("t"))
+    assert files(store) == set(NAMES)
+
+
+def test_on_a_full_disk_nothing_goes_that_a_list_of_trainings_names() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    roster = Roster("r/list", "textproto", (("0", NAMES[0]),))
+    with pytest.raises(StorageFailed):
+        apply(plan._replace(runs=(plan.runs[0]._replace(rosters=(roster,)),)), store, Order("t"))
+    assert files(store) == set(NAMES)
+
+
+def test_where_there_is_space_for_the_lock_and_none_for_the_journal_a_hint_says_so() -> None:
+    class Fuller(Full):
+        def make_folder(self, path: str) -> None:
+            if path == f"{TRASH}/t":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            MemoryStore.make_folder(self, path)
+
+    store = Fuller(FAMILY)
+    with pytest.raises(StorageFailed) as caught:
+        apply(plan_of(store), store, Order("t"))
+    assert caught.value.text == "no journal can be written there: No space left on device"
+    assert (caught.value.path, caught.value.hint) == (f"{TRASH}/t", "free some space by hand first")
+    assert not has_trash(store)
+
+
 def test_on_a_full_disk_what_somebody_writes_to_stays_under_its_name() -> None:
     class Busy(Full):
         def is_being_written(self, entry: Entry) -> bool:
@@ -410,14 +472,49 @@ def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(k
     assert not has_trash(store)
 
 
-@pytest.mark.parametrize(
-    ("path", "text"), [(".ckptctl", "no lock can be written"), ("trash/t", "no journal can be written")]
-)
-def test_where_nothing_can_be_written_nothing_goes(path: str, text: str) -> None:
-    store = refusing("make", path)
-    with pytest.raises(StorageFailed, match=text) as caught:
+def test_where_the_journal_cannot_go_on_what_was_not_begun_is_named_too_and_each_only_once() -> None:
+    names = [f"r/epoch={n}.ckpt" for n in range(ALL + 1)]
+    store = Mute(dict.fromkeys(names, WHOLE))
+    outcome = apply(plan_of(store), store, Order("t"))
+    why = "the journal cannot be written: Input/output error"
+    assert (len(outcome.failed), {it.why for it in outcome.failed}) == (MOST_WAITING, {f"{why}: left in place"})
+    assert outcome.skipped == tuple(Failure(name, why) for name in names[MOST_WAITING:ALL])
+    assert {it.path for it in outcome.failed} == set(names[:MOST_WAITING])
+    assert files(store) == set(names)
+
+
+def test_a_journal_of_which_not_even_the_beginning_can_be_written_leaves_nothing_behind() -> None:
+    store = Mute(dict.fromkeys(NAMES, WHOLE))
+    store.records = 0
+    with pytest.raises(StorageFailed, match="no journal can be written there"):
         apply(plan_of(store), store, Order("t"))
-    assert caught.value.done == "nothing was changed"
+    assert files(store) == set(NAMES)
+    assert not has_trash(store)
+
+
+def test_where_nothing_went_the_journal_says_nothing_of_it() -> None:
+    store = Mute(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    for name in NAMES[:3]:
+        store.write(name, WHOLE)
+    outcome = apply(plan, store, Order("t", keeps=True))
+    assert {it.why for it in outcome.skipped} == {"changed since the plan"}
+    assert store.records == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "where"),
+    [
+        (".ckptctl", "no lock can be written there", ".ckptctl/lock"),
+        ("trash/t", "no journal can be written there", f"{TRASH}/t"),
+    ],
+)
+def test_where_nothing_can_be_written_nothing_goes(path: str, text: str, where: str) -> None:
+    store = refusing("make", path)
+    with pytest.raises(StorageFailed) as caught:
+        apply(plan_of(store), store, Order("t"))
+    assert caught.value.text == f"{text}: Input/output error"
+    assert (caught.value.path, caught.value.done, caught.value.hint) == (where, "nothing was changed", None)
     assert files(store) == set(NAMES)
 
 
@@ -485,6 +582,23 @@ def plan_on(store: LocalStore) -> Plan:
     return Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
 
 
+def test_many_bytes_are_removed_before_more_are_moved(tmp_path: Path) -> None:
+    turns: list[int] = []
+
+    class Counting(LocalStore):
+        def sync(self, folders: Iterable[str]) -> None:
+            turns.append(len(self.contents(f"{TRASH}/t")) - 1)
+            super().sync(folders)
+
+    shards(tmp_path, 4)
+    for n in range(4):
+        with (tmp_path / f"epoch={n}.ckpt" / "deep" / "x").open("wb") as file:
+            file.truncate(MOST_BYTES_WAITING // 2 - 2)  # beside two files of a byte each
+    store = Counting(str(tmp_path), str(tmp_path))
+    assert len(apply(plan_on(store), store, Order("t")).dropped) == 3
+    assert turns == [2, 1]
+
+
 @pytest.mark.parametrize("name", ["new", "deep/new", "deep/x"])
 def test_a_folder_that_is_written_to_in_the_moment_of_its_move_goes_back_whole(tmp_path: Path, name: str) -> None:
     class Late(LocalStore):
@@ -532,6 +646,22 @@ def test_nothing_goes_of_a_run_that_cannot_be_looked_at() -> None:
     assert outcome.skipped[0] == Failure(NAMES[0], "its run cannot be looked at: Input/output error")
     store.fails_to = ""
     assert files(store) == set(NAMES)
+
+
+def test_an_error_without_a_number_is_told_by_its_text() -> None:
+    class Odd(MemoryStore):
+        is_odd = False
+
+        def stat(self, path: str) -> Entry:
+            if self.is_odd and path == NAMES[3]:
+                raise OSError("the server is odd")
+            return super().stat(path)
+
+    store = Odd(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    store.is_odd = True
+    outcome = apply(plan, store, Order("t"))
+    assert outcome.skipped[0].why == "its run cannot be looked at: the server is odd"
 
 
 def test_nothing_goes_of_a_run_that_lost_what_was_to_stay() -> None:
@@ -615,10 +745,7 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
 
 LOST_LISTS: dict[str, tuple[Callable[[MemoryStore], None], str]] = {
     "gone": (lambda store: store.delete_exact(store.stat("r/checkpoint")), "No such file or directory"),
-    "broken": (
-        lambda store: store.write("r/checkpoint", b'all_model_checkpoint_paths: "ckpt-1'),
-        "not a checkpoint state: byte 0 begins no field",
-    ),
+    "broken": (lambda store: store.write("r/checkpoint", b"?"), "not a checkpoint state: byte 0 begins no field"),
 }
 
 

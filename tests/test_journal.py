@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -17,6 +19,7 @@ from ckptctl.journal import (
     encode,
     folder_of,
     go_on,
+    has_trash,
     load,
     load_all,
     new_id,
@@ -92,6 +95,16 @@ def test_a_record_that_a_power_cut_tore_was_never_said(cut: int) -> None:
     assert decode(whole + torn + bytes(100)) == ([{"gone": [0]}], len(whole))
 
 
+def test_a_record_whose_end_is_another_than_it_should_be_was_never_said() -> None:
+    whole = encode({"gone": [0]})
+    assert decode(whole + encode({"gone": [1]})[:-1] + b"x") == ([{"gone": [0]}], len(whole))
+
+
+def test_a_record_is_a_line_of_its_checksum_and_compact_json() -> None:
+    """What one version wrote the next one reads."""
+    assert encode({"gone": [0, 1]}) == b'7f3676bc {"gone":[0,1]}\n'
+
+
 def test_a_broken_record_before_others_is_damage() -> None:
     broken = encode({"gone": [1]}).replace(b"1", b"2", 1)
     with pytest.raises(Damaged, match="record 2 of 3 is broken"):
@@ -131,7 +144,7 @@ def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -
 def test_a_line_with_its_checksum_that_is_no_record_is_damage(body: bytes) -> None:
     line = b"%08x %b\n" % (crc32(body), body)
     for data in (line, content(store_with()).rstrip(b"\0") + line):
-        with pytest.raises(Damaged, match="does not say what it should"):
+        with pytest.raises(Damaged, match=r"^it does not say what it should$"):
             load(MemoryStore({f"{folder_of('t')}/{NAME}": data}), "t")
 
 
@@ -218,8 +231,28 @@ def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why()
     }
 
 
+def test_a_journal_that_the_disk_does_not_give_leaves_the_others_readable() -> None:
+    class Failing(MemoryStore):
+        def open(self, path: str) -> Any:  # noqa: ANN401 - as the store's
+            if path == f"{folder_of('bad')}/{NAME}":
+                raise OSError(errno.EIO, "the disk fails", path)
+            return super().open(path)
+
+    store = Failing({f"{folder_of('bad')}/{NAME}": b"x"}, folders=[folder_of("t")])
+    with begin(store, DEED):
+        pass
+    found, strange = load_all(store)
+    assert [it.deed.txid for it in found] == ["t"]
+    assert "the disk fails" in strange["bad"]
+
+
 def test_where_there_is_no_trash_nothing_lies_in_it() -> None:
     assert load_all(MemoryStore()) == ([], {})
+
+
+def test_a_trash_is_seen_in_any_folder_and_nothing_else_is_taken_for_one() -> None:
+    store = MemoryStore({f"runs/a/{TRASH}/t/journal": b"", f"runs/b/{TRASH}": b"a file"})
+    assert [has_trash(store, folder) for folder in ("runs/a", "runs/b", "runs", "")] == [True, False, False, False]
 
 
 def test_identifiers_differ() -> None:

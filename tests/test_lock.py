@@ -75,6 +75,17 @@ def test_what_else_is_in_its_folder_stays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / ".ckptctl") == ["trash"]
 
 
+def test_a_link_in_the_place_of_its_folder_is_neither_followed_nor_taken_away(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / ".ckptctl").symlink_to(elsewhere)
+    with pytest.raises(StorageFailed), take(open_url(str(root)), "prune"):
+        pytest.fail("it was taken")
+    assert (root / ".ckptctl").is_symlink()
+    assert not list(elsewhere.iterdir())
+
+
 def test_the_second_hears_who_the_first_is(tmp_path: Path) -> None:
     with take(open_url(str(tmp_path)), "prune"), pytest.raises(Locked) as caught, take(open_url(str(tmp_path)), "rm"):
         pass
@@ -126,6 +137,14 @@ def test_where_the_machine_does_not_tell_its_starts_nobody_is_said_to_have_ended
     assert refused(owner(pid=GONE)).text.startswith("held by pid")
 
 
+def test_where_nothing_tells_which_processes_see_each_other_all_of_the_machine_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckptctl.lock._SPACE", str(tmp_path / "not on this system"))
+    boot = BOOT.read_text().strip() if BOOT.exists() else ""
+    assert refused(owner(boot=boot, pid=GONE)).text.startswith("left by pid" if boot else "held by pid")
+
+
 @pytest.mark.skipif(not BOOT.exists(), reason="only Linux tells which start of the machine this is")
 @pytest.mark.parametrize(
     ("values", "code", "text"),
@@ -133,11 +152,13 @@ def test_where_the_machine_does_not_tell_its_starts_nobody_is_said_to_have_ended
         pytest.param({"pid": GONE}, 8, "left by {}, which has ended", id="its process is not there any more"),
         pytest.param({"boot": "another"}, 8, "left by {}, which has ended", id="the machine was started anew since"),
         pytest.param({}, 7, "held by {}", id="it is alive"),
+        pytest.param({"space": "pid:[1]", "pid": GONE}, 7, "held by {}", id="another container: nobody can tell"),
         pytest.param({"host": "elsewhere", "pid": GONE}, 7, "held by {}", id="another machine: nobody can tell"),
     ],
 )
 def test_without_locks_only_a_person_takes_over(values: dict[str, object], code: int, text: str) -> None:
-    error = refused(owner(**{"boot": BOOT.read_text().strip(), **values}))
+    known = {"boot": BOOT.read_text().strip(), "space": os.readlink("/proc/self/ns/pid")}
+    error = refused(owner(**{**known, **values}))
     told = {**OWNER, **values}
     assert error.text == text.format(f"pid {told['pid']} on {told['host']} since 2001-09-09T01:46:40Z (prune)")
     hint = "this file system knows no locks: when that run has ended, remove .ckptctl/lock there"

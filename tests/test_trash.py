@@ -25,7 +25,7 @@ from ckptctl.scan import Options, scan
 from ckptctl.stores import LinkKind, Store
 from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.trash import empty, expire, held, recover, undo
+from ckptctl.trash import MOST_BYTES, empty, expire, held, recover, undo
 from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
 
 DAY = 86_400 * 10**9
@@ -176,6 +176,13 @@ def test_a_list_that_training_has_written_to_since_stays_as_it_is() -> None:
     assert read(store, "r/checkpoint") == STATE.replace(b"ckpt-3", b"ckpt-4")
 
 
+def test_a_list_that_has_grown_larger_than_any_list_is_told() -> None:
+    store = set_aside({**FAMILY, "r/checkpoint": STATE})
+    store.write("r/checkpoint", bytes(MOST_BYTES + 1))
+    change = undo(store, loaded(store))
+    assert change.failed == (Failure("r/checkpoint", f"{MOST_BYTES + 1} bytes are more than it can be"),)
+
+
 def test_a_list_that_is_gone_is_told() -> None:
     store = set_aside({**FAMILY, "r/checkpoint": STATE})
     store.delete_exact(store.stat("r/checkpoint"))
@@ -220,15 +227,23 @@ def test_what_is_emptied_is_gone_and_counted() -> None:
         store.stat(".ckptctl/trash")
 
 
+class Stubborn(MemoryStore):
+    """The process ends right before one item is removed from the trash; the journal says no more after that."""
+
+    stops = True
+
+    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
+        if self.stops and entry.path == f"{folder_of('t')}/1":
+            raise Cut
+        super().delete_exact(entry, only_empty=only_empty)
+
+    def add(self, path: str, end: int, data: bytes) -> None:
+        if not self.stops:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        super().add(path, end, data)
+
+
 def test_what_is_being_emptied_does_not_come_back_but_goes_on_to_go() -> None:
-    class Stubborn(MemoryStore):
-        stops = True
-
-        def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
-            if self.stops and entry.path == f"{folder_of('t')}/1":
-                raise Cut
-            super().delete_exact(entry, only_empty=only_empty)
-
     store = Stubborn(dict.fromkeys(NAMES, WHOLE))
     apply(plan_of(store), store, PRUNE)
     with pytest.raises(Cut):
@@ -238,10 +253,20 @@ def test_what_is_being_emptied_does_not_come_back_but_goes_on_to_go() -> None:
     assert recover(store) == [Change("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
 
 
+def test_what_the_journal_calls_gone_is_removed_by_the_next_call_and_told() -> None:
+    store = Stubborn(dict.fromkeys(NAMES, WHOLE))
+    with pytest.raises(Cut):
+        apply(plan_of(store), store, Order("t"))
+    store.stops = False
+    assert recover(store) == [Change("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
+    assert contents(store) == {NAMES[3]: WHOLE}
+
+
 def test_what_has_lain_there_for_its_time_goes_with_the_next_prune() -> None:
     store = set_aside(order=PRUNE._replace(keeps_for=7 * DAY))
     until = loaded(store).deed.until
     assert until is not None
+    assert until == loaded(store).deed.since + 7 * DAY
     assert expire(store, until - 1) == []
     assert [it.txid for it in expire(store, until)] == ["t"]
     store = set_aside(order=PRUNE._replace(keeps_for=0))
@@ -500,7 +525,7 @@ def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_nex
     with pytest.raises(Cut):
         undo(store, loaded(store))
     store.left = 10**9
-    recover(store)
+    assert {it.txid for it in recover(store)} <= {"t"}
     there = [sum(f"ckpt-{n}." in path for path in contents(store)) for n in (1, 2)]
     assert set(there) <= {0, 3}
     assert set(there) == {0, 3} or load_all(store) == ([], {})
@@ -549,6 +574,19 @@ def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_
     store.delete_exact(store.stat(f"{folder_of('t')}/0.1"))
     assert recover(store) == []
     assert not any("ckpt-1" in path for path in contents(store))
+    store.rename(store.stat(f"{folder_of('t')}/0.0"), "r/ckpt-1.index")
+    assert recover(store) == []
+    assert [path for path in contents(store) if "ckpt-1" in path] == ["r/ckpt-1.index"]
+
+
+@pytest.mark.parametrize("taken", [NAMES[:2], NAMES[:3]], ids=["some", "all"])
+def test_what_training_saved_anew_under_the_names_of_what_is_kept_leaves_the_trash_as_it_is(taken: list[str]) -> None:
+    store = set_aside()
+    for path in taken:
+        store.write(path, b"anew")
+    undo(store, loaded(store))
+    assert recover(store) == []
+    assert [it.path for it in held(store, loaded(store))] == taken
 
 
 def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_stays() -> None:
@@ -578,15 +616,31 @@ def test_a_journal_that_was_never_written_to_its_end_goes_with_its_folder() -> N
         store.stat(TRASH)
 
 
-def test_without_hard_links_a_list_is_copied() -> None:
-    class Linked(MemoryStore):
-        def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
-            if kind == "hardlink":
-                raise OSError(errno.EIO, "the disk fails")
-            super().link(path, target, kind, is_new=is_new)
+class Linkless(MemoryStore):
+    """A store in which a hard link fails."""
 
+    code = 0
+
+    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
+        if kind == "hardlink":
+            raise OSError(self.code, "the disk fails")
+        super().link(path, target, kind, is_new=is_new)
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK, errno.ENOSYS], ids=errno.errorcode.get)
+def test_without_hard_links_a_list_is_copied(code: int) -> None:
     files = {**FAMILY, "r/checkpoint": STATE}
-    store = Linked(files)
+    store = Linkless(files)
+    store.code = code
+    assert len(apply(plan_of(store), store, PRUNE).dropped) == 2
+    undo(store, loaded(store))
+    assert contents(store) == files
+
+
+def test_where_a_list_cannot_be_kept_as_it_was_nothing_goes() -> None:
+    files = {**FAMILY, "r/checkpoint": STATE}
+    store = Linkless(files)
+    store.code = errno.EIO
     outcome = apply(plan_of(store), store, PRUNE)
     assert outcome.dropped == ()
     assert "the disk fails" in outcome.skipped[0].why

@@ -46,12 +46,13 @@ def command(
     refuse_stale(planned, stores)
     configured = configure(planned.asked.flags, [path for path, _ in planned.places])
     asked = planned.asked._replace(flags=configured.flags, spared=configured.spared)
+    keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
     terms = Terms(
         make_policy(asked.flags, spared=asked.spared),
         is_dry=dry_run,
         has_consent=yes,
-        keeps=trash or trash_for is not None,
-        keeps_for=opt.read_time(trash_for),
+        keeps=keeps,
+        keeps_for=keeps_for,
         takes_open=allow_open,
         command="apply",
     )

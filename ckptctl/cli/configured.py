@@ -30,6 +30,11 @@ class Configured(NamedTuple):
     trash: bool = False
     trash_for: str | None = None
 
+    def choose_trash(self, *, trash: bool, trash_for: str | None) -> tuple[bool, int | None]:
+        """Whether what goes stays in the trash, by what was typed or found, and for how many nanoseconds."""
+        keeps = trash or trash_for is not None or self.trash
+        return keeps, opt.read_time(trash_for or (self.trash_for if keeps else None))
+
 
 def configure(flags: Flags, paths: Sequence[str]) -> Configured:
     """Fill in what was not typed; raises UsageError for a configuration that cannot be understood."""

@@ -70,8 +70,11 @@ class Console:
     def remark(self, text: str) -> None:
         """Write a line about the answer, after what has been answered so far."""
         self._flush()
-        sys.stderr.write(text if text.endswith("\n") else text + "\n")
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(text if text.endswith("\n") else text + "\n")
+            sys.stderr.flush()
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def say(self, text: str) -> None:
         """Write a closing sentence: below the answer on a screen, beside it where the answer goes to a pipe."""

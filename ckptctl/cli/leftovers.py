@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from os.path import dirname, ismount, realpath
-from posixpath import join
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.cli.look import placed
-from ckptctl.errors import CkptctlError, UsageError
-from ckptctl.journal import TRASH, Transaction, load_all
+from ckptctl.errors import UsageError
+from ckptctl.journal import TRASH, Transaction, has_trash, load_all
 from ckptctl.lock import take
 from ckptctl.render.names import locate
 from ckptctl.render.trash import told_change
@@ -75,7 +74,7 @@ def _find_below(path: str) -> Iterator[Find]:
     store = open_store(path)
     folders = (it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "dir")
     for folder in folders:
-        yield from _find_in(open_store(locate(path, folder))) if _has_trash(store, folder) else ()
+        yield from _find_in(open_store(locate(path, folder))) if has_trash(store, folder) else ()
 
 
 def _find_above(path: str) -> list[Find]:
@@ -83,13 +82,6 @@ def _find_above(path: str) -> list[Find]:
     while not ismount(place):
         place = dirname(place)
         store = open_store(place)
-        if _has_trash(store, ""):
+        if has_trash(store):
             return _find_in(store)
     return []
-
-
-def _has_trash(store: Store, folder: str) -> bool:
-    try:
-        return store.stat(join(folder, TRASH)).kind == "dir"
-    except (OSError, CkptctlError):
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from ckptctl.links import Kind, Link, make, plan_link
 from ckptctl.render.names import escape, locate, measure, shorten
 from ckptctl.scan import Options
 from ckptctl.stores import Store
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that makes none."""
 
 
 class Linking(NamedTuple):
@@ -98,7 +102,8 @@ def _link(sight: Sight, name: str, found: Checkpoint, linking: Linking, console:
     except Refused as error:
         return f"{shown}: {error.text}" + (f" ({error.hint})" if error.hint else "")
     except OSError as error:
-        return f"{shown}: {name}: {error.strerror or error}"
+        hint = " (where no links can be made: --kind pointer)" if error.errno in _NO_LINKS else ""
+        return f"{shown}: {name}: {error.strerror or error}{hint}"
     console.answer([_line(sight.store, link, console, is_dry=linking.is_dry)])
     return None
 

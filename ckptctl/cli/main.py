@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from ckptctl.cli.console import ReaderGone
 from ckptctl.cli.listing import Listing, list_runs
@@ -17,6 +18,7 @@ CLOSED_PIPE = 141
 
 def run(argv: list[str]) -> int:
     """Run a command line; returns the exit code."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -25,13 +27,21 @@ def run(argv: list[str]) -> int:
     except CkptctlError as error:
         return _tell(error, argv)
     except ReaderGone:
-        _abandon_output()
+        for stream in (sys.stdout, sys.stderr):
+            _abandon(stream)
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
         _abandon_output_if_stuck()
         return _tell(StorageFailed(error.strerror or str(error), path=_path_of(error)), argv)
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without streams (``>&-``) its own: the next files opened would pass for them."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -68,9 +78,9 @@ def _abandon_output_if_stuck() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _abandon_output()
+        _abandon(sys.stdout)
 
 
-def _abandon_output() -> None:
+def _abandon(stream: TextIO) -> None:
     """The reader has gone; keep the interpreter from saying so again when it flushes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

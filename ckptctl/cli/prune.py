@@ -67,7 +67,7 @@ def command(
     flags = configured.flags._replace(policy=None)
     asked = Asked(flags, Names(template, layout, ext, equals), exact, configured.spared)
     policy = make_policy(flags, spared=configured.spared)
-    keeps = trash or trash_for is not None or configured.trash
+    keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
     opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
     console = Console(color.value)
     terms = Terms(
@@ -77,7 +77,7 @@ def command(
         writes_plan=plan_out is not None,
         has_consent=yes,
         keeps=keeps,
-        keeps_for=opt.read_time(trash_for or (configured.trash_for if keeps else None)),
+        keeps_for=keeps_for,
         takes_open=allow_open,
     )
     if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):

@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import options as opt
+from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
 from ckptctl.cli.drafting import Pruning, Terms
+from ckptctl.cli.flags import Flags
 from ckptctl.cli.look import Names, open_all, read_options
 from ckptctl.cli.pruning import prune
+from ckptctl.cli.retention import read_min_age, read_size
 from ckptctl.core.checkpoint import relocate_path
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepOthers
@@ -51,14 +54,20 @@ def command(
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
     stores = open_all([split(_place(it))[0] or "." for it in checkpoints])
-    policy = name_all(checkpoints, stores)._replace(may_empty=empty_run)
+    configured = configure(Flags(), [it.url for it in stores])
+    policy = name_all(checkpoints, stores)._replace(
+        may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
+    )
+    keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
     scanning = read_options(Names(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
     terms = Terms(
         policy,
         is_dry=dry_run,
         has_consent=yes,
-        keeps=trash or trash_for is not None,
-        keeps_for=opt.read_time(trash_for),
+        max_delete=configured.flags.max_delete,
+        max_delete_size=read_size(configured.flags.max_delete_size),
+        keeps=keeps,
+        keeps_for=keeps_for,
         takes_open=allow_open,
         command="rm",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.examination import examine, unlisted
 from ckptctl.core.findings import Finding, Known, Report, arrange
-from ckptctl.diagnosis.leftovers import Leftovers
+from ckptctl.diagnosis.leftovers import Leftovers, is_temporary
 from ckptctl.diagnosis.sayings import find_broken, list_lost, read_said
 from ckptctl.diagnosis.trash import find_trash
 from ckptctl.diagnosis.twins import find_twins
@@ -40,7 +40,8 @@ class Rounds:
     def visit(self, run: Run) -> Report:
         """Everything that is wrong with one run."""
         store, left = self.store, self.leftovers
-        run = run._replace(pointers=(*run.pointers, *find_broken(store, run, left.links.get(run.path, ()))))
+        pointers = (it for it in run.pointers if not is_temporary(it.path))
+        run = run._replace(pointers=(*pointers, *find_broken(store, run, left.links.get(run.path, ()))))
         known = self.known._replace(
             said=read_said(store, run, left.links),
             lost=list_lost(store, run),

@@ -50,7 +50,7 @@ class Leftovers:
             self._failures[folder.path] = folder.failure
         elif folder.path and not folder.entries and self._is_for_checkpoints(folder.path.rpartition("/")[2]):
             self._enter(Leftover("empty", folder.path))
-        links = [entry for entry in folder.entries if entry.kind == "link"]
+        links = [entry for entry in folder.entries if entry.kind == "link" and not is_temporary(entry.path)]
         if links:
             self.links[folder.path] = links
         for entry in folder.entries:
@@ -67,7 +67,7 @@ class Leftovers:
 
     def _leftover_of(self, entry: Entry) -> Leftover | None:
         name = entry.path.rpartition("/")[2]
-        if name.startswith(TEMPORARY):
+        if is_temporary(entry.path):
             return Leftover("temporary", entry.path)
         if entry.kind != "file":
             return None
@@ -137,8 +137,8 @@ class Leftovers:
             return
         ago = write_age(age / NANOSECONDS)
         if it.kind == "temporary":
-            text = f"a temporary name of ckptctl's own, left {ago} ago by a call that was killed; "
-            text += write_size(entry.size or 0)
+            text = "a temporary name of ckptctl's own, left by a call that was killed; "
+            text += "what it leads to is kept" if entry.kind == "link" else write_size(entry.size or 0)
             yield Finding("temporary-name", "advice", it.path, text, Hint("remove {} by hand", (it.path,)))
         elif it.kind == "marker":
             text = f"marks {bare(it.of)} as unfinished, which is not here any more; written {ago} ago"
@@ -147,3 +147,8 @@ class Leftovers:
             text = f"an empty folder for checkpoints, {ago} old"
             hint = Hint("once no training runs here", (it.path,), "rmdir {}")
             yield Finding("empty-run", "advice", it.path, text, hint)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a name is one that a link or small file of ours has before it gets its own."""
+    return path.rpartition("/")[2].startswith(TEMPORARY)

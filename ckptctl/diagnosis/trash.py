@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ckptctl.core.findings import Finding, Hint
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.errors import CkptctlError
-from ckptctl.journal import LIST, NAME, TRASH, Transaction, load
+from ckptctl.journal import LIST, NAME, TRASH, Transaction, has_trash, load
 from ckptctl.stores import open_store
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
     """What lies in the trash of one folder, a finding for each prune; a store that is read-only has none."""
     place = join(folder, TRASH)
-    if store.read_only or not _is_there(store, place):
+    if store.read_only or not has_trash(store, folder):
         return
     try:
         trash = open_store(join(store.url, place))
@@ -34,13 +34,6 @@ def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
         own = [it for it in entries if it.path.startswith(f"{top.path}/")]
         if "/" not in top.path and own:
             yield _tell(top, own, store, folder, now)
-
-
-def _is_there(store: Store, path: str) -> bool:
-    try:
-        return store.stat(path).kind == "dir"
-    except OSError:
-        return False
 
 
 def _tell(top: Entry, own: list[Entry], store: Store, folder: str, now: int) -> Finding:

@@ -85,7 +85,7 @@ class Store(Protocol):
         ...
 
     def resolve(self, path: str) -> str | None:
-        """Where a link finally leads, relative to the root; None outside of it.
+        """Where a link finally leads, relative to the root and spelled as it is listed; None outside of it.
 
         Raises FileNotFoundError where it leads to nothing, OSError (ELOOP) in a loop.
         """
@@ -151,7 +151,7 @@ class Store(Protocol):
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
         """Remove an entry, a folder with all in it, if it is still the one that was listed; raises Changed, OSError.
 
-        With ``only_empty`` a folder that holds anything stays, and that is an OSError.
+        With ``only_empty`` what is no folder, or one that holds anything, stays, and that is an OSError.
         The entry must have been listed with its identity. One that is gone raises FileNotFoundError.
         """
         ...

@@ -21,6 +21,7 @@ from ckptctl.stores.locking import hold_file, lock
 from ckptctl.stores.missing import no_folder
 from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.reading import File, open_file
+from ckptctl.stores.spelling import is_loose, spell
 from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
 
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
@@ -93,10 +94,13 @@ class LocalStore:
 
     def resolve(self, path: str) -> str | None:
         """Where a link finally leads; an absolute target in the root is inside, whichever way it is written."""
-        real = os.path.realpath(os.path.join(self.root, path), strict=True)
-        if real == self.root:
+        link, root = os.path.join(self.root, path), self.root
+        real = os.path.realpath(link, strict=True)
+        if is_loose(link):
+            real, root = spell(real), spell(root)
+        if real == root:
             return ""
-        above = self.root.rstrip("/") + "/"
+        above = root.rstrip("/") + "/"
         return real[len(above) :] if real.startswith(above) else None
 
     def clock(self) -> int:
@@ -211,7 +215,7 @@ class LocalStore:
         """
         with self._place(entry.path) as place:
             _prove(entry, place)
-            if entry.kind != "dir":
+            if entry.kind != "dir" and not only_empty:
                 os.unlink(place.name, dir_fd=place.folder)
                 return
             with closing(Trail(open_folder(place.name, place.folder))) as trail:

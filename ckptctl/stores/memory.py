@@ -197,7 +197,7 @@ class MemoryStore:
         """Remove a file, a link itself, or a folder with all in it."""
         self._prove(entry)
         held = list(self._tree(entry.path))
-        if only_empty and len(held) > 1:
+        if only_empty and (len(held) > 1 or entry.kind != "dir"):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), entry.path)
         for path in held:
             del self._nodes[path]

@@ -9,6 +9,8 @@ from functools import cache
 
 from ckptctl.stores.trail import Place
 
+_ELSEWHERE = "on another file system, or in a layer of a container's image, so that it cannot be moved in one step"
+
 
 def mode_of(place: Place) -> int:
     """Type and permissions of what has the name; 0 where nothing has it."""
@@ -50,7 +52,7 @@ def _rename_to_free() -> Callable[[Place, Place], bool] | None:
             return True
         code = ctypes.get_errno()
         if code not in {errno.EINVAL, errno.ENOSYS}:
-            raise OSError(code, os.strerror(code), old.name, None, new.name)
+            raise OSError(code, _ELSEWHERE if code == errno.EXDEV else os.strerror(code), old.name, None, new.name)
         return False
 
     return rename

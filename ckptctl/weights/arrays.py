@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial, reduce
+from itertools import repeat
 from math import inf, isnan, nan
-from operator import mul, sub
+from operator import add, mul, sub, truediv
 from struct import pack, unpack
 from typing import Any, NamedTuple
 
@@ -109,6 +110,13 @@ def _array(letter: str, data: bytes) -> array[Any]:
     return made
 
 
+def _tell(numbers: array[Any]) -> bytes:
+    """Their bytes, little-endian; the array is used up."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
 def _widen_half(data: bytes) -> bytes:
     """Numbers of bfloat16 as those of float32, of which they are the upper halves."""
     made = bytearray(2 * len(data))
@@ -143,26 +151,19 @@ def average(parts: Sequence[tuple[bytes | memoryview, float]], dtype: str, made:
     if numpy is not None:
         _average_by_numpy(numpy, parts, dtype, made)
         return
-    columns = [_read(Stretch(bytes(data), dtype)) for data, _ in parts]
-    weights = [weight for _, weight in parts]
-    total = sum(weights)
-    made[:] = _write([sum(map(mul, weights, row)) / total for row in zip(*columns, strict=True)], dtype)
+    weighted = (map(mul, _read(Stretch(bytes(data), dtype)), repeat(weight)) for data, weight in parts)
+    total = reduce(partial(map, add), weighted)
+    made[:] = _write(map(truediv, total, repeat(sum(weight for _, weight in parts))), dtype)
 
 
-def _write(numbers: list[float], dtype: str) -> bytes:
-    if dtype == "float64":
-        return pack(f"<{len(numbers)}d", *numbers)
-    if dtype == "float32":
-        return pack(f"<{len(numbers)}f", *map(_bound_single, numbers))
+def _write(numbers: Iterable[float], dtype: str) -> bytes:
+    """What a type does not hold is infinite, as hardware has it."""
     if dtype == "float16":
-        return pack(f"<{len(numbers)}e", *map(_bound_half, numbers))
-    wide = unpack(f"<{len(numbers)}I", pack(f"<{len(numbers)}f", *map(_bound_single, numbers)))
-    return pack(f"<{len(numbers)}H", *map(_round_to_half, wide))
-
-
-def _bound_single(number: float) -> float:
-    """Infinity for what float32 does not hold, as hardware has it."""
-    return number if isnan(number) or abs(number) < 3.4028235677973366e38 else inf if number > 0 else -inf  # noqa: PLR2004
+        bounded = list(map(_bound_half, numbers))
+        return pack(f"<{len(bounded)}e", *bounded)
+    if dtype == "bfloat16":
+        return _tell(array("H", map(_round_to_half, array("I", array("f", numbers).tobytes()))))
+    return _tell(array(_LETTERS[dtype], numbers))
 
 
 def _bound_half(number: float) -> float:

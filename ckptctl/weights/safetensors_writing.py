@@ -8,14 +8,12 @@ from typing import NamedTuple
 
 from ckptctl.errors import Refused
 from ckptctl.weights.contents import Tensor
-from ckptctl.weights.formats.safetensors import TYPES
+from ckptctl.weights.formats.safetensors import MOST_HEADER, TYPES
 from ckptctl.weights.proving import prove
 from ckptctl.weights.streams import Numbers
 from ckptctl.weights.zip_archive import Source
 from ckptctl.weights.zip_writing import Draft, Written
 
-MOST_HEADER = 100_000_000
-"""Bytes that the format allows."""
 _NAMES = {own: name for name, own in TYPES.items()}
 _ALIGNMENT = 8
 

@@ -171,3 +171,13 @@ def test_it_can_be_set_aside_and_put_back(run: Path) -> None:
     assert call("apply", drawn(), "--yes", "--trash").code == 0
     assert call("undo").code == 0
     assert listing(run) == before
+
+
+def test_where_a_configuration_file_makes_the_trash_the_default_it_is_set_aside_too(run: Path) -> None:
+    before = listing(run)
+    plan = drawn()
+    Path("ckptctl.toml").write_text('trash = true\ntrash-for = "7d"\n')
+    answer = call("apply", plan, "--yes")
+    assert (answer.code, "nothing freed for 7d" in answer.err) == (0, True), answer.err
+    assert call("undo").code == 0
+    assert listing(run) == before

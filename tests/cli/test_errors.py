@@ -484,6 +484,21 @@ def test_a_reader_that_has_left_before_a_prune_stops_it(run: Path) -> None:
     assert checkpoints_in(run) == NAMES
 
 
+def test_a_reader_of_both_streams_that_leaves_is_no_bug(run: Path) -> None:
+    program = " ".join(PROGRAM)
+    script = f'{{ {program} prune "$0" --top-k 1 --yes 2>&1; echo $? >&3; }} 3>&2 | head -c 10'
+    ran = subprocess.run(["sh", "-c", script, run], env=environment(), capture_output=True, check=False)
+    assert ran.stderr == b"141\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"], ids=["output", "errors", "all"])
+def test_a_prune_that_is_started_without_its_streams_does_its_work(run: Path, closed: str) -> None:
+    script = f'{" ".join(PROGRAM)} prune "$0" --top-k 1 --yes {closed}'
+    ran = subprocess.run(["sh", "-c", script, run], env=environment(), capture_output=True, text=True, check=False)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False)
+    assert checkpoints_in(run) == [BEST, LAST]
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 def test_a_full_disk_behind_standard_output_is_a_storage_failure(run: Path) -> None:
     with open("/dev/full", "wb") as full:

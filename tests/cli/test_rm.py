@@ -134,6 +134,27 @@ def test_what_was_removed_to_the_trash_comes_back(run: Path) -> None:
     assert listing(run) == before
 
 
+@pytest.mark.parametrize(
+    ("setting", "code", "why"),
+    [
+        ("trash = true", 0, "Set aside 1 checkpoint"),
+        (f'keep = ["{NAMES[0]}"]', 6, f"'{NAMES[0]}' stays: matches {NAMES[0]}, which a configuration file keeps"),
+        ('min-age = "9d"', 6, f"'{NAMES[0]}' stays"),
+        ("max-delete = 0", 6, "max-delete"),
+    ],
+)
+def test_what_a_configuration_file_protects_it_protects_from_rm_too(
+    run: Path, setting: str, code: int, why: str
+) -> None:
+    (run / "ckptctl.toml").write_text(setting)
+    answer = call("rm", run / NAMES[0], "--yes")
+    assert (answer.code, why in answer.err) == (code, True), answer.err
+    assert (NAMES[0] in left(run)) == (code == 6)
+    if not code:
+        assert call("undo", run).code == 0
+        assert left(run) == NAMES
+
+
 def test_a_checkpoint_of_a_folder_that_two_frameworks_share_goes_by_its_name(run: Path) -> None:
     (run / "model.keras").write_bytes((run / NAMES[0]).read_bytes())
     age(run / "model.keras", 3600)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes  # noqa: F401 - what apply loads on the way: a module that cannot be loaded is no fault of a disk
+import encodings.ascii  # noqa: F401 - as above
 import fcntl  # noqa: F401 - as above
 import os
+import signal  # noqa: F401 - as above
 import sys
 
 from ckptctl.apply import Order, apply

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.amount import ALL
+from tests.faults.amount import drawn
 from tests.faults.scenes import SCENES, Scene, expect, judge_at_once, judge_recovered, make
 from tests.faults.tracing import CHANGES, LOOKS, points_of, ran_until
 
 ERRORS = "ENOSPC EDQUOT EIO EROFS EPERM EACCES EBUSY EXDEV ESTALE ENOMEM ETXTBSY ENOLCK".split()
+FEW = 12
+"""Failures of each scene that are tried where not all are."""
 
 
 @pytest.mark.slow
@@ -22,7 +24,7 @@ def test_whatever_call_fails_nothing_is_lost_and_what_did_not_go_is_named(tmp_pa
     expected = expect(tmp_path / "plan", scene)
     points = points_of(tmp_path / "clean", scene, tmp_path / "trace", (*CHANGES, *LOOKS))
     cases = list(product(points, ERRORS))
-    for number, (point, error) in enumerate(cases if ALL else cases[5 :: len(cases) // 12]):
+    for number, (point, error) in enumerate(drawn(cases, FEW)):
         root = make(tmp_path / str(number), scene)
         code, said, failed = ran_until(root, scene, point, f"error={error}")
         assert code == 0 or tells_people(failed), (point, error, failed)

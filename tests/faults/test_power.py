@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
 from tests.cli.calls import ROOT
-from tests.faults.amount import ALL
-from tests.faults.disks import make_image, mounted
+from tests.faults.amount import ALL, chance, times
+from tests.faults.disks import cut_power, make_image, mounted
 from tests.faults.scenes import SCENES, Expected, Scene, expect, judge_at_once, judge_recovered, make
 
 CUT = """
@@ -50,6 +52,58 @@ def test_after_a_power_cut_everything_is_whole_in_place_whole_in_the_trash_or_go
             break
     assert cuts > 1
     print(f"{cuts} cuts: {sorted(ends)}")  # noqa: T201 - shown with -rP
+
+
+BEGIN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tests.faults.acting import act
+from tests.faults.cutting import TellingStore
+act(*sys.argv[2:], TellingStore(sys.argv[2], sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.mount
+@pytest.mark.row("D2")
+def test_at_whatever_moment_the_power_fails_nothing_is_lost(tmp_path: Path) -> None:
+    chosen, ends, cuts = chance(), Counter[str](), 0
+    disks = [Disk(tmp_path / str(number), scene) for number, scene in enumerate(SCENES.values())]
+    while cuts < times(8, 240):
+        disk = disks[cuts % len(disks)]
+        if cut_after(disk.place, disk.expected.act, chosen.random() * disk.seconds) is None:
+            cuts += 1
+            ends[judge_after(disk.place, disk.expected)] += 1
+    print(f"{cuts} cuts: {dict(ends)}")  # noqa: T201 - shown with -rP
+
+
+class Disk:
+    """A disk with a run on it, to be copied and cut."""
+
+    def __init__(self, place: Path, scene: Scene) -> None:
+        place.mkdir()
+        self.place = place
+        self.expected = expect(place / "plan", scene)
+        with mounted(place / "disk", "-o", "loop", str(make_image(place / "blank"))) as disk:
+            make(disk / "root", scene)
+        self.seconds = cut_after(place, scene.act, None) or 0
+        """From the first change to the last."""
+
+
+def cut_after(place: Path, act: str, seconds: float | None) -> float | None:
+    """Cut the power so long after the first change, or never; the seconds that the act took, None where it was cut."""
+    shutil.copy(place / "blank", place / "image")
+    with mounted(place / "disk", "-o", "loop", str(place / "image")) as disk:
+        command = [sys.executable, "-I", "-S", "-c", BEGIN, str(ROOT), str(disk / "root"), act]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as child:
+            assert child.stdout
+            assert child.stdout.readline() == b"begun\n"
+            begun = monotonic()
+            child.wait() if seconds is None else sleep(seconds)
+            took = None if child.poll() is None else monotonic() - begun
+            cut_power(str(disk))
+            child.kill()
+    return took
 
 
 def cut_at(place: Path, blank: Path, act: str, changes: int) -> bool:

@@ -8,20 +8,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
 from ckptctl.apply import Order, apply
+from ckptctl.core.plan import Plan
 from ckptctl.errors import CkptctlError
 from ckptctl.journal import new_id
 from ckptctl.lock import take
+from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from ckptctl.trash import recover
 from tests.cli.calls import PROGRAM, environment
 from tests.faults.acting import plan_in
 from tests.faults.amount import times
+from tests.faults.swapping import swapping
 from tests.test_apply import WHOLE
 
 
@@ -44,58 +48,108 @@ def meanwhile(act: Callable[[int], object]) -> Iterator[list[int]]:
         worker.join()
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def write_in(folder: int, name: str) -> None:
-    """Save as a training does that has its folder open, wherever that is now."""
-    opened = os.open(f"{name}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, dir_fd=folder)
-    os.write(opened, WHOLE)
-    os.close(opened)
-    with suppress(OSError):
-        os.replace(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
-
-
 SWAPPED = {
-    "the run": "r",
-    "a checkpoint": "r/epoch=1.ckpt",
+    "the root": ".",
+    "the run": "p/r",
+    "the run's parent": "p",
+    "a checkpoint": "p/r/epoch=1.ckpt",
     "the tool's own folder": ".ckptctl",
     "the trash": ".ckptctl/trash",
 }
+PARTS = ("meta.pt", ".metadata", "deep/x")
+
+
+class Training:
+    """Saves folders into a run that it has open, wherever that is now."""
+
+    def __init__(self, run: Path) -> None:
+        run.mkdir(parents=True)
+        self._run = os.open(run, os.O_RDONLY)
+        self.saved: dict[str, frozenset[bytes]] = {}
+        """By name the contents of what was saved last under it, which nothing else has."""
+
+    def save(self, name: str) -> None:
+        """Save, unless something has the name."""
+        contents = [f"{name} {len(self.saved)} {part}".encode() for part in PARTS]
+        os.makedirs(f"/proc/self/fd/{self._run}/{name}.new/deep", exist_ok=True)
+        for part, content in zip(PARTS, contents, strict=True):
+            self.path(f"{name}.new/{part}").write_bytes(content)
+        with suppress(OSError):
+            os.rename(f"{name}.new", name, src_dir_fd=self._run, dst_dir_fd=self._run)
+            self.saved[name] = frozenset(contents)
+
+    def path(self, name: str) -> Path:
+        return Path(f"/proc/self/fd/{self._run}/{name}")
+
+    def close(self) -> None:
+        os.close(self._run)
+
+
+def facts(folder: Path) -> dict[str, tuple[object, ...]]:
+    """All below a folder and itself, with whatever a touch would change."""
+    return {str(path): _facts_of(path) for path in sorted([folder, *folder.rglob("*")])}
+
+
+def _facts_of(path: Path) -> tuple[object, ...]:
+    found = path.lstat()
+    data = path.read_bytes() if path.is_file() else b""
+    return found.st_ino, found.st_mode, found.st_nlink, found.st_size, found.st_mtime_ns, found.st_ctime_ns, data
+
+
+def contents_of(*folders: Path) -> set[bytes]:
+    return {path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
 @pytest.mark.row("D9", "D28")
 @pytest.mark.parametrize("name", SWAPPED.values(), ids=SWAPPED)
-def test_nothing_outside_is_touched_while_a_path_is_swapped_for_a_link(tmp_path: Path, name: str) -> None:
-    outside = tmp_path / "outside"
-    for path in ("epoch=0.ckpt", "epoch=1.ckpt", "trash/x/journal", "x/0", "lock"):
-        (outside / path).parent.mkdir(parents=True, exist_ok=True)
-        (outside / path).write_bytes(b"precious")
-    before, root = tree(outside), tmp_path / "root"
-    (root / "r").mkdir(parents=True)
+def test_nothing_outside_is_touched_and_nothing_new_taken_while_a_path_is_swapped_for_a_link(
+    tmp_path: Path, name: str
+) -> None:
+    outside, beside, root = (tmp_path / it for it in ("outside", "beside", "root"))
+    beside.mkdir()
+    for number, part in product(range(50), PARTS):
+        lure = outside / f"p/r/epoch={number}.ckpt" / part
+        lure.parent.mkdir(parents=True, exist_ok=True)
+        lure.write_bytes(b"precious")
+    (outside / ".ckptctl/trash/x").mkdir(parents=True)
+    (outside / ".ckptctl/lock").write_bytes(b"")
+    (outside / ".ckptctl/trash/x/journal").write_bytes(b"precious")
+    before, training, store = facts(outside), Training(root / "p/r"), open_url(str(root))
+    swaps, turn, until = 0, 0, monotonic() + 900
+    with swapping(root / name, outside / name, beside) as swapper:
+        while swaps < times(300, 10_000) and monotonic() < until:
+            for number in (turn * 4, turn * 4 + 1, 1, turn * 4 + 2):
+                training.save(f"epoch={number}.ckpt")
+            plan = plan_in(store)
+            newest = f"epoch={turn * 4 + 3}.ckpt"
+            training.save(newest)
+            swaps -= swapper.swaps
+            gone = carried_out(plan, store)
+            swaps += swapper.swaps
+            turn += 1
+            assert training.path(newest).is_dir()
+            for path in gone:
+                training.saved.pop(path.rpartition("/")[2], None)
+    training.close()
+    with suppress(CkptctlError), take(store, "recovery"):
+        recover(store)
+    print(f"{swaps} swaps while {turn} plans were carried out")  # noqa: T201 - shown with -rP
+    assert swaps >= times(300, 10_000)
+    assert facts(outside) == before
+    assert frozenset[bytes]().union(*training.saved.values()) <= contents_of(root, beside)
 
-    def swap(turn: int) -> None:
-        target = outside if turn % 2 else outside / "epoch=0.ckpt"
-        with suppress(OSError):
-            (root / name).rename(tmp_path / "aside")
-            (root / name).symlink_to(target)
-            (root / name).unlink()
-        with suppress(OSError):
-            (tmp_path / "aside").rename(root / name)
 
-    run, until = os.open(root / "r", os.O_RDONLY), monotonic() + 600
-    with meanwhile(swap) as turns:
-        while turns[0] < times(200, 2500) and monotonic() < until:
-            for number in range(3):
-                write_in(run, f"epoch={number}.ckpt")
-            with suppress(OSError, CkptctlError):
-                store = open_url(str(root))
-                apply(plan_in(store), store, Order(new_id()))
-    os.close(run)
-    assert turns[0] >= times(200, 2500)
-    assert tree(outside) == before
+def carried_out(plan: Plan, store: Store) -> list[str]:
+    """What went by a plan, or lies in the trash, and the next call removes it or puts it back; as the journal says."""
+    going = {it.path for it in plan.dropped}
+    try:
+        outcome = apply(plan, store, Order(new_id()))
+    except CkptctlError:
+        return []
+    gone = [*outcome.dropped, *(it.path for it in outcome.failed if it.why.endswith("not removed"))]
+    assert going.issuperset(gone)
+    return gone
 
 
 @pytest.mark.slow
@@ -167,3 +221,40 @@ def test_without_locks_a_lock_file_that_is_there_holds_whoever_left_it(
     lock.unlink()
     ran = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert (ran.returncode, lock.exists(), len(list(tmp_path.glob("*.ckpt")))) == (0, False, 1), ran.stderr
+
+
+HOLD = """
+import sys
+from ckptctl.lock import take
+from ckptctl.stores import open_store
+with take(open_store(sys.argv[1]), "prune"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.mount
+@pytest.mark.row("D13")
+def test_who_holds_the_lock_in_another_container_is_believed_and_its_death_too(tmp_path: Path) -> None:
+    """There its process has a number that means another one here, or none."""
+    for number in range(3):
+        (tmp_path / f"epoch={number}.ckpt").write_bytes(WHOLE)
+        os.utime(tmp_path / f"epoch={number}.ckpt", (number, number))
+    apart = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    command = [*PROGRAM, "prune", "--keep-last", "1", "--yes", str(tmp_path)]
+    with subprocess.Popen(
+        [*apart, sys.executable, "-c", HOLD, tmp_path],
+        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as child:  # fmt: skip
+        assert child.stdout
+        assert child.stdout.readline() == "held\n"
+        for words in (command, [*apart, *command]):
+            ran = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+            assert (ran.returncode, "held by pid 1 on " in ran.stderr) == (7, True), ran.stderr
+        assert len(list(tmp_path.glob("*.ckpt"))) == 3
+        child.kill()
+        child.wait()
+        until = monotonic() + 10
+        while subprocess.run(command, env=environment(), capture_output=True, check=False).returncode == 7:
+            assert monotonic() < until
+    assert len(list(tmp_path.glob("*.ckpt"))) == 1

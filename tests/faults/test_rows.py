@@ -9,7 +9,6 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
 ELSEWHERE = {
-    "D3": "cli/test_signals.py::test_a_signal_stops_between_two_checkpoints",
     "D8": "test_apply.py::test_what_changed_since_the_plan_stays",
     "D10": "cli/test_prune.py::test_a_link_keeps_its_target_wherever_the_link_lies",
     "D11": "cli/test_link.py::test_a_link_that_is_wrong_dangles_or_loops_is_repaired",
@@ -20,16 +19,13 @@ ELSEWHERE = {
     "D19": "core/test_guard.py::test_some_places_are_too_large_or_too_empty",
     "D20": "stores/test_local.py::test_a_folder_with_a_mount_in_it_stays_whole",
     "D21": "core/test_plan.py::test_a_hard_linked_file_frees_its_bytes_once_all_its_names_go",
-    "D23": "stores/test_local.py::test_the_clock_is_the_file_system_s_and_leaves_no_trace",
     "D25": "stores/test_local.py::test_any_name_that_a_disk_can_hold_goes_round",
-    "D26": "stores/test_local.py::test_a_file_of_the_same_size_and_time_but_another_inode_is_not_as_listed",
     "D29": "test_trash.py::test_what_is_in_the_way_stays_and_the_rest_comes_back",
     "D30": "cli/test_prune.py::test_without_a_terminal_nothing_goes_without_yes",
     "D31": "laws/test_retention.py::test_every_checkpoint_and_stray_gets_exactly_one_verdict_with_a_reason",
 }
 UNTESTED = {
     "D22": "sizes are those that the names show; bytes of holes are not told apart yet",
-    "D27": "a prune makes no symbolic link; a file system without them is not at hand",
 }
 """Why no test here."""
 

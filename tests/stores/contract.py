@@ -365,6 +365,14 @@ class StoreContract:
         store.delete_exact(store.stat(name))
         assert _all(store) == [other for other in before if other != name]
 
+    @pytest.mark.parametrize("path", ["top.ckpt", "last", "run1"], ids=["file", "link", "full folder"])
+    def test_what_must_be_an_empty_folder_and_is_none_stays(self, path: str) -> None:
+        store = self.make_writable(TREE, {"last": "run1"})
+        before = _all(store)
+        with pytest.raises(OSError):  # noqa: PT011 - each store has a reason of its own
+            store.delete_exact(store.stat(path), only_empty=True)
+        assert _all(store) == before
+
     # What is not as it was
 
     @pytest.mark.parametrize("path", ["run1/epoch=1.ckpt", "run2/checkpoint-500"], ids=["file", "folder"])

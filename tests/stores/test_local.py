@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import gc
 import os
 import resource
@@ -782,7 +781,8 @@ def test_nothing_is_copied_to_another_file_system(tree: Path) -> None:
     before = content(tree)
     expressions = "store.rename(store.stat('top.ckpt'), 'mounted/x')", "store.stat('top.ckpt').kind"
     said = with_mount(tree, f"mount -t tmpfs none {tree}/mounted", *expressions)
-    assert said == [os.strerror(errno.EXDEV), "file"]
+    assert said[0].startswith("on another file system, or in a layer of a container's image")
+    assert said[1:] == ["file"]
     assert content(tree) == before
 
 

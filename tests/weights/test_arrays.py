@@ -81,6 +81,20 @@ def test_every_type_is_read_as_torch_reads_it(way: str, dtype: str) -> None:
     assert found.odd == 256 - len(known)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "large", "infinite"),
+    [
+        pytest.param("float32", singles(3e38), singles(INF), id="float32"),
+        pytest.param("bfloat16", singles(3e38)[2:], singles(INF)[2:], id="bfloat16"),
+        pytest.param("float16", pack("<e", 6e4), pack("<e", INF), id="float16"),
+    ],
+)
+def test_a_mean_that_its_type_does_not_hold_is_infinite(way: str, dtype: str, large: bytes, infinite: bytes) -> None:
+    made = bytearray(len(large))
+    average([(large, 3.0), (bytes(len(large)), -1.0)], dtype, memoryview(made))
+    assert made == infinite
+
+
 @needs_torch
 @pytest.mark.parametrize("dtype", sorted(FLOATING))
 def test_a_mean_is_that_of_torch(way: str, dtype: str) -> None:

@@ -253,6 +253,11 @@ BROKEN = {
     "safetensors with a number of 5,000 digits": (safetensors(b'{"a":' + b"9" * 5000 + b"}"), "broken"),
     "safetensors with NaN": (safetensors(b'{"a":NaN}'), "broken"),
     "safetensors with a header beyond all bounds": ((10**9).to_bytes(8, "little") + b"{" + bytes(99), "broken"),
+    "safetensors with a header longer than is read": (safetensors(b'{"a":"' + b"x" * (16 << 20) + b'"}'), "not-read"),
+    "safetensors with more tensors than are read": (
+        safetensors(dict.fromkeys(map(str, range(100_001)), 0)),
+        "not-read",
+    ),
     "safetensors whose metadata are no texts": (safetensors({"__metadata__": {"a": 1}}), "broken"),
     "safetensors with an entry too many": (safetensors({"a": {**HEADER, "x": 1}}, bytes(8)), "broken"),
     "a file of nothing": (b"", "empty"),

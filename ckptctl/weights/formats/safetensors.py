@@ -14,9 +14,12 @@ from ckptctl.weights.json_text import parse
 from ckptctl.weights.parts import part_of
 from ckptctl.weights.zip_archive import Source
 
-MOST_HEADER = 16 << 20
-"""Bytes of a header that are read; the format allows 100 MB. 100,000 tensors have less."""
-MOST_TENSORS = 100_000
+MOST_HEADER = 100_000_000
+"""Bytes that the format allows."""
+_MOST_READ = 16 << 20
+"""Bytes of a header that are read: 100,000 tensors have less."""
+_MOST_TENSORS = 100_000
+"""They take a second, and 200 MB of memory."""
 _MOST_AXES = 64
 TYPES: Mapping[str, str] = {
     "F64": "float64",
@@ -57,10 +60,12 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
     """The contents; raises Damaged, OSError."""
     length = int.from_bytes(source.read(0, 8), "little")
     if length > MOST_HEADER:
-        raise Damaged(f"safetensors: a header of {length:,} bytes, of which {MOST_HEADER:,} are read")
-    text = source.read(8, length)
-    if len(text) < length:
+        raise Damaged(f"safetensors: a header of {length:,} bytes, and the format allows {MOST_HEADER:,}")
+    if source.size < 8 + length:
         raise Damaged("cut short inside its header")
+    if length > _MOST_READ:
+        raise Damaged(f"safetensors: a header of {length:,} bytes, of which {_MOST_READ:,} are read", id="not-read")
+    text = source.read(8, length)
     header = _parse(text)
     places = sorted(_read_places(header))
     _prove(places)
@@ -95,8 +100,9 @@ def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read_places(header: Mapping[str, object]) -> Iterator[Place]:
-    if len(header) > MOST_TENSORS:
-        raise Damaged(f"safetensors: more than {MOST_TENSORS:,} tensors")
+    if len(header) > _MOST_TENSORS:
+        text = f"safetensors: {len(header):,} tensors are more than the {_MOST_TENSORS:,} that are read"
+        raise Damaged(text, id="not-read")
     for name, entry in header.items():
         if name == "__metadata__":
             continue

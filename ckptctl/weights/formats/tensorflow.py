@@ -160,7 +160,7 @@ def _read_table(source: Source, *, checked: bool) -> Iterator[tuple[bytes, bytes
     pairs = (pair for block in blocks for pair in _read_block(source, block, checked=checked))
     for count, pair in enumerate(pairs):
         if count > _MOST_TENSORS:
-            raise Damaged(f"more than {_MOST_TENSORS:,} tensors")
+            raise Damaged(f"more than the {_MOST_TENSORS:,} tensors that are read", id="not-read")
         yield pair
 
 
