@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import PROGRAM, Answer, call, environment, listing, remember, save, watch
+from tests.cli.calls import PROGRAM, ROOT, Answer, call, environment, listing, remember, save, watch
 from tests.cli.schema import EXPLAIN, PRUNE, misfits
 from tests.cli.test_slim import ADAM, WEIGHTS, keys, make_folder
+from tests.conftest import lacks
 from tests.terminal import Terminal
 
 NAMES = [f"epoch={n}-val_loss=0.{5 - n}.ckpt" for n in range(4)]
@@ -85,6 +87,28 @@ def test_best_and_last_answer_as_before_also_where_only_the_states_know_the_scor
     assert call("prune", run, "--resumable", "1", "-y").code == 0
     assert resumable(run) == names[3:]
     assert [call(*words).out for words in asked] == before
+
+
+REAL = [it for it in sorted((ROOT / "tests/fixtures/lightning").glob("*/*")) if it.is_dir()]
+
+
+@pytest.mark.parametrize("made", REAL, ids=lambda it: f"{it.parent.name} {it.name}")
+def test_real_runs_of_lightning_answer_as_before_and_load_still(tmp_path: Path, made: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(made, run)
+    asked = [("best", run), ("best", run, "--exact", "--score"), ("last", run)]
+    before = [(it.code, it.raw) for it in (call(*words) for words in asked)]
+    outcome = call("prune", run, "--resumable", "1", "-y", "--json").json["outcome"]
+    assert [(it.code, it.raw) for it in (call(*words) for words in asked)] == before
+    assert call("verify", run).code == 0
+    assert call("prune", run, "--resumable", "1", "--check").code == 0
+    if outcome is not None and lacks("torch") is None and made.parent.name != "pl14":  # 1.4 names classes
+        import torch
+
+        for name in outcome["slimmed"]:
+            loaded = torch.load(run / name, weights_only=True)
+            assert loaded["state_dict"].keys() == torch.load(made / name, weights_only=True)["state_dict"].keys()
+            assert {"optimizer_states", "lr_schedulers"}.isdisjoint(loaded)
 
 
 def test_check_tells_that_there_is_something_to_slim(run: Path) -> None:
