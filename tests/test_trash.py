@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from posixpath import dirname
+from typing import Any
 
 import pytest
 
@@ -312,6 +313,17 @@ class Cutting(MemoryStore):
     def rewrite(self, entry: Entry, data: bytes) -> None:
         self._cut()
         super().rewrite(entry, data)
+
+    @contextmanager
+    def draft(self, path: str, *, like: str | None = None) -> Iterator[Any]:
+        self._cut()
+        with super().draft(path, like=like) as made:
+            yield made
+        self._cut()
+
+    def stamp(self, path: str, modified: int) -> None:
+        self._cut()
+        super().stamp(path, modified)
 
     def add(self, path: str, end: int, data: bytes) -> None:
         self._cut()

@@ -121,7 +121,7 @@ def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]
 
 def _object_to_size(plan: Plan, most: int | None) -> Iterator[Objection]:
     """By what goes, not by what that frees: what other names hold goes all the same."""
-    size = sum(it.checkpoint.size for it in plan.dropped if it.checkpoint)
+    size = sum(it.frees if it.action == "slim" else it.checkpoint.size for it in plan.changed if it.checkpoint)
     if most is not None and size > most:
         text = f"{write_size(size)} would go, more than the {write_size(most)} allowed"
         yield Objection("max-delete-size", text, "--max-delete-size")

@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 def listing(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
     """The runs from which something goes, the greatest loss first; the others as a count."""
-    changing = [run for run in runs if any(it.action in ("drop", "slim") for it in run.verdicts)]
+    changing = [run for run in runs if run.changed]
     rows = [_row(run, root) for run in changing]
     columns = [max(measure(cell) for cell in column) for column in zip(_HEADS, *rows, strict=True)]
     taken = sum(columns[1:4]) + 4 * len(_GAP)
