@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from importlib.util import find_spec
 from statistics import median
 from time import perf_counter
 from typing import NamedTuple
@@ -33,6 +34,12 @@ def find_ckptctl() -> tuple[str, ...]:
     """The command as users start it, from the environment that runs this script."""
     script = os.path.join(sysconfig.get_path("scripts"), "ckptctl")
     return (script,) if os.access(script, os.X_OK) else (sys.executable, "-m", "ckptctl")
+
+
+def tell_fast() -> str:
+    """Which of the libraries that are only faster are installed, in words."""
+    found = [name for name, module in (("numpy", "numpy"), ("zlib-ng", "zlib_ng")) if find_spec(module)]
+    return f"with {' and '.join(found)}" if found else "without numpy and zlib-ng"
 
 
 def race(contestants: list[Contestant], rounds: int) -> dict[str, list[Lap]]:

@@ -3,8 +3,8 @@
     python benchmarks/slimming.py [GIGABYTES [ROUNDS]]
 
 The checkpoint is that of ``contents.py``, written by torch, which is also a peer: so torch must be installed. For the
-average three of its slimmed copies are taken. Start-up is that of a usage error of the same command; what is left of a
-ratio without it stands beside it. All lies in TMPDIR, and in the page cache when it is measured.
+average three of its slimmed copies are taken. Start-up is that of the help of ``slim``; what is left of a ratio without
+it stands beside it. All lies in TMPDIR, and in the page cache when it is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from contents import GIGABYTES, MAKE
-from measure import Contestant, Lap, find_ckptctl, race, tell
+from measure import Contestant, Lap, find_ckptctl, race, tell, tell_fast
 
 ROUNDS = 7
 SLIM, AVERAGE = "ckptctl slim", "ckptctl average"
@@ -47,9 +47,8 @@ def main(gigabytes: float, rounds: int) -> None:
         subprocess.run([sys.executable, "-c", MAKE, whole, str(int(gigabytes * 1e9 / 12))], check=True)
         subprocess.run([*find_ckptctl(), "slim", whole, "-o", kept], check=True, stdout=subprocess.DEVNULL)
         copies = [shutil.copy(kept, os.path.join(folder, f"{place}.ckpt")) for place in range(3)]
-        print(
-            f"{os.path.getsize(whole) / 1e9:.2f} GB, of which {os.path.getsize(kept) / 1e9:.2f} stay, {rounds} rounds\n"
-        )
+        sizes = f"{os.path.getsize(whole) / 1e9:.2f} GB, of which {os.path.getsize(kept) / 1e9:.2f} stay"
+        print(f"{sizes}, {tell_fast()}, {rounds} rounds\n", flush=True)
         laps = race(contestants(folder, whole, copies), rounds)
         tell(laps, {SLIM: COPY, AVERAGE: COPY})
         print()

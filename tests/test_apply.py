@@ -297,16 +297,26 @@ def test_where_nobody_can_tell_whether_it_was_moved_it_is_not_said_to_be_in_plac
     assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
 
 
-@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
-def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place(code: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(errno.EIO, "the disk fails"), "the disk fails"),
+        (OSError(errno.ENOSPC, "it is full"), "it is full"),
+        (OSError("odd"), "odd"),
+    ],
+    ids=repr,
+)
+def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_place(error: OSError, why: str) -> None:
     class Unreadable(MemoryStore):
         def contents(self, folder: str) -> list[Entry]:
-            raise OSError(code, os.strerror(code), folder)
+            if folder == TRASH:
+                raise error
+            return super().contents(folder)
 
     store = Unreadable(dict.fromkeys(NAMES, WHOLE))
     with pytest.raises(StorageFailed) as caught:
         apply(plan_of(store), store, Order("t"))
-    assert caught.value.text == f"what an earlier run left cannot be put in order: {os.strerror(code)}"
+    assert caught.value.text == f"what an earlier run left cannot be put in order: {why}"
     assert (caught.value.path, caught.value.done, caught.value.hint) == (TRASH, "nothing was changed", None)
     assert files(store) == set(NAMES)
 

@@ -108,8 +108,33 @@ def test_wherever_it_is_cut_off_no_link_leads_to_what_is_gone(keeps: bool) -> No
     assert AFTER in states
 
 
-@pytest.mark.parametrize("change", ["elsewhere", None], ids=["it leads elsewhere", "it is a file"])
-def test_a_link_that_changed_since_the_plan_keeps_everything(change: str | None) -> None:
+def test_what_is_cut_off_right_before_a_link_moves_leaves_it_as_it_was() -> None:
+    class Stopping(MemoryStore):
+        stops = False
+
+        def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
+            if self.stops:
+                raise Cut
+            super().link(path, target, kind, is_new=is_new)
+
+    store = Stopping({})
+    planned = plan_of(linked(store))
+    store.stops = True
+    with pytest.raises(Cut):
+        apply(planned, store, Order("t"))
+    assert recover(store) == []
+    assert state(store) == BEFORE
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param("elsewhere", "No such file or directory", id="it leads to nothing"),
+        pytest.param(NEW, f"{LINK} was changed since the plan", id="it leads elsewhere"),
+        pytest.param(None, f"{LINK} was changed since the plan", id="it is a file"),
+    ],
+)
+def test_a_link_that_changed_since_the_plan_keeps_everything(change: str | None, why: str) -> None:
     store = linked(MemoryStore({}))
     planned = plan_of(store)
     if change is None:
@@ -119,7 +144,7 @@ def test_a_link_that_changed_since_the_plan_keeps_everything(change: str | None)
     before = state(store)
     outcome = apply(planned, store, Order("t"))
     assert ({it.path for it in outcome.skipped}, state(store)) == (set(NAMES[:3]), before)
-    assert "a link to it cannot be moved" in outcome.skipped[0].why
+    assert outcome.skipped[0].why == f"a link to it cannot be moved: {why}"
 
 
 def test_where_a_link_cannot_be_moved_everything_stays() -> None:

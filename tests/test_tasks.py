@@ -6,6 +6,7 @@ import posixpath
 
 import pytest
 
+from ckptctl.core.checkpoint import Entry, Kind
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepLast
@@ -13,6 +14,7 @@ from ckptctl.core.units import QUIET
 from ckptctl.scan import Options, scan
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.tasks import Batch, Task, parts_of, prepare
+from tests.core.samples import NOW, run_of, save
 from tests.test_apply import FAMILY, RANKS, STATE, WHOLE
 
 SHARDS = {f"s/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata", "deep/x")}
@@ -67,8 +69,12 @@ def test_lists_of_one_run_have_a_place_each() -> None:
 
 
 def test_a_list_that_names_nothing_of_what_goes_is_left_alone() -> None:
-    (batch,) = prepared({**FAMILY, "r/checkpoint": b'model_checkpoint_path: "ckpt-3"\n'})
-    assert (len(batch.tasks), batch.lists, batch.trouble) == (2, (), None)
+    store = MemoryStore(LISTED)
+    plan = plan_of(store)
+    (roster,) = plan.runs[0].rosters
+    of_newest = roster._replace(names=tuple(it for it in roster.names if it[1] == "r/ckpt-3"))
+    (batch,) = prepare(plan._replace(runs=(plan.runs[0]._replace(rosters=(of_newest,)),)), store, "t")
+    assert (len(of_newest.names), len(batch.tasks), batch.lists, batch.trouble) == (1, 2, (), None)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +109,13 @@ def test_a_folder_is_moved_with_all_that_lies_in_it_and_a_file_with_nothing() ->
     assert (top.path, top.kind, place) == ("s/epoch=0.ckpt", "dir", ".ckptctl/trash/t/0")
     assert sorted(it.path for it in inside) == [f"{top.path}/{it}" for it in (".metadata", "deep", "deep/x", "meta.pt")]
     assert {inside for _, inside, _ in parts_of(tasks_of(FAMILY)[0])} == {()}
+
+
+def test_of_several_folders_each_is_moved_with_what_lies_in_it() -> None:
+    kinds: dict[str, Kind] = {"r/a": "dir", "r/a/x": "file", "r/ab": "dir", "r/ab/y": "file", "r/b": "file"}
+    entries = tuple(Entry(path, kind, 1, 0, (0, n)) for n, (path, kind) in enumerate(kinds.items()))
+    run = run_of(save("r/a", step=1)._replace(unit="family", entries=entries), save("r/c", step=2))
+    policy = Policy((KeepLast(1),))
+    ((task,),) = (it.tasks for it in prepare(Plan(policy, (draw(run, policy, NOW),)), MemoryStore(), "t"))
+    found = [(top.path, [it.path for it in inside]) for top, inside, _ in parts_of(task)]
+    assert found == [("r/a", ["r/a/x"]), ("r/ab", ["r/ab/y"]), ("r/b", [])]

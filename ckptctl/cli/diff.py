@@ -42,7 +42,10 @@ def command(
     """
     console, progress = Console(), Progress("compared")
     scanning = read_options(Names(template, layout, ext, equals))
-    found = compare(_open(old, scanning), _open(new, scanning), progress.add)
+    sides = (_open(old, scanning), _open(new, scanning))
+    for path, flaw in ((side.path, flaw) for side in sides for flaw in side.contents.flaws if flaw.id == "not-read"):
+        console.warn(f"{path}: {flaw.text}: not compared")
+    found = compare(*sides, progress.add)
     progress.clear()
     console.answer(_write(found, console, json=json))
     if not json:
@@ -56,7 +59,7 @@ def _open(path: str, scanning: Options) -> Side:
     for flaw in contents.flaws:
         if flaw.severity == "error" and flaw.id not in ("suspect-name", "odd-pickle"):
             raise Damaged(flaw.text, path=path)
-    return Side(Held(target.store, target.checkpoint), contents)
+    return Side(Held(target.store, target.checkpoint), contents, path)
 
 
 def _write(found: Difference, console: Console, *, json: bool) -> Iterator[str]:

@@ -37,6 +37,13 @@ class Entry(NamedTuple):
     """Names of this file, itself among them: above 1, deleting one frees nothing."""
     target: str | None = None
     """Of a link: its text, as written."""
+    held: int | None = None
+    """Bytes that the disk holds of a file with holes, or a compressed one; None where that is no less than its size."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes up."""
+        return (self.size or 0) if self.held is None else self.held
 
 
 class Entries(tuple[Entry, ...]):  # noqa: SLOT001 - the sums need a place

@@ -31,7 +31,7 @@ class Names:
         freed = Weight()
         for entry in files_of(checkpoint):
             if self._take(entry):
-                freed = freed.plus(Weight(entry.size or 0, 1))
+                freed = freed.plus(Weight(entry.weight, 1))
         return freed
 
     def _take(self, entry: Entry) -> bool:
@@ -60,6 +60,6 @@ def weigh(checkpoints: Iterable[Checkpoint]) -> Weight:
     weight, seen = Weight(), set()
     for entry in (entry for it in checkpoints for entry in files_of(it)):
         if entry.links == 1 or entry.identity not in seen:
-            weight = weight.plus(Weight(entry.size or 0, 1))
+            weight = weight.plus(Weight(entry.weight, 1))
             seen.add(entry.identity)
     return weight

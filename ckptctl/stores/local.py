@@ -336,7 +336,7 @@ def _list_singly(folder: int, path: str, front: str) -> Folder:
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
     """The entry by what the listing says of it, which costs no system call."""
     if item.is_file(follow_symlinks=False):
-        return _make(Entry, (path, "file", None, None, None, 1, None))
+        return _make(Entry, (path, "file", None, None, None, 1, None, None))
     if item.is_symlink():
         return Entry(path, "link", target=os.readlink(item.name, dir_fd=folder))
     return Entry(path, "dir" if item.is_dir(follow_symlinks=False) else "other")
@@ -347,11 +347,13 @@ def _stated(path: str, folder: int, name: str) -> Entry:
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if S_ISREG(found.st_mode):  # nearly all are
         identity = (found.st_dev, found.st_ino)
-        return _make(Entry, (path, "file", found.st_size, found.st_mtime_ns, identity, found.st_nlink, None))
+        held = found.st_blocks << 9  # 0 is what a file system says that does not count
+        told = held if 0 < held < found.st_size else None
+        return _make(Entry, (path, "file", found.st_size, found.st_mtime_ns, identity, found.st_nlink, None, told))
     kind = _KINDS.get(S_IFMT(found.st_mode), "other")
     size, links = (0, 1) if kind == "dir" else (found.st_size, found.st_nlink)
     target = os.readlink(name, dir_fd=folder) if kind == "link" else None
-    return _make(Entry, (path, kind, size, found.st_mtime_ns, (found.st_dev, found.st_ino), links, target))
+    return _make(Entry, (path, kind, size, found.st_mtime_ns, (found.st_dev, found.st_ino), links, target, None))
 
 
 def _prove(entry: Entry, place: Place) -> None:

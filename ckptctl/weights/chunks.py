@@ -12,7 +12,7 @@ from mmap import mmap
 from ckptctl.errors import Damaged
 from ckptctl.weights.zip_archive import Source
 
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 """Bytes that are read at once; a whole number of numbers of every type."""
 _REQUEST = 1 << 20
 """Bytes that are asked for at once where a file is not on this machine."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Damaged, Refused
 from ckptctl.weights.arrays import Distance, Stretch, apart, is_known
 from ckptctl.weights.chunks import CHUNK
 from ckptctl.weights.contents import BITS, Contents, Files, Plain, Tensor
@@ -21,6 +21,8 @@ class Side(NamedTuple):
 
     files: Files
     contents: Contents
+    path: str = ""
+    """As the user knows it."""
 
 
 class Alteration(NamedTuple):
@@ -59,10 +61,12 @@ class Difference(NamedTuple):
 
 
 def compare(old: Side, new: Side, tick: Tick = lambda _: None) -> Difference:
-    """Compare all that both have by name, chunk by chunk; raises OSError."""
+    """Compare all that both have by name, chunk by chunk; raises OSError, Refused where one was not read to its end."""
     before, after = name_alike(old.contents, new.contents)
+    _require_read(old, after.keys() - before.keys())
+    _require_read(new, before.keys() - after.keys())
     with ExitStack() as stack:
-        left, right = (stack.enter_context(open_numbers(*it)) for it in (old, new))
+        left, right = (stack.enter_context(open_numbers(it.files, it.contents)) for it in (old, new))
         found = [_compare(name, left, right, (it, after[name]), tick) for name, it in before.items() if name in after]
     told = [it for it in found if it is not None]
     compared = [it for it in told if not it.why and it.old.shape == it.new.shape]
@@ -98,6 +102,13 @@ def name_alike(old: Contents, new: Contents) -> tuple[dict[str, Tensor], dict[st
 def _fronts(it: Contents) -> list[str]:
     """What names of weights begin with, up to the first dot; and nothing."""
     return ["", *dict.fromkeys(own.name.partition(".")[0] + "." for own in it.tensors if own.part == "weights")]
+
+
+def _require_read(side: Side, missing: Collection[str]) -> None:
+    """Raise Refused where tensors seem to be missing, or all are, and it may be that they were only not read."""
+    unread = [it for it in side.contents.flaws if it.id == "not-read"]
+    if unread and (missing or not side.contents.tensors):
+        raise Refused(f"cannot be compared: {unread[0].text}", path=side.path, id="cannot-compare")
 
 
 def _compare(name: str, left: Numbers, right: Numbers, pair: tuple[Tensor, Tensor], tick: Tick) -> Alteration | None:

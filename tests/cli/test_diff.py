@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ NEW = {
     "epoch": 4,
     "state_dict": {"w": make_tensor([1, 2.5, 3, 3], (2, 2)), "b": PAIR, "came": ONES, "s": make_tensor([1, 2], (1, 2))},
 }
+
+
+def array(kind: str) -> bytes:
+    """A number as numpy saves it."""
+    head = f"{{'descr': {kind}, 'fortran_order': False, 'shape': (1,), }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + b"\0\0\x80\x3f"
 
 
 @pytest.fixture
@@ -73,6 +80,29 @@ def test_what_is_broken_is_not_compared(pair: tuple[Path, Path]) -> None:
     answer = call("diff", *pair)
     assert answer.code == 5
     assert "cut short" in answer.err
+
+
+@pytest.mark.parametrize("other", ["whole", "odd"], ids=["a whole one", "itself"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+def test_of_what_was_not_read_to_its_end_nothing_is_said_to_be_missing(
+    tmp_path: Path, other: str, is_first: bool
+) -> None:
+    """Here of an archive of arrays, of which one has no head that numpy writes."""
+    files = {}
+    for name, heads in (("whole", (b"w", b"b")), ("odd", (b"b",))):
+        files[name] = tmp_path / f"model-{name}.npz"
+        with zipfile.ZipFile(files[name], "w") as archive:
+            archive.writestr("w.npy", array("'<f4'" if b"w" in heads else "[('a', '<f4')]"))
+            archive.writestr("b.npy", array("'<f4'"))
+        put(files[name], files[name].read_bytes())
+    pair = (files["odd"], files[other]) if is_first else (files[other], files["odd"])
+    answer = call("diff", *pair)
+    if other == "odd":
+        assert answer.code == 0
+        assert answer.err.count("'w.npy' has no plain header of numpy: not compared\n") == 2
+        return
+    assert answer.code == 6
+    assert f"error[cannot-compare]: {files['odd']}: cannot be compared: 'w.npy' has no plain header" in answer.err
 
 
 @needs_torch

@@ -310,6 +310,13 @@ def test_a_hard_linked_file_frees_its_bytes_once_all_its_names_go(links: int, fr
     assert [it.frees for it in plan(run_of(*held), TopK(1)).verdicts] == [*frees, 0]
 
 
+def test_a_file_with_holes_frees_what_the_disk_holds_of_it() -> None:
+    one = save("a.ckpt", 0.9, step=1, size=1000)
+    sparse = one._replace(entries=(one.entries[0]._replace(held=12),))
+    assert sparse.size == 1000
+    assert [it.frees for it in plan(run_of(sparse, save("b.ckpt", 0.1, step=2)), TopK(1)).verdicts] == [12, 0]
+
+
 def test_a_name_that_stays_keeps_the_bytes() -> None:
     held = [
         save("a.ckpt", 0.9, step=1, links=2, inode=7),

@@ -23,6 +23,7 @@ from ckptctl.cli.target import find_target
 from ckptctl.inspection import Depth, examine, inspect
 from ckptctl.render import show, verify
 from ckptctl.scan import Options
+from ckptctl.weights.crc32 import find_crc32
 from ckptctl.weights.crc32c import crc32c
 
 HARMLESS = {"os.scandir", "os.listdir", "mmap.__new__", "_thread.start_new_thread", "sys._getframe", "builtins.id"}
@@ -66,6 +67,7 @@ def warm_up() -> None:
         importlib.import_module(module.name)
     "\x1b\udc80".encode("unicode_escape")
     crc32c(bytes(100_000))
+    find_crc32()
 
 
 def main(warm: str, *paths: str) -> None:

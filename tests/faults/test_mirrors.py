@@ -12,7 +12,7 @@ import pytest
 from tests.cli.calls import HOUR, NAMES, PROGRAM, environment, listing, make_run
 from tests.faults.scenes import SCENES, make
 
-pytestmark = [pytest.mark.fuse, pytest.mark.root]
+pytestmark = [pytest.mark.fuse, pytest.mark.root, pytest.mark.slow]
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -116,7 +116,8 @@ def cut_at(place: Path, blank: Path, act: str, changes: int) -> bool:
 
 
 def judge_after(place: Path, expected: Expected) -> str:
-    """Mount it again, and look."""
-    with mounted(place / "disk", "-o", "loop", str(place / "image")) as disk:
+    """Mount what the disk holds, and look; a copy, since somebody's namespace may hold the disk mounted still."""
+    shutil.copy(place / "image", place / "after")
+    with mounted(place / "disk", "-o", "loop", str(place / "after")) as disk:
         judge_at_once(disk / "root", expected)
         return judge_recovered(disk / "root", expected)
