@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import options as opt
+from ckptctl.cli.configured import Configured, configure
+from ckptctl.cli.flags import Flags
 from ckptctl.cli.look import Names, read_options
 from ckptctl.cli.slimming import Terms, slim_all
 from ckptctl.errors import UsageError
@@ -57,9 +59,10 @@ def command(
         raise UsageError("it must be told where to", hint="pass -o OUT for a copy, or --in-place")
     if in_place and to is FormatName.safetensors:
         raise UsageError("--in-place keeps the format", hint="pass -o OUT with --to safetensors")
-    keeps = trash or trash_for is not None
-    if keeps and not in_place:
+    if (trash or trash_for is not None) and not in_place:
         raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
+    found = configure(Flags(), checkpoints) if in_place else Configured(Flags())
+    keeps, keeps_for = found.choose_trash(trash=trash, trash_for=trash_for)
     scanning = read_options(Names(template, layout, ext, equals))
     terms = Terms(
         output,
@@ -69,6 +72,7 @@ def command(
         has_consent=yes,
         json=json,
         keeps=keeps,
-        keeps_for=opt.read_time(trash_for),
+        keeps_for=keeps_for,
+        spared=found.spared,
     )
     slim_all(checkpoints, terms, scanning)

@@ -18,6 +18,7 @@ from ckptctl.cli.target import Target, find_target
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.core.policy import Policy
+from ckptctl.core.rules.named import matches_path
 from ckptctl.core.slim import Slim, Wish
 from ckptctl.core.standing import Reason
 from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFailed, UsageError
@@ -45,6 +46,8 @@ class Terms(NamedTuple):
     """Whether in place what was there stays in the trash."""
     keeps_for: int | None = None
     """Nanoseconds after which the trash may be emptied."""
+    spared: tuple[str, ...] = ()
+    """Patterns of what a configuration file keeps as it is."""
 
 
 class Job(NamedTuple):
@@ -196,6 +199,8 @@ def _plan(target: Target, terms: Terms, *, is_alone: bool) -> Job:
     if terms.output is None:
         if target.store.read_only:
             raise Refused(target.store.read_only, id="read-only-store")
+        for pattern in (it for it in terms.spared if matches_path(it, target.checkpoint.path)):
+            raise Refused(f"it matches {pattern}, which a configuration file keeps", id="pinned")
         refuse_in_place(Sight(target.store, target.run, target.store.clock()), slim)
         return Job(target, slim, path, path)
     place = _place(slim, terms.output, is_alone=is_alone)

@@ -200,6 +200,17 @@ def test_what_contradicts_itself_is_a_usage_error(path: Path, words: tuple[str, 
     assert refused(call("slim", path, *words), "usage", 2)
 
 
+def test_what_a_configuration_file_protects_it_protects_here_too(path: Path) -> None:
+    (path.parent / "ckptctl.toml").write_text(f'keep = ["{NAME}"]')
+    assert refused(call("slim", path, "--in-place", "-y"), "pinned")
+    assert path.read_bytes() == WHOLE
+    (path.parent / "ckptctl.toml").write_text("trash = true")
+    assert call("slim", path, "--in-place", "-y").code == 0
+    assert path.read_bytes() != WHOLE
+    assert call("undo", path.parent).code == 0
+    assert path.read_bytes() == WHOLE
+
+
 def test_what_is_pinned_is_not_slimmed_in_place(path: Path) -> None:
     put(path.parent / f"{NAME}.keep", b"")
     assert refused(call("slim", path, "--in-place", "-y"), "pinned")
