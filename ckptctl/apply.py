@@ -14,6 +14,10 @@ Each step is there for what it defeats:
   those of all in it, and asks whether anybody writes to it: then it is moved back (a training that goes on, a swapped
   path)
 - only what the journal says is gone is removed (a kill between the two)
+- what takes the place of a slimmed file is written into the trash first, proved and on the disk (a full disk, a bad
+  byte: nothing was touched), and the journal tells its identity before the file leaves its place (a kill between the
+  two: what lies there is known for ours, and goes back); the file is on the disk in the trash before its heir takes its
+  place (a power cut that keeps only the second rename), and it is removed only when the journal says so
 - a disk that is too full for a journal: single files of the plan go one by one, until there is space for it
 """
 
@@ -25,14 +29,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckptctl import heirs
 from ckptctl.core.deed import Deed
 from ckptctl.core.outcome import STOPPED, Change, Failure, Outcome, add_up
 from ckptctl.core.plan import Verdict
-from ckptctl.errors import Refused, StorageFailed
+from ckptctl.departure import move_out, write_heirs
+from ckptctl.errors import CkptctlError, Damaged, Refused, StorageFailed
 from ckptctl.journal import TRASH, Journal, begin, folder_of
 from ckptctl.lock import NOTHING, take
 from ckptctl.stores import PRIVATE, Changed, InUse
-from ckptctl.tasks import Batch, Task, parts_of, prepare, tell_stuck
+from ckptctl.tasks import Batch, Task, prepare, tell_stuck
 from ckptctl.trash import (
     discard,
     expire,
@@ -73,7 +79,9 @@ class Watch(NamedTuple):
     """Who looks on, and may stop it."""
 
     tell: Callable[[Verdict], object] = bool
-    """Called after each checkpoint that went."""
+    """Called after each checkpoint that went or was slimmed."""
+    tick: Callable[[int], None] = lambda _: None
+    """Is told of bytes as they are written."""
     stop: Callable[[], bool] = bool
     """Asked before each: where it says so, the rest is skipped."""
 
@@ -89,6 +97,7 @@ class _Work:
         self.skipped: list[Failure] = []
         self.failed: list[Failure] = []
         self.dropped: list[str] = []
+        self.slimmed: list[str] = []
         self.freed = 0
         self.used = frozenset[object]() if order.takes_open else store.in_use()
         """What other processes have open."""
@@ -99,7 +108,8 @@ class _Work:
         """Count what was moved; remove what waits where that is enough. What is to be kept waits for the end."""
         self.waiting.append(task)
         self._bytes += task.item.size
-        if not self.order.keeps and (len(self.waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING):
+        is_enough = len(self.waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING
+        if not self.order.keeps and (is_enough or task.item.is_slim):  # the next needs room for what it writes
             self.settle()
 
     def settle(self) -> None:
@@ -119,7 +129,7 @@ class _Work:
             if task.item.path in whys:
                 self.failed.append(Failure(task.verdict.path, whys[task.item.path]))
             else:
-                self.dropped.append(task.verdict.path)
+                (self.slimmed if task.item.is_slim else self.dropped).append(task.verdict.path)
                 self.watch.tell(task.verdict)
 
     def give_back(self, why: str) -> None:
@@ -130,7 +140,7 @@ class _Work:
 
 
 def apply(plan: Plan, store: Store, order: Order, watch: Watch | None = None) -> Outcome:
-    """Carry out a plan's drops, one checkpoint at a time; what changed since the plan is skipped, what fails is named.
+    """Carry out a plan, one checkpoint at a time; what changed since the plan is skipped, what fails is named.
 
     Raises Refused for a store that is read-only, Locked and Unfinished where another run is in the way, StorageFailed
     where nothing can be moved.
@@ -155,11 +165,11 @@ def _try(plan: Plan, store: Store, order: Order, watch: Watch, alone: list[Verdi
             return None
         if not alone:
             raise
-        return Outcome(order.txid, failed=tuple(Failure(it.path, error.text) for it in plan.dropped))
+        return Outcome(order.txid, failed=tuple(Failure(it.path, error.text) for it in plan.changed))
 
 
 def _carry_out(plan: Plan, store: Store, order: Order, watch: Watch) -> Outcome:
-    if not plan.dropped:
+    if not plan.changed:
         return Outcome(order.txid)
     with take(store, order.command):
         earlier = _tidy(store)
@@ -169,7 +179,7 @@ def _carry_out(plan: Plan, store: Store, order: Order, watch: Watch) -> Outcome:
             _do_all(work, batches)
         discard(store, folder_of(order.txid))
     outcome = Outcome(order.txid, tuple(work.dropped), tuple(work.skipped), tuple(work.failed), work.freed)
-    return outcome._replace(is_kept=order.keeps, earlier=earlier)
+    return outcome._replace(is_kept=order.keeps, earlier=earlier, slimmed=tuple(work.slimmed))
 
 
 def _is_full(error: StorageFailed) -> bool:
@@ -253,7 +263,7 @@ def _do_all(work: _Work, batches: Sequence[Batch]) -> None:
     except OSError as error:
         why = f"the journal cannot be written: {error.strerror or error}"
         work.give_back(f"{why}: left in place")
-        told = {it.path for it in (*work.failed, *work.skipped)}.union(work.dropped)
+        told = {it.path for it in (*work.failed, *work.skipped)}.union(work.dropped, work.slimmed)
         work.skipped += _name([task for batch in batches for task in batch.tasks if task.verdict.path not in told], why)
 
 
@@ -281,7 +291,7 @@ def _name(tasks: Iterable[Task], why: str) -> Iterator[Failure]:
 
 def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
     """Why a run's drops must wait, if they must: two prunes by different rules delete what the other one keeps."""
-    kept = [it.checkpoint for it in run.verdicts if it.action == "keep" and it.checkpoint is not None]
+    kept = [it.checkpoint for it in run.verdicts if it.stays and it.checkpoint is not None]
     folder = run.path if run.folder is None else run.folder  # paths of a plan may be those seen from above the root
     try:
         is_free = holding.enter_context(store.hold(folder))
@@ -316,51 +326,22 @@ def _take_out(work: _Work, task: Task) -> None:
         work.skipped += _name([task], "another process has it open")
         return
     try:
-        with _marked(work.store, task.item.marker):
-            _move_all(work.store, task)
-    except OSError as error:
+        task = write_heirs(work.store, task, work.journal, work.watch.tick)
+        move_out(work.store, task)
+    except (OSError, CkptctlError) as error:
         _leave(work, task, error)
         return
     work.count(task)
 
 
-def _move_all(store: Store, task: Task) -> None:
-    """Move every part, if all are as planned, before and after; raises OSError, with some of them moved."""
-    parts = list(parts_of(task))
-    for top, inside, _ in parts:
-        store.check(top, inside)
-    for top, _, place in parts:
-        store.rename(top, place)
-    for top, inside, place in parts:
-        moved = top._replace(path=place)
-        store.check(moved, inside)
-        if store.is_being_written(moved):
-            raise InUse(errno.EBUSY, "somebody is writing to it")
-
-
-@contextmanager
-def _marked(store: Store, marker: str) -> Iterator[None]:
-    """Keep a framework's own mark of unfinished saves beside a checkpoint while its several parts go one by one.
-
-    What an interruption leaves of it is then known for what it is, by the framework too.
-    """
-    if not marker:
-        yield
-        return
-    store.link(marker, "", "pointer", is_new=True)
-    try:
-        yield
-    finally:
-        store.delete_exact(store.stat(marker))
-
-
-def _leave(work: _Work, task: Task, error: OSError) -> None:
+def _leave(work: _Work, task: Task, error: OSError | CkptctlError) -> None:
     """Put back what was moved of a checkpoint, and name it: as skipped where it is not what was planned any more."""
-    why = f"{error.strerror or error}"
+    why = tell(error)
     has_moved = _went(work.store, task)
     if has_moved and put_back(work.store, [task.item]).failed:
         work.failed += _name([task], f"{why}: moved to {task.item.parts[0].place}, not removed")
         return
+    heirs.discard(work.store, task.item)
     if isinstance(error, InUse):
         work.skipped += _name([task], why)
     elif isinstance(error, FileNotFoundError) and not has_moved:
@@ -368,7 +349,8 @@ def _leave(work: _Work, task: Task, error: OSError) -> None:
     elif isinstance(error, Changed):
         work.skipped += _name([task], "changed since the plan")
     else:
-        work.failed += _name([task], f"{why}: left in place")
+        damage = isinstance(error, Damaged)
+        work.failed.append(Failure(task.verdict.path, f"{why}: left in place", is_damage=damage))
 
 
 def _went(store: Store, task: Task) -> bool:

@@ -5,6 +5,7 @@
         trash/ID/               one prune
             journal             what it intends, and then what it did: a record a line
             0  1  2.0  2.1      its checkpoints by number; parts of one that is several files
+            3.slim              what is to take the place of one that is slimmed, until it does
             list.0              a file in which training listed them, as it was before
 
 A record begins with its checksum. One that a power cut tore can only be the last; a broken one before others is damage.
@@ -21,7 +22,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
-from ckptctl.core.deed import Deed, Item, Listed, Moved, Part
+from ckptctl.core.deed import Deed, Heir, Item, Listed, Moved, Part
 from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
@@ -37,6 +38,8 @@ MOST_BYTES = 1 << 30
 """A larger journal is none of ours: a million checkpoints take a third of it."""
 _RECORD = 32
 """Bytes that to note an item takes at most, with its share of the record."""
+_HEIR = 160
+"""Bytes that to note an heir takes at most."""
 
 State = Literal["open", "kept", "emptying"]
 """Under way or cut off; done, with all of it in the trash; being removed for good."""
@@ -72,6 +75,10 @@ class Journal:
     def note_gone(self, numbers: Iterable[int]) -> None:
         """Say that items are in the trash and may be removed; raises OSError."""
         self._log.add(encode({"gone": list(numbers)}))
+
+    def note_heir(self, number: int, part: int, heir: Heir) -> None:
+        """Say what is going to take the place of an item's part, before that leaves it; raises OSError."""
+        self._log.add(encode({"heir": [number, part, heir]}))
 
     def note_state(self, state: State) -> None:
         """Say that all is in the trash and stays there, or is to be removed; raises OSError."""
@@ -121,7 +128,8 @@ def _is_whole(line: bytes) -> bool:
 def begin(store: Store, deed: Deed) -> Iterator[Journal]:
     """Write down a deed before any of it is done, with room reserved for what will be done; raises OSError."""
     intents = b"".join(map(encode, _tell(deed)))
-    room = len(intents) + _RECORD * (len(deed.items) + 4)
+    heirs = sum(len(item.parts) for item in deed.items if item.is_slim)
+    room = len(intents) + _RECORD * (len(deed.items) + 4) + _HEIR * heirs
     with store.log(f"{folder_of(deed.txid)}/{NAME}", room=room) as log:
         log.add(intents)
         yield Journal(log)
@@ -191,8 +199,18 @@ def _require_own_places(deed: Deed) -> None:
 
 
 def _read_item(record: Mapping[str, Any]) -> Item:
-    parts = (Part(path, place, _read_identity(identity)) for path, place, identity in record["parts"])
-    return Item(**{**record, "parts": tuple(parts)})
+    parts = (
+        Part(path, place, _read_identity(identity), _read_heir(heir)) for path, place, identity, heir in record["parts"]
+    )
+    times = tuple((path, modified) for path, modified in record["times"])
+    return Item(**{**record, "parts": tuple(parts), "times": times})
+
+
+def _read_heir(written: Sequence[Any] | None) -> Heir | None:
+    if written is None:
+        return None
+    identity, size, modified = written
+    return Heir(_read_identity(identity), size, modified)
 
 
 def _read_identity(written: object) -> object:
@@ -204,10 +222,21 @@ def _follow(transaction: Transaction, records: Sequence[Mapping[str, Any]]) -> T
     """How far it came; raises ValueError for what no journal says."""
     for record in records:
         gone = transaction.gone.union(record.get("gone", ()))
-        transaction = transaction._replace(gone=gone, state=record.get("state", transaction.state))
+        deed = _inherit(transaction.deed, *record["heir"]) if "heir" in record else transaction.deed
+        transaction = transaction._replace(deed=deed, gone=gone, state=record.get("state", transaction.state))
     if transaction.state not in get_args(State) or not transaction.gone.issubset(range(len(transaction.deed.items))):
         raise ValueError
     return transaction
+
+
+def _inherit(deed: Deed, number: int, part: int, heir: Sequence[Any]) -> Deed:
+    """The deed with the heir of one part; raises ValueError for one that it has not."""
+    if not (0 <= number < len(deed.items) and 0 <= part < len(deed.items[number].parts)):
+        raise ValueError
+    items, parts = list(deed.items), list(deed.items[number].parts)
+    parts[part] = parts[part]._replace(heir=_read_heir(heir))
+    items[number] = items[number]._replace(parts=tuple(parts))
+    return deed._replace(items=tuple(items))
 
 
 def has_trash(store: Store, folder: str = "") -> bool:

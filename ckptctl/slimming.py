@@ -1,100 +1,39 @@
 """A checkpoint without what only serves to resume training: what of it stays, a copy of that, or the same in place.
 
-slim = plan(store, run, checkpoint)             what becomes of each file; raises Refused with the reason
-copy(store, slim, target, "last.ckpt")          into another folder
-slim_in_place(store, slim)                      written beside, synced, read again, and renamed
+slim = plan(store, checkpoint)                  what becomes of each file; raises Refused with the reason
+copy(Way(store, slim, target), "last.ckpt")     into another folder
+write_heir(store, slim, entry, place)           what is to take a file's place: synced, and read again
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.condition import judge
 from ckptctl.core.checkpoint import Checkpoint, Entry, Run
 from ckptctl.core.layout import Slimming
-from ckptctl.errors import Damaged, Refused
+from ckptctl.core.resumable import Answer, choose, find_holders, keep_whole
+from ckptctl.core.slim import Slim, Step, Wish
+from ckptctl.errors import CkptctlError, Damaged, Refused
 from ckptctl.inspection import Held
 from ckptctl.layouts import find
 from ckptctl.siblings import compare
 from ckptctl.stores import PRIVATE, Store
+from ckptctl.tasks import stem_of
 from ckptctl.weights.exporting import open_export
 from ckptctl.weights.slim import open_cut
 
-Fate = Literal["keep", "rewrite", "export", "leave"]
+if TYPE_CHECKING:
+    from ckptctl.core.plan import RunPlan, Verdict
+    from ckptctl.core.policy import Policy
+
 Tick = Callable[[int], None]
 _UNKNOWN = Slimming()
-_ENDING = re.compile(r"\.(?:pth\.tar|ckpt|pth?|bin|th|tar|h5|npz)$")
-
-
-class Step(NamedTuple):
-    """What becomes of one of its files."""
-
-    entry: Entry
-    fate: Fate
-    size: int
-    """Bytes of it that stay."""
-
-
-class Wish(NamedTuple):
-    """How a checkpoint is to be slimmed."""
-
-    bare: bool = False
-    """Whether the mapping with the weights alone is kept."""
-    to: str = "torch"
-    """Or safetensors."""
-
-
 _PLAIN = Wish()
-
-
-class Slim(NamedTuple):
-    """What a checkpoint would be."""
-
-    checkpoint: Checkpoint
-    steps: tuple[Step, ...]
-    dropped: tuple[str, ...]
-    """Keys and files that go."""
-    drop: tuple[str, ...] = ()
-    wish: Wish = _PLAIN
-
-    @property
-    def before(self) -> int:
-        """Bytes now."""
-        return self.checkpoint.size
-
-    @property
-    def after(self) -> int:
-        """Bytes then, but for some hundred of a directory."""
-        return sum(it.size for it in self.steps)
-
-    @property
-    def is_family(self) -> bool:
-        """Whether it is several files, which keep their own names."""
-        return self.checkpoint.unit == "family" and len(self.steps) > 1
-
-    @property
-    def name(self) -> str:
-        """What a copy of it is called."""
-        it = self.checkpoint
-        if it.unit == "dir" or self.is_family:
-            return it.path.rpartition("/")[2]
-        own = self.place_of(self.steps[0].entry)
-        return own if self.wish.to == "torch" else f"{_ENDING.sub('', own)}.safetensors"
-
-    @property
-    def names(self) -> list[str]:
-        """Of a family what each file is called in a copy, which keeps it; of all else nothing."""
-        return [self.place_of(step.entry) for step in self.steps if step.fate != "leave"] if self.is_family else []
-
-    def place_of(self, entry: Entry) -> str:
-        """Its path in the checkpoint; of a file or family its name."""
-        front = len(self.checkpoint.path) + 1 if self.checkpoint.unit == "dir" else entry.path.rfind("/") + 1
-        return entry.path[front:]
 
 
 def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
@@ -105,7 +44,8 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
         raise Refused(slimming.refuse, id="cannot-slim")
     if it.unit == "dir" and not slimming.files and not slimming.drop:
         raise Refused("nobody has told what of this layout serves only to resume", id="cannot-slim")
-    slim = Slim(it, (), (), slimming.drop, wish)
+    drop = tuple(key for key in slimming.drop if not (wish.scores and key in slimming.scores))
+    slim = Slim(it, (), (), drop, wish)
     if wish.to == "safetensors":
         return _plan_export(store, slim)
     files = [entry for entry in it.entries if entry.kind == "file"]
@@ -144,9 +84,9 @@ def _plan_files(
             steps.append(Step(entry, "keep", entry.size or 0))
             continue
         with _told(slim.place_of(entry)), store.open(entry.path) as source:
-            cut = open_cut(source, slimming.drop, bare=slim.wish.bare)
+            cut = open_cut(source, slim.drop, bare=slim.wish.bare)
+            steps.append(Step(entry, "rewrite", cut.size))
         dropped.update(dict.fromkeys(cut.dropped))
-        steps.append(Step(entry, "rewrite", cut.size))
     return steps, tuple(dropped)
 
 
@@ -185,24 +125,76 @@ def _require_whole(it: Checkpoint) -> None:
         raise Refused(f"it is in doubt whether it is whole: {it.note}", id="in-doubt")
 
 
-def refuse_in_place(store: Store, run: Run, slim: Slim) -> None:
+class Sight(NamedTuple):
+    """A run, where it lies, and when it was seen."""
+
+    store: Store
+    run: Run
+    now: int
+    """Nanoseconds since 1970, by the clock that stamps the files."""
+
+
+def thin(sight: Sight, drawn: RunPlan, policy: Policy) -> RunPlan:
+    """The plan of a run with all slimmed but the newest that can resume; what is not certain stays as it is."""
+    if policy.resumable is None:
+        return drawn
+    answers = {it.checkpoint.path: _answer(sight.store, it.checkpoint) for it in find_holders(drawn)}
+    chosen = choose(sight.run, drawn, policy, {path: it for path, it in answers.items() if it is not None})
+    return chosen._replace(verdicts=tuple(_keep_doubtful(sight, chosen.verdicts)))
+
+
+def _answer(store: Store, it: Checkpoint) -> Answer | None:
+    """What would stay of it, or why that is not certain; None where it holds nothing to resume from."""
+    try:
+        return plan(store, it, Wish(scores=True))
+    except CkptctlError as error:
+        return None if error.id == "nothing-to-slim" else error.text
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+
+
+def _keep_doubtful(sight: Sight, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+    """The verdicts, without those slims that a listing would take for unfinished, beside the slims before them."""
+    for verdict in verdicts:
+        if verdict.slim is None:
+            yield verdict
+            continue
+        try:
+            sight = sight._replace(run=leave_slimmed(sight, verdict.slim))
+            yield verdict
+        except Refused as error:
+            yield keep_whole(verdict, error.text)
+
+
+def refuse_in_place(sight: Sight, slim: Slim) -> None:
     """Raise Refused where what would be left is pinned, or would be taken for an unfinished save by a listing."""
-    it = slim.checkpoint
-    if it.pinned:
+    if slim.checkpoint.pinned:
         raise Refused("it is pinned", id="pinned", hint="unpin it, or write a copy with -o")
+    if any(step.entry.links > 1 for step in slim.touched):
+        text = "other names hold its files, so that nothing would be freed"
+        raise Refused(text, id="cannot-slim", hint="write a copy with -o")
+    leave_slimmed(sight, slim)
+
+
+def leave_slimmed(sight: Sight, slim: Slim) -> Run:
+    """The run as it would be; raises Refused where a listing would take what is left for an unfinished save."""
+    store, run, now = sight
+    it = slim.checkpoint
     gone = {step.entry.path for step in slim.steps if step.fate == "leave"}
     if not gone:
-        return
+        return run
     left = tuple(entry for entry in it.entries if entry.path not in gone)
-    state, note = judge(store, find(it.layout), left, store.clock(), it.unit)
+    state, note = judge(store, find(it.layout), left, now, it.unit)
     after = it._replace(entries=left, state=state, note=note)
-    beside = [after if other.path == it.path else other for other in run.checkpoints]
-    judged = next(found for found in compare(store, beside, store.clock()) if found.path == it.path)
+    place = [other.path for other in run.checkpoints].index(it.path)
+    beside = [*run.checkpoints[:place], after, *run.checkpoints[place + 1 :]]
+    judged = compare(store, [other._replace(path=stem_of(other)) for other in beside], now)[place]
     if judged.state != "complete":
         why = judged.note or f"it is {judged.state}"
         raise Refused(
             f"a listing would take it for unfinished then: {why}", id="cannot-slim", hint="write a copy with -o"
         )
+    return run._replace(checkpoints=tuple(beside))
 
 
 class Way(NamedTuple):
@@ -263,35 +255,9 @@ def _write(way: Way, step: Step, path: str) -> None:
         draft.stamp(step.entry.modified or 0)
 
 
-def slim_in_place(store: Store, slim: Slim, tick: Tick = lambda _: None) -> None:
-    """Put what stays in place of what is there, then remove the files that go; raises Damaged, OSError."""
-    for step in slim.steps:
-        if step.fate == "rewrite":
-            _rewrite(store, slim, step.entry, tick)
-    gone = [step.entry for step in slim.steps if step.fate == "leave"]
-    folders = _emptied(slim, gone)
-    for folder in folders:
-        store.check(folder, [it for it in slim.checkpoint.entries if it.path.startswith(f"{folder.path}/")])
-        store.delete_exact(folder)
-    for entry in gone:
-        if not any(entry.path.startswith(f"{folder.path}/") for folder in folders):
-            store.delete_exact(entry)
-
-
-def _rewrite(store: Store, slim: Slim, entry: Entry, tick: Tick) -> None:
-    with store.open(entry.path) as source, store.draft(entry.path, entry) as draft:
+def write_heir(store: Store, slim: Slim, entry: Entry, place: str, tick: Tick = lambda _: None) -> None:
+    """Write what is to take the place of one of its files, proved on the disk; raises Refused, Damaged, OSError."""
+    with store.open(entry.path) as source, store.draft(place, like=entry.path) as draft:
         open_cut(source, slim.drop, bare=slim.wish.bare).write(draft, _Meter(tick), later=draft.sync)
         draft.stamp(entry.modified or 0)
-
-
-def _emptied(slim: Slim, gone: Sequence[Entry]) -> list[Entry]:
-    """The folders in it of which no file stays, without those that lie in another of them."""
-    held = {entry.path for entry in slim.checkpoint.entries if entry.kind != "dir" and entry not in gone}
-    below = slim.checkpoint.entries[1:] if slim.checkpoint.unit == "dir" else ()
-    folders: list[Entry] = []
-    for it in sorted(entry for entry in below if entry.kind == "dir"):
-        is_inside = any(it.path.startswith(f"{other.path}/") for other in folders)
-        was_empty = not any(entry.path.startswith(f"{it.path}/") for entry in below)
-        if not is_inside and not was_empty and not any(path.startswith(f"{it.path}/") for path in held):
-            folders.append(it)
-    return folders
+        draft.sync()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -29,6 +29,8 @@ class Task(NamedTuple):
     checkpoint: Checkpoint
     item: Item
     number: int
+    tops: tuple[Entry, ...]
+    """What is moved one by one: of one to be slimmed the files that change or go."""
 
 
 class Batch(NamedTuple):
@@ -45,13 +47,18 @@ class Batch(NamedTuple):
 
 
 def prepare(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
-    """What is to be done in each run, with a number for each checkpoint and each list."""
+    """What is to be done in each run, with a number for each checkpoint and each list.
+
+    What goes comes first, of all runs: slimming needs room for what it writes.
+    """
     number = lists = 0
-    for run in plan.runs:
-        planned = [(it, it.checkpoint) for it in run.dropped if it.checkpoint is not None]
+    for run, action in ((run, action) for action in ("drop", "slim") for run in plan.runs):
+        planned = [(it, it.checkpoint) for it in run.changed if it.action == action and it.checkpoint is not None]
         tasks = tuple(_task_of(*it, txid, place) for place, it in enumerate(planned, number))
         number += len(planned)
-        if tasks:
+        if tasks and action == "slim":
+            yield Batch(run, tasks)
+        elif tasks:
             batch = _list(store, Batch(run, tasks), f"{folder_of(txid)}/{LIST}", lists)
             lists += len(batch.lists)
             yield _relink(store, batch)
@@ -59,16 +66,26 @@ def prepare(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
 
 def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -> Task:
     """A checkpoint with the places that it is moved to: one rename for a file or folder, one for each of a family."""
-    tops, place = checkpoint.tops, f"{folder_of(txid)}/{number}"
+    slim = verdict.slim
+    tops, place = slim.tops if slim else checkpoint.tops, f"{folder_of(txid)}/{number}"
     places = [place] if len(tops) == 1 else [f"{place}.{part}" for part in range(len(tops))]
     parts = tuple(Part(top.path, to, top.identity) for top, to in zip(tops, places, strict=True))
-    path, marker = _stem_of(checkpoint), find(checkpoint.layout).marker
+    path, marker = stem_of(checkpoint), find(checkpoint.layout).marker
     mark = path + marker if marker and len(parts) > 1 else ""
     item = Item(path, checkpoint.size, checkpoint.files, verdict.frees, parts, mark)
-    return Task(verdict, checkpoint, item, number)
+    if slim:
+        size = sum(step.entry.size or 0 for step in slim.touched)
+        item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=_times_of(checkpoint, tops))
+    return Task(verdict, checkpoint, item, number, tops)
 
 
-def _stem_of(checkpoint: Checkpoint) -> str:
+def _times_of(checkpoint: Checkpoint, tops: Sequence[Entry]) -> tuple[tuple[str, int], ...]:
+    """The folders of a checkpoint that something is taken out of, with their times."""
+    folders = {posixpath.dirname(top.path) for top in tops}
+    return tuple((it.path, it.modified or 0) for it in checkpoint.entries if it.kind == "dir" and it.path in folders)
+
+
+def stem_of(checkpoint: Checkpoint) -> str:
     """A checkpoint's path as the store knows it: that of a plan may be one seen from above the store's root."""
     if len(checkpoint.tops) == 1:
         return checkpoint.tops[0].path
@@ -123,9 +140,14 @@ def tell_stuck(path: str, error: Exception) -> str:
 
 def parts_of(task: Task) -> Iterator[tuple[Entry, tuple[Entry, ...], str]]:
     """What is moved at once, what lies in it, and where to."""
-    tops, entries = (
-        (task.verdict.checkpoint.tops, task.verdict.checkpoint.entries) if task.verdict.checkpoint else ((), ())
-    )
-    for top, part in zip(tops, task.item.parts, strict=True):
-        inside = entries[1:] if len(tops) == 1 else (it for it in entries if it.path.startswith(f"{top.path}/"))
-        yield top, tuple(inside), part.place
+    for top, part in zip(task.tops, task.item.parts, strict=True):
+        yield top, inside_of(task.checkpoint, top), part.place
+
+
+def inside_of(checkpoint: Checkpoint, top: Entry) -> tuple[Entry, ...]:
+    """What of a checkpoint lies in one of its folders."""
+    if top.kind != "dir":
+        return ()
+    if checkpoint.unit == "dir" and top == checkpoint.entries[0]:
+        return checkpoint.entries[1:]
+    return tuple(it for it in checkpoint.entries if it.path.startswith(f"{top.path}/"))

@@ -13,6 +13,7 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from ckptctl import heirs
 from ckptctl.core.deed import Deed, Item, Listed, Moved, Part
 from ckptctl.core.outcome import Change, Failure
 from ckptctl.errors import Damaged
@@ -73,6 +74,8 @@ def _is_back(store: Store, deed: Deed) -> bool:
 
 def _is_split(store: Store, item: Item) -> bool:
     """Whether an undo was cut off while some parts of one item were in their places, and the others were not yet."""
+    if any(heirs.is_withdrawn(store, part) and _is_there(store, part.place) for part in item.parts):
+        return True
     back = [part for part in item.parts if not _is_there(store, part.place)] if len(item.parts) > 1 else []
     return 0 < len(back) < len(item.parts) and all(_is_there(store, part.path) for part in back)
 
@@ -149,12 +152,17 @@ def _return(store: Store, item: Item) -> bool:
     """Move one item to its places if all are free, what makes it loadable last; whether any of it was in the trash."""
     held = [(part, entry) for part in item.parts if (entry := find_part(store, part)) is not None]
     for part, _ in held:
-        if _is_there(store, part.path):
+        if _is_there(store, part.path) and not heirs.is_in_place(store, part):
             raise FileExistsError(errno.EEXIST, f"its place is taken: {part.path} is there")
+    for part, _ in held:
+        heirs.withdraw(store, part)
     for part, entry in reversed(held):
         store.rename(entry, part.path)
     if item.marker and _is_there(store, item.marker) and (mark := store.stat(item.marker)).size == _MARK_SIZE:
         store.delete_exact(mark)
+    heirs.discard(store, item)
+    if held:
+        heirs.restore_times(store, item)
     return bool(held)
 
 
@@ -164,16 +172,9 @@ def find_part(store: Store, part: Part) -> Entry | None:
         entry = store.stat(part.place)
     except FileNotFoundError:
         return None
-    if not _is_same(entry.identity, part.identity):
+    if not heirs.is_same(entry.identity, part.identity):
         raise Changed(errno.ESTALE, f"{part.place} is not what was put there")
     return entry
-
-
-def _is_same(found: object, told: object) -> bool:
-    """Whether two identities are of one file; the device has another number after a mount, and the trash is on one."""
-    if isinstance(found, tuple) and isinstance(told, tuple):
-        return found[1:] == told[1:]
-    return found == told
 
 
 def _is_there(store: Store, path: str) -> bool:
@@ -265,12 +266,16 @@ def discard(store: Store, folder: str, *, lists: bool = True) -> None:
     with suppress(OSError):
         own = store.contents(folder)
         names = [entry.path.rpartition("/")[2] for entry in own]
-        if any(name != NAME and not (lists and name.startswith(_OURS)) for name in names):
+        if any(name != NAME and not (lists and _is_ours(name)) for name in names):
             return
         for entry in reversed(own):  # the journal after the lists: without it nobody knows what they are
             store.delete_exact(entry)
         _remove_empty(store, folder)
         _remove_empty(store, TRASH)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(_OURS) or name.endswith(heirs.ENDING)
 
 
 def _remove_empty(store: Store, folder: str) -> None:

@@ -52,12 +52,12 @@ _ckptctl() {
         ;;
     prune)
         case $previous in
-        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --every | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --resumable | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --every | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --plan-out) return ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     apply)
@@ -69,11 +69,11 @@ _ckptctl() {
         ;;
     explain)
         case $previous in
-        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --resumable | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --in) return ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --json --help -h"; fi ;;
         esac
         ;;
     pin)
@@ -132,9 +132,9 @@ _ckptctl() {
         ;;
     slim)
         case $previous in
-        --output | -o | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --output | -o | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
         --to) _ckptctl_offer "torch safetensors" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --in-place --bare --to --dry-run -n --yes -y --template --layout --ext --equals --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --in-place --bare --to --dry-run -n --yes -y --trash --trash-for --template --layout --ext --equals --json --help -h"; fi ;;
         esac
         ;;
     diff)

@@ -349,10 +349,11 @@ class Full(MemoryStore):
     """A disk that has no space for a folder while more than so many files are there."""
 
     most = 3
+    code = errno.ENOSPC
 
     def make_folder(self, path: str) -> None:
         if len(files(self)) > self.most and path.startswith(".ckptctl"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            raise OSError(self.code, os.strerror(self.code), path)
         super().make_folder(path)
 
 
@@ -363,6 +364,21 @@ def test_on_a_full_disk_single_files_go_one_by_one_until_there_is_space_for_a_jo
     outcome = apply(plan_of(store), store, Order("t"))
     assert outcome == Outcome("t", tuple(NAMES[:3]), freed=3 * len(WHOLE))
     assert files(store) == {NAMES[3]}
+
+
+def test_a_quota_that_is_used_up_is_a_full_disk() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    store.code = errno.EDQUOT
+    assert apply(plan_of(store), store, Order("t")).dropped == tuple(NAMES[:3])
+
+
+def test_on_a_full_disk_nothing_goes_alone_that_frees_nothing() -> None:
+    store = Full(dict.fromkeys(NAMES, WHOLE))
+    plan = plan_of(store)
+    idle = plan.runs[0]._replace(verdicts=tuple(it._replace(frees=0) for it in plan.runs[0].verdicts))
+    with pytest.raises(StorageFailed):
+        apply(plan._replace(runs=(idle,)), store, Order("t"))
+    assert files(store) == set(NAMES)
 
 
 def test_on_a_full_disk_what_changed_since_the_plan_stays() -> None:

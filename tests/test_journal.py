@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pytest
 
-from ckptctl.core.deed import Deed, Item, Listed, Part
+from ckptctl.core.deed import Deed, Heir, Item, Listed, Part
 from ckptctl.errors import Damaged
 from ckptctl.journal import (
     NAME,
@@ -107,7 +107,7 @@ def test_a_record_is_a_line_of_its_checksum_and_compact_json() -> None:
 
 def test_a_broken_record_before_others_is_damage() -> None:
     broken = encode({"gone": [1]}).replace(b"1", b"2", 1)
-    with pytest.raises(Damaged, match="record 2 of 3 is broken"):
+    with pytest.raises(Damaged, match=r"^record 2 of 3 is broken$"):
         decode(encode({"gone": [0]}) + broken + encode({"gone": [2]}))
 
 
@@ -148,7 +148,48 @@ def test_a_line_with_its_checksum_that_is_no_record_is_damage(body: bytes) -> No
             load(MemoryStore({f"{folder_of('t')}/{NAME}": data}), "t")
 
 
-@pytest.mark.parametrize("record", [{"gone": [2]}, {"gone": [-1]}, {"gone": 5}, {"state": "lost"}], ids=repr)
+HEIR = Heir((5, 9), 4, 1_700_000_000_000_000_001)
+
+
+def test_what_takes_a_place_is_told_with_its_identity() -> None:
+    items = (ITEMS[0], ITEMS[1]._replace(is_slim=True, times=(("r", 5), ("r/b", 6))))
+    store = store_with(DEED._replace(items=items))
+    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+        journal.note_heir(1, 1, HEIR)
+        journal.note_heir(1, 0, HEIR._replace(identity="etag"))
+    found = load(store, "t")
+    assert found is not None
+    first, second = items[1].parts
+    parts = (first._replace(heir=HEIR._replace(identity="etag")), second._replace(heir=HEIR))
+    assert found.deed.items == (items[0], items[1]._replace(parts=parts))
+
+
+def test_room_is_reserved_for_every_heir() -> None:
+    items = tuple(ITEMS[1]._replace(is_slim=True) for _ in range(1000))
+    store = store_with(DEED._replace(items=items))
+    size = len(content(store))
+    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+        for number in range(1000):
+            for part in range(2):
+                journal.note_heir(number, part, Heir((2**64, 2**64), 2**63, 2**63))
+            journal.note_gone([number])
+    assert len(content(store)) == size
+
+
+UNLIKELY = [
+    {"gone": [2]},
+    {"gone": [-1]},
+    {"gone": 5},
+    {"state": "lost"},
+    {"heir": [2, 0, [1, 2, 3]]},
+    {"heir": [0, 1, [1, 2, 3]]},
+    {"heir": [-1, 0, [1, 2, 3]]},
+    {"heir": [0, 0, [1, 2]]},
+    {"heir": 5},
+]
+
+
+@pytest.mark.parametrize("record", UNLIKELY, ids=repr)
 def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -> None:
     store = store_with()
     data = content(store).rstrip(b"\0")

@@ -86,9 +86,21 @@ def draw_all(pruning: Pruning, console: Console | None) -> Draft:
     sights = [it._replace(run=run) for it, run in zip(sights, _tell_origins(sights, pruning), strict=True)]
     held = [(store, run) for store, run in sights if run.checkpoints]
     plan = plan_all([run for _, run in held], policy, now, room=measure_room(pruning))
+    if policy.resumable is not None:
+        plan = _thin_all(plan, held, now)
     _require_named(plan)
     grounds = tuple(survey(store) for store in pruning.stores)
     return Draft(plan, root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
+
+
+def _thin_all(plan: Plan, held: Sequence[tuple[Store, Run]], now: int) -> Plan:
+    """The plan with those slimmed that need not resume."""
+    from ckptctl import slimming
+
+    drawn = zip(held, plan.runs, strict=True)
+    return plan._replace(
+        runs=tuple(slimming.thin(slimming.Sight(store, run, now), it, plan.policy) for (store, run), it in drawn)
+    )
 
 
 def _require_named(plan: Plan) -> None:

@@ -9,7 +9,7 @@ import typer
 from ckptctl.cli import options as opt
 from ckptctl.cli.configured import configure
 from ckptctl.cli.console import Console
-from ckptctl.cli.drafting import Pruning, Terms, draw_all, measure_room
+from ckptctl.cli.drafting import Pruning, Terms, draw_all
 from ckptctl.cli.flags import Flags, takes_flags
 from ckptctl.cli.look import Names, read_options
 from ckptctl.cli.naming import OneCheckpoint, pick, place_in, split_place
@@ -57,7 +57,7 @@ def command(
     draft = draw_all(pruning, console)
     runs = [run for run in draft.runs if run.checkpoints]
     path = pick(runs, place_in(where, checkpoint), checkpoint).path
-    explanation = explain(runs, policy, scanning.now, path, room=measure_room(pruning))
+    explanation = explain(runs, draft.plan, scanning.now, path)
     if json:
         from ckptctl.render.json import explain as as_json
 

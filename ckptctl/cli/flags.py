@@ -48,6 +48,10 @@ class Flags(NamedTuple):
         list[str] | None,
         typer.Option("--filter", metavar="KEY<X", help="Only these may go: 'size>1GB', 'age>7d', 'val_loss>0.5'."),
     ] = None
+    resumable: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Of what stays, slim all but the newest N: only weights are left."),
+    ] = None
     max_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Let more go, worst first, until all fit into SIZE.")
     ] = None

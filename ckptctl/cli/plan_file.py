@@ -38,8 +38,8 @@ class PlanFile(NamedTuple):
     places: tuple[tuple[str, Any], ...]
     """Each root's real path, with its identity."""
     asked: Asked
-    drops: Mapping[str, Any]
-    """By absolute path, what of its entries must be the same."""
+    changes: Mapping[str, Any]
+    """By absolute path, drop or slim, and what of its entries must be the same."""
 
 
 def write_plan(path: str, pruning: Pruning, asked: Asked, draft: Draft) -> None:
@@ -49,10 +49,10 @@ def write_plan(path: str, pruning: Pruning, asked: Asked, draft: Draft) -> None:
 
 def _tell(draft: Draft, pruning: Pruning, asked: Asked) -> Iterator[str]:
     """A draft as a file holds it: JSON, with the plan in it as ``prune --json`` tells it."""
-    drops = {
-        key_of(store, it.checkpoint): traits_of(it.checkpoint)
+    changes = {
+        key_of(store, it.checkpoint): (it.action, traits_of(it.checkpoint))
         for store, run in zip(draft.owners, draft.plan.runs, strict=True)
-        for it in run.dropped
+        for it in run.changed
         if it.checkpoint
     }
     held = {
@@ -62,7 +62,7 @@ def _tell(draft: Draft, pruning: Pruning, asked: Asked) -> Iterator[str]:
         "flags": asked.flags._asdict(),
         "names": asked.names,
         "exact": asked.exact,
-        "drops": drops,
+        "changes": changes,
     }
     yield json.dumps(held, indent=1)[:-2]
     yield f',\n "plan": {"".join(as_json(draft.plan, dry_run=True)).strip()}\n}}\n'
@@ -89,7 +89,12 @@ def _understand(held: Mapping[str, Any]) -> PlanFile:
     flags: dict[str, Any] = {name: _NAMED.get(name, _same)(value) for name, value in held["flags"].items()}
     places = tuple((str(path), identity) for path, identity in held["places"])
     asked = Asked(Flags(**flags), Names(*held["names"]), bool(held["exact"]))
-    return PlanFile(int(held["created"]), places, asked, dict(held["drops"]))
+    return PlanFile(
+        int(held["created"]),
+        places,
+        asked,
+        {str(key): (action, traits) for key, (action, traits) in held["changes"].items()},
+    )
 
 
 def _same(value: object) -> object:
@@ -108,7 +113,7 @@ def refuse_stale(plan: PlanFile, stores: list[Store]) -> None:
 
 
 def narrow(draft: Draft, plan: PlanFile) -> Draft:
-    """The draft with only those going that the plan lets go, and that are as they were; why the others stay."""
+    """The draft with only those changes that the plan has too, of what is as it was; why the others are left out."""
     runs: list[RunPlan] = []
     seen: dict[str, Failure] = {}
     for store, run in zip(draft.owners, draft.plan.runs, strict=True):
@@ -116,27 +121,30 @@ def narrow(draft: Draft, plan: PlanFile) -> Draft:
         verdicts = [_narrow(it, key, plan, seen) for it, key in zip(run.verdicts, keys, strict=True)]
         runs.append(run._replace(verdicts=tuple(verdicts)))
     top = f"{plan.places[0][0].rstrip('/')}/" if len(plan.places) == 1 else ""
-    gone = (Failure(key[len(top) :], "gone since the plan") for key in plan.drops if key not in seen)
+    gone = (Failure(key[len(top) :], "gone since the plan") for key in plan.changes if key not in seen)
     changed = tuple(it for it in (*seen.values(), *gone) if it.why)
     return draft._replace(plan=draft.plan._replace(runs=tuple(runs)), changed=changed)
 
 
 def _narrow(verdict: Verdict, key: str, plan: PlanFile, seen: dict[str, Failure]) -> Verdict:
-    """A verdict as the plan bounds it; why what it lets go stays is noted in ``seen``, empty for what goes."""
-    if verdict.checkpoint is None or (key not in plan.drops and verdict.action != "drop"):
+    """A verdict as the plan bounds it; why what it changes stays is noted in ``seen``, empty for what is changed."""
+    if verdict.checkpoint is None or (key not in plan.changes and not verdict.is_change):
         return verdict
-    if key not in plan.drops:
+    if key not in plan.changes:
         return _keep(verdict, "not in the plan")
-    if verdict.action != "drop":
+    action, traits = plan.changes[key]
+    if not verdict.is_change:
         why = f"stays now: {'; '.join(it.text for it in verdict.reasons)}"
+    elif traits_of(verdict.checkpoint) != traits:
+        why = "changed since the plan"
     else:
-        why = "" if traits_of(verdict.checkpoint) == plan.drops[key] else "changed since the plan"
+        why = "" if verdict.action == action else "the rules say otherwise of it now"
     seen[key] = Failure(verdict.path, why)
-    return _keep(verdict, why) if verdict.action == "drop" and why else verdict
+    return _keep(verdict, why) if verdict.is_change and why else verdict
 
 
 def _keep(verdict: Verdict, why: str) -> Verdict:
-    return verdict._replace(action="keep", reasons=(Reason("plan", why),), frees=0)
+    return verdict._replace(action="keep", reasons=(Reason("plan", why),), frees=0, slim=None)
 
 
 def key_of(store: Store, checkpoint: Checkpoint) -> str:

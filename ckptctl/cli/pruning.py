@@ -13,10 +13,9 @@ from ckptctl.cli.grounds import survey
 from ckptctl.cli.leftovers import put_in_order, warn_of_unfinished
 from ckptctl.cli.look import placed, require_some
 from ckptctl.cli.signals import Stop, deferred
-from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.guard import Objection, object_to
 from ckptctl.core.outcome import Failure, Outcome, add_up
-from ckptctl.core.plan import Plan
+from ckptctl.core.plan import Plan, Verdict
 from ckptctl.core.rules import KeepGlob, KeepSteps
 from ckptctl.core.standing import Standing
 from ckptctl.core.units import NANOSECONDS
@@ -52,7 +51,7 @@ def prune(pruning: Pruning, console: Console, *, json: bool, verbose: bool) -> i
     outcome, code = None, 0
     if refusal is None and pruning.write is not None:
         pruning.write(draft)
-    elif refusal is None and draft.plan.dropped and not terms.is_dry:
+    elif refusal is None and draft.plan.changed and not terms.is_dry:
         outcome, code = _carry_out(pruning, draft)
     _tell_earlier(pruning.stores, outcome, console)
     if json:
@@ -113,7 +112,7 @@ def _refuse(draft: Draft, objections: Sequence[Objection], terms: Terms, console
         verb = "pass" if it.override == "--empty-run" else "raise"
         hint = f"{verb} {it.override} to allow it" if it.override else None
         return Refused(it.text, id=it.id, path=draft.root if len(draft.grounds) == 1 else None, done=done, hint=hint)
-    if terms.is_dry or not draft.plan.dropped:
+    if terms.is_dry or not draft.plan.changed:
         return None
     for store in draft.owners:
         if store.read_only:
@@ -149,26 +148,28 @@ def _apply_in(store: Store, plan: Plan, order: Order, stop: Stop, *, first: bool
     except CkptctlError as error:
         if first:
             raise
-        return Outcome(order.txid, skipped=tuple(Failure(it.path, error.text) for it in plan.dropped))
+        return Outcome(order.txid, skipped=tuple(Failure(it.path, error.text) for it in plan.changed))
 
 
 def _look_again(pruning: Pruning, draft: Draft) -> tuple[Draft, tuple[Failure, ...]]:
-    """The plan, less what a new one would not drop: hours may have passed over the question."""
+    """The plan, less what a new one would not change alike: hours may have passed over the question."""
     again = draw_all(pruning, console=None)
     objections = object_to(again.plan, again.runs, again.grounds)
-    fresh = {} if objections else {it.path: it.checkpoint for it in again.plan.dropped}
-    same = {it.path for it in draft.plan.dropped if _are_same(it.checkpoint, fresh.get(it.path))}
+    fresh = {} if objections else {it.path: it for it in again.plan.changed}
+    same = {it.path for it in draft.plan.changed if _are_same(it, fresh.get(it.path))}
     why = objections[0].text if objections else "changed since the plan"
-    changed = tuple(Failure(it.path, why) for it in draft.plan.dropped if it.path not in same)
+    changed = tuple(Failure(it.path, why) for it in draft.plan.changed if it.path not in same)
     runs = tuple(
-        run._replace(verdicts=tuple(it for it in run.verdicts if it.action != "drop" or it.path in same))
+        run._replace(verdicts=tuple(it for it in run.verdicts if not it.is_change or it.path in same))
         for run in draft.plan.runs
     )
     return draft._replace(plan=draft.plan._replace(runs=runs)), changed
 
 
-def _are_same(planned: Checkpoint | None, found: Checkpoint | None) -> bool:
-    return planned is not None and found is not None and planned.entries == found.entries
+def _are_same(planned: Verdict, found: Verdict | None) -> bool:
+    if found is None or planned.checkpoint is None or found.checkpoint is None:
+        return False
+    return planned.action == found.action and planned.checkpoint.entries == found.checkpoint.entries
 
 
 def _tell_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
@@ -198,14 +199,16 @@ def _tell(
         console.say(words.told(outcome, root=draft.root, set_aside=aside, seconds=seconds))
     elif terms.is_dry:
         console.say(words.dry_run(draft.plan))
-    elif not draft.plan.dropped:
+    elif not draft.plan.changed:
         console.say(words.nothing())
 
 
 def _size_of(plan: Plan, outcome: Outcome) -> int:
-    """Bytes of what went."""
-    went = set(outcome.dropped)
-    return sum(it.checkpoint.size for it in plan.dropped if it.checkpoint and it.path in went)
+    """Bytes of what went to the trash: of what was slimmed those of the files that are not as they were."""
+    went = {*outcome.dropped, *outcome.slimmed}
+    done = [it for it in plan.changed if it.path in went]
+    slimmed = sum(step.entry.size or 0 for it in done if it.slim for step in it.slim.touched)
+    return slimmed + sum(it.checkpoint.size for it in done if it.checkpoint and not it.slim)
 
 
 def _object_further(objections: Sequence[Objection], console: Console) -> None:
@@ -220,11 +223,12 @@ def _finish(draft: Draft, outcome: Outcome | None, terms: Terms) -> int:
         raise Refused("nothing of the plan may go any more", id="stale-plan", done="nothing was deleted", hint=hint)
     if outcome is not None and not outcome.is_whole:
         count = len(outcome.skipped) + len(outcome.failed)
-        planned = len(draft.plan.dropped) + len(draft.changed)
-        raise PartlyDone(f"{count} of {planned} were not deleted", hint="each is named above")
+        planned = len(draft.plan.changed) + len(draft.changed)
+        verb = "deleted or slimmed" if any(it.slim for it in draft.plan.changed) else "deleted"
+        raise PartlyDone(f"{count} of {planned} were not {verb}", hint="each is named above")
     unscored = [run for run in draft.plan.runs if run.unscored]
     if unscored and len(unscored) == len(draft.plan.runs):
         raise NoScore("no run has the metric", done="nothing was deleted", hint=unscored[0].notices[-1])
     if unscored and terms.strict:
         raise PartlyDone(f"{len(unscored)} of {len(draft.plan.runs)} runs lack the metric", hint="each is named above")
-    return THERE_IS_WORK if terms.is_check and draft.plan.dropped else 0
+    return THERE_IS_WORK if terms.is_check and draft.plan.changed else 0

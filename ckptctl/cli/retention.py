@@ -10,6 +10,7 @@ from ckptctl.core.budget import Budget
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import (
+    KeepAll,
     KeepEvery,
     KeepGlob,
     KeepLast,
@@ -51,6 +52,7 @@ def make_policy(flags: Flags, *, spared: Sequence[str] = ()) -> Policy:
         relink=flags.relink,
         spared=tuple(spared),
         budget=Budget(read_size(flags.max_size), flags.max_files, read_size(flags.free)),
+        resumable=flags.resumable,
     )
 
 
@@ -62,8 +64,11 @@ def read_size(text: str | None) -> int | None:
 def read_rules(flags: Flags) -> tuple[Rule, ...]:
     """The rules that the flags ask for; raises UsageError where they ask for none, or only for nothing."""
     rules = tuple(_rules(flags))
+    has_budget = any(it is not None for it in (flags.max_size, flags.max_files, flags.free))
+    if not rules and flags.resumable is not None and not has_budget:
+        return (KeepAll(),)
     if not rules:
-        hint = "pass --top-k N, --keep-last N, --keep-every N, or another rule"
+        hint = "pass --top-k N, --keep-last N, --keep-every N, or another rule; --top-k -1 keeps all"
         raise UsageError("no rule says what to keep", hint=hint)
     if all(map(_is_idle, rules)):
         hint = "pass 1 or more, or add a rule that keeps"

@@ -16,7 +16,7 @@ EPILOG = """Examples:
 
 \b
   ckptctl slim runs/a/last.ckpt -o small.ckpt
-  ckptctl slim runs/a/*.ckpt --in-place
+  ckptctl slim runs/a/*.ckpt --in-place --trash
   ckptctl slim last.ckpt --to safetensors -o model.safetensors
 """
 
@@ -33,11 +33,13 @@ def command(
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")
     ] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Put it in place of the whole one, for good.")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Put it in place of the whole one.")] = False,
     bare: Annotated[bool, typer.Option("--bare", help="Keep the mapping with the weights alone.")] = False,
     to: Annotated[FormatName, typer.Option("--to", help="What to write of a file.")] = FormatName.torch,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
+    trash: opt.Trash = False,
+    trash_for: opt.TrashFor = None,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -55,6 +57,18 @@ def command(
         raise UsageError("it must be told where to", hint="pass -o OUT for a copy, or --in-place")
     if in_place and to is FormatName.safetensors:
         raise UsageError("--in-place keeps the format", hint="pass -o OUT with --to safetensors")
+    keeps = trash or trash_for is not None
+    if keeps and not in_place:
+        raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
     scanning = read_options(Names(template, layout, ext, equals))
-    terms = Terms(output, bare=bare, to=to.value, is_dry=dry_run, has_consent=yes, json=json)
+    terms = Terms(
+        output,
+        bare=bare,
+        to=to.value,
+        is_dry=dry_run,
+        has_consent=yes,
+        json=json,
+        keeps=keeps,
+        keeps_for=opt.read_time(trash_for),
+    )
     slim_all(checkpoints, terms, scanning)

@@ -9,16 +9,23 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
+from ckptctl.apply import Order, Watch, apply
 from ckptctl.cli.consent import refuse_without_consent
 from ckptctl.cli.console import Console
 from ckptctl.cli.progress import Progress
+from ckptctl.cli.signals import deferred
 from ckptctl.cli.target import Target, find_target
-from ckptctl.errors import CkptctlError, PartlyDone, Refused, StorageFailed, UsageError
-from ckptctl.lock import take
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.plan import Plan, RunPlan, Verdict
+from ckptctl.core.policy import Policy
+from ckptctl.core.slim import Slim, Wish
+from ckptctl.core.standing import Reason
+from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFailed, UsageError
+from ckptctl.journal import new_id
 from ckptctl.render import slim as screens
 from ckptctl.render.names import locate
 from ckptctl.scan import Options
-from ckptctl.slimming import Slim, Way, Wish, copy, plan, refuse_in_place, slim_in_place
+from ckptctl.slimming import Sight, Way, copy, plan, refuse_in_place
 from ckptctl.stores import open_store
 
 NOTHING = "nothing was changed"
@@ -34,6 +41,10 @@ class Terms(NamedTuple):
     is_dry: bool = False
     has_consent: bool = False
     json: bool = False
+    keeps: bool = False
+    """Whether in place what was there stays in the trash."""
+    keeps_for: int | None = None
+    """Nanoseconds after which the trash may be emptied."""
 
 
 class Job(NamedTuple):
@@ -50,6 +61,14 @@ class Job(NamedTuple):
     def line(self) -> screens.Line:
         """As it is shown."""
         return screens.Line(self.path, self.place, self.slim.before, self.slim.after, self.slim.dropped)
+
+
+class Done(NamedTuple):
+    """What was carried out."""
+
+    jobs: Sequence[Job]
+    kept: Sequence[tuple[str, str]] = ()
+    """What lies in the trash: the name of each undo, and where."""
 
 
 class Failures:
@@ -88,7 +107,10 @@ def slim_all(paths: Sequence[str], terms: Terms, scanning: Options) -> None:
     _refuse_twice(jobs)
     if jobs and not terms.is_dry and terms.output is None:
         _require_consent(jobs, console, terms)
-    done = jobs if terms.is_dry else _do_all(jobs, terms, failures, progress)
+    if terms.is_dry:
+        done = Done(jobs)
+    else:
+        done = (_copy_all if terms.output is not None else _slim_all)(jobs, terms, failures, progress)
     progress.clear()
     _answer(done, terms, console)
     if failures.count:
@@ -104,14 +126,63 @@ def _plan_all(targets: Sequence[Target], terms: Terms, failures: Failures) -> li
     return jobs
 
 
-def _do_all(jobs: Sequence[Job], terms: Terms, failures: Failures, progress: Progress) -> list[Job]:
-    """Carry them out, and tell which were."""
+def _copy_all(jobs: Sequence[Job], terms: Terms, failures: Failures, progress: Progress) -> Done:
+    """Write the copies, and tell which were."""
+    del terms
     done = []
     for job in jobs:
         with failures.catching(job.path):
-            _do(job, terms, progress)
+            _copy(job, progress)
             done.append(job)
-    return done
+    return Done(done)
+
+
+def _slim_all(jobs: Sequence[Job], terms: Terms, failures: Failures, progress: Progress) -> Done:
+    """Slim them in place, those of one folder at once, and tell which were."""
+    done: list[Job] = []
+    kept: list[tuple[str, str]] = []
+    for url in dict.fromkeys(job.target.store.url for job in jobs):
+        own = [job for job in jobs if job.target.store.url == url]
+        outcome = _try(own, terms, failures, progress)
+        slimmed = [job for job in own if job.target.checkpoint.path in outcome.slimmed]
+        done += slimmed
+        kept += [(outcome.txid, url)] if outcome.is_kept and slimmed else []
+    return Done(done, kept)
+
+
+def _try(jobs: Sequence[Job], terms: Terms, failures: Failures, progress: Progress) -> Outcome:
+    """Slim those of one folder in place; what could not be is told."""
+    try:
+        outcome = _apply(jobs, terms, progress)
+    except CkptctlError as error:
+        if failures.asked == 1:
+            raise
+        outcome = Outcome("", skipped=tuple(Failure(it.target.checkpoint.path, error.text) for it in jobs))
+    for failure in (*outcome.skipped, *outcome.failed):
+        with failures.catching(locate(jobs[0].target.store.url, failure.path)):
+            raise _error_of(failure, is_skip=failure in outcome.skipped)
+    return outcome
+
+
+def _apply(jobs: Sequence[Job], terms: Terms, progress: Progress) -> Outcome:
+    """Carry out what is planned in one folder, by the journal; raises what `apply` raises."""
+    store = jobs[0].target.store
+    verdicts = tuple(
+        Verdict(it.path, "slim", (Reason("named", "named"),), max(0, slim.frees), it, slim)
+        for slim in (job.slim for job in jobs)
+        for it in [slim.checkpoint]
+    )
+    plan = Plan(Policy(()), (RunPlan(jobs[0].target.run.path, verdicts),))
+    order = Order(new_id(), "slim", keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=True)
+    with deferred() as stop:
+        return apply(plan, store, order, Watch(tell=lambda _: progress.count(), tick=progress.add, stop=stop))
+
+
+def _error_of(failure: Failure, *, is_skip: bool) -> CkptctlError:
+    """What could not be slimmed, as the error that it is."""
+    if is_skip:
+        return Refused(failure.why, id="changed")
+    return Damaged(failure.why) if failure.is_damage else StorageFailed(failure.why)
 
 
 def _path_of(target: Target) -> str:
@@ -125,7 +196,7 @@ def _plan(target: Target, terms: Terms, *, is_alone: bool) -> Job:
     if terms.output is None:
         if target.store.read_only:
             raise Refused(target.store.read_only, id="read-only-store")
-        refuse_in_place(target.store, target.run, slim)
+        refuse_in_place(Sight(target.store, target.run, target.store.clock()), slim)
         return Job(target, slim, path, path)
     place = _place(slim, terms.output, is_alone=is_alone)
     folder = os.path.dirname(place)
@@ -154,32 +225,28 @@ def _require_consent(jobs: Sequence[Job], console: Console, terms: Terms) -> Non
     if terms.has_consent:
         return
     console.remark(screens.closing([job.line for job in jobs], "would go"))
-    question = partial(screens.question, [job.line for job in jobs])
+    question = partial(screens.question, [job.line for job in jobs], trash=terms.keeps)
     if refusal := refuse_without_consent(console, question, to="slim in place without being asked", done=NOTHING):
         raise refusal
 
 
-def _do(job: Job, terms: Terms, progress: Progress) -> None:
-    """Carry out one; raises Damaged, OSError, and where another run is at work Locked."""
-    store = job.target.store
-    if terms.output is None:
-        with take(store, "slim"):
-            slim_in_place(store, job.slim, progress.add)
-    else:
-        folder, name = os.path.split(job.place)
-        os.makedirs(folder or ".", exist_ok=True)
-        copy(Way(store, job.slim, open_store(folder or "."), progress.add), name)
+def _copy(job: Job, progress: Progress) -> None:
+    """Write one copy; raises Damaged, OSError."""
+    folder, name = os.path.split(job.place)
+    os.makedirs(folder or ".", exist_ok=True)
+    copy(Way(job.target.store, job.slim, open_store(folder or "."), progress.add), name)
     progress.count()
 
 
-def _answer(done: Sequence[Job], terms: Terms, console: Console) -> None:
-    lines = [job.line for job in done]
+def _answer(done: Done, terms: Terms, console: Console) -> None:
+    lines = [job.line for job in done.jobs]
     if terms.json:
         from ckptctl.render.json import slim
 
-        console.answer(slim(lines, dry_run=terms.is_dry))
+        console.answer(slim(lines, dry_run=terms.is_dry, kept=done.kept))
         return
     shown = screens.screen(lines, width=console.width) if console.is_terminal else screens.rows(lines)
     console.answer(shown)
-    if done:
-        console.say(screens.closing(lines, "would go" if terms.is_dry else "gone"))
+    if lines:
+        word = "would go" if terms.is_dry else "set aside" if done.kept else "gone"
+        console.say(screens.closing(lines, word, kept=done.kept))

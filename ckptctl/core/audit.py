@@ -17,7 +17,7 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     names = [*(it.path for it in run.checkpoints), *(it.path for it in run.strays)]
     if sorted(it.path for it in drawn.verdicts) != sorted(names):
         yield "it has not one verdict for each name"
-    goes = {it.path: it for it in drawn.verdicts if it.action not in ("keep", "skip")}
+    goes = {it.path: it for it in drawn.verdicts if it.action not in ("keep", "skip", "slim")}
     held = {it.path: it for it in run.checkpoints if it.path in goes}
     if any(it.checkpoint is None or it.checkpoint != held.get(path) for path, it in goes.items()):
         yield "something goes that was not found"
@@ -25,8 +25,11 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
         yield "something goes that is not complete"
     if not _find_held(run, drawn, policy).isdisjoint(goes):
         yield "something goes that is linked or pinned"
-    if any(it.frees < 0 or it.frees > (held[it.path].size if it.path in held else 0) for it in drawn.verdicts):
+    changed = {it.path for it in drawn.changed}
+    sizes = {it.path: it.size for it in run.checkpoints if it.path in changed}
+    if any(it.frees < 0 or it.frees > sizes.get(it.path, 0) for it in drawn.verdicts):
         yield "more is freed than goes"
+    yield from _audit_slims(run, drawn, policy)
     if goes and (drawn.unscored or not policy.rules):
         yield "something goes though no rule could judge it"
     if policy.named:
@@ -43,9 +46,33 @@ def audit(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
         yield "the best goes"
 
 
+def _audit_slims(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
+    """What is wrong with what is to be slimmed: it must be whole, nobody's to resume from, and not the newest."""
+    known = {it.path: it for it in run.checkpoints}
+    slims = [it for it in drawn.verdicts if it.action == "slim"]
+    held = [known[it.path] for it in slims if it.path in known]
+    if any(it.slim is None or known.get(it.path) != it.checkpoint for it in slims) or len(held) < len(slims):
+        yield "something is slimmed that was not found"
+    if slims and (policy.resumable is None or policy.named or drawn.unscored):
+        yield "something is slimmed though nobody asked for it"
+    origins = {it.target for it in run.origins}
+    if any(it.state != "complete" or it.pinned or it.is_set_aside or it.path in origins for it in held):
+        yield "something is slimmed that must stay as it is"
+    paths, own = {it.path for it in held}, tuple(f"{it.path}/" for it in run.checkpoints)
+    names = [it.path for it in run.pointers if it.target in paths] + [name for it in held for name in it.aliases]
+    names += [it.path for it in drawn.moves if it.after in paths]
+    copies = [it.path for it in run.pointers if it.target in paths and it.kind in ("copy", "hardlink")]
+    if copies or any("best" not in it.rpartition("/")[2] and not it.startswith(own) for it in names):
+        yield "something is slimmed that a link to resume by names"
+    whole = [it.checkpoint for it in drawn.verdicts if it.action == "keep" and it.checkpoint]
+    left = [it for it in whole if it.state == "complete"]
+    if held and policy.protect_last and not (left and _is_as_new(left, [*left, *held])):
+        yield "the newest is slimmed"
+
+
 def _find_held(run: Run, drawn: RunPlan, policy: Policy) -> set[str | None]:
     """What is pinned or has another name, what links hold that are not moved to what stays, where others began."""
-    kept = {it.path for it in drawn.verdicts if it.action == "keep"}
+    kept = {it.path for it in drawn.verdicts if it.stays}
     moved = {it.path for it in drawn.moves if policy.relink and it.after in kept}
     held = {it.target for it in run.pointers if it.path not in moved}
     held |= {it.path for it in run.checkpoints if it.pinned or not moved.issuperset(it.aliases)}

@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class Heir(NamedTuple):
+    """A file of ours that takes a part's place: what stays of it."""
+
+    identity: object
+    """As the store tells it."""
+    size: int
+    """Bytes."""
+    modified: int
+    """Nanoseconds since 1970."""
+
+
 class Part(NamedTuple):
     """What is moved in one rename."""
 
@@ -14,6 +25,8 @@ class Part(NamedTuple):
     """Where to, relative to the root."""
     identity: object
     """As the store tells it: of the file or folder itself, wherever it lies."""
+    heir: Heir | None = None
+    """None before it is written, and where nothing takes the place."""
 
 
 class Item(NamedTuple):
@@ -29,6 +42,10 @@ class Item(NamedTuple):
     parts: tuple[Part, ...]
     marker: str = ""
     """The framework's mark of an unfinished save, that stands beside it while its several parts are moved."""
+    is_slim: bool = False
+    """Whether only that goes which serves to resume: then the parts are the files that change, or go."""
+    times: tuple[tuple[str, int], ...] = ()
+    """Folders that keep their times, nanoseconds since 1970, though parts are taken out of them."""
 
 
 class Listed(NamedTuple):
@@ -55,7 +72,7 @@ class Deed(NamedTuple):
 
     txid: str
     command: str
-    """prune or rm."""
+    """prune, rm or slim."""
     words: str
     """The policy in a sentence."""
     since: int

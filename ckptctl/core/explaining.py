@@ -9,8 +9,7 @@ from typing import Literal, NamedTuple
 from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.contenders import Stood, part_of, stand_all
 from ckptctl.core.judging import Case, find_doubts, open_case
-from ckptctl.core.plan import Verdict, draw_all, leave
-from ckptctl.core.policy import Policy
+from ckptctl.core.plan import Plan, Verdict, leave
 
 
 class Saying(NamedTuple):
@@ -18,7 +17,7 @@ class Saying(NamedTuple):
 
     rule: str
     """As in a reason."""
-    says: Literal["keep", "pass"]
+    says: Literal["keep", "pass", "slim"]
     text: str
 
 
@@ -29,14 +28,17 @@ class Explanation(NamedTuple):
     sayings: tuple[Saying, ...]
 
 
-def explain(runs: Sequence[Run], policy: Policy, now: int, path: str, *, room: int = 0) -> Explanation:
-    """The explanation for the checkpoint of a path, that must be in one of the runs; as `draw_all` for the rest."""
-    plan = draw_all(runs, policy, now, room=room)
+def explain(runs: Sequence[Run], plan: Plan, now: int, path: str) -> Explanation:
+    """The explanation for the checkpoint of a path, that must be in one of the runs for which the plan was drawn."""
+    policy = plan.policy
     verdict = next(it for drawn in plan.runs for it in drawn.verdicts if it.path == path)
     parts = [part_of(run, policy, now) for run in runs if leave(run, policy) is None]
     cases = map(open_case, parts, stand_all(parts, policy, now), repeat(policy), repeat(now))
     held = ((case, it) for case in cases for it in case.part.run.checkpoints if it.path == path)
-    return Explanation(verdict, tuple(saying for case, it in held for saying in _say_all(case, it)))
+    sayings = tuple(saying for case, it in held for saying in _say_all(case, it))
+    says: Literal["keep", "slim"] = "slim" if verdict.action == "slim" else "keep"
+    slims = (Saying(it.rule, says, it.text) for it in verdict.reasons if it.rule == "resumable")
+    return Explanation(verdict, (*sayings, *slims))
 
 
 def _say_all(case: Case, checkpoint: Checkpoint) -> Iterator[Saying]:

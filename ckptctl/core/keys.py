@@ -27,6 +27,7 @@ POLICY_KEYS: dict[str, str] = PROTECTIONS | {
     "global-best": "number",
     "group-by": "group",
     "max-files": "count",
+    "resumable": "count",
     "mode": "mode",
     "monitor": "text",
     "threshold": "float",

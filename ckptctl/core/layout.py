@@ -105,6 +105,8 @@ class Slimming(NamedTuple):
     """Of a folder: globs of which one must be there, since it holds the weights."""
     drop: tuple[str, ...] = ()
     """Of a torch file: top-level keys that hold no weights."""
+    scores: tuple[str, ...] = ()
+    """Which of these keys hold the scores that checkpoints are ranked by, too: a prune leaves them in."""
     refuse: str | None = None
     """Why nothing may be taken out."""
 

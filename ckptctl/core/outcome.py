@@ -14,6 +14,8 @@ class Failure(NamedTuple):
 
     path: str
     why: str
+    is_damage: bool = False
+    """Whether it was found not to be whole."""
 
 
 class Change(NamedTuple):
@@ -46,6 +48,7 @@ class Outcome(NamedTuple):
     """Whether what went lies in the trash, from which it can be put back."""
     earlier: tuple[Change, ...] = ()
     """What became of that which earlier runs had left in the trash."""
+    slimmed: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -65,5 +68,6 @@ def add_up(outcomes: Iterable[Outcome]) -> Outcome:
             one.freed + other.freed,
             one.is_kept or other.is_kept,
             one.earlier + other.earlier,
+            one.slimmed + other.slimmed,
         )
     return one

@@ -15,6 +15,7 @@ from ckptctl.core.notices import tell_order, tell_rosters
 from ckptctl.core.policy import Policy, describe
 from ckptctl.core.ranking import Metric, in_order
 from ckptctl.core.relinking import Move
+from ckptctl.core.slim import Slim
 from ckptctl.core.standing import Reason
 
 
@@ -28,6 +29,18 @@ class Verdict(NamedTuple):
     """Bytes that its going really frees: 0 while another name holds the same file."""
     checkpoint: Checkpoint | None = None
     """None for a stray."""
+    slim: Slim | None = None
+    """What stays of one that is to be slimmed."""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether anything is to be done with it."""
+        return self.action in ("drop", "slim")
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is kept, whole or slimmed."""
+        return self.action in ("keep", "slim")
 
 
 class RunPlan(NamedTuple):
@@ -58,6 +71,11 @@ class RunPlan(NamedTuple):
         return [verdict for verdict in self.verdicts if verdict.action == "drop"]
 
     @property
+    def changed(self) -> list[Verdict]:
+        """What would go, or be slimmed."""
+        return [verdict for verdict in self.verdicts if verdict.is_change]
+
+    @property
     def frees(self) -> int:
         """Bytes that would be freed."""
         return sum(verdict.frees for verdict in self.verdicts)
@@ -80,6 +98,11 @@ class Plan(NamedTuple):
     def dropped(self) -> list[Verdict]:
         """What would go, of all runs."""
         return [verdict for run in self.runs for verdict in run.dropped]
+
+    @property
+    def changed(self) -> list[Verdict]:
+        """What would go, or be slimmed, of all runs."""
+        return [verdict for run in self.runs for verdict in run.changed]
 
     @property
     def frees(self) -> int:

@@ -45,6 +45,8 @@ class Policy(NamedTuple):
     """Whether links called last or best may be moved to what stays, so that they hold nothing that would go."""
     may_empty: bool = False
     """Whether a run may lose its last complete checkpoint."""
+    resumable: int | None = None
+    """So many of what stays, the newest, keep what resuming needs; None: all."""
 
 
 _GROUPS: Mapping[GroupBy, str] = {
@@ -68,6 +70,8 @@ def _describe_more(policy: Policy) -> Iterator[str]:
     """What else decides, a sentence each."""
     if policy.filters:
         yield f"Only what meets {' and '.join(it.text for it in policy.filters)} may go."
+    if policy.resumable is not None:
+        yield f"Of what stays, {_describe_resumable(policy.resumable)}."
     if policy.relink:
         yield "Links called last or best follow what stays."
     if policy.partial:
@@ -78,6 +82,11 @@ def _describe_more(policy: Policy) -> Iterator[str]:
     limits += [f"{write_size(free)} free"] if free is not None else []
     if limits:
         yield f"Worst first, more goes until there are {' and '.join(limits)}."
+
+
+def _describe_resumable(count: int) -> str:
+    newest = "the newest keeps" if count == 1 else f"the newest {count} keep"
+    return f"only {newest} what resuming needs" if count else "only the weights"
 
 
 def protect(

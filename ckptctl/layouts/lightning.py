@@ -18,7 +18,8 @@ _RESUMING = Slimming(
         "amp_scaling_state",
         "current_model_state",
         "averaging_state",
-    )
+    ),
+    scores=("callbacks",),
 )
 """What ``save_weights_only`` leaves out; and the weights that ``WeightAveraging`` keeps beside the averaged ones."""
 

@@ -77,7 +77,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         beside=_BESIDE,
         marker=_MARKER,
-        slimming=Slimming(drop=("optimizer_states", "lr_schedulers", "callbacks", "loops")),
+        slimming=Slimming(drop=("optimizer_states", "lr_schedulers", "callbacks", "loops"), scores=("callbacks",)),
         records=True,
         is_proved=True,
         examples=(

@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 def listing(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
     """The runs from which something goes, the greatest loss first; the others as a count."""
-    changing = [run for run in runs if any(it.action in ("drop", "slim") for it in run.verdicts)]
+    changing = [run for run in runs if run.changed]
     rows = [_row(run, root) for run in changing]
     columns = [max(measure(cell) for cell in column) for column in zip(_HEADS, *rows, strict=True)]
     taken = sum(columns[1:4]) + 4 * len(_GAP)
@@ -64,7 +64,7 @@ def listing(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
 
 def _row(run: RunPlan, root: str) -> Row:
     held = [it for it in run.verdicts if it.checkpoint]
-    stays = [it for it in held if it.action in ("keep", "slim")]
+    stays = [it for it in held if it.stays]
     counts = Counter(_WORDS.get(it.reasons[0].rule, it.reasons[0].rule) for it in stays)
     why = [f"{count} {word}" for word, count in counts.items()]
     skipped = sum(it.action == "skip" for it in held)

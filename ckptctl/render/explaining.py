@@ -12,7 +12,7 @@ from ckptctl.render.names import escape, locate, pad
 def screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
     """For a terminal: what becomes of it, then a line for each rule."""
     verdict = told.verdict
-    frees = f" · frees {write_size(verdict.frees)}" if verdict.action == "drop" else ""
+    frees = f" · frees {write_size(verdict.frees)}" if verdict.is_change else ""
     yield f"{escape(locate(root, verdict.path))}   {verdict.action}{frees}\n"
     lines = told.sayings or verdict.reasons
     width = max(len(it.rule) for it in lines)

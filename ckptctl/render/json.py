@@ -135,8 +135,9 @@ def verify(examined: Iterable[Examined]) -> Iterator[str]:
     yield "]}\n"
 
 
-def slim(lines: Iterable[Line], *, dry_run: bool) -> Iterator[str]:
-    """What became of each checkpoint, or would."""
+def slim(lines: Iterable[Line], *, dry_run: bool, kept: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+    """What became of each checkpoint, or would; and the name of each undo, with where."""
+    undo: Value = [{"txid": txid, **_path("root", root)} for txid, root in kept]
     yield f'{{"schema_version":1,"dry_run":{_encode(dry_run)},"slimmed":['
     yield from _batches(
         {
@@ -148,7 +149,7 @@ def slim(lines: Iterable[Line], *, dry_run: bool) -> Iterator[str]:
         }
         for it in lines
     )
-    yield "]}\n"
+    yield f'],"kept":{_encode(undo)}}}\n'
 
 
 def diff(found: Difference) -> Iterator[str]:
@@ -348,7 +349,7 @@ def _verdict(verdict: Verdict) -> dict[str, Value]:
 def _outcome(outcome: Outcome) -> Value:
     return {
         "dropped": _texts(outcome.dropped),
-        "slimmed": [],
+        "slimmed": _texts(outcome.slimmed),
         "skipped": [_failure(it, "why") for it in outcome.skipped],
         "failed": [_failure(it, "error") for it in outcome.failed],
         "freed": outcome.freed,

@@ -38,7 +38,7 @@ def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = Fals
     """The policy in words, what becomes of each run, and what a person must know before saying yes."""
     yield fold(escape(plan.words), width) + "\n\n"
     runs = sorted(plan.runs, key=lambda run: -run.frees)
-    is_brief = not verbose and sum(any(map(_is_change, run.verdicts)) for run in runs) > MOST_SHOWN
+    is_brief = not verbose and sum(bool(run.changed) for run in runs) > MOST_SHOWN
     if is_brief:
         yield from listing(runs, root=root, width=width)
     for run in () if is_brief else runs:
@@ -54,7 +54,7 @@ def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = Fals
 
 def dry_run(plan: Plan) -> str:
     """The line that ends a dry run."""
-    if not _changes(plan):
+    if not plan.changed:
         return nothing()
     return f"Would {_tell(plan)}: {write_size(plan.frees)}. Nothing was changed (dry run).\n"
 
@@ -73,14 +73,13 @@ def question(plan: Plan, *, trash: bool = False) -> str:
 
 def told(outcome: Outcome, *, root: str = ".", set_aside: int | None = None, seconds: float | None = None) -> str:
     """What was done, and each item that was not; ``set_aside`` bytes where it went to the trash, for ``seconds``."""
-    count = write_count(len(outcome.dropped), "checkpoint")
     if set_aside is None:
-        done = f"Deleted {count}, freed {write_size(outcome.freed)}."
+        done = f"{_tell_done(outcome, 'Deleted')}, freed {write_size(outcome.freed)}."
     else:
         end = "" if seconds is None else f"for {write_age(seconds)}, or "
         aside = f"{write_size(set_aside)}; nothing freed {end}until 'ckptctl trash empty'"
         where = "" if root in ("", ".", "./") else f" {shlex.quote(escape(root))}"
-        done = f"Set aside {count} ({aside}).\nUndo: ckptctl undo {escape(outcome.txid)}{where}"
+        done = f"{_tell_done(outcome, 'Set aside')} ({aside}).\nUndo: ckptctl undo {escape(outcome.txid)}{where}"
     return f"{done}{_tell_undone(outcome, root)}\n"
 
 
@@ -91,23 +90,24 @@ def objections(refusals: Iterable[Objection]) -> Iterator[str]:
         yield f"refused[{it.id}]: {escape(it.text)}{override}\n"
 
 
+def _tell_done(outcome: Outcome, verb: str) -> str:
+    """What was done with how many: ``Deleted 3 checkpoints and slimmed 2 checkpoints``."""
+    dropped, slimmed = len(outcome.dropped), len(outcome.slimmed)
+    if not slimmed:
+        return f"{verb} {write_count(dropped, 'checkpoint')}"
+    if not dropped:
+        return f"Slimmed {write_count(slimmed, 'checkpoint')}"
+    return f"{verb} {write_count(dropped, 'checkpoint')} and slimmed {write_count(slimmed, 'checkpoint')}"
+
+
 def _tell(plan: Plan, verb: str = "delete") -> str:
     """What would be done, as part of a sentence: ``delete 15 checkpoints in 2 runs``."""
-    changed = _changes(plan)
-    slimmed = sum(verdict.action == "slim" for verdict in changed)
-    deleted = len(changed) - slimmed
+    slimmed = sum(verdict.action == "slim" for verdict in plan.changed)
+    deleted = len(plan.dropped)
     parts = [f"{verb} {write_count(deleted, 'checkpoint')}"] if deleted or not slimmed else []
     parts += [f"slim {write_count(slimmed, 'checkpoint')}"] if slimmed else []
-    runs = sum(any(map(_is_change, run.verdicts)) for run in plan.runs)
+    runs = sum(bool(run.changed) for run in plan.runs)
     return f"{' and '.join(parts)} in {write_count(runs, 'run')}"
-
-
-def _changes(plan: Plan) -> list[Verdict]:
-    return [verdict for run in plan.runs for verdict in run.verdicts if _is_change(verdict)]
-
-
-def _is_change(verdict: Verdict) -> bool:
-    return verdict.action in ("drop", "slim")
 
 
 def _tell_undone(outcome: Outcome, root: str) -> str:
@@ -134,7 +134,7 @@ def _write_run(run: RunPlan, root: str, width: int, *, verbose: bool) -> Iterato
     words = _summarize(run)
     path = shorten(escape(locate(root, run.path)), max(_NAME_LEAST, width - measure(words) - len(_GAP)))
     yield f"{path}{_GAP}{words}\n"
-    if verbose or any(map(_is_change, run.verdicts)):
+    if verbose or run.changed:
         yield from _align(list(_items(run, verbose=verbose)), width)
 
 
@@ -152,23 +152,22 @@ def _summarize(run: RunPlan) -> str:
 
 
 def _items(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
-    """What is kept with its reasons, then what goes, then what is left alone."""
-    for verdict in run.verdicts:
-        if verdict.action in ("keep", "slim"):
-            yield _name(verdict, run.path, _size_of(verdict) if verdict.action == "slim" else "")
-    yield from _drops(run, verbose=verbose)
+    """What is kept with its reasons, then what is slimmed and what goes, then what is left alone."""
+    yield from (_name(verdict, run.path) for verdict in run.verdicts if verdict.action == "keep")
+    for action in ("slim", "drop"):
+        yield from _change(run, [it for it in run.changed if it.action == action], verbose=verbose)
     yield from _moves(run)
     yield from _skips(run, verbose=verbose)
 
 
-def _drops(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
-    dropped = run.dropped
-    if verbose or len(dropped) <= _FEW:
-        yield from (_name(verdict, run.path, _size_of(verdict)) for verdict in dropped)
+def _change(run: RunPlan, verdicts: Sequence[Verdict], *, verbose: bool) -> Iterator[Item]:
+    """What is slimmed, or goes; where it is many, their count."""
+    if verbose or len(verdicts) <= _FEW:
+        yield from (_name(verdict, run.path, _size_of(verdict)) for verdict in verdicts)
         return
-    span = _span_of(dropped)
-    size = write_size(sum(verdict.frees for verdict in dropped))
-    yield Item("drop", write_count(len(dropped), "checkpoint") + span, size, is_name=False)
+    size = write_size(sum(verdict.frees for verdict in verdicts))
+    count = write_count(len(verdicts), "checkpoint") + _span_of(verdicts)
+    yield Item(verdicts[0].action, count, size, is_name=False)
 
 
 def _moves(run: RunPlan) -> Iterator[Item]:

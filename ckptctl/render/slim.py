@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -44,16 +45,18 @@ def rows(lines: Iterable[Line]) -> Iterator[str]:
         yield f"{escape(it.path)}\t{escape(it.place)}\t{told}\n"
 
 
-def question(lines: Sequence[Line]) -> str:
-    """What is asked before it is done in place."""
-    return f"Slim {write_count(len(lines), 'checkpoint')} in place ({write_size(_saved(lines))} go for good)?"
+def question(lines: Sequence[Line], *, trash: bool = False) -> str:
+    """What is asked before it is done in place; ``trash`` where what was there is only set aside."""
+    ending = "what they were is set aside" if trash else f"{write_size(_saved(lines))} go for good"
+    return f"Slim {write_count(len(lines), 'checkpoint')} in place ({ending})?"
 
 
-def closing(lines: Sequence[Line], word: str) -> str:
-    """The line that ends it."""
+def closing(lines: Sequence[Line], word: str, *, kept: Sequence[tuple[str, str]] = ()) -> str:
+    """The line that ends it; and one for each name of an undo, with its place."""
     before, saved = sum(it.before for it in lines), _saved(lines)
     share = f", {100 * saved / before:.0f} %" if before else ""
-    return f"{write_count(len(lines), 'checkpoint')}: {write_size(saved)} of {write_size(before)} {word}{share}\n"
+    end = "".join(f"Undo: ckptctl undo {escape(txid)} {shlex.quote(escape(root))}\n" for txid, root in kept)
+    return f"{write_count(len(lines), 'checkpoint')}: {write_size(saved)} of {write_size(before)} {word}{share}\n{end}"
 
 
 def _saved(lines: Sequence[Line]) -> int:

@@ -172,11 +172,15 @@ class Store(Protocol):
         """
         ...
 
-    def draft(self, path: str, replaces: Entry | None = None) -> AbstractContextManager[Draft]:
+    def draft(self, path: str, *, like: str | None = None) -> AbstractContextManager[Draft]:
         """Write a new file; it gets its name in one step once the block ends well, else nothing of it stays.
 
-        The name must be free, or that of what it replaces, still as it was listed; raises Changed, OSError.
+        The name must be free; raises OSError. ``like``: the file whose permissions and owner it gets.
         """
+        ...
+
+    def stamp(self, path: str, modified: int) -> None:
+        """Give a file or folder a time, in nanoseconds since 1970; raises OSError."""
         ...
 
 

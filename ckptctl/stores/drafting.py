@@ -86,6 +86,12 @@ class FileDraft:
         """Give it a time, in nanoseconds since 1970."""
         os.utime(self._descriptor, ns=(modified, modified))
 
+    def resemble(self, other: os.stat_result) -> None:
+        """Give it another file's permissions and, where that is allowed, its owner."""
+        with suppress(PermissionError):
+            os.fchown(self._descriptor, other.st_uid, other.st_gid)
+        os.fchmod(self._descriptor, other.st_mode & 0o777)
+
     def close(self) -> None:
         """Let go of it."""
         os.close(self._descriptor)
@@ -118,6 +124,6 @@ def read_into(source: Source, offset: int, room: memoryview) -> int:
     return len(data)
 
 
-def begin(new: Place, mode: int) -> FileDraft:
+def begin(new: Place) -> FileDraft:
     """Make the file, whose name must be free; raises OSError."""
-    return FileDraft(os.open(new.name, _NEW, mode, dir_fd=new.folder))
+    return FileDraft(os.open(new.name, _NEW, 0o666, dir_fd=new.folder))

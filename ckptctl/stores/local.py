@@ -243,16 +243,24 @@ class LocalStore:
             replace(new, place)
 
     @contextmanager
-    def draft(self, path: str, replaces: Entry | None = None) -> Iterator[FileDraft]:
+    def draft(self, path: str, *, like: str | None = None) -> Iterator[FileDraft]:
         """Write a new file beside; it gets its name in one rename once the block ends, and goes where that fails."""
         with self._place(path) as place, self._new_beside(path, place) as new:
-            with closing(begin(new, 0o666 if replaces is None else mode_of(place) & 0o777)) as made:
+            with closing(begin(new)) as made:
+                self._resemble(made, like)
                 yield made
-            if replaces is None:
-                shift(new, place)
-                return
-            _prove(replaces, place)
-            replace(new, place)
+            shift(new, place)
+
+    def _resemble(self, made: FileDraft, like: str | None) -> None:
+        if like is None:
+            return
+        with self._place(like) as model:
+            made.resemble(os.stat(model.name, dir_fd=model.folder, follow_symlinks=False))
+
+    def stamp(self, path: str, modified: int) -> None:
+        """Give a file or folder a time."""
+        with self._place(path) as place:
+            os.utime(place.name, ns=(modified, modified), dir_fd=place.folder, follow_symlinks=False)
 
     @contextmanager
     def _new_beside(self, path: str, place: Place) -> Iterator[Place]:

@@ -134,9 +134,14 @@ class RemoteStore:
         del data
         raise _refusal(self._above + entry.path)
 
-    def draft(self, path: str, replaces: Entry | None = None) -> NoReturn:
+    def draft(self, path: str, *, like: str | None = None) -> NoReturn:
         """Refuse."""
-        del replaces
+        del like
+        raise _refusal(self._above + path)
+
+    def stamp(self, path: str, modified: int) -> NoReturn:
+        """Refuse."""
+        del modified
         raise _refusal(self._above + path)
 
     def _list(self) -> list[Entry]:

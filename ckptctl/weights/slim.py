@@ -50,8 +50,13 @@ class Cut(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of what is kept."""
-        return len(self.pickled) + sum(self.archive.members[name].size for name in self.storages)
+        """Bytes of the file that it would be."""
+        ruler = _Ruler()
+        writer = Writer(ruler)
+        self.write_front(writer)
+        writer.copy(self.archive, self.storages, lambda _: None)
+        self.write_back(writer)
+        return ruler.size
 
     def write(self, draft: Draft, tick: Tick = lambda _: None, *, later: Callable[[], None] | None = None) -> None:
         """Write it, every checksum proved by what was written; raises Damaged, OSError.
@@ -85,6 +90,35 @@ class Cut(NamedTuple):
     def _copy_small(self, writer: Writer, name: bytes) -> None:
         if name in self.archive.members:
             writer.add(name, self.archive.read(name, _MOST_SMALL))
+
+
+class _Ruler:
+    """A draft of which only the length is kept."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Nothing."""
+        del offset, length
+        return b""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Count it."""
+        self.size += len(data)
+
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
+        """Count what reaches beyond the end."""
+        self.size = max(self.size, offset + len(data))
+
+    def skip(self, length: int) -> None:
+        """Count it."""
+        self.size += length
+
+    def copy(self, source: Source, offset: int, length: int) -> None:
+        """Count it."""
+        del source, offset
+        self.size += length
 
 
 def open_whole(source: Source, drop: Sequence[str] | None) -> Cut:

@@ -60,7 +60,7 @@ EXPLAIN = {
     "action": {"keep", "slim", "drop", "skip"},
     "reasons": [{"rule": str, "text": str}],
     "frees": int,
-    "rules": [{"rule": str, "says": {"keep", "pass"}, "text": str}],
+    "rules": [{"rule": str, "says": {"keep", "pass", "slim"}, "text": str}],
 }
 CONFIG = {
     "schema_version": {1},
@@ -127,6 +127,7 @@ SLIM = {
     "slimmed": [
         {"path": str, "path_b64?": str, "place": str, "place_b64?": str, "before": int, "after": int, "without": [str]}
     ],
+    "kept": [{"txid": str, "root": str, "root_b64?": str}],
 }
 ALTERATION = {
     "name": str,

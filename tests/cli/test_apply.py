@@ -44,7 +44,7 @@ def test_the_file_tells_the_plan_as_the_json_of_a_prune_does(run: Path) -> None:
     held = json.loads(drawn().read_text())
     told = call("prune", "runs", "--top-k", "1", "--mode", "min", "-n", "--json").json
     assert held["plan"] == told
-    assert sorted(held["drops"]) == [str(run / name) for name in sorted(GONE)]
+    assert sorted(held["changes"]) == [str(run / name) for name in sorted(GONE)]
 
 
 def test_it_can_be_applied_from_elsewhere(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

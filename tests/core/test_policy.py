@@ -372,14 +372,14 @@ def test_where_only_names_without_numbers_are_the_newest_is_that_by_time_and_tol
 def test_where_numbers_cannot_be_compared_the_highest_of_each_is_protected() -> None:
     held = (
         save("step=5", step=5, at=1),
-        save("step=9", step=9, at=2),
+        save("step=10", step=10, at=2),
         save("epoch=1", epoch=1, at=4),
         save("epoch=3", epoch=3, at=3),
         save("both", step=1, epoch=1, at=5),
     )
     assert protected(*held) == {
         "both": [Reason("newest", "newest that can resume")],
-        "step=9": [Reason("newest", "newest by step")],
+        "step=10": [Reason("newest", "newest by step")],
         "epoch=3": [Reason("newest", "newest by epoch")],
     }
 

@@ -12,11 +12,12 @@ import sys
 from ckptctl.apply import Order, apply
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast
+from ckptctl.core.rules import KeepAll, KeepLast
 from ckptctl.core.units import QUIET
 from ckptctl.journal import load
 from ckptctl.lock import take
 from ckptctl.scan import Options, scan
+from ckptctl.slimming import Sight, thin
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from ckptctl.trash import empty, recover, undo
@@ -33,22 +34,32 @@ def plan_in(store: Store) -> Plan:
     return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
 
 
+def slims_in(store: Store) -> Plan:
+    """Keep all, and what resuming needs of the newest."""
+    options, policy = Options(now=store.clock() + QUIET), Policy((KeepAll(),), resumable=1)
+    runs = ((run, draw(run, policy, options.now)) for run in scan(store, options))
+    return Plan(policy, tuple(thin(Sight(store, run, options.now), drawn, policy) for run, drawn in runs))
+
+
 def act(root: str, what: str, store: Store | None = None) -> None:
-    """Prune, set aside, undo or empty; plans are drawn before."""
+    """Prune, slim, set aside, undo or empty; plans are drawn before."""
     store = open_url(root) if store is None else store
-    if what in {"prune", "trash"}:
-        plan = plan_in(store)
+    if what in {"prune", "trash", "slim", "slim aside"}:
+        plan = slims_in(store) if what.startswith("slim") else plan_in(store)
         os.path.exists(BEGUN)
         # Who has what open is not asked: so many calls as there are processes, and no two runs would be alike.
-        outcome = apply(plan, store, Order(TXID, keeps=what == "trash", takes_open=True))
-        tell(len(outcome.dropped), *(f"{it.path}: {it.why}" for it in (*outcome.skipped, *outcome.failed)))
+        outcome = apply(plan, store, Order(TXID, keeps=what in {"trash", "slim aside"}, takes_open=True))
+        tell(
+            len(outcome.dropped) + len(outcome.slimmed),
+            *(f"{it.path}: {it.why}" for it in (*outcome.skipped, *outcome.failed)),
+        )
         return
     os.path.exists(BEGUN)
     with take(store, what):
         recover(store)
         kept = None if what == "recover" else load(store, TXID)
         if kept is not None:
-            change = (undo if what == "undo" else empty)(store, kept)
+            change = (undo if what.endswith("undo") else empty)(store, kept)
             tell(len(change.back) + len(change.removed), *(f"{it.path}: {it.why}" for it in change.failed))
 
 

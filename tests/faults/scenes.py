@@ -16,7 +16,7 @@ from ckptctl.lock import take
 from ckptctl.stores.local import open_url
 from ckptctl.trash import held, recover, undo
 from tests.cli.calls import ROOT
-from tests.faults.acting import TXID, plan_in
+from tests.faults.acting import TXID, plan_in, slims_in
 from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
 
 FOLDERS = {f"r/epoch={n}.ckpt/{name}": b"%d" % n for n in range(4) for name in ("meta.pt", ".metadata", "deep/x")}
@@ -33,7 +33,7 @@ class Scene(NamedTuple):
 
     files: dict[str, bytes]
     act: str = "prune"
-    """prune, trash (set aside), undo, empty: the last two of what was set aside before."""
+    """prune, trash (set aside), undo, empty: the last two of what was set aside before; slim, slim aside, slim undo."""
     links: tuple[tuple[str, str], ...] = ()
     """Symbolic links, with their texts."""
 
@@ -58,9 +58,10 @@ def make(root: Path, scene: Scene) -> Path:
         (root / path).write_bytes(data)
     for path, text in scene.links:
         (root / path).symlink_to(text)
-    if scene.act in {"undo", "empty"}:
+    if scene.act in {"undo", "empty", "slim undo"}:
         store = open_url(str(root))
-        apply(plan_in(store), store, Order(TXID, keeps=True))
+        plan = slims_in(store) if scene.act == "slim undo" else plan_in(store)
+        apply(plan, store, Order(TXID, keeps=True))
     return root
 
 

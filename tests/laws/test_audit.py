@@ -17,6 +17,7 @@ from ckptctl.core.plan import Plan, RunPlan, Verdict, draw, draw_all
 from ckptctl.core.policy import Policy
 from ckptctl.core.relinking import Move
 from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.slim import Slim
 from ckptctl.core.standing import Reason
 from tests.core.samples import HOUR, NOW, run_of, save, saves
 from tests.laws.cases import CASES, Case, policies, runs
@@ -62,6 +63,11 @@ def drop(path: str) -> Callable[[RunPlan], RunPlan]:
     return lambda drawn: turn(drawn, path, action="drop", frees=100)
 
 
+def slim(path: str) -> Callable[[RunPlan], RunPlan]:
+    one = next(it for it in HELD if it.path == path)
+    return lambda drawn: turn(drawn, path, action="slim", frees=10, slim=Slim(one, (), ()))
+
+
 def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
     return lambda drawn: drawn._replace(verdicts=(*drawn.verdicts, *verdicts))
 
@@ -86,7 +92,7 @@ def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
         pytest.param(drop("h"), "linked or pinned", id="what another training began from goes"),
         pytest.param(drop("g"), "the newest goes", id="the newest goes"),
         pytest.param(drop("a"), "the best goes", id="the best goes"),
-        pytest.param(lambda it: turn(it, "g", action="slim"), "the newest goes", id="slimming counts as going"),
+        pytest.param(slim("a"), "nobody asked", id="one is slimmed that was not asked for"),
         pytest.param(lambda it: turn(it, "a", frees=1), "more is freed", id="what stays frees something"),
         pytest.param(
             lambda it: turn(it, "a", action="drop", frees=101), "more is freed", id="more is freed than there is"
@@ -101,6 +107,44 @@ def test_a_wrong_plan_is_objected_to(change: Callable[[RunPlan], RunPlan], why: 
     drawn = draw(RUN, POLICY, NOW)
     assert list(audit(RUN, drawn, POLICY)) == []
     assert any(why in text for text in audit(RUN, change(drawn), POLICY))
+
+
+SLIMMING = POLICY._replace(resumable=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param(slim("g"), "the newest is slimmed", id="the newest"),
+        pytest.param(slim("b"), "must stay as it is", id="a pinned one"),
+        pytest.param(slim("e"), "must stay as it is", id="a leftover"),
+        pytest.param(slim("c"), "to resume by", id="what a link names"),
+        pytest.param(slim("d"), "to resume by", id="what has an alias"),
+        pytest.param(lambda it: turn(it, "a", action="slim"), "slimmed that was not found", id="nobody looked inside"),
+        pytest.param(add(Verdict("z", "slim", WHY)), "slimmed that was not found", id="what is not there"),
+        pytest.param(lambda it: turn(slim("a")(it), "a", frees=101), "more is freed", id="more is freed than it has"),
+        pytest.param(lambda it: slim("a")(it)._replace(unscored=True), "nobody asked", id="in a run left alone"),
+    ],
+)
+def test_a_plan_that_slims_the_wrong_ones_is_objected_to(change: Callable[[RunPlan], RunPlan], why: str) -> None:
+    drawn = draw(RUN, SLIMMING, NOW)
+    assert list(audit(RUN, slim("a")(drawn), SLIMMING)) == []
+    assert any(why in text for text in audit(RUN, change(drawn), SLIMMING))
+
+
+@pytest.mark.parametrize(
+    ("pointer", "is_sound"),
+    [
+        pytest.param(Pointer("best.ckpt", "symlink", "a", "ok"), True, id="a link that says best"),
+        pytest.param(Pointer("g/trainer_state.json", "json", "a", "ok"), True, id="a file in another checkpoint"),
+        pytest.param(Pointer("best.ckpt", "copy", "a", "ok"), False, id="a copy would be none any more"),
+        pytest.param(Pointer("latest", "text", "a", "ok"), False, id="a file to resume by"),
+    ],
+)
+def test_what_names_a_slimmed_one_says_whether_it_may_be(pointer: Pointer, is_sound: bool) -> None:
+    run = RUN._replace(pointers=(*RUN.pointers, pointer))
+    said = list(audit(run, slim("a")(draw(run, SLIMMING, NOW)), SLIMMING))
+    assert (said == []) is is_sound
 
 
 MOVING = POLICY._replace(relink=True)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint
-from ckptctl.core.standing import Standing
+from ckptctl.core.standing import Standing, keep_all
 
 
 class KeepSteps(NamedTuple):
@@ -69,6 +69,24 @@ class KeepOthers(NamedTuple):
     def describe(self) -> str:
         """All others."""
         return "all that is not named"
+
+
+class KeepAll(NamedTuple):
+    """All of them: where only is said what is to be slimmed."""
+
+    id: str = "all"
+
+    def keep(self, standing: Standing) -> dict[str, str]:
+        """Every one."""
+        return keep_all(standing.candidates, "nothing is to go")
+
+    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+        """That it takes no part: all others are kept."""
+        return "it takes no part"
+
+    def describe(self) -> str:
+        """All."""
+        return "all"
 
 
 def matches_path(pattern: str, path: str) -> bool:
