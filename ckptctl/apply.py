@@ -291,7 +291,7 @@ def _name(tasks: Iterable[Task], why: str) -> Iterator[Failure]:
 
 def _why_not(store: Store, run: RunPlan, holding: ExitStack) -> str | None:
     """Why a run's drops must wait, if they must: two prunes by different rules delete what the other one keeps."""
-    kept = [it.checkpoint for it in run.verdicts if it.action == "keep" and it.checkpoint is not None]
+    kept = [it.checkpoint for it in run.verdicts if it.stays and it.checkpoint is not None]
     folder = run.path if run.folder is None else run.folder  # paths of a plan may be those seen from above the root
     try:
         is_free = holding.enter_context(store.hold(folder))

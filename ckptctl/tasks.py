@@ -148,4 +148,6 @@ def inside_of(checkpoint: Checkpoint, top: Entry) -> tuple[Entry, ...]:
     """What of a checkpoint lies in one of its folders."""
     if top.kind != "dir":
         return ()
+    if checkpoint.unit == "dir" and top == checkpoint.entries[0]:
+        return checkpoint.entries[1:]
     return tuple(it for it in checkpoint.entries if it.path.startswith(f"{top.path}/"))

@@ -168,7 +168,7 @@ def _apply(jobs: Sequence[Job], terms: Terms, progress: Progress) -> Outcome:
     """Carry out what is planned in one folder, by the journal; raises what `apply` raises."""
     store = jobs[0].target.store
     verdicts = tuple(
-        Verdict(it.path, "slim", (Reason("named", "named"),), slim.before - slim.after, it, slim)
+        Verdict(it.path, "slim", (Reason("named", "named"),), max(0, slim.frees), it, slim)
         for slim in (job.slim for job in jobs)
         for it in [slim.checkpoint]
     )

@@ -72,7 +72,7 @@ def _audit_slims(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
 
 def _find_held(run: Run, drawn: RunPlan, policy: Policy) -> set[str | None]:
     """What is pinned or has another name, what links hold that are not moved to what stays, where others began."""
-    kept = {it.path for it in drawn.verdicts if it.action in ("keep", "slim")}
+    kept = {it.path for it in drawn.verdicts if it.stays}
     moved = {it.path for it in drawn.moves if policy.relink and it.after in kept}
     held = {it.target for it in run.pointers if it.path not in moved}
     held |= {it.path for it in run.checkpoints if it.pinned or not moved.issuperset(it.aliases)}

@@ -106,7 +106,7 @@ def _object_to_emptying(run: RunPlan, policy: Policy) -> Iterator[Objection]:
 def _object_to_idle_rules(plan: Plan) -> Iterator[Objection]:
     """Rules that keep nothing anywhere: a pattern that matches nothing, a threshold that nothing beats."""
     ids = {rule.id for rule in plan.policy.rules}
-    reasons = (reason for run in plan.runs for it in run.verdicts if it.action == "keep" for reason in it.reasons)
+    reasons = (reason for run in plan.runs for it in run.verdicts if it.stays for reason in it.reasons)
     if plan.dropped and not plan.policy.named and not any(reason.rule in ids for reason in reasons):
         text = "no rule keeps anything: of each run only what is always kept would stay"
         yield Objection("keeps-nothing", text)

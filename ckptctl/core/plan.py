@@ -37,6 +37,11 @@ class Verdict(NamedTuple):
         """Whether anything is to be done with it."""
         return self.action in ("drop", "slim")
 
+    @property
+    def stays(self) -> bool:
+        """Whether it is kept, whole or slimmed."""
+        return self.action in ("keep", "slim")
+
 
 class RunPlan(NamedTuple):
     """The verdicts on one run, oldest checkpoint first, strays last."""

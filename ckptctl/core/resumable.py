@@ -75,10 +75,10 @@ def _turn(run: Run, holder: Holder, answer: Answer, place: str) -> Verdict:
         return keep_whole(verdict, answer)
     if why := tell_held(run, answer):
         return keep_whole(verdict, why)
-    if answer.after >= answer.before:
+    if answer.frees <= 0:
         return keep_whole(verdict, "that would free nothing")
     reasons = (*verdict.reasons, Reason(RULE, place))
-    return verdict._replace(action="slim", reasons=reasons, frees=answer.before - answer.after, slim=answer)
+    return verdict._replace(action="slim", reasons=reasons, frees=answer.frees, slim=answer)
 
 
 def keep_whole(verdict: Verdict, why: str) -> Verdict:

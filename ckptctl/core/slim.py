@@ -58,6 +58,11 @@ class Slim(NamedTuple):
         return tuple(it for it in self.steps if it.fate in ("rewrite", "leave"))
 
     @property
+    def frees(self) -> int:
+        """Bytes that the disk has more of then; less than none where what is written anew takes more than it took."""
+        return sum(it.entry.weight - it.size for it in self.touched)
+
+    @property
     def rewritten(self) -> tuple[Entry, ...]:
         """The files of which another one takes the place."""
         return tuple(it.entry for it in self.steps if it.fate == "rewrite")

@@ -64,7 +64,7 @@ def listing(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
 
 def _row(run: RunPlan, root: str) -> Row:
     held = [it for it in run.verdicts if it.checkpoint]
-    stays = [it for it in held if it.action in ("keep", "slim")]
+    stays = [it for it in held if it.stays]
     counts = Counter(_WORDS.get(it.reasons[0].rule, it.reasons[0].rule) for it in stays)
     why = [f"{count} {word}" for word, count in counts.items()]
     skipped = sum(it.action == "skip" for it in held)

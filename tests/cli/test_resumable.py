@@ -66,6 +66,15 @@ def test_what_goes_and_what_is_slimmed_is_told_in_one_line(run: Path) -> None:
     assert resumable(run) == NAMES[3:]
 
 
+def test_all_that_a_rule_keeps_may_be_slimmed_where_only_the_newest_is_to_resume(run: Path) -> None:
+    """Here the best by the rule is not the newest, which stays by no rule."""
+    (run / NAMES[3]).rename(run / "epoch=3-val_loss=0.9.ckpt")
+    told = actions(call("prune", run, "--top-k", "1", "--resumable", "1", "-n"))
+    assert list(told.values()) == ["drop", "drop", "slim", "keep"]
+    assert call("prune", run, "--top-k", "1", "--resumable", "1", "-y").code == 0
+    assert sorted(it.name for it in run.glob("*.ckpt")) == [NAMES[2], "epoch=3-val_loss=0.9.ckpt"]
+
+
 def test_undo_brings_back_every_byte(run: Path) -> None:
     before = {it.name: (it.read_bytes(), it.stat().st_mtime_ns) for it in run.iterdir()}
     answer = call("prune", run, "--keep-last", "3", "--resumable", "1", "-y", "--trash")

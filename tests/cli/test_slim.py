@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ckptctl.lock import take
+from ckptctl.stores import open_store
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 from ckptctl.weights.torch_zip import read_values
 from tests.cli.calls import PROGRAM, Answer, age, call, environment, listing
@@ -71,6 +73,64 @@ def test_in_place_only_the_file_itself_changes_and_its_time_and_rights_stay(path
     assert sorted(path.parent.iterdir()) == sorted([path, other])
 
 
+def test_in_place_what_was_there_can_be_set_aside_and_put_back(path: Path) -> None:
+    before = path.stat()
+    answer = call("slim", path, "--in-place", "-y", "--trash")
+    assert answer.code == 0
+    assert "set aside" in answer.err
+    assert keys(path) == {"epoch", "global_step", "state_dict"}
+    undo = next(line for line in answer.err.splitlines() if line.startswith("Undo: ckptctl undo ")).split()
+    assert call(*undo[2:]).code == 0
+    assert path.read_bytes() == WHOLE
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert [it.name for it in path.parent.iterdir()] == [NAME]
+
+
+def test_in_place_two_folders_have_an_undo_each(path: Path, tmp_path: Path) -> None:
+    other = put(tmp_path / "other" / NAME, WHOLE)
+    answer = call("slim", path, other, "--in-place", "-y", "--trash-for", "7d", "--json")
+    assert misfits(answer.json, SCHEMA) == []
+    assert [it["root"] for it in answer.json["kept"]] == [str(path.parent), str(other.parent)]
+    for it in answer.json["kept"]:
+        assert call("undo", it["txid"], it["root"]).code == 0
+    assert path.read_bytes() == other.read_bytes() == WHOLE
+
+
+def test_in_place_without_trash_nothing_of_ours_is_left(path: Path) -> None:
+    assert call("slim", path, "--in-place", "-y", "--json").json["kept"] == []
+    assert [it.name for it in path.parent.iterdir()] == [NAME]
+
+
+def test_in_place_a_file_with_another_name_is_refused(path: Path) -> None:
+    os.link(path, path.parent / "mine.bin")
+    answer = call("slim", path, "--in-place", "-y")
+    assert refused(answer, "cannot-slim")
+    assert "other names hold its files" in answer.err
+    assert path.read_bytes() == WHOLE
+
+
+def test_in_place_of_several_each_that_is_broken_is_named_and_the_others_are_done(path: Path) -> None:
+    bad = bytearray(WHOLE)
+    bad[bad.index(make_tensor(range(64), (8, 8)).data) + 5] ^= 1
+    broken = put(path.parent / "epoch=4-step=12.ckpt", bytes(bad))
+    answer = call("slim", path, broken, "--in-place", "-y")
+    assert answer.code == 3
+    assert "1 of 2 were not slimmed" in answer.err
+    assert "checksum" in answer.err
+    assert broken.read_bytes() == bytes(bad)
+    assert "optimizer_states" not in keys(path)
+
+
+def test_in_place_waits_for_nobody_who_is_at_work_there(path: Path, tmp_path: Path) -> None:
+    other = put(tmp_path / "other" / NAME, WHOLE)
+    with take(open_store(str(path.parent)), "prune"):
+        assert refused(call("slim", path, "--in-place", "-y"), "locked", 7)
+        answer = call("slim", path, other, "--in-place", "-y")
+    assert answer.code == 3
+    assert path.read_bytes() == WHOLE
+    assert "optimizer_states" not in keys(other)
+
+
 def test_in_place_a_person_is_asked(path: Path) -> None:
     answer = call("slim", path, "--in-place")
     assert refused(answer, "no-consent")
@@ -127,8 +187,14 @@ def test_two_of_one_name_are_refused_before_anything_is_written(path: Path, tmp_
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("-o", "x", "--in-place"), ("--in-place", "--to", "safetensors"), ("-o", "x", "-n", "-y")],
-    ids=["nowhere", "both", "another format in place", "a dry run with consent"],
+    [
+        (),
+        ("-o", "x", "--in-place"),
+        ("--in-place", "--to", "safetensors"),
+        ("-o", "x", "-n", "-y"),
+        ("-o", "x", "--trash"),
+    ],
+    ids=["nowhere", "both", "another format in place", "a dry run with consent", "a trash for a copy"],
 )
 def test_what_contradicts_itself_is_a_usage_error(path: Path, words: tuple[str, ...]) -> None:
     assert refused(call("slim", path, *words), "usage", 2)

@@ -36,7 +36,9 @@ def test_a_copy_is_called_as_what_it_is_of(it: Slim, name: str, names: list[str]
 
 def test_sizes_add_up() -> None:
     it = slim("family", {"r/x.a": "keep", "r/x.b": "leave", "r/x.c": "rewrite"})
-    assert (it.before, it.after) == (30, 15)
+    assert (it.before, it.after, it.frees) == (30, 15, 15)
+    sparse = it.steps[1]._replace(entry=it.steps[1].entry._replace(held=3))
+    assert it._replace(steps=(it.steps[0], sparse, it.steps[2])).frees == 8
     assert [step.entry.path for step in it.touched] == ["r/x.b", "r/x.c"]
 
 

@@ -177,6 +177,25 @@ def test_one_is_singular() -> None:
     assert screens.question(hand_made(["keep", "drop"])) == "Delete 1 checkpoint in 1 run, 1.0 GB, for good?"
 
 
+def test_many_that_are_slimmed_are_one_line_unless_all_is_asked_for() -> None:
+    plan = hand_made(["keep", "slim", "slim", "slim", "slim"])
+    assert [line.split("   ")[0] for line in show(plan) if line.startswith("  slim")] == ["  slim  4 checkpoints"]
+    assert sum(line.startswith("  slim") for line in show(plan, verbose=True)) == 4
+
+
+@pytest.mark.parametrize(
+    ("dropped", "slimmed", "says"),
+    [
+        pytest.param(2, 0, "Deleted 2 checkpoints, freed 9 B.", id="deleted"),
+        pytest.param(0, 2, "Slimmed 2 checkpoints, freed 9 B.", id="slimmed"),
+        pytest.param(1, 2, "Deleted 1 checkpoint and slimmed 2 checkpoints, freed 9 B.", id="both"),
+    ],
+)
+def test_what_was_done_is_told_with_how_many(dropped: int, slimmed: int, says: str) -> None:
+    outcome = Outcome("t", ("x",) * dropped, freed=9, slimmed=("y",) * slimmed)
+    assert screens.told(outcome) == f"{says}\n"
+
+
 def test_slimming_is_told_apart() -> None:
     plan = hand_made(["keep", "slim", "slim", "drop"])
     assert screens.question(plan) == "Delete 1 checkpoint and slim 2 checkpoints in 1 run, 3.0 GB, for good?"

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from io import BytesIO
 from math import inf, nan
 from typing import NamedTuple
-from zlib import crc32 as crc32_of_zlib
 
 import pytest
 from hypothesis import given
@@ -363,9 +362,9 @@ def test_crc32_is_the_same_whichever_library_works_it_out(library: str, monkeypa
     if lacks(library) is not None:
         pytest.skip(str(lacks(library)))
     if library == "zlib":
-        monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
+        monkeypatch.setitem(sys.modules, "zlib_ng", None)
     found = crc32_of_much.find_crc32.__wrapped__()
-    assert (found is crc32_of_zlib) == (library == "zlib")
+    assert found.__module__.rpartition(".")[2] == library
     data = memoryview(bytes(range(256)) * 999)[3:]
     assert found(data[1000:], found(data[:1000], 0)) == crc32(data)
 
