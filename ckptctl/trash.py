@@ -36,15 +36,20 @@ _NO_LINKS = {errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK, errno.ENOSYS}
 def recover(store: Store) -> list[Change]:
     """Take back, or finish, what interrupted runs left; to be called with the lock held. Raises OSError.
 
-    What cannot be put back or removed stays, and is tried again next time; what has no journal that can be understood
-    is left alone.
+    What cannot be put back or removed stays, and is tried again next time; what has no journal that can be understood,
+    or one of another user's, who may have written anything into it, is left alone.
     """
     transactions, strange = load_all(store)
     for txid, why in strange.items():
         discard(store, folder_of(txid), lists=not why)
     _remove_empty(store, TRASH)
-    changes = (_recover(store, it) for it in transactions)
+    changes = (_recover(store, it) for it in transactions if is_own(store, it))
     return [it for it in changes if it.back or it.removed or it.failed]
+
+
+def is_own(store: Store, transaction: Transaction) -> bool:
+    """Whether its journal is this user's; raises OSError."""
+    return store.is_own(f"{transaction.folder}/{NAME}")
 
 
 def _recover(store: Store, transaction: Transaction) -> Change:
@@ -82,7 +87,7 @@ def _is_split(store: Store, item: Item) -> bool:
 
 def expire(store: Store, now: int) -> list[Change]:
     """Empty what has lain in the trash for as long as it was to; to be called with the lock held. Raises OSError."""
-    kept = [it for it in load_all(store)[0] if it.state == "kept"]
+    kept = [it for it in load_all(store)[0] if it.state == "kept" and is_own(store, it)]
     return [empty(store, it) for it in kept if it.deed.until is not None and it.deed.until <= now]
 
 

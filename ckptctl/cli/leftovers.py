@@ -13,7 +13,7 @@ from ckptctl.lock import take
 from ckptctl.render.names import locate
 from ckptctl.render.trash import told_change
 from ckptctl.stores import open_store
-from ckptctl.trash import recover
+from ckptctl.trash import is_own, recover
 
 if TYPE_CHECKING:
     from ckptctl.cli.console import Console
@@ -51,9 +51,11 @@ def _unfinished(store: Store) -> list[tuple[str, str]]:
         return []
     try:
         transactions, strange = load_all(store)
+        found = [(it, is_own(store, it)) for it in transactions if it.state != "kept"]
     except OSError as error:
         return [("", error.strerror or str(error))]
-    return [*((it.deed.txid, "") for it in transactions if it.state != "kept"), *strange.items()]
+    others = "it is another user's, who can finish it by any prune there, or take it back by ckptctl undo"
+    return [*((it.deed.txid, "" if own else others) for it, own in found), *strange.items()]
 
 
 def find_all(paths: Sequence[str]) -> Iterator[Find]:

@@ -99,6 +99,10 @@ class Store(Protocol):
         """Bytes that this user may still write here; None where nobody can tell."""
         ...
 
+    def is_own(self, path: str) -> bool:
+        """Whether a file or folder is this user's; raises OSError."""
+        ...
+
     def make_folder(self, path: str) -> None:
         """Make a private folder (mode 0700) and its parents; what is there already must be a real folder."""
         ...

@@ -119,6 +119,12 @@ class LocalStore:
         found = os.fstatvfs(self._root)
         return found.f_bavail * found.f_frsize
 
+    def is_own(self, path: str) -> bool:
+        """Whether it belongs to whoever runs this."""
+        with self._place(path) as place:
+            found = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+        return found.st_uid == os.geteuid()
+
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
         folder = os.dup(self._root)

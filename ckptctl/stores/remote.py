@@ -73,6 +73,10 @@ class RemoteStore:
     def room(self) -> None:
         """Nobody can tell."""
 
+    def is_own(self, path: str) -> NoReturn:
+        """Refuse."""
+        raise _refusal(self._above + path)
+
     def make_folder(self, path: str) -> NoReturn:
         """Refuse."""
         raise _refusal(self._above + path)

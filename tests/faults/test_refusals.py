@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from time import time
 
 import pytest
 
-from tests.cli.calls import HOUR, NAMES, PROGRAM, checkpoints_in, environment, listing, make_run
+from ckptctl.journal import encode
+from tests.cli.calls import HOUR, NAMES, PROGRAM, call, checkpoints_in, environment, listing, make_run
 from tests.faults.disks import mounted
 from tests.faults.scenes import SCENES, make
 
@@ -122,3 +124,23 @@ def test_a_folder_in_a_lower_layer_of_a_container_is_never_copied(tmp_path: Path
         assert listing(disk / "runs" / "folders") == before
         assert checkpoints_in(disk / "runs" / "files") == NAMES[3:]
         assert sorted(os.listdir(disk / "runs")) == ["files", "folders"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("keeps_for", [None, 0], ids=["interrupted", "to be emptied by itself"])
+def test_what_another_user_left_in_the_trash_is_left_to_them(tmp_path: Path, keeps_for: int | None) -> None:
+    """Whoever may write there may have written anything into a journal: what it says is done for nobody else."""
+    run = make_run(tmp_path / "run")
+    assert call("prune", run, "--keep-last", "3", "--yes", "--trash").code == 0
+    (journal,) = (run / ".ckptctl").rglob("journal")
+    lines = journal.read_bytes().rstrip(b"\0").splitlines(keepends=True)
+    said = json.loads(lines[0][9:]) | ({} if keeps_for is None else {"until": 0})
+    journal.write_bytes(encode(said) + b"".join(lines[1:] if keeps_for is not None else lines[1:-1]))
+    os.chown(journal, 65534, 65534)
+    answer = call("prune", run, "--keep-last", "2", "--yes")
+    assert answer.code == 0, answer.err
+    assert (checkpoints_in(run), (journal.parent / "0").exists()) == (NAMES[2:], True)
+    assert ("it is another user's" in answer.err) == (keeps_for is None)
+    os.chown(journal, 0, 0)
+    assert call("prune", run, "--keep-last", "1", "--yes").code == 0
+    assert not (journal.parent / "0").exists()

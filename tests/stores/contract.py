@@ -618,6 +618,13 @@ class StoreContract:
             store.link("run2/checkpoint-500", "../run1/epoch=1.ckpt")
         assert list(store.walk(stat=True)) == before
 
+    def test_what_was_made_here_is_this_users(self) -> None:
+        store = self.make_writable({"run/a.ckpt": b"x"})
+        assert store.is_own("run/a.ckpt")
+        assert store.is_own("run")
+        with pytest.raises(FileNotFoundError):
+            store.is_own("run/b.ckpt")
+
 
 def _files(store: Store) -> dict[str, Entry]:
     return {entry.path: entry for folder in store.walk(stat=True) for entry in folder.entries if entry.kind == "file"}
