@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from operator import attrgetter
@@ -22,6 +21,7 @@ from ckptctl.stores.missing import no_folder
 from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.reading import File, open_file
 from ckptctl.stores.spelling import is_loose, spell
+from ckptctl.stores.stamps import is_mine, read_clock
 from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
 
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
@@ -105,14 +105,7 @@ class LocalStore:
 
     def clock(self) -> int:
         """The file server's time, read off a file that never has a name; where none can be made, this machine's."""
-        try:
-            descriptor = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._root)
-        except (OSError, AttributeError):
-            return time.time_ns()
-        try:
-            return os.fstat(descriptor).st_mtime_ns
-        finally:
-            os.close(descriptor)
+        return read_clock(self._root)
 
     def room(self) -> int | None:
         """What the file system has left for ordinary users."""
@@ -122,8 +115,7 @@ class LocalStore:
     def is_own(self, path: str) -> bool:
         """Whether it belongs to whoever runs this."""
         with self._place(path) as place:
-            found = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
-        return found.st_uid == os.geteuid()
+            return is_mine(place)
 
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
