@@ -79,10 +79,12 @@ def _run(machine: Machine, at: int) -> int:  # nested: the hot loop, that looks 
     data, table = machine.data, TABLE
     for _ in range(0, machine.limits.operations, _OPERATIONS_BETWEEN_LOOKS):
         for _ in range(_OPERATIONS_BETWEEN_LOOKS):
-            opcode = data[at]
+            begun, opcode = at, data[at]
             if opcode == STOP:
                 return at + 1
             at = table[opcode](machine, at + 1)
+            if begun < machine.frame_end < at:  # CPython may read on elsewhere, by its buffer, and run what is hidden
+                raise Damaged("pickle: an operation reaches beyond its frame, and unpicklers disagree on what it says")
         machine.look_at_limits()
     raise Damaged(f"pickle: more than {machine.limits.operations:,} operations")
 

@@ -266,6 +266,13 @@ def places(canary: str) -> Iterator[Sample]:
     yield Sample("14 in .metadata", evil)
 
 
+def beyond_its_frame(hidden: bytes) -> bytes:
+    """Bytes that reach beyond a frame, which begins where a buffer ends: an unpickler may run what they hold."""
+    held = (hidden + b"(").ljust(1000, b"N")
+    front = b"NV" + b"a" * ((1 << 17) - 17) + b"\n0("
+    return front + b"\x95" + struct.pack("<Q", 2) + b"B" + struct.pack("<I", len(held) + 2) + b"\0\0" + held + b"1"
+
+
 # 15, 16, 17, 18: malformed --------------------------------------------------------------------------------------------
 
 
@@ -280,6 +287,9 @@ def malformed(canary: str) -> Iterator[Sample]:
         "long of 2 GB": b"\x8b" + struct.pack("<i", 0x7FFFFFFF),
         "frame too long": b"\x95" + struct.pack("<Q", 1 << 40) + b"N",
         "frame too short": b"\x95" + struct.pack("<Q", 0) + b"N",
+        "text beyond its frame": b"\x95" + struct.pack("<Q", 3) + b"\x8c\x14" + b"A" * 20,
+        "bytes beyond their frame": beyond_its_frame(call("posix", "system", text(touch(canary)))),
+        "name beyond its frame": b"\x95" + struct.pack("<Q", 4) + b"cmacos\nsystem\n",
         "frame in a frame": b"\x95" + struct.pack("<Q", 30) + b"\x95" + struct.pack("<Q", 3) + b"N",
         "memo index of 4 billion": b"N" + b"r\xff\xff\xff\xff",
         "memo index in text": b"Np99999999999\n",

@@ -151,6 +151,8 @@ BROKEN = {
         "a frame of 4,611,686,018,427,387,904 bytes announced",
     ),
     "a frame in a frame": (b"\x95" + pack("<Q", 11) + b"\x95" + pack("<Q", 2) + b"N.", "inside another"),
+    "bytes beyond their frame": (b"\x95" + pack("<Q", 3) + b"B\5\0\0\0AAAAA.", "an operation reaches beyond its frame"),
+    "a line beyond its frame": (b"\x95" + pack("<Q", 3) + b"Vabcde\n.", "an operation reaches beyond its frame"),
     "a stop inside the frame": (b"\x95" + pack("<Q", 4) + b"N.NN", "beyond its end"),
     "a number as text that is code": (b"I__import__('os')\n.", "whole number"),
     "a number with underscores": (b"L1_000L\n.", "whole number"),
