@@ -15,8 +15,10 @@ def crc32(data: bytes | memoryview, before: int = 0) -> int:
 def find_crc32() -> Callable[[bytes | memoryview, int], int]:
     """The fastest there is."""
     try:
-        from zlib_ng import zlib_ng as library
+        from zlib_ng import zlib_ng
     except ImportError:
-        import zlib as library
-    fastest: Callable[[bytes | memoryview, int], int] = library.crc32
+        import zlib
+
+        return zlib.crc32
+    fastest: Callable[[bytes | memoryview, int], int] = zlib_ng.crc32
     return fastest
