@@ -17,7 +17,7 @@ from ckptctl.condition import judge
 from ckptctl.core.checkpoint import Checkpoint, Entry, Run
 from ckptctl.core.layout import Slimming
 from ckptctl.core.resumable import Answer, choose, find_holders, keep_whole
-from ckptctl.core.slim import Slim, Step, Wish
+from ckptctl.core.slim import SHARED, Slim, Step, Wish
 from ckptctl.errors import CkptctlError, Damaged, Refused
 from ckptctl.inspection import Held
 from ckptctl.layouts import find
@@ -170,9 +170,8 @@ def refuse_in_place(sight: Sight, slim: Slim) -> None:
     """Raise Refused where what would be left is pinned, or would be taken for an unfinished save by a listing."""
     if slim.checkpoint.pinned:
         raise Refused("it is pinned", id="pinned", hint="unpin it, or write a copy with -o")
-    if any(step.entry.links > 1 for step in slim.touched):
-        text = "other names hold its files, so that nothing would be freed"
-        raise Refused(text, id="cannot-slim", hint="write a copy with -o")
+    if slim.is_shared:
+        raise Refused(SHARED, id="cannot-slim", hint="write a copy with -o")
     leave_slimmed(sight, slim)
 
 

@@ -9,7 +9,7 @@ from ckptctl.core.checkpoint import Checkpoint, Run
 from ckptctl.core.plan import RunPlan, Verdict
 from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import in_order
-from ckptctl.core.slim import Slim
+from ckptctl.core.slim import SHARED, Slim
 from ckptctl.core.standing import Reason
 
 RULE = "resumable"
@@ -90,8 +90,8 @@ def keep_whole(verdict: Verdict, why: str) -> Verdict:
 def tell_held(run: Run, slim: Slim) -> str | None:
     """Why other names hold a checkpoint as it is: a link to resume by, a copy that would be none any more."""
     it = slim.checkpoint
-    if any(step.entry.links > 1 for step in slim.touched):
-        return "other names hold its files, so that nothing would be freed"
+    if slim.is_shared:
+        return SHARED
     kinds = {pointer.path: pointer.kind for pointer in run.pointers if pointer.target == it.path}
     names = {**dict.fromkeys(it.aliases, "symlink"), **kinds}
     for path, kind in sorted(names.items()):

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.checkpoint import Checkpoint, Entry
 
+SHARED = "other names hold its files, so that nothing would be freed"
+"""Why it is not slimmed in place."""
 Fate = Literal["keep", "rewrite", "export", "leave"]
 _ENDING = re.compile(r"\.(?:pth\.tar|ckpt|pth?|bin|th|tar|h5|npz)$")
 
@@ -56,6 +58,11 @@ class Slim(NamedTuple):
     def touched(self) -> tuple[Step, ...]:
         """The files that are not as they were: rewritten or gone."""
         return tuple(it for it in self.steps if it.fate in ("rewrite", "leave"))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other names hold what would be taken out, so that nothing would be freed."""
+        return any(it.entry.links > 1 for it in self.touched)
 
     @property
     def frees(self) -> int:
