@@ -34,11 +34,11 @@ _LONGEST = 1 << 20
 """Bytes of a request or an answer."""
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "TMPDIR")
 """Variables without which a library may not be found."""
-_BOOT = """
+BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from ckptctl.weights.child import serve
-serve(sys.argv[2])
+serve(sys.argv[2], int(sys.argv[3]))
 """
 
 
@@ -89,7 +89,7 @@ class Child:
         self._line, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - Python itself, on our own code
-                [sys.executable, "-I", "-c", _BOOT, json.dumps(find_code()), self.module],
+                [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), self.module, str(os.getpid())],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -168,9 +168,9 @@ def find_code() -> list[str]:
 # In the process -------------------------------------------------------------------------------------------------------
 
 
-def serve(module: str) -> None:
-    """Answer until nobody asks any more."""
-    _end_with_parent()
+def serve(module: str, parent: int) -> None:
+    """Answer until nobody asks any more; ``parent``: the process that started this one, unless it has gone since."""
+    _end_with(parent)
     with socket.socket(fileno=os.dup(0)) as line:
         _close_input()
         prepared = _prepare(module)
@@ -179,12 +179,14 @@ def serve(module: str) -> None:
             _send(line, _answer(prepared[0], *asked))
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """Have the kernel end this process with the one that started it; elsewhere than on Linux, it does when idle."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it could be asked for that
+        os._exit(0)
 
 
 def _close_input() -> None:

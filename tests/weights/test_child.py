@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,15 +12,16 @@ from time import monotonic, sleep
 
 import pytest
 
-from ckptctl.weights.child import Child, Limits, Lost, NotStarted, find_code
+from ckptctl.weights.child import BOOT, Child, Limits, Lost, NotStarted, find_code
 from tests.cli.calls import ROOT, environment
+from tests.weights.processes import is_gone
 
 ANSWERS = "tests.weights.answers"
 LIMITS = Limits(seconds=30, memory=200 << 20)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps it")
 ABANDON = """
 import os, sys
-from ckptctl.weights.child import Child, Limits
+from ckptctl.weights.child import BOOT, Child, Limits
 child = Child("tests.weights.answers")
 print(child.start()["pid"], flush=True)
 child.ask({"do": "hang"}, os.open(os.devnull, os.O_RDONLY), Limits(600, 1 << 30))
@@ -37,17 +39,6 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
     (tmp_path / "file").write_text("content")
     with (tmp_path / "file").open("rb") as file:
         yield file.fileno()
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ends within a few seconds."""
-    until = monotonic() + 10
-    while monotonic() < until:
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] in "ZX":
-            return True
-        sleep(0.02)
-    return False
 
 
 def test_it_is_given_nothing_of_its_parent_but_what_it_needs(
@@ -114,6 +105,12 @@ def test_it_dies_with_its_parent_whatever_it_does() -> None:
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
     assert is_gone(pid)
+
+
+def test_it_does_nothing_where_its_parent_was_gone_before_it_began() -> None:
+    command = [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), ANSWERS, "1"]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")  # else it would complain of its input
 
 
 def test_it_is_gone_when_it_is_closed(child: Child) -> None:

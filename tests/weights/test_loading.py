@@ -31,6 +31,7 @@ from tests.cli.calls import PROGRAM, age, call, environment, save
 from tests.faults.hostile import samples
 from tests.faults.test_hostile import is_heavy
 from tests.weights.legacy import encode_legacy, legacy_file
+from tests.weights.processes import is_gone
 from tests.weights.samples import dictionary, global_, pack_zip, torch_file
 
 T = TypeVar("T")
@@ -186,7 +187,7 @@ def test_an_interruption_ends_it_and_its_process(tmp_path: Path, is_loading: boo
         (os.killpg if to_all else os.kill)(parent.pid, signal.SIGINT)
         _, said = parent.communicate()
     assert (parent.returncode, said) == (130, "")
-    assert not Path(f"/proc/{child}").exists()
+    assert is_gone(int(child), seconds=1)
 
 
 def wait_for(find: Callable[[], T]) -> T:
@@ -236,23 +237,28 @@ def test_no_hostile_file_is_handed_to_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "seconds"),
+    "content",
     [
-        pytest.param(encode_torch(STATE)[:-30], 7200, id="cut short"),
-        pytest.param(encode_torch(STATE).replace(b"\x80\x3f", b"\x80\x40"), 7200, id="a byte gone bad"),
-        pytest.param(encode_torch(STATE)[:-30], 1, id="may still be in the writing"),
-        pytest.param(torch_file(dictionary(a=global_("posix", "system") + b"K\x01\x85R")), 7200, id="suspect"),
+        pytest.param(encode_torch(STATE)[:-30], id="cut short"),
+        pytest.param(encode_torch(STATE).replace(b"\x80\x3f", b"\x80\x40"), id="a byte gone bad"),
+        pytest.param(torch_file(dictionary(a=global_("posix", "system") + b"K\x01\x85R")), id="suspect"),
     ],
 )
-def test_what_did_not_pass_is_not_handed_over(tmp_path: Path, content: bytes, seconds: float) -> None:
-    handed: list[bool] = []
-    path = tmp_path / NAME
-    path.write_bytes(content)
-    age(path, seconds)
-    target = find_target(str(path), Options())
-    loader = Loader("", Asked("", None, lambda: handed.append(True)))
-    assert examine(target.store, target.checkpoint, Depth(deep=True), loader=loader).loaded == 0
-    assert handed == []
+def test_what_did_not_pass_is_not_handed_over(tmp_path: Path, content: bytes) -> None:
+    target = find_target(str(save(tmp_path, [NAME], content) / NAME), Options(now=2 * 10**18))
+    loader = Loader("", Asked("", None, pytest.fail))
+    examined = examine(target.store, target.checkpoint, Depth(deep=True), loader=loader)
+    assert (examined.ok, examined.loaded) == (False, 0)
+    assert "not-loaded" not in ids(examined)
+
+
+def test_what_may_still_be_in_the_writing_is_not_handed_over(tmp_path: Path) -> None:
+    save(tmp_path / "checkpoint-5", ["optimizer.pt", "scheduler.pt"], encode_torch(STATE))
+    (tmp_path / "checkpoint-5" / "rng_state.pth").write_bytes(encode_torch(STATE))
+    target = find_target(str(tmp_path / "checkpoint-5"), Options())
+    loader = Loader("", Asked("", None, pytest.fail))
+    examined = examine(target.store, target.checkpoint, Depth(), loader=loader)
+    assert (examined.state, ids(examined), examined.loaded) == ("live", ["live", "not-loaded"], 0)
 
 
 def test_what_changed_since_it_was_looked_at_is_not_handed_over(tmp_path: Path) -> None:
