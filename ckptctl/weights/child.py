@@ -88,15 +88,7 @@ class Child:
         self.close()
         self._line, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - Python itself, on our own code
-                [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), self.module, str(os.getpid())],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.variables),
-                start_new_session=True,  # what a terminal sends to all is for this process to handle
-            )
+            self._process = self._run(theirs)
         reply = self._receive(seconds)
         if isinstance(reply, Lost):
             raise NotStarted(f"its process was lost at the start: {reply.how} {reply.number}")
@@ -104,6 +96,20 @@ class Child:
             self.close()
             raise NotStarted(str(reply["failed"]))
         return reply
+
+    def _run(self, line: socket.socket) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603 - Python itself, on our own code
+                [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), self.module, str(os.getpid())],
+                stdin=line.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.variables),
+                start_new_session=True,  # what a terminal sends to all is for this process to handle
+            )
+        except OSError as error:
+            raise NotStarted(f"{sys.executable}: {error.strerror or error}") from error
 
     def ask(self, request: Reply, descriptor: int, limits: Limits) -> Reply | Lost:
         """What it answers; raises NotStarted where it was lost before, and does not start again."""

@@ -124,6 +124,12 @@ def test_a_module_that_cannot_do_its_work_says_why() -> None:
         child.start()
 
 
+def test_where_python_itself_cannot_be_started_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with closing(Child(ANSWERS)) as child, pytest.raises(NotStarted, match="/nowhere/python: No such file"):
+        child.start()
+
+
 def test_code_is_not_looked_for_where_the_caller_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.syspath_prepend("")
