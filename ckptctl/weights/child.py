@@ -5,8 +5,7 @@
         child.ask({"size": 4}, descriptor, limits)     what its ``answer(request, descriptor)`` gives, or Lost
 
 Requests and answers are mappings that JSON can hold. With a request goes an open file, never a path. The process is
-given no input, no terminal, no variables but a few, and no folder of code that this one does not have. It ends with
-this one, and is started anew when it is asked after it was lost.
+confined, and started anew when it is asked after it was lost.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from importlib import import_module
 from time import monotonic
 from typing import Literal, NamedTuple, Protocol, cast
 
-import ckptctl
+from ckptctl.weights.confined import forbid_writing, limit_memory, spawn
 
 Reply = Mapping[str, object]
 _START_SECONDS = 120.0
@@ -32,14 +31,6 @@ _GRACE = 5
 """Seconds after which it ends itself where nobody ended it in time."""
 _LONGEST = 1 << 20
 """Bytes of a request or an answer."""
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "TMPDIR")
-"""Variables without which a library may not be found."""
-BOOT = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from ckptctl.weights.child import serve
-serve(sys.argv[2], int(sys.argv[3]))
-"""
 
 
 class Limits(NamedTuple):
@@ -75,7 +66,7 @@ class Module(Protocol):
 
 
 class Child:
-    """The process; a thread of this one that starts it must live as long."""
+    """The process."""
 
     def __init__(self, module: str, variables: Mapping[str, str] | None = None) -> None:
         self.module = module
@@ -99,14 +90,8 @@ class Child:
 
     def _run(self, line: socket.socket) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(  # noqa: S603 - Python itself, on our own code
-                [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), self.module, str(os.getpid())],
-                stdin=line.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.variables),
-                start_new_session=True,  # what a terminal sends to all is for this process to handle
+            return spawn(
+                __name__, self.module, stdin=line.fileno(), stdout=subprocess.DEVNULL, variables=self.variables
             )
         except OSError as error:
             raise NotStarted(f"{sys.executable}: {error.strerror or error}") from error
@@ -165,34 +150,17 @@ class Child:
         return Lost("signal", -code) if code < 0 else Lost("exit", code)
 
 
-def find_code() -> list[str]:
-    """Where modules are looked for; but not where the caller happens to stand, where anything may lie."""
-    own, here = os.path.dirname(os.path.dirname(ckptctl.__file__)), os.path.realpath(os.curdir)
-    return [it for it in sys.path if os.path.isabs(it) and (it == own or os.path.realpath(it) != here)]
-
-
 # In the process -------------------------------------------------------------------------------------------------------
 
 
-def serve(module: str, parent: int) -> None:
-    """Answer until nobody asks any more; ``parent``: the process that started this one, unless it has gone since."""
-    _end_with(parent)
+def main(module: str) -> None:
+    """Answer until nobody asks any more."""
     with socket.socket(fileno=os.dup(0)) as line:
         _close_input()
         prepared = _prepare(module)
         _send(line, {"failed": prepared} if isinstance(prepared, str) else prepared[1])
         while not isinstance(prepared, str) and (asked := _take(line)) is not None:
             _send(line, _answer(prepared[0], *asked))
-
-
-def _end_with(parent: int) -> None:
-    """Have the kernel end this process with the one that started it; elsewhere than on Linux, it does when idle."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it could be asked for that
-        os._exit(0)
 
 
 def _close_input() -> None:
@@ -203,15 +171,12 @@ def _close_input() -> None:
 
 def _prepare(name: str) -> tuple[Module, Reply] | str:
     """The module, and what it says of itself; a text where it cannot do its work."""
-    from resource import RLIMIT_CORE, RLIMIT_FSIZE, setrlimit
-
     try:
         module = cast("Module", import_module(name))
         said = module.prepare()
     except Exception as error:  # noqa: BLE001 - a library that is broken raises anything
         return f"{type(error).__name__}: {error}"[:1000]
-    for limit in (RLIMIT_CORE, RLIMIT_FSIZE):
-        setrlimit(limit, (0, 0))
+    forbid_writing()
     return module, said
 
 
@@ -225,28 +190,15 @@ def _take(line: socket.socket) -> tuple[Mapping[str, object], int] | None:
 
 def _answer(module: Module, asked: Mapping[str, object], descriptor: int) -> Reply:
     signal.alarm(int(cast("float", asked["seconds"])) + _GRACE)
-    _limit_memory(cast("int", asked["memory"]))
+    limit_memory(cast("int", asked["memory"]))
     try:
         return module.answer(cast("Reply", asked["request"]), descriptor)
     except MemoryError:
         return {"lost": "memory"}
     finally:
-        _limit_memory(None)
+        limit_memory(None)
         os.close(descriptor)
         signal.alarm(0)
-
-
-def _limit_memory(more: int | None) -> None:
-    """Let this process take so many bytes more than it has, None for no limit."""
-    from resource import RLIM_INFINITY, RLIMIT_AS, getpagesize, getrlimit, setrlimit
-
-    _, most = getrlimit(RLIMIT_AS)
-    try:
-        with open("/proc/self/statm", encoding="ascii") as told:
-            limit = int(told.read().split()[0]) * getpagesize() + (more or 0)
-    except OSError:
-        return
-    setrlimit(RLIMIT_AS, (most if more is None or (most != RLIM_INFINITY and limit > most) else limit, most))
 
 
 def _send(line: socket.socket, reply: Reply) -> None:

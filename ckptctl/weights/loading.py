@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from ckptctl.core.units import write_size
 from ckptctl.errors import MissingLibrary, UsageError
-from ckptctl.weights.child import Child, Limits, Lost, NotStarted, Reply, find_code
+from ckptctl.weights.child import Child, Limits, Lost, NotStarted, Reply
+from ckptctl.weights.confined import find_code
 from ckptctl.weights.flaws import Flaw
 
 _OLDEST = (2, 10)

@@ -12,7 +12,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from ckptctl.weights.child import BOOT, Child, Limits, Lost, NotStarted, find_code
+from ckptctl.weights.child import Child, Limits, Lost, NotStarted
+from ckptctl.weights.confined import BOOT, find_code
 from tests.cli.calls import ROOT, environment
 from tests.weights.processes import is_gone
 
@@ -21,7 +22,7 @@ LIMITS = Limits(seconds=30, memory=200 << 20)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps it")
 ABANDON = """
 import os, sys
-from ckptctl.weights.child import BOOT, Child, Limits
+from ckptctl.weights.child import Child, Limits
 child = Child("tests.weights.answers")
 print(child.start()["pid"], flush=True)
 child.ask({"do": "hang"}, os.open(os.devnull, os.O_RDONLY), Limits(600, 1 << 30))
@@ -108,7 +109,7 @@ def test_it_dies_with_its_parent_whatever_it_does() -> None:
 
 
 def test_it_does_nothing_where_its_parent_was_gone_before_it_began() -> None:
-    command = [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), ANSWERS, "1"]
+    command = [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), "ckptctl.weights.child", "1", ANSWERS]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")  # else it would complain of its input
 
