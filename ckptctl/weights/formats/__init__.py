@@ -17,7 +17,7 @@ from ckptctl.errors import Damaged
 from ckptctl.weights.contents import Contents, Files
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.parts import part_of_file
-from ckptctl.weights.zip_archive import Source
+from ckptctl.weights.zip_archive import Source, find_end
 
 _HEAD = 4200
 """Bytes from the start of a file, and of its end, that tell its format."""
@@ -145,6 +145,9 @@ def _tell_unknown(source: Source, name: str) -> Contents | None:
         return None
     from ckptctl.weights.wholeness import prove
 
+    if _ends_as_zip(source):
+        flaw = Flaw("broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad", name)
+        return Contents("?", flaws=(flaw,))
     proof = prove(source)
     if 0 < source.size < _SHORTEST:
         return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
@@ -153,6 +156,13 @@ def _tell_unknown(source: Source, name: str) -> Contents | None:
         return Contents("?", flaws=(Flaw(kind, proof.why or "", name),))
     why = proof.why or "its format is not looked into"
     return Contents("?", flaws=(Flaw("not-read", why, name),))
+
+
+def _ends_as_zip(source: Source) -> bool:
+    try:
+        return find_end(source) is not None
+    except Damaged:
+        return False
 
 
 def _broken(error: Damaged, name: str) -> Contents:
