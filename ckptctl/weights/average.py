@@ -19,6 +19,7 @@ from ckptctl.weights.chunks import CHUNK, make_room, place
 from ckptctl.weights.compare import name_alike
 from ckptctl.weights.contents import Contents, Files, Storage, Tensor
 from ckptctl.weights.crc32 import crc32
+from ckptctl.weights.formats.safetensors import read_notes
 from ckptctl.weights.safetensors_writing import Named, plan
 from ckptctl.weights.slim import Cut, open_whole
 from ckptctl.weights.streams import Chunk, Numbers, even, open_numbers
@@ -106,8 +107,9 @@ def _describe(it: Tensor) -> str:
 
 
 def _write_safetensors(made: Average, draft: Draft, tick: Tick) -> None:
-    named, _ = name_alike(made.inputs[0].contents, made.inputs[0].contents)
-    laid = plan([Named(name, it) for name, it in named.items() if it.part == "weights"])
+    first = made.inputs[0]
+    named, _ = name_alike(first.contents, first.contents)
+    laid = plan([Named(name, it) for name, it in named.items() if it.part == "weights"], _read_notes(first))
     draft.write(laid.header)
     jobs: list[_Job] = []
     for _, it in laid.tensors:
@@ -115,6 +117,14 @@ def _write_safetensors(made: Average, draft: Draft, tick: Tick) -> None:
         jobs.append(_Job(draft.size, it.bytes, it.dtype, [alike[it.name] for alike in made.alike[:count]]))
         draft.skip(it.bytes)
     _carry_out(made, jobs, draft, tick)
+
+
+def _read_notes(it: Input) -> dict[str, str]:
+    """What stands beside the tensors in safetensors; nothing of other files."""
+    if it.contents.format != "safetensors":
+        return {}
+    with it.files.open(it.name) as source:
+        return read_notes(source)
 
 
 def _write_torch(made: Average, cut: Cut, draft: Draft, tick: Tick) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from array import array
 from pathlib import Path
@@ -198,6 +199,23 @@ def test_the_mean_is_that_of_torch(tmp_path: Path, ending: str) -> None:
         assert torch.equal(found[name], mean), name
         assert found[name].stride() == first.stride()
     assert found["tied"].data_ptr() == found["again"].data_ptr()
+
+
+def test_what_safetensors_note_beside_the_tensors_is_the_firsts(tmp_path: Path) -> None:
+    notes = {"format": "mlx", "ss_network_dim": "8", "ss_tag_frequency": "cat " * 2000}
+    paths = [put(tmp_path / f"{it}.safetensors", noted(float(it), notes | {"seed": str(it)})) for it in (1, 2)]
+    assert call("average", *paths, "-o", tmp_path / "mean.safetensors").code == 0
+    assert numbers(tmp_path / "mean.safetensors") == [1.5, 3]
+    content = (tmp_path / "mean.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert header["__metadata__"] == notes | {"seed": "1"}
+
+
+def noted(number: float, notes: dict[str, str]) -> bytes:
+    """A file of safetensors."""
+    header = {"__metadata__": notes, "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + array("f", (number, 2 * number)).tobytes()
 
 
 @needs_torch
