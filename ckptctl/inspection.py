@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckptctl.layouts import find
 from ckptctl.weights.contents import BITS, Contents, merge
 from ckptctl.weights.flaws import Examined, Flaw
 from ckptctl.weights.formats import read_files
@@ -80,7 +81,7 @@ def examine(store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: N
     files = Held(store, it)
     held = read_files(files, placed=True)
     contents = merge(held) if held else Contents("none")
-    flaws = list(check(contents, files, depth.allow))
+    flaws = [*check(contents, files, depth.allow), *_tell_bare(it, contents)]
     if it.state == "live":
         flaws = [flaw for flaw in flaws if flaw.id in _NAMES]
     elif depth.deep or depth.finite:
@@ -98,6 +99,15 @@ def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
         yield Flaw(it.state, it.note or f"its state is {it.state}")
     elif it.state in ("live", "unknown") and not is_told and it.note:
         yield Flaw("live" if it.state == "live" else "in-doubt", it.note)
+
+
+def _tell_bare(it: Checkpoint, contents: Contents) -> Iterator[Flaw]:
+    """Say where a folder has no weights, though its layout keeps them beside the optimizer's state, which it has."""
+    slimming = find(it.layout).slimming if it.unit == "dir" and it.layout != "unknown" else None
+    parts = {tensor.part for tensor in contents.tensors}
+    if slimming is None or not slimming.require or "optimizer" not in parts or "weights" in parts or contents.flaws:
+        return
+    yield Flaw("no-weights", "it holds the optimizer's state, but no weights")
 
 
 def _tell_packed(contents: Contents) -> Iterator[Flaw]:

@@ -168,6 +168,27 @@ def test_what_a_folder_lacks_is_told(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("model.safetensors", [], id="weights"),
+        pytest.param("notes.safetensors.txt", [("doubt", "no-weights")], id="no weights"),
+        pytest.param("model.bin", [("doubt", "not-read")], id="what cannot be looked into"),
+    ],
+)
+def test_a_folder_with_an_optimizer_and_no_weights_is_in_doubt(tmp_path: Path, name: str, told: list[object]) -> None:
+    folder = tmp_path / "checkpoint-5"
+    folder.mkdir()
+    adam = {"state": {0: {"exp_avg": make_tensor([1, 2], (2,))}}, "param_groups": []}
+    spoil(folder / "optimizer.pt", encode_torch(adam))
+    spoil(folder / "trainer_state.json", b'{"global_step": 5}')
+    spoil(folder / "training_args.bin", encode_torch({"seed": 1}))
+    weights = (FIXTURES / "layouts" / "torch" / "x.safetensors").read_bytes()
+    spoil(folder / name, b"\x1f\x8b" + bytes(50) if name == "model.bin" else weights)
+    answer = call("verify", folder)
+    assert (answer.code, [(row["verdict"], row["id"]) for row in answer.rows if row["id"]]) == (0, told)
+
+
 def test_a_folder_that_holds_an_extra_broken_file_of_weights_is_damaged(tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "layouts" / "torch" / "dcp" / "step-5", tmp_path / "step-5")
     spoil(tmp_path / "step-5" / "extra.pt", state()[:-10])
