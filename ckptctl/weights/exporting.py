@@ -51,7 +51,7 @@ def open_export(files: Files, name: str, drop: Sequence[str] | None) -> Export:
         if flaw.severity == "error" and flaw.id != "suspect-name":
             raise Damaged(flaw.text)
     with files.open(name) as source:
-        front = _find_front(source, contents.format, drop)
+        front = find_front(source, contents.format, drop)
         notes = read_notes(source) if contents.format == "safetensors" else {}
     named = [Named(it.name.removeprefix(front), it) for it in contents.tensors if it.name.startswith(front)]
     if not front:
@@ -62,7 +62,7 @@ def open_export(files: Files, name: str, drop: Sequence[str] | None) -> Export:
     return Export(files, contents, plan(named, notes))
 
 
-def _find_front(source: Source, kind: str, drop: Sequence[str] | None) -> str:
+def find_front(source: Source, kind: str, drop: Sequence[str] | None) -> str:
     """What the names of the weights begin with in what was saved, and do not in a state dict."""
     if kind not in ("torch", "torch-legacy"):
         return ""

@@ -59,6 +59,6 @@ def _say(key: str) -> Part | None:
         return _USUAL[plain]
     if re.search(_OPTIMIZER, plain):
         return "optimizer"
-    if re.search(_OTHER, plain):
+    if "." not in plain and re.search(_OTHER, plain):  # dots part the names of modules, which may be called anything
         return "other"
     return "weights" if re.search(_WEIGHTS, plain) else None

@@ -201,6 +201,49 @@ def test_the_mean_is_that_of_torch(tmp_path: Path, ending: str) -> None:
     assert found["tied"].data_ptr() == found["again"].data_ptr()
 
 
+@pytest.mark.parametrize(
+    ("saved", "names"),
+    [
+        pytest.param({"state_dict": {"model.w": make_tensor([1])}}, ["model.w"], id="a state dict under a key"),
+        pytest.param({"m.w": make_tensor([1], (1,)), "m.s": make_tensor([1])}, ["m.s", "m.w"], id="bare"),
+        pytest.param({"a": {"w": make_tensor([1])}, "b": {"w": make_tensor([2])}}, ["a.w", "b.w"], id="two"),
+        pytest.param({"net": {"w": make_tensor([1])}, "ema": {"w": make_tensor([2])}}, ["ema.w", "net.w"], id="EMA"),
+    ],
+)
+def test_in_safetensors_the_names_are_those_of_the_state_dict(
+    tmp_path: Path, saved: dict[str, object], names: list[str]
+) -> None:
+    paths = [put(tmp_path / f"{it}.ckpt", encode_torch(saved)) for it in (1, 2)]
+    assert call("average", *paths, "-o", tmp_path / "mean.safetensors").code == 0
+    told = call("show", tmp_path / "mean.safetensors", "--json").json["contents"]["tensors"]
+    assert sorted(it["name"] for it in told) == names
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_a_number_among_bare_weights_is_one_of_them(tmp_path: Path, ending: str) -> None:
+    for number in (1, 2):
+        bare = {"random_proj.w": make_tensor([number, number], (2,)), "logit_scale": make_tensor([2.5 * number])}
+        put(tmp_path / f"{number}.pt", encode_torch(bare))
+    out = tmp_path / f"mean.{ending}"
+    assert call("average", tmp_path / "1.pt", tmp_path / "2.pt", "-o", out).code == 0
+    found = call("diff", tmp_path / "1.pt", out, "--json").json
+    assert {it["name"]: it["max"] for it in found["changed"]} == {"logit_scale": 1.25, "random_proj.w": 0.5}
+    assert (found["added"], found["removed"]) == ([], [])
+
+
+def test_whatever_a_module_is_called_its_weights_are_averaged(tmp_path: Path) -> None:
+    names = ("sampler.w", "history_encoder.w", "image_random_mask.w", "rng.w")
+    for number in (1, 2):
+        state = {name: make_tensor([number, number], (2,)) for name in names}
+        put(tmp_path / f"{number}.pt", encode_torch({"generator": state}))
+        assert call("slim", tmp_path / f"{number}.pt", "--to", "safetensors", "-o", f"{tmp_path}/").code == 0
+    for ending in ("pt", "safetensors"):
+        ours = [tmp_path / f"{number}.{ending}" for number in (1, 2)]
+        assert call("average", *ours, "-o", tmp_path / f"mean.{ending}").code == 0
+        found = call("diff", ours[0], tmp_path / f"mean.{ending}", "--json").json
+        assert (len(found["changed"]), found["added"], found["removed"]) == (len(names), [], [])
+
+
 def test_what_safetensors_note_beside_the_tensors_is_the_firsts(tmp_path: Path) -> None:
     notes = {"format": "mlx", "ss_network_dim": "8", "ss_tag_frequency": "cat " * 2000}
     paths = [put(tmp_path / f"{it}.safetensors", noted(float(it), notes | {"seed": str(it)})) for it in (1, 2)]

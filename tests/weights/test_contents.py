@@ -58,6 +58,19 @@ def test_half_bytes_are_counted_together() -> None:
     assert Tensor("a", (5,), "float4", "weights").bytes == 3
 
 
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        pytest.param({"w": make_tensor([1, 2], (2,))}, "weights", id="among bare weights"),
+        pytest.param({"state_dict": {"w": make_tensor([1, 2], (2,))}}, "other", id="beside a state dict"),
+        pytest.param({"torch_rng_state": make_tensor([1, 2], (2,))}, "other", id="beside a state of random numbers"),
+    ],
+)
+def test_a_single_number_is_a_weight_where_weights_lie_beside_it(more: dict[str, object], part: str) -> None:
+    contents = read(encode_torch({"scale": make_tensor([2.5]), **more}))
+    assert next(it for it in contents.tensors if it.name == "scale").part == part
+
+
 def test_contents_that_are_merged_keep_names_apart_that_are_the_same() -> None:
     one = Contents("torch", (Tensor("w", (1,), "float32", "weights"),), metadata={"step": 1, "lr": 2}, size=1)
     other = Contents("torch", (Tensor("w", (2,), "float32", "weights"),), metadata={"step": 3}, size=2)

@@ -73,7 +73,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
             it.name,
             it.shape,
             it.dtype,
-            part_of(it.name.split(".")),
+            "optimizer" if part_of(it.name.split(".")) == "optimizer" else "weights",
             (Piece(f"{name}:{it.name}", 0, it.shape),),
         )
         for it in places
