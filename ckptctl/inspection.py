@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.layouts import find
-from ckptctl.weights.contents import BITS, Contents, merge
+from ckptctl.weights.contents import Contents, merge
 from ckptctl.weights.flaws import Examined, Flaw
 from ckptctl.weights.formats import read_files
 
@@ -112,9 +112,16 @@ def _tell_bare(it: Checkpoint, contents: Contents) -> Iterator[Flaw]:
 
 def _tell_packed(contents: Contents) -> Iterator[Flaw]:
     """Say where numbers could not be looked at."""
+    from ckptctl.weights.finite import KINDS
+
     packed = [storage for storage in contents.storages.values() if storage.packing]
     if packed:
         text = f"{len(packed)} arrays are packed: nobody looked whether they are finite"
         yield Flaw("not-read", text, packed[0].file)
-    if any(it.dtype in BITS and not it.pieces and it.elements and it.part != "other" for it in contents.tensors):
+    meant = [it for it in contents.tensors if it.elements and it.part != "other"]
+    if any(it.dtype in KINDS and not it.pieces for it in meant):
         yield Flaw("not-read", "some tensors lie inside of what is not unpacked: nobody looked whether they are finite")
+    if unknown := sum(it.dtype == "?" for it in meant):
+        yield Flaw(
+            "not-read", f"{unknown} tensors are of types that are not known: nobody looked whether they are finite"
+        )
