@@ -56,11 +56,12 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
         raise Refused(
             f"it holds none of {named}: its weights may lie where the optimizer's state does", id="cannot-slim"
         )
-    steps, dropped = _plan_files(store, slim, slimming, kept)
+    steps, dropped, unknown = _plan_files(store, slim, slimming, kept)
     dropped = (*dropped, *(slim.place_of(entry) for entry in left))
     if not dropped:
         raise Refused("it holds nothing that only serves to resume training", id="nothing-to-slim")
-    return slim._replace(steps=(*steps, *(Step(entry, "leave", 0) for entry in left)), dropped=dropped)
+    steps += [Step(entry, "leave", 0) for entry in left]
+    return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown)
 
 
 def _plan_export(store: Store, slim: Slim) -> Slim:
@@ -75,10 +76,11 @@ def _plan_export(store: Store, slim: Slim) -> Slim:
 
 def _plan_files(
     store: Store, slim: Slim, slimming: Slimming, kept: Sequence[Entry]
-) -> tuple[list[Step], tuple[str, ...]]:
-    """What becomes of the files that stay, and which keys go from those that are written anew."""
+) -> tuple[list[Step], tuple[str, ...], tuple[str, ...]]:
+    """What becomes of the files that stay; of those that are written anew the keys that go, and names that stay."""
     steps: list[Step] = []
     dropped: dict[str, None] = {}
+    unknown: dict[str, None] = {}
     for entry in kept:
         if slimming.files or not _is_torch(slimming, slim, entry):
             steps.append(Step(entry, "keep", entry.size or 0))
@@ -87,7 +89,8 @@ def _plan_files(
             cut = open_cut(source, slim.drop, bare=slim.wish.bare)
             steps.append(Step(entry, "rewrite", cut.size))
         dropped.update(dict.fromkeys(cut.dropped))
-    return steps, tuple(dropped)
+        unknown.update(dict.fromkeys(cut.unknown))
+    return steps, tuple(dropped), tuple(unknown)
 
 
 def _is_torch(slimming: Slimming, slim: Slim, entry: Entry) -> bool:
