@@ -49,6 +49,7 @@ FORMS = (
 NAMES = [it.name for it in FORMS]
 SLIMMED = [it.name for it in FORMS if not it.entangled]
 AVERAGED = [it.name for it in FORMS if not it.is_dcp]
+EXPORTED = ["torch", "accelerate-bin"]
 FOLDERS = [it.name for it in FORMS if it.name != "torch"]
 every_form = pytest.mark.parametrize("name", NAMES)
 
@@ -81,6 +82,9 @@ class Made(NamedTuple):
 
     slims: Mapping[str, Answer]
     means: Mapping[str, list[Answer]]
+    others: Mapping[str, list[Answer]]
+    """Of forms whose weights lie in one file of torch's: both as safetensors."""
+    bare: Answer
     judged: Truth
 
 
@@ -105,8 +109,11 @@ def made(saves: Callable[[str], Saved]) -> Made:
     """Every save slimmed and averaged where that can be, and loaded by its framework."""
     slims = {name: slim(saves(name)) for name in NAMES}
     means = {name: average(saves(name)) for name in AVERAGED}
-    folder = os.path.dirname(saves("torch").root)
-    return Made(slims, means, environments.ask("torch", "inside_run.py", "resume", folder)[folder])
+    others = {name: export(saves(name)) for name in EXPORTED}
+    single = saves("torch")
+    bare = run("slim", single.path(1), "--bare", "-o", os.path.join(single.root, "bare"))
+    folder = os.path.dirname(single.root)
+    return Made(slims, means, others, bare, environments.ask("torch", "inside_run.py", "resume", folder)[folder])
 
 
 def slim(saved: Saved) -> Answer:
@@ -122,6 +129,13 @@ def average(saved: Saved) -> list[Answer]:
     shutil.copytree(saved.path(0), target, ignore=ignored)
     pairs = zip(saved.files, saved.weights, strict=True)
     return [run("average", *paths, "-o", os.path.join(target, file)) for file, paths in pairs]
+
+
+def export(saved: Saved) -> list[Answer]:
+    """The weights of the second save, and the mean of all, as safetensors."""
+    (paths,) = saved.weights
+    slimmed, mean = (os.path.join(saved.root, f"{it}.safetensors") for it in ("slim", "mean"))
+    return [run("slim", paths[1], "--to", "safetensors", "-o", slimmed), run("average", *paths, "-o", mean)]
 
 
 def copy(saved: Saved, to: Path, nth: int = 1) -> str:
@@ -276,6 +290,17 @@ def test_what_cannot_be_slimmed_is_refused_with_the_reason(form: Form, made: Mad
 def test_the_mean_loads_in_the_framework_and_is_that_of_torch_to_the_bit(name: str, made: Made) -> None:
     assert [it.code for it in made.means[name]] == [0] * len(made.means[name]), made.means[name]
     assert made.judged[name]["mean"] == []
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_safetensors_have_the_names_and_the_numbers_of_the_state_dict(name: str, made: Made) -> None:
+    assert [it.code for it in made.others[name]] == [0, 0], made.others[name]
+    assert (made.judged[name]["slim.safetensors"], made.judged[name]["mean.safetensors"]) == ([], [])
+
+
+def test_bare_is_the_state_dict_by_itself(made: Made) -> None:
+    assert made.bare.code == 0, made.bare.err
+    assert made.judged["torch"]["bare"] == []
 
 
 @pytest.mark.parametrize("name", FOLDERS)

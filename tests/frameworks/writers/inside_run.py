@@ -5,8 +5,8 @@ Of each form: ``saves``, their names; ``weights``, the files of one that hold th
 the largest and to the mean difference between the first and the second; ``packed``, the arrays whose numbers lie inside
 of a pickle; ``sample``, the first bytes of one of the weights of the second.
 
-``resume FOLDER`` loads what ckptctl made, FOLDER/FORM/slim of the second save and FOLDER/FORM/mean of all, in the
-framework, and tells in what they differ from the weights of the second save, and from the mean.
+``resume FOLDER`` loads what ckptctl made: FOLDER/FORM/slim of the second save and FOLDER/FORM/mean of all, the same as
+safetensors, and FOLDER/FORM/bare. It tells in what they differ from the second save, and from the mean.
 """
 
 # mypy: disable-error-code="import-not-found, import-untyped, misc"
@@ -276,6 +276,11 @@ def load_file_of_torch(path: str) -> State:
     return dict(torch.load(path, weights_only=True, mmap=True)["model"])
 
 
+def load_bare(path: str) -> State:
+    """As above, of a state dict by itself."""
+    return dict(torch.load(path, weights_only=True, mmap=True))
+
+
 def load_llama(path: str) -> State:
     """By transformers; raises RuntimeError where something is missing."""
     model, told = LlamaForCausalLM.from_pretrained(path, output_loading_info=True)
@@ -379,16 +384,25 @@ def measure(old: torch.Tensor, new: torch.Tensor) -> tuple[float, float]:
 
 def resume(folder: str) -> Truth:
     """What is not as it must be in what was made of the saves, by form and kind."""
-    found: Truth = {}
-    for name, form in FORMS.items():
-        saves = sorted(it for it in os.listdir(os.path.join(folder, name)) if it not in {"slim", "mean"})
-        states = [form.load(os.path.join(folder, name, it)) for it in saves]
-        wanted = {"slim": states[1], "mean": mean_of(states)}
-        made = {kind: os.path.join(folder, name, kind) for kind in wanted}
-        found[name] = {
-            kind: list(compare(wanted[kind], form.load(path))) for kind, path in made.items() if os.path.exists(path)
-        }
-    return found
+    return {name: dict(judge(os.path.join(folder, name), form)) for name, form in FORMS.items()}
+
+
+def judge(folder: str, form: Form) -> Iterator[tuple[str, list[str]]]:
+    """Each of the kinds that were made, and what is not as it must be."""
+    saves = [it for it in sorted(os.listdir(folder)) if not it.startswith(("slim", "mean", "bare"))]
+    states = [form.load(os.path.join(folder, it)) for it in saves]
+    second, mean = states[1], mean_of(states)
+    kinds = (
+        ("slim", form.load, second),
+        ("slim.safetensors", load_file, second),
+        ("bare", load_bare, second),
+        ("mean", form.load, mean),
+        ("mean.safetensors", load_file, mean),
+    )
+    for kind, load, wanted in kinds:
+        path = os.path.join(folder, kind)
+        if os.path.exists(path):
+            yield kind, list(compare(wanted, load(path)))
 
 
 def mean_of(states: list[State]) -> State:
