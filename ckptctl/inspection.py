@@ -107,7 +107,8 @@ def _tell_unproved(contents: Contents) -> Iterator[Flaw]:
     """Say where only reading shows whether all is there."""
     unproved = [it for it in contents.storages.values() if it.packing == "hdf5-unproved"]
     if unproved:
-        text = f"{len(unproved)} datasets have chunks of a newer form: only --deep shows whether they are there"
+        what = "a dataset has" if len(unproved) == 1 else f"{len(unproved)} datasets have"
+        text = f"{what} chunks of a newer form: only --deep shows whether they are there"
         yield Flaw("not-read", text, unproved[0].file)
 
 

@@ -28,7 +28,8 @@ def read_packed(
     unread = [it for it in found if it is not None and it.id == "not-read"]
     yield from (it for it in found if it is not None and it.id != "not-read")
     if unread:
-        yield Flaw("not-read", f"{len(unread)} datasets were not read: {unread[0].text}", unread[0].file)
+        what = "a dataset was" if len(unread) == 1 else f"{len(unread)} datasets were"
+        yield Flaw("not-read", f"{what} not read: {unread[0].text}", unread[0].file)
 
 
 def find_packed(contents: Contents, tensor: Tensor) -> Storage | None:
