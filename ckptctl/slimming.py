@@ -49,9 +49,9 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     if wish.to == "safetensors":
         return _plan_export(store, slim)
     files = [entry for entry in it.entries if entry.kind == "file"]
-    left = [entry for entry in files if _is_meant(slimming.files, slim.place_of(entry))]
+    left = [entry for entry in files if is_meant(slimming.files, slim.place_of(entry))]
     kept = [entry for entry in files if entry not in left]
-    if slimming.require and not any(_is_meant(slimming.require, slim.place_of(entry)) for entry in kept):
+    if slimming.require and not any(is_meant(slimming.require, slim.place_of(entry)) for entry in kept):
         named = " or ".join(slimming.require)
         raise Refused(
             f"it holds none of {named}: its weights may lie where the optimizer's state does", id="cannot-slim"
@@ -95,7 +95,7 @@ def _plan_files(
 
 def _is_torch(slimming: Slimming, slim: Slim, entry: Entry) -> bool:
     """Whether a file is one of those of torch's that the layout speaks of."""
-    return not slimming.require or _is_meant(slimming.require, slim.place_of(entry))
+    return not slimming.require or is_meant(slimming.require, slim.place_of(entry))
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _told(place: str) -> Iterator[None]:
         raise
 
 
-def _is_meant(globs: Sequence[str], path: str) -> bool:
+def is_meant(globs: Sequence[str], path: str) -> bool:
     """Whether a glob names a file, or a folder that it lies in; ``*`` does not match across folders."""
     parts = path.split("/")
     return any(len(own := glob.split("/")) <= len(parts) and all(map(fnmatchcase, parts, own)) for glob in globs)

@@ -201,6 +201,40 @@ def test_the_mean_is_that_of_torch(tmp_path: Path, ending: str) -> None:
     assert found["tied"].data_ptr() == found["again"].data_ptr()
 
 
+def make_folder(path: Path, number: float, names: tuple[str, ...]) -> Path:
+    """A checkpoint as Hugging Face's Trainer leaves it."""
+    for name in names:
+        put(path / name, noted(number, {"format": "pt"}))
+    put(path / "optimizer.pt", encode_torch({**ADAM}))
+    put(path / "trainer_state.json", b'{"global_step": %d, "best_metric": null}' % number)
+    put(path / "training_args.bin", encode_torch({"seed": 1}))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+def test_of_a_folder_the_one_file_with_weights_is_averaged(tmp_path: Path) -> None:
+    paths = [make_folder(tmp_path / f"checkpoint-{it}", it, ("model.safetensors",)) for it in (1, 2)]
+    out = tmp_path / "mean.safetensors"
+    answer = call("average", *paths, "-o", out)
+    assert answer.code == 0, answer.err
+    assert numbers(out) == [1.5, 3]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        pytest.param(("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"), "in 2 files", id="two"),
+        pytest.param((), "which of its files holds the weights", id="none"),
+    ],
+)
+def test_a_folder_without_one_file_of_weights_is_refused(tmp_path: Path, names: tuple[str, ...], why: str) -> None:
+    paths = [make_folder(tmp_path / f"checkpoint-{it}", it, names) for it in (1, 2)]
+    before = listing(tmp_path)
+    answer = call("average", *paths, "-o", tmp_path / "mean.safetensors")
+    assert (answer.code, why in answer.err) == (6, True), answer.err
+    assert listing(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     ("saved", "names"),
     [

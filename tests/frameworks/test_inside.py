@@ -303,10 +303,33 @@ def test_bare_is_the_state_dict_by_itself(made: Made) -> None:
     assert made.judged["torch"]["bare"] == []
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_folders_are_not_averaged(name: str, saves: Callable[[str], Saved], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["trainer", "lora", "accelerate", "accelerate-bin"])
+def test_of_folders_the_files_with_the_weights_are_averaged(
+    name: str, saves: Callable[[str], Saved], made: Made, tmp_path: Path
+) -> None:
+    assert [it.code for it in made.means[name]] == [0]
+    saved = saves(name)
+    (file,) = saved.files
+    out = tmp_path / file
+    answer = run("average", *(saved.path(nth) for nth in range(3)), "-o", str(out))
+    assert answer.code == 0, answer.err
+    assert out.read_bytes() == Path(saved.root, "mean", file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("trainer-shards", "its weights lie in 2 files"),
+        ("model-shards", "nobody has told which of its files holds the weights"),
+        ("dcp", "nobody has told which of its files holds the weights"),
+        ("dcp-ranks", "nobody has told which of its files holds the weights"),
+    ],
+)
+def test_folders_whose_weights_are_not_in_one_file_are_not_averaged(
+    name: str, why: str, saves: Callable[[str], Saved], tmp_path: Path
+) -> None:
     saved = saves(name)
     answer = run("average", saved.path(0), saved.path(1), "-o", str(tmp_path / "mean.pt"))
     assert answer.code == 6
-    assert "only single files of torch's or safetensors can be averaged" in answer.err
+    assert why in answer.err
     assert os.listdir(tmp_path) == []
