@@ -43,6 +43,8 @@ class Slim(NamedTuple):
     """Keys and files that go."""
     drop: tuple[str, ...] = ()
     wish: Wish = Wish()
+    unknown: tuple[str, ...] = ()
+    """Names that stay, and that ``torch.load(weights_only=True)`` does not know."""
 
     @property
     def before(self) -> int:

@@ -26,7 +26,7 @@ _SHORTEST = 32
 """Bytes: no file of weights has fewer, but for pickles of nothing."""
 _WEIGHTS = (
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
-    r"|\.data-[0-9]{5}-of-[0-9]{5}$"
+    r"|\.data-[0-9]{5}-of-[0-9]{5}$|(?:^|/)\.metadata$"
 )
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin."""
@@ -169,6 +169,8 @@ def _broken(error: Damaged, name: str) -> Contents:
     """Empty contents that tell why; what a pickle named until it broke is in the hint."""
     kind = error.id if error.id in _KINDS else _kind_of(error.text)
     text = error.text if error.hint is None else f"{error.text}; {error.hint}"
+    if kind == "ambiguous" and name.endswith(".distcp"):
+        kind, text = "not-read", "no .metadata names it, and nothing else says what lies where in it"
     return Contents("?", flaws=(Flaw(kind, text, name),))
 
 
