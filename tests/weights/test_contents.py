@@ -233,7 +233,7 @@ def test_every_type_of_safetensors_has_a_name_and_a_width(said: str, dtype: str)
     assert (tensor.dtype, tensor.bytes) == (dtype, bits // 8)
 
 
-@needs_torch
+@pytest.mark.skipif(lacks("torch", "safetensors") is not None, reason=str(lacks("torch", "safetensors")))
 def test_the_types_are_those_that_safetensors_itself_writes() -> None:
     import torch
     from safetensors.torch import _TYPES as WRITTEN
