@@ -93,6 +93,9 @@ _LISTED: Mapping[str, str] = {
     "deepspeed.runtime.fp16.loss_scaler": "LossScaler DynamicLossScaler",
     "deepspeed.utils.tensor_fragment": "fragment_address",
     "megatron.core.enums": "ModelType",
+    "mmengine.logging.history_buffer": (
+        "HistoryBuffer HistoryBuffer.max HistoryBuffer.min HistoryBuffer.mean HistoryBuffer.current"
+    ),
 }
 """Module to names in it."""
 
@@ -107,8 +110,14 @@ _INSTANCES = (
     r"(?:torch\.nn\.(?:functional|modules|parallel|utils\.parametrize)|torch\.optim|torch\.ao\.nn|ultralytics\.(?:nn|utils)|timm"
     r"|torchvision|models\.(?:common|yolo|experimental)|__torch__|pytorch_lightning\.callbacks|lightning\.pytorch\.callbacks"
     r")(?:\.[A-Za-z0-9_]+)+"
+    r"|gymnasium\.spaces\.(?:box\.Box|discrete\.Discrete|multi_binary\.MultiBinary|multi_discrete\.MultiDiscrete|dict\.Dict"
+    r"|tuple\.Tuple)"
+    r"|stable_baselines3\.common\.(?:buffers\.(?:Dict)?(?:Replay|Rollout)Buffer|vec_env\.vec_normalize\.VecNormalize"
+    r"|running_mean_std\.RunningMeanStd)"
 )
 """Whose instances are states of training, and no harm where they are made without a call."""
+_SPELLING = frozenset({"builtins.getattr", "__builtin__.getattr"})
+"""No harm unless it is called for anything but the name of what belongs to a class."""
 _OLD = frozenset(
     {"__builtin__", "cPickle", "commands", "copy_reg", "exceptions", "os2", "popen2", "StringIO", "urllib2"}
 )
@@ -131,6 +140,8 @@ def judge(it: Global, *, is_called: bool = False) -> Named:
     name = f"{it.module}.{it.name}"
     if it.name in _LISTED.get(it.module, "").split() or re.fullmatch(_PATTERNS, name):
         return Named(name, allowed=True, is_called=is_called)
+    if name in _SPELLING and not is_called:
+        return Named(name, allowed=True)
     is_instance = not is_called and "." not in it.name and re.fullmatch(_INSTANCES, name) is not None
     return Named(name, is_instance, is_called or _is_of_python(it.module))
 

@@ -61,6 +61,8 @@ _WIDEST_KEY = 64
 _WIDEST_CALL = 64
 _KEYS_BETWEEN_LOOKS = 64
 _MAKERS = frozenset({Global("copy_reg", "_reconstructor"), Global("copyreg", "_reconstructor")})
+_GETATTR = frozenset({Global("builtins", "getattr"), Global("__builtin__", "getattr")})
+"""By which older protocols name what belongs to a class; the newer write the name with a dot."""
 _MISSING = object()
 
 
@@ -128,6 +130,8 @@ class Machine:
                 self.oddities[UNSPEAKABLE] = None
             if known in self.decoders:
                 self.known[id(known)] = self.decoders[known]
+            elif known in _GETATTR:
+                self.known[id(known)] = self._read_attribute
         return known
 
     def call(self, target: object, args: object, how: str) -> object:
@@ -148,6 +152,14 @@ class Machine:
             self.called.update([id(it) for it in args[:_WIDEST_CALL] if type(it) is Global])
             if len(args) > _WIDEST_CALL:
                 self.oddities["a call with more arguments than any honest one"] = None
+
+    def _read_attribute(self, args: tuple[object, ...]) -> Global | None:
+        """The Global of what belongs to a class; None for all else that getattr could be given."""
+        match args:
+            case (Global() as owner, str(name)) if "." not in owner.name and re.fullmatch(r"[A-Za-z]\w*", name):
+                return self.name(owner.module, f"{owner.name}.{name}")
+            case _:
+                return None
 
     def reduce(self, target: object, args: tuple[object, ...]) -> object:
         """What a decoder reads in the call, or its node."""

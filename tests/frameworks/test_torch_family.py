@@ -203,6 +203,17 @@ def is_told(told: Mapping[str, Any], value: float | str) -> bool:
     return math.isclose(told["value"], value, rel_tol=1e-12)
 
 
+@pytest.mark.parametrize("framework", sorted({it.framework for it in CASES}))
+def test_a_deep_look_at_what_the_framework_saved_gives_no_alarm(
+    framework: str, writers: Callable[[str], tuple[str, Truth]], tmp_path: Path
+) -> None:
+    folder, _ = writers(framework)
+    root = copy(os.path.dirname(folder), os.path.basename(folder), tmp_path)
+    seen = run("verify", "--deep", "--json", root).json["checkpoints"]
+    assert [it for it in seen if it["findings"] and "/killed/" not in it["path"]] == []
+    assert len(seen) > 9
+
+
 @every_case
 def test_what_the_framework_saved_is_listed_with_its_numbers_and_metrics(trained: Trained) -> None:
     answer = run("ls", trained.root, "--json")

@@ -455,3 +455,37 @@ def test_whatever_bit_flips_where_torch_loads_no_more_a_deep_look_tells() -> Non
             pytest.fail(f"bit {bit} of byte {at} was not found: {error}")
         passed += 1
     assert passed  # bits that nobody reads: times, attributes
+
+
+def attribute(owner: bytes, name: str) -> bytes:
+    """What belongs to a class, as protocols before the fourth name it."""
+    return global_("__builtin__", "getattr") + owner + text(name) + b"\x86R"
+
+
+HISTORY = global_("mmengine.logging.history_buffer", "HistoryBuffer")
+POPEN = global_("subprocess", "Popen")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (attribute(HISTORY, "mean"), []),
+        (attribute(HISTORY, "mean") + b")R", []),
+        (global_("__builtin__", "getattr"), []),
+        (attribute(HISTORY, "statistics"), ["unlisted-name"]),
+        (attribute(HISTORY, "statistics") + b")R", ["suspect-name"]),
+        (attribute(POPEN, "wait"), ["suspect-name"]),
+        (attribute(HISTORY, "__init__"), ["suspect-name"]),
+        (attribute(attribute(HISTORY, "mean"), "real"), ["suspect-name"]),
+        (attribute(text("a"), "join"), ["suspect-name"]),
+        (attribute(global_("numpy", "ndarray"), "tofile") + b")R", ["suspect-name"]),
+        (global_("__builtin__", "map") + global_("__builtin__", "getattr") + b"\x85R", ["suspect-name"]),
+    ],
+    ids=[
+        *("named", "named and called", "getattr alone", "not listed", "not listed, and called", "of Python's"),
+        *("hidden", "of what belongs", "of a text", "of an allowed class, and called", "getattr handed to a call"),
+    ],
+)
+def test_what_belongs_to_a_class_is_named_like_the_class(value: bytes, found: list[str]) -> None:
+    content = dictionary(a=value)
+    assert [it.id for it in flaws_of(Held({"x.pkl": content}))] == found
