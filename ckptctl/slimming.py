@@ -51,7 +51,8 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     files = [entry for entry in it.entries if entry.kind == "file"]
     left = [entry for entry in files if _is_meant(slimming.files, slim.place_of(entry))]
     kept = [entry for entry in files if entry not in left]
-    if slimming.require and not any(_is_meant(slimming.require, slim.place_of(entry)) for entry in kept):
+    weights = tuple(entry for entry in kept if _is_meant(slimming.require, slim.place_of(entry)))
+    if slimming.require and not weights:
         named = " or ".join(slimming.require)
         raise Refused(
             f"it holds none of {named}: its weights may lie where the optimizer's state does", id="cannot-slim"
@@ -60,6 +61,7 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     dropped = (*dropped, *(slim.place_of(entry) for entry in left))
     if not dropped:
         raise Refused("it holds nothing that only serves to resume training", id="nothing-to-slim")
+    slim = slim._replace(weights=weights if left else ())
     return slim._replace(steps=(*steps, *(Step(entry, "leave", 0) for entry in left)), dropped=dropped)
 
 

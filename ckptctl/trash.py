@@ -156,6 +156,8 @@ def folders_of(items: Iterable[Item]) -> set[str]:
 def _return(store: Store, item: Item) -> bool:
     """Move one item to its places if all are free, what makes it loadable last; whether any of it was in the trash."""
     held = [(part, entry) for part in item.parts if (entry := find_part(store, part)) is not None]
+    if held:
+        heirs.require_kin(store, item)
     for part, _ in held:
         if _is_there(store, part.path) and not heirs.is_in_place(store, part):
             raise FileExistsError(errno.EEXIST, f"its place is taken: {part.path} is there")

@@ -189,6 +189,58 @@ def test_of_a_folder_nothing_comes_back_where_one_place_is_taken() -> None:
     assert read(store, "r/checkpoint-2/optimizer.pt") == FOLDERS["r/checkpoint-2/optimizer.pt"]
 
 
+BESIDE = {
+    "folders": (FOLDERS, "r/checkpoint-1/model.safetensors", "r/checkpoint-1"),
+    "families": (FAMILIES, "r/rl_model_1000_steps.zip", "r/rl_model_1000_steps"),
+}
+"""The weights that an optimizer's state, or what was played, is taken out from beside."""
+
+
+@pytest.mark.parametrize(("files", "weights", "path"), BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("is_saved_anew", [True, False], ids=["others", "none"])
+def test_what_was_taken_out_comes_back_beside_no_other_weights(
+    files: dict[str, bytes], weights: str, path: str, is_saved_anew: bool
+) -> None:
+    store = slim_all(files, KEEP)
+    store.delete_exact(store.stat(weights))
+    if is_saved_anew:
+        store.write(weights, files[weights])  # alike, and of another training for all that anybody knows
+    before = contents(store)
+    change = undo(store, loaded(store))
+    assert change.failed == (Failure(path, f"{weights}, which it belongs to, was changed since, or is gone"),)
+    assert {it: data for it, data in contents(store).items() if path in it} == {
+        it: data for it, data in before.items() if path in it
+    }
+    assert [it.path for it in held(store, loaded(store))] == [path]
+
+
+@pytest.mark.parametrize(("files", "weights", "path"), BESIDE.values(), ids=BESIDE)
+def test_what_was_cut_off_is_not_taken_back_beside_other_weights(
+    files: dict[str, bytes], weights: str, path: str
+) -> None:
+    store, is_cut = cut_at(files, KEEP, 5)
+    store.write(weights, b"of a training that goes on")
+    assert is_cut
+    assert [it.path for change in recover(store) for it in change.failed] == [path]
+    assert read(store, weights) == b"of a training that goes on"
+    assert len(held(store, loaded(store))) == 1
+
+
+@pytest.mark.parametrize("files", [FOLDERS, FAMILIES], ids=BESIDE)
+def test_what_was_taken_out_comes_back_once_its_weights_have(files: dict[str, bytes]) -> None:
+    store = slim_all(files, KEEP)
+    dropped = plan_of(store, KeepLast(1), resumable=3)
+    assert len(dropped.dropped) == 2
+    apply(dropped, store, Order("u", keeps=True))
+    slimmed, gone = load(store, "t"), load(store, "u")
+    assert slimmed
+    assert gone
+    assert len(undo(store, slimmed).failed) == 2
+    assert undo(store, gone).failed == ()
+    assert undo(store, slimmed).failed == ()
+    assert contents(store) == files
+
+
 @pytest.mark.parametrize("files", TREES.values(), ids=TREES)
 def test_what_changed_since_the_plan_stays(files: dict[str, bytes]) -> None:
     store = MemoryStore(files)

@@ -43,6 +43,8 @@ class Slim(NamedTuple):
     """Keys and files that go."""
     drop: tuple[str, ...] = ()
     wish: Wish = Wish()
+    weights: tuple[Entry, ...] = ()
+    """The files that hold the weights, where whole files go beside them."""
 
     @property
     def before(self) -> int:
