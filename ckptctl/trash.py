@@ -37,14 +37,15 @@ def recover(store: Store) -> list[Change]:
     """Take back, or finish, what interrupted runs left; to be called with the lock held. Raises OSError.
 
     What cannot be put back or removed stays, and is tried again next time; what has no journal that can be understood,
-    or one of another user's, who may have written anything into it, is left alone.
+    or one of another user's, who may have written anything into it, is left alone. The newest goes first: what it moved
+    last has its place again before anything older, which had to stay since training saved there anew, finds it free.
     """
     transactions, strange = load_all(store)
     for txid, why in strange.items():
         discard(store, folder_of(txid), lists=not why)
     _remove_empty(store, TRASH)
-    changes = (_recover(store, it) for it in transactions if is_own(store, it))
-    return [it for it in changes if it.back or it.removed or it.failed]
+    changes = [_recover(store, it) for it in reversed(transactions) if is_own(store, it)]
+    return [it for it in reversed(changes) if it.back or it.removed or it.failed]
 
 
 def is_own(store: Store, transaction: Transaction) -> bool:
@@ -143,6 +144,8 @@ def put_back(store: Store, items: Sequence[Item]) -> Change:
     for folder in sorted(folders_of(items)) if back else ():
         try:
             store.sync([folder])
+        except FileNotFoundError:  # it went on, with what had come back into it before
+            continue
         except OSError as error:
             failed.append(Failure(folder, tell(error)))
     return Change(back=tuple(reversed(back)), failed=tuple(failed))
