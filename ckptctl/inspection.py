@@ -84,11 +84,31 @@ def examine(store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: N
     if it.state == "live":
         flaws = [flaw for flaw in flaws if flaw.id in _NAMES]
     elif depth.deep or depth.finite:
-        from ckptctl.weights.deep import read_deep
-
-        flaws += read_deep(contents, files, deep=depth.deep, finite=depth.finite, tick=tick)
-        flaws += _tell_packed(contents) if depth.finite else ()
+        flaws += _read_all(contents, files, depth, tick)
+    else:
+        flaws += _tell_unproved(contents)
     return Examined(it.path, sum(files.sizes.values()), it.state, (*_tell_state(it, flaws), *flaws))
+
+
+def _read_all(contents: Contents, files: Held, depth: Depth, tick: Tick) -> Iterator[Flaw]:
+    """Read all numbers that can be read; what is wrong with them."""
+    from ckptctl.weights.deep import read_deep
+
+    yield from read_deep(contents, files, deep=depth.deep, finite=depth.finite, tick=tick)
+    if any(it.dataset for it in contents.storages.values()):
+        from ckptctl.weights.packed import read_packed
+
+        yield from read_packed(contents, files, finite=depth.finite, tick=tick)
+    yield from _tell_packed(contents) if depth.finite else ()
+
+
+def _tell_unproved(contents: Contents) -> Iterator[Flaw]:
+    """Say where only reading shows whether all is there."""
+    unproved = [it for it in contents.storages.values() if it.packing == "hdf5-unproved"]
+    if unproved:
+        what = "a dataset has" if len(unproved) == 1 else f"{len(unproved)} datasets have"
+        text = f"{what} chunks of a newer form: only --deep shows whether they are there"
+        yield Flaw("not-read", text, unproved[0].file)
 
 
 def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
@@ -102,7 +122,7 @@ def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
 
 def _tell_packed(contents: Contents) -> Iterator[Flaw]:
     """Say where numbers could not be looked at."""
-    packed = [storage for storage in contents.storages.values() if storage.packing]
+    packed = [storage for storage in contents.storages.values() if storage.packing and not storage.dataset]
     if packed:
         text = f"{len(packed)} arrays are packed: nobody looked whether they are finite"
         yield Flaw("not-read", text, packed[0].file)

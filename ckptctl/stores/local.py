@@ -22,7 +22,7 @@ from ckptctl.stores.moving import mode_of, replace, shift
 from ckptctl.stores.reading import File, open_file
 from ckptctl.stores.spelling import is_loose, spell
 from ckptctl.stores.stamps import is_mine, read_clock
-from ckptctl.stores.trail import Place, Trail, below, mount_of, mounts_below, open_folder, opened, step
+from ckptctl.stores.trail import Opened, Place, Placed, Trail, below, mount_of, mounts_below, open_folder, step
 
 _KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
 _NAME = attrgetter("name")
@@ -148,7 +148,7 @@ class LocalStore:
             self._sync(folder)
 
     def _sync(self, folder: str) -> None:
-        with opened(self._root, split(folder) if folder else ()) as held:
+        with Opened(self._root, split(folder) if folder else ()) as held:
             os.fsync(held)
 
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
@@ -170,7 +170,7 @@ class LocalStore:
         Where the file system has no such locks, nobody is kept out.
         """
         # A lock belongs to what was opened, and the root is open already: it must be opened anew.
-        with opened(self._root, [*split(folder), "."] if folder else ".") as held:
+        with Opened(self._root, [*split(folder), "."] if folder else ["."]) as held:
             yield lock(held) != "busy"
 
     @contextmanager
@@ -281,16 +281,14 @@ class LocalStore:
             with self._place(target) as source:
                 (link_hard if kind == "hardlink" else copy_file)(source, new)
 
-    @contextmanager
-    def _place(self, path: str) -> Iterator[Place]:
+    def _place(self, path: str) -> Placed:
         """Open the folder that holds a path, step by step.
 
         Nothing stays open between calls: a descriptor that one thread closed, and that the kernel gave out anew,
         would name another folder to the next.
         """
         *parts, name = split(path)
-        with opened(self._root, parts) as folder:
-            yield Place(folder, name)
+        return Placed(self._root, parts, name)
 
 
 def open_url(url: str) -> LocalStore:

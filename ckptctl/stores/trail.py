@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -78,16 +77,46 @@ def step(folder: int, name: str) -> int:
     return below
 
 
-@contextmanager
-def opened(top: int, parts: Iterable[str]) -> Iterator[int]:
-    """Open a folder below an open one, step by step, following no link."""
-    folder = os.dup(top)
-    try:
-        for part in parts:
-            folder = step(folder, part)
-        yield folder
-    finally:
-        os.close(folder)
+# A dozen times for each checkpoint that goes: a class is entered in half the time that a generator takes.
+class Opened:
+    """A folder below an open one, opened step by step, following no link, for as long as a block lasts."""
+
+    __slots__ = ("_folder", "_parts", "_top")
+
+    def __init__(self, top: int, parts: Sequence[str]) -> None:
+        self._top = top
+        self._parts = parts
+
+    def __enter__(self) -> int:
+        if not self._parts:
+            return self._top
+        first, *others = self._parts
+        folder = open_folder(first, self._top)
+        try:
+            for part in others:
+                folder = step(folder, part)
+        except BaseException:
+            os.close(folder)
+            raise
+        self._folder = folder
+        return folder
+
+    def __exit__(self, *_: object) -> None:
+        if self._parts:
+            os.close(self._folder)
+
+
+class Placed(Opened):
+    """A name in such a folder."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, top: int, parts: Sequence[str], name: str) -> None:
+        super().__init__(top, parts)
+        self._name = name
+
+    def __enter__(self) -> Place:  # type: ignore[override] # the folder, and what is looked for in it
+        return Place(super().__enter__(), self._name)
 
 
 def mount_of(folder: int) -> tuple[int, bytes]:

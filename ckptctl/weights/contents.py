@@ -18,7 +18,7 @@ from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.zip_archive import Source
 
 Part = Literal["weights", "optimizer", "other"]
-Packing = Literal["", "deflate", "chunks"]
+Packing = Literal["", "deflate", "hdf5", "hdf5-unproved"]
 Check = Literal["crc32", "crc32c", "crc32c-text"]
 Plain = str | int | float | bool | None
 
@@ -44,11 +44,16 @@ class Storage(NamedTuple):
 
     file: str
     offset: int | None
-    """None until it was asked for, where a header in the file tells it."""
+    """None until it was asked for, where a header in the file tells it. Of what h5py unpacks: where its file begins."""
     length: int
-    """Bytes in the file."""
+    """Bytes in the file; of ``hdf5-unproved`` those that it takes once unpacked."""
     packing: Packing = ""
-    """"" where the numbers lie there as they are; else they must be unpacked first."""
+    """"" where the numbers lie there as they are; else they must be unpacked first.
+
+    ``hdf5-unproved``: by h5py, and nobody looked whether they lie in the file.
+    """
+    dataset: str = ""
+    """Its name in its file, where h5py unpacks it."""
 
 
 class Piece(NamedTuple):

@@ -61,10 +61,10 @@ def plan(contents: Contents, files: Files, *, deep: bool, finite: bool) -> list[
     for it in contents.records if deep else ():
         stretches[it.file, it.offset, it.length] = Stretch(it.file, it.offset, it.length, it)
     for key in _floating(contents) if finite else ():
-        file, offset, length, _ = contents.storages[key]
-        if offset is not None:
-            known = stretches.get((file, offset, length), Stretch(file, offset, length))
-            stretches[file, offset, length] = known._replace(storage=key)
+        storage = contents.storages[key]
+        if storage.offset is not None:
+            place = storage.file, storage.offset, storage.length
+            stretches[place] = stretches.get(place, Stretch(*place))._replace(storage=key)
     found = [it for it in stretches.values() if it.offset + it.length <= files.sizes.get(it.file, 0)]
     if deep:
         found += _rest(found, files)
@@ -74,14 +74,14 @@ def plan(contents: Contents, files: Files, *, deep: bool, finite: bool) -> list[
 def _floating(contents: Contents) -> Iterator[str]:
     """The storages in which something could be no number, each once."""
     seen: set[str] = set()
-    for piece in (piece for tensor in contents.tensors if _matters(tensor) for piece in tensor.pieces):
+    for piece in (piece for tensor in contents.tensors if matters(tensor) for piece in tensor.pieces):
         storage = contents.storages.get(piece.storage)
         if storage is not None and not storage.packing and piece.storage not in seen:
             seen.add(piece.storage)
             yield piece.storage
 
 
-def _matters(tensor: Tensor) -> bool:
+def matters(tensor: Tensor) -> bool:
     """Whether its numbers should be finite: what callbacks remember is often infinite, and means nothing by it."""
     return tensor.dtype in KINDS and tensor.part != "other"
 
@@ -193,7 +193,7 @@ class _Look:
 def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
     """The floating types, and whether they are big-endian, that lie in each storage."""
     found: dict[str, dict[tuple[str, bool], None]] = {}
-    for tensor in filter(_matters, contents.tensors):
+    for tensor in filter(matters, contents.tensors):
         for piece in tensor.pieces:
             found.setdefault(piece.storage, {})[tensor.dtype, tensor.big_endian] = None
     return {key: tuple(kinds) for key, kinds in found.items()}
@@ -300,7 +300,7 @@ _SUMS: dict[Check, Callable[[Record], _Crc32 | _Crc32c]] = {
 def _tell_odd(contents: Contents, odds: Sequence[Odds]) -> Iterator[Flaw]:
     """The tensors that have NaN or infinity, each with how many; what lies in no tensor does not count."""
     held = {it.storage: it.places for it in odds}
-    for tensor in filter(_matters, contents.tensors):
+    for tensor in filter(matters, contents.tensors):
         found = [
             is_nan
             for piece in tensor.pieces
@@ -309,12 +309,13 @@ def _tell_odd(contents: Contents, odds: Sequence[Odds]) -> Iterator[Flaw]:
         ]
         if found:
             file = contents.storages[tensor.pieces[0].storage].file
-            yield Flaw("not-finite", f"tensor {tensor.name!a}: {_count(found)} of {tensor.elements:,}", file)
+            yield tell_odd(tensor, sum(found), len(found) - sum(found), file)
 
 
-def _count(found: Sequence[bool]) -> str:
-    counts = [(sum(found), "NaN"), (len(found) - sum(found), "infinite")]
-    return ", ".join(f"{count:,} {word}" for count, word in counts if count)
+def tell_odd(tensor: Tensor, nan: int, infinite: int, file: str) -> Flaw:
+    """That so many of its numbers are none."""
+    told = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
+    return Flaw("not-finite", f"tensor {tensor.name!a}: {told} of {tensor.elements:,}", file)
 
 
 def _holds(shape: Sequence[int], stride: Sequence[int] | None, offset: int, width: int) -> bool:

@@ -1,7 +1,8 @@
 """The objects of an HDF5 file, read by the standard library: superblock, groups, and the headers of datasets.
 
-As much of the format as h5py and Keras write: superblocks 0 to 3, object headers 1 and 2, symbol tables and links kept
-in the header. Numbers are little-endian; each address is proved to lie in the file before it is followed.
+As much of the format as h5py and Keras write: superblocks 0 to 3, object headers 1 and 2, symbol tables, links kept in
+the header, and those in a heap. Numbers are little-endian; each address is proved to lie in the file before it is
+followed.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
+from ckptctl.weights.hdf5_heap import read_links
 from ckptctl.weights.zip_archive import Source
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
-_MOST_OBJECTS = 100_000
+_MOST_OBJECTS = 250_000
+"""Objects, links to them, and nodes of trees."""
 _MOST_BLOCKS = 1000
 _LARGEST_BLOCK = 8 << 20
 _CONTINUATION = 0x10
@@ -81,11 +84,15 @@ class Hdf5:
             raise Damaged("HDF5: an address leads out of the file")
         return data
 
-    def messages(self, address: int) -> list[Message]:
-        """The header of an object; raises Damaged."""
+    def count(self) -> None:
+        """One object more was read; raises Damaged, with the id ``not-read``, where there are too many."""
         self.left -= 1
         if self.left < 0:
-            raise Damaged(f"HDF5: more than {_MOST_OBJECTS:,} objects")
+            raise Damaged(f"HDF5: more than {_MOST_OBJECTS:,} objects", id="not-read")
+
+    def messages(self, address: int) -> list[Message]:
+        """The header of an object; raises Damaged."""
+        self.count()
         head = self.read(address, 64, at_most=True)
         return list(self._new_messages(address, head) if head[:4] == b"OHDR" else self._old_messages(address, head))
 
@@ -125,21 +132,30 @@ class Hdf5:
         length = self.number(message.data, self.width, self.span) - 2 * frame
         blocks.append((self.number(message.data, 0) + frame, max(0, length)))
 
-    def links(self, messages: list[Message]) -> list[Link] | None:
-        """The members of a group; None where it keeps them in a form that is not read. [] for what is no group."""
+    def links(self, messages: list[Message]) -> list[Link]:
+        """The members of a group, by their names; [] for what is no group."""
         found: list[Link] = []
+        for link in self._read_links(messages):
+            self.count()
+            found.append(link)
+        return sorted(found)
+
+    def _read_links(self, messages: list[Message]) -> Iterator[Link]:
         for kind, data in messages:
             if kind == _SYMBOLS:
-                found += self._read_symbols(self.number(data, 0), self.number(data, self.width))
+                yield from self._read_symbols(self.number(data, 0), self.number(data, self.width))
             elif kind == _LINK:
-                found += self._read_link(data)
-            elif kind == _LINK_INFO and self._is_dense(data):
-                return None
-        return found
+                yield from self._read_link(data)
+            elif kind == _LINK_INFO:
+                yield from self._read_dense(data)
 
-    def _is_dense(self, data: bytes) -> bool:
+    def _read_dense(self, data: bytes) -> Iterator[Link]:
+        """The members that lie in a heap; none where all are kept in the header."""
         at = 2 + 8 * (self.number(data, 1, 1) & 1)
-        return self.number(data, at) != self.undefined
+        heap = self.number(data, at)
+        if heap != self.undefined:
+            for said in read_links(self, heap, self.number(data, at + self.width)):
+                yield from self._read_link(said)
 
     def _read_link(self, data: bytes) -> list[Link]:
         """A hard link; soft and external ones lead elsewhere, and are none of this file's."""
@@ -176,9 +192,9 @@ class Hdf5:
         pending = [(address, _DEEPEST_TREE)]
         while pending:
             where, deepest = pending.pop()
-            self.left -= 1
+            self.count()
             head = self.read(where, 8 + 2 * self.width)
-            if head[:4] != b"TREE" or head[4] != kind or not deepest or self.left < 0:
+            if head[:4] != b"TREE" or head[4] != kind or not deepest:
                 raise Damaged("HDF5: a tree is malformed")
             step, count = key + self.width, self.number(head, 6, 2)
             block = self.read(where + 8 + 2 * self.width, count * step)

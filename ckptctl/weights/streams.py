@@ -13,14 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from math import prod
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.chunks import make_room, read_chunks
 from ckptctl.weights.contents import BITS, Contents, Files, Piece, Storage, Tensor
 from ckptctl.weights.crc32 import crc32
+from ckptctl.weights.grids import stream_grid
 from ckptctl.weights.saved import is_dense
-from ckptctl.weights.zip_archive import Source
+from ckptctl.weights.zip_archive import Source, Window
+
+if TYPE_CHECKING:
+    from ckptctl.weights.unpacking import Unpacker
 
 Chunk = bytes | memoryview
 """Bytes that are handed on at once; those in memory that is used again are there until the next are asked for."""
@@ -44,6 +48,7 @@ class Numbers:
             if proves and it.check == "crc32" and it.unpacked is None
         }
         self._opened: dict[str, Source] = {}
+        self._unpackers: dict[tuple[str, int], Unpacker] = {}
         self._stack = stack
 
     def open(self, file: str) -> Source:
@@ -58,14 +63,28 @@ class Numbers:
             return None
         piece = tensor.pieces[0]
         storage = self._find(tensor, piece)
+        if storage.dataset:
+            return None
         is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
         return (self.open(storage.file), _start(storage) + piece.start) if is_plain else None
 
     def stream(self, tensor: Tensor) -> Iterator[Chunk]:
         """Its numbers; raises Damaged, with the id ``not-read`` where they cannot be read one after the other."""
-        for piece in _in_order(tensor):
-            for chunk in self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype]):
-                yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
+        for chunk in self._stream_rows(tensor):
+            yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
+
+    def _stream_rows(self, tensor: Tensor) -> Iterator[Chunk]:
+        """Its numbers, whether its pieces follow each other or make a grid."""
+        pieces = _in_order(tensor)
+        for piece in pieces or tensor.pieces:
+            self._find(tensor, piece)  # before the first is read
+        if not pieces:
+            yield from stream_grid(tensor, lambda it: b"".join(self._stream_own(tensor, it)))
+        for piece in pieces:
+            yield from self._stream_own(tensor, piece)
+
+    def _stream_own(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
+        return self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype])
 
     def stream_storage(self, it: Storage) -> Iterator[memoryview]:
         """All bytes of a storage."""
@@ -79,6 +98,9 @@ class Numbers:
 
     def _stream_piece(self, it: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
         length, start = (prod(piece.shape) * bits + 7) // 8, _start(it) + piece.start
+        if it.dataset:
+            yield from self._find_unpacker(it).stream(it.dataset, bits // 8, length)
+            return
         is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
         if is_plain and (start, length) == (_start(it), it.length):
             yield from self.stream_storage(it)
@@ -90,11 +112,22 @@ class Numbers:
         elif length:
             yield from _stream_scattered(self.open(it.file), start, piece.shape, piece.stride or (), bits // 8)
 
+    def _find_unpacker(self, it: Storage) -> Unpacker:
+        """What unpacks the datasets of the HDF5 file that begins where the storage says."""
+        place = it.file, _start(it)
+        if place not in self._unpackers:
+            from ckptctl.weights.unpacking import Unpacker
+
+            source = self.open(it.file)
+            held = Window(source, place[1], source.size - place[1]) if place[1] else source
+            self._unpackers[place] = self._stack.enter_context(Unpacker(held))
+        return self._unpackers[place]
+
     def _find(self, tensor: Tensor, piece: Piece) -> Storage:
         storage = self.contents.storages.get(piece.storage)
         if storage is None:
             raise Damaged(f"tensor {tensor.name!a}: its numbers are missing")
-        if storage.packing or storage.offset is None or tensor.dtype not in BITS:
+        if (storage.packing and not storage.dataset) or storage.offset is None or tensor.dtype not in BITS:
             text = f"tensor {tensor.name!a}: its numbers are packed, or of a type that is not known"
             raise Damaged(text, id="not-read")
         return storage
@@ -127,14 +160,14 @@ def _start(storage: Storage) -> int:
 
 
 def _in_order(tensor: Tensor) -> list[Piece]:
-    """The pieces of a tensor as they follow each other along its first axis."""
+    """The pieces of a tensor as they follow each other along its first axis; [] where they make a grid."""
     pieces = sorted(tensor.pieces, key=lambda it: it.at)
     if len(pieces) == 1 and pieces[0].shape == tensor.shape:
         return pieces
     at = 0
     for piece in pieces:
         if piece.at[:1] != (at,) or any(piece.at[1:]) or piece.shape[1:] != tensor.shape[1:]:
-            raise Damaged(f"tensor {tensor.name!a}: its shards do not follow each other along one axis", id="not-read")
+            return []
         at += piece.shape[0]
     if not pieces or at != tensor.shape[0]:
         raise Damaged(f"tensor {tensor.name!a}: its numbers lie inside of what is not unpacked", id="not-read")

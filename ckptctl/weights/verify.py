@@ -52,7 +52,7 @@ def _some(flaws: Iterator[Flaw]) -> Iterator[Flaw]:
 def _check_storages(contents: Contents, files: Files) -> Iterator[Flaw]:
     for key, it in contents.storages.items():
         size = files.sizes.get(it.file, 0)
-        if it.offset is not None and it.offset + it.length > size and it.file in files.sizes:
+        if it.offset is not None and not it.dataset and it.offset + it.length > size and it.file in files.sizes:
             names = [tensor.name for tensor in contents.tensors if any(piece.storage == key for piece in tensor.pieces)]
             shown = f"tensor {names[0]!a}" if names else "a storage"
             yield Flaw("short-storage", f"{shown} reaches beyond the end of the file", it.file)

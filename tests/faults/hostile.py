@@ -16,7 +16,7 @@ import struct
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pickle import BININT, NONE
 from typing import NamedTuple
 
@@ -449,6 +449,9 @@ def formats(canary: str) -> Iterator[Sample]:
             + struct.pack("<5Q", 200, 0, 0, 96, 0)
         )
         yield Sample(f"19 group in itself {version}.h5", (head + bytes(24) + loop_header()).ljust(200, b"\0"))
+    yield Sample("19 one node of links many times.h5", many_links(10_000), is_error=False)
+    yield Sample("19 heap in itself.h5", large_group(inner_heap=True), is_error=False)
+    yield Sample("19 tree in itself.h5", large_group(inner_heap=False))
     magic = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
     yield Sample("19 footer alone.index", bytes(40) + magic)
     yield Sample("19 footer of ones.index", b"\xff" * 40 + magic)
@@ -461,6 +464,51 @@ def loop_header() -> bytes:
     return b"\x01\x00\x01\x00\x01\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00" + struct.pack(
         "<HHI2Q", 16, 16, 0, 112, 32
     )
+
+
+def many_links(count: int) -> bytes:
+    """A group of HDF5 whose tree leads to one node of ``count`` links as many times: all lead to the group itself."""
+    root, names, heap, tree = 96, 200, 232, 300
+    node = tree + 24 + 16 * count
+    size = node + 8 + 40 * count
+    block = b"\x89HDF\r\n\x1a\n" + struct.pack("<8BHHI", 0, 0, 0, 0, 0, 8, 8, 0, 4, 16, 0)
+    block += struct.pack("<4Q2QII16x", 0, 2**64 - 1, size, 2**64 - 1, 0, root, 0, 0)
+    group = struct.pack("<BxHII4xHHI2Q", 1, 1, 1, 24, 0x11, 16, 0, tree, heap)
+    parts = {
+        0: block,
+        root: group,
+        names: b"a\0",
+        heap: b"HEAP" + struct.pack("<4x3Q", 8, 2**64 - 1, names),
+        tree: b"TREE\0\0" + struct.pack("<H16x", count) + struct.pack("<2Q", 0, node) * count,
+        node: b"SNOD\1\0" + struct.pack("<H", count) + struct.pack("<2QII16x", 0, root, 0, 0) * count,
+    }
+    return placed(size, parts)
+
+
+def large_group(*, inner_heap: bool) -> bytes:
+    """A group of HDF5 whose links lie in a heap, or are found by a tree, that leads into itself forever."""
+    size, root, heap, tree, node, table = 4096, 48, 128, 512, 768, 1400
+    says = struct.pack("<BHBBB2Q", 2, 18, 0, 0, 0, heap, tree)
+    sizes = struct.pack("<H2QHHQH", 4, 512, 65_536, 32, 1, table, 40)
+    children = struct.pack("<160Q", *[table] * 160) if inner_heap else b"\xff" * 1280
+    pointers = struct.pack("<QBH", node, 1, 9) * 2
+    parts = {
+        0: b"\x89HDF\r\n\x1a\n" + struct.pack("<4B4QI", 2, 8, 8, 0, 0, 2**64 - 1, size, root, 0),
+        root: b"OHDR" + struct.pack("<BBB", 2, 0, len(says)) + says,
+        heap: b"FRHP\0" + struct.pack("<HHBI96x", 7, 0, 0, 4096) + sizes,
+        tree: b"BTHD\0\5" + struct.pack("<IHH2xQHQ", 512, 11, 9, node, 1, 1),
+        node: b"BTIN\0\5" + bytes(11) + pointers,
+        table: b"FHIB\0" + struct.pack("<QI", heap, 0) + children,
+    }
+    return placed(size, parts)
+
+
+def placed(size: int, parts: Mapping[int, bytes]) -> bytes:
+    """A file of so many bytes, with its parts at their offsets."""
+    made = bytearray(size)
+    for at, part in parts.items():
+        made[at : at + len(part)] = part
+    return bytes(made)
 
 
 def headers() -> Iterator[Sample]:

@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.weights.contents import BITS, Contents, Files, Piece, Plain, Storage, Tensor
+from ckptctl.weights.contents import BITS, Contents, Files, Packing, Piece, Plain, Storage, Tensor
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.hdf5_objects import Hdf5, Message
 from ckptctl.weights.parts import part_of
@@ -40,6 +40,19 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
     return Contents("hdf5", tuple(walk.tensors), walk.storages, walk.values, flaws=tuple(walk.flaws))
 
 
+class Chunk(NamedTuple):
+    """A block of a dataset."""
+
+    address: int
+    length: int
+    """Bytes in the file."""
+    start: tuple[int, ...]
+    """Where in the dataset its first number is, for each axis."""
+    shape: tuple[int, ...]
+    """Of what lies inside of the dataset."""
+    strides: tuple[int, ...]
+
+
 class _Walk:
     """A visit to every object, groups in the order of their names."""
 
@@ -62,11 +75,7 @@ class _Walk:
                 continue
             seen.add(address)
             messages = self.file.messages(address)
-            links = self.file.links(messages)
-            if links is None:
-                text = f"the group {'/'.join(keys) or '/'!a} keeps its members in a form that is not read"
-                self.flaws.append(Flaw("not-read", text, self.name))
-            pending += [((*keys, it.name), it.address) for it in reversed(links or [])]
+            pending += [((*keys, it.name), it.address) for it in reversed(self.file.links(messages))]
             kinds = {it.kind: it.data for it in messages}
             if not keys:
                 self.values |= dict(_read_attributes(self.file, messages))
@@ -82,29 +91,50 @@ class _Walk:
         self.tensors.append(Tensor(name, shape, kind.name, part_of(keys), pieces, kind.big_endian))
         for piece in pieces:
             storage = self.storages[piece.storage]
-            if storage.offset is None or storage.offset + storage.length > self.file.source.size:
-                self.flaws.append(Flaw("short-storage", f"{name!a} reaches beyond the end of the file", self.name))
+            if not storage.dataset and (storage.offset or 0) + storage.length > self.file.source.size:
+                self._tell_short(name)
                 return
 
+    def _tell_short(self, name: str) -> None:
+        self.flaws.append(Flaw("short-storage", f"{name!a} reaches beyond the end of the file", self.name))
+
     def _read_pieces(self, key: str, kinds: dict[int, bytes], shape: tuple[int, ...], width: int) -> Iterator[Piece]:
-        """Where the numbers of a dataset lie; none where they lie in its header, or were never written."""
+        """Where the numbers of a dataset lie; none where they were never written."""
         data, file = kinds[_LAYOUT], self.file
         version = file.number(data, 0, 1)
         kind = file.number(data, 1 if version >= 3 else 2, 1)  # noqa: PLR2004 - where the class stands first
         at = 2 if version >= 3 else 8  # noqa: PLR2004 - where the class stands first
+        length = prod(shape) * width
         if kind == _CONTIGUOUS:
             address = file.number(data, at)
-            length = prod(shape) * width
             if address != file.undefined and length:
                 self.storages[key] = Storage(self.name, file.base + address, length)
                 yield Piece(key, 0, shape)
         elif kind == _CHUNKED and version <= 3:  # noqa: PLR2004 - later ones have other indexes
             yield from self._read_chunks(key, kinds, shape, version)
-        elif kind == _CHUNKED:
-            self.flaws.append(Flaw("not-read", f"{key.partition(':')[2]!a} has chunks of a newer form", self.name))
+        elif kind in {_CHUNKED, _COMPACT}:
+            yield self._leave_to_h5py(key, shape, length, "hdf5-unproved" if kind == _CHUNKED else "hdf5")
+
+    def _leave_to_h5py(self, key: str, shape: tuple[int, ...], length: int, packing: Packing) -> Piece:
+        """All numbers of a dataset, as what h5py must unpack."""
+        self.storages[key] = Storage(self.name, 0, length, packing, key.partition(":")[2])
+        return Piece(key, 0, shape)
 
     def _read_chunks(self, key: str, kinds: dict[int, bytes], shape: tuple[int, ...], version: int) -> Iterator[Piece]:
-        data, file = kinds[_LAYOUT], self.file
+        """The chunks of a dataset; as one piece where they are packed, or not all were written."""
+        chunks = list(self._list_chunks(kinds[_LAYOUT], shape, version))
+        if _FILTERS not in kinds and sum(prod(it.shape) for it in chunks) == prod(shape):
+            for number, it in enumerate(chunks):
+                self.storages[f"{key}:{number}"] = Storage(self.name, self.file.base + it.address, it.length)
+                yield Piece(f"{key}:{number}", 0, it.shape, it.strides, it.start)
+        elif chunks:
+            if any(self.file.base + it.address + it.length > self.file.source.size for it in chunks):
+                self._tell_short(key.partition(":")[2])
+            yield self._leave_to_h5py(key, shape, sum(it.length for it in chunks), "hdf5")
+
+    def _list_chunks(self, data: bytes, shape: tuple[int, ...], version: int) -> Iterator[Chunk]:
+        """Those that were written; raises Damaged."""
+        file = self.file
         rank = file.number(data, 2 if version == 3 else 1, 1)  # noqa: PLR2004 - as above
         at = 3 if version == 3 else 8  # noqa: PLR2004 - as above
         address = file.number(data, at)
@@ -112,20 +142,15 @@ class _Walk:
             return
         sides = tuple(file.number(data, at + file.width + 4 * axis, 4) for axis in range(rank - 1))
         strides = tuple(prod(sides[axis + 1 :]) for axis in range(rank - 1))
-        for number, (head, child) in enumerate(file.branches(address, 1, 8 + 8 * rank)):
+        for head, child in file.branches(address, 1, 8 + 8 * rank):
             self.chunks -= 1
+            if self.chunks < 0:
+                raise Damaged(f"HDF5: more than {_MOST_CHUNKS:,} chunks", id="not-read")
             start = tuple(file.number(head, 8 + 8 * axis, 8) for axis in range(rank - 1))
             own = tuple(max(0, min(side, size - at)) for side, size, at in zip(sides, shape, start, strict=False))
-            if self.chunks < 0 or len(own) != len(shape):
+            if len(own) != len(shape):
                 raise Damaged("HDF5: the chunks of a dataset are malformed")
-            packing = "chunks" if _FILTERS in kinds else ""
-            self.storages[f"{key}:{number}"] = Storage(
-                self.name,
-                file.base + child,
-                file.number(head, 0, 4),
-                packing,  # type: ignore[arg-type] # one of the two
-            )
-            yield Piece(f"{key}:{number}", 0, own, strides, start)
+            yield Chunk(child, file.number(head, 0, 4), start, own, strides)
 
 
 def _read_shape(file: Hdf5, data: bytes) -> tuple[int, ...]:
