@@ -95,7 +95,7 @@ act(*sys.argv[2:], TellingStore(sys.argv[2], sys.argv[2]))
 def test_at_whatever_moment_the_power_fails_nothing_is_lost(tmp_path: Path) -> None:
     chosen, ends, cuts = chance(), Counter[str](), 0
     disks = [Disk(tmp_path / str(number), scene) for number, scene in enumerate(ALL_SCENES.values())]
-    while cuts < times(8, 240):
+    while cuts < times(12, 240):
         disk = disks[cuts % len(disks)]
         if cut_after(disk.place, disk.act, chosen.random() * disk.seconds) is None:
             cuts += 1
