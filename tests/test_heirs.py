@@ -145,6 +145,16 @@ def test_what_goes_and_what_is_slimmed_go_together_and_what_goes_first() -> None
     assert told == ["drop", "slim"]
 
 
+@pytest.mark.parametrize("files", TREES.values(), ids=TREES)
+def test_what_lies_in_the_trash_is_told_with_its_own_bytes_and_files(files: dict[str, bytes]) -> None:
+    store = slim_all(files, KEEP)
+    after = contents(store)
+    taken = [data for path, data in files.items() if after.get(path) != data]
+    items = held(store, loaded(store))
+    assert sum(it.size for it in items) == sum(map(len, taken))
+    assert sum(it.files for it in items) == len(taken)
+
+
 def test_what_is_emptied_leaves_what_took_its_place() -> None:
     store = slim_all(FILES, KEEP)
     after = contents(store)
@@ -302,6 +312,21 @@ def test_a_name_that_is_taken_in_the_last_moment_keeps_both() -> None:
     assert ".ckptctl/trash/t/0, not removed" in outcome.failed[0].why
     assert read(store, path) == b"training came between"
     assert read(store, ".ckptctl/trash/t/0") == FILES[path]
+
+
+def test_where_a_part_vanishes_in_the_middle_the_others_come_back_and_it_is_a_failure() -> None:
+    class Vanishing(MemoryStore):
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(entry, path)
+            if entry.path == "r/checkpoint-1/optimizer_0":
+                self.delete_exact(self.stat("r/checkpoint-1/optimizer.pt"))
+
+    store = Vanishing(FOLDERS)
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.failed == (Failure("r/checkpoint-1", f"{os.strerror(errno.ENOENT)}: left in place"),)
+    assert outcome.slimmed == ("r/checkpoint-2",)
+    left = {path for path in contents(store) if "checkpoint-1" in path}
+    assert left == folder(1).keys() - {"r/checkpoint-1/optimizer.pt"}
 
 
 def test_an_heir_that_was_exchanged_in_the_trash_takes_no_place() -> None:
