@@ -3,12 +3,13 @@
     contents = inspect(store, checkpoint)
     examined = examine(store, checkpoint, Depth(deep=True))
 
-Nothing is executed, and tensors are read for ``Depth`` alone.
+Nothing is executed, and tensors are read for ``Depth`` alone; only a ``Loader`` has torch load what passed all else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,9 +18,10 @@ from ckptctl.weights.flaws import Examined, Flaw
 from ckptctl.weights.formats import read_files
 
 if TYPE_CHECKING:
-    from ckptctl.core.checkpoint import Checkpoint
+    from ckptctl.core.checkpoint import Checkpoint, Entry
     from ckptctl.stores import Source, Store
     from ckptctl.weights.deep import Tick
+    from ckptctl.weights.loading import Loader
 
 
 class Held:
@@ -30,12 +32,12 @@ class Held:
         folder = checkpoint.path if checkpoint.unit == "dir" else checkpoint.path.rpartition("/")[0]
         self.front = f"{folder}/" if folder else ""
         start = len(self.front)
-        self.sizes = {
-            it.path[start:]: self._size_of(it.path, it.size) for it in checkpoint.entries if it.kind == "file"
+        self.entries = {
+            it.path[start:]: store.stat(it.path) if it.size is None else it
+            for it in checkpoint.entries
+            if it.kind == "file"
         }
-
-    def _size_of(self, path: str, known: int | None) -> int:
-        return (self.store.stat(path).size or 0) if known is None else known
+        self.sizes = {name: it.size or 0 for name, it in self.entries.items()}
 
     @contextmanager
     def open(self, name: str) -> Iterator[Source]:
@@ -70,10 +72,12 @@ _NAMES = frozenset({"suspect-name", "unlisted-name", "odd-pickle", "unusual-pick
 """What says something of a checkpoint that is still being written, too."""
 
 
-def examine(store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: None) -> Examined:
+def examine(
+    store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: None, loader: Loader | None = None
+) -> Examined:
     """Look for all that may be wrong with a checkpoint; ``tick`` is told of bytes as they are read.
 
-    Of one that may still be in the writing only what its pickles name is told.
+    Of one that may still be in the writing only what its pickles name is told. With a loader torch loads what passed.
     """
     from ckptctl.weights.verify import check
 
@@ -87,7 +91,9 @@ def examine(store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: N
         flaws += _read_all(contents, files, depth, tick)
     else:
         flaws += _tell_unproved(contents)
-    return Examined(it.path, sum(files.sizes.values()), it.state, (*_tell_state(it, flaws), *flaws))
+    told = (*_tell_state(it, flaws), *flaws)
+    examined = Examined(it.path, sum(files.sizes.values()), it.state, told)
+    return examined if loader is None else _load(examined, files, held, loader)
 
 
 def _read_all(contents: Contents, files: Held, depth: Depth, tick: Tick) -> Iterator[Flaw]:
@@ -128,3 +134,63 @@ def _tell_packed(contents: Contents) -> Iterator[Flaw]:
         yield Flaw("not-read", text, packed[0].file)
     if any(it.dtype in BITS and not it.pieces and it.elements and it.part != "other" for it in contents.tensors):
         yield Flaw("not-read", "some tensors lie inside of what is not unpacked: nobody looked whether they are finite")
+
+
+def _load(examined: Examined, files: Held, held: Mapping[str, Contents], loader: Loader) -> Examined:
+    """What torch makes of its files; one that is broken, suspect or unfinished is never handed over."""
+    why = _why_not(examined)
+    if why is not None:
+        flaws = [Flaw("not-loaded", f"not given to torch: {why}")] if why else []
+        return examined._replace(flaws=(*examined.flaws, *flaws), loaded=0)
+    tried = [_load_file(files, name, own.format, loader) for name, own in held.items() if own.format in _LOADABLE]
+    flaws = [flaw for flaw in tried if flaw is not None]
+    return examined._replace(flaws=(*examined.flaws, *flaws), loaded=len(tried) - len(flaws))
+
+
+_LOADABLE = ("torch", "torch-legacy", "torchscript", "zip")
+"""Formats that are torch's, or may hold files of torch; the others have nothing to do with it."""
+
+
+def _why_not(examined: Examined) -> str | None:
+    """Why none of it may be loaded, "" where its flaws say so already; None where all of it may."""
+    if examined.state == "live":
+        return "it may still be in the writing"
+    if not examined.ok:
+        return ""
+    if any(flaw.id in _NAMES for flaw in examined.flaws):
+        return "what its pickles name is not known to be harmless; --allow GLOB says that it is"
+    return None
+
+
+def _load_file(files: Held, name: str, kind: str, loader: Loader) -> Flaw | None:
+    """What is to be said of one file; None where torch loaded it."""
+    if kind == "zip":
+        return Flaw("not-loaded", "not given to torch: it is an archive of other files", name)
+    if kind == "torchscript":
+        return Flaw("not-loaded", "not given to torch: TorchScript is never loaded with weights_only=True", name)
+    try:
+        flaw = _hand_over(files, name, loader, is_zip=kind == "torch")
+    except OSError as error:
+        return Flaw("not-loaded", f"it cannot be opened any more: {error.strerror or error}", name)
+    return None if flaw is None else flaw._replace(file=name)
+
+
+def _hand_over(files: Held, name: str, loader: Loader, *, is_zip: bool) -> Flaw | None:
+    """Let torch load a file that is still what was looked at; raises OSError."""
+    with files.open(name) as source:
+        descriptor: int | None = getattr(source, "descriptor", None)
+        if descriptor is None:
+            return Flaw("not-loaded", "not given to torch: it is not on this machine")
+        if not _is_same(files.entries[name], descriptor):
+            return Flaw("not-loaded", "not given to torch: it changed since it was listed")
+        flaw = loader.load(descriptor, source.size, is_zip=is_zip)
+        if flaw is not None and not _is_same(files.entries[name], descriptor):
+            return Flaw("not-loaded", "it changed while torch was loading it")
+        return flaw
+
+
+def _is_same(entry: Entry, descriptor: int) -> bool:
+    """Whether an open file is what was listed, and so what was looked at since."""
+    found = os.fstat(descriptor)
+    now = ((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns)
+    return now == (entry.identity, entry.size, entry.modified)

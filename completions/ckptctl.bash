@@ -127,7 +127,7 @@ _ckptctl() {
     verify)
         case $previous in
         --allow | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --allow --template --layout --ext --equals --quiet -q --null -0 --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --load --allow --template --layout --ext --equals --quiet -q --null -0 --json --help -h"; fi ;;
         esac
         ;;
     slim)

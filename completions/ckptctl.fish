@@ -248,6 +248,7 @@ complete -c ckptctl -n '__ckptctl_at export' -l equals -x -d 'What joins name an
 complete -c ckptctl -n '__ckptctl_at export' -l help -s h -d 'Show this message and exit'
 complete -c ckptctl -n '__ckptctl_at verify' -l deep -d 'Read every byte, and prove each checksum'
 complete -c ckptctl -n '__ckptctl_at verify' -l finite -d 'Find tensors that hold NaN or infinity'
+complete -c ckptctl -n '__ckptctl_at verify' -l load -d 'Have torch load what passed, of its own formats'
 complete -c ckptctl -n '__ckptctl_at verify' -l allow -x -d 'Names that pickles may have'
 complete -c ckptctl -n '__ckptctl_at verify' -l template -x -d 'How names were made'
 complete -c ckptctl -n '__ckptctl_at verify' -l layout -x -d 'Only this framework\'s checkpoints'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from os.path import isdir
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,11 +22,14 @@ from ckptctl.scan import Options, scan
 from ckptctl.stores import open_store
 from ckptctl.weights.flaws import Examined
 
+if TYPE_CHECKING:
+    from ckptctl.weights.loading import Loader
+
 EPILOG = """Examples:
 
 \b
   ckptctl verify runs/
-  ckptctl verify runs/a/last.ckpt --deep
+  ckptctl verify runs/a/last.ckpt --deep --load
   ckptctl verify runs/ --finite -q
 """
 
@@ -37,6 +41,7 @@ def command(
     ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte, and prove each checksum.")] = False,
     finite: Annotated[bool, typer.Option("--finite", help="Find tensors that hold NaN or infinity.")] = False,
+    load: Annotated[bool, typer.Option("--load", help="Have torch load what passed, of its own formats.")] = False,
     allow: Annotated[
         list[str] | None, typer.Option("--allow", metavar="GLOB", help="Names that pickles may have; repeatable.")
     ] = None,
@@ -52,22 +57,37 @@ def command(
 
     Without options the structure is proved: ends, directories, offsets, sizes, every shard and rank, every storage that
     a pickle names. Nothing is executed, nothing changed. Exit code 5 where something is wrong.
+
+    With --load torch, in a process of its own, then loads each of its files that passed, with weights_only=True. Not
+    loaded are safetensors, HDF5, npz, and what lies in archives or object stores.
     """
     opt.refuse_together(json=json, quiet=quiet)
     opt.refuse_together(json=json, null=null)
     console, progress = Console(), Progress()
     scanning = read_options(Names(template, layout, ext, equals))
-    seen = Counted(_examine(_find(paths, scanning, console), Depth(deep, finite, tuple(allow or ())), progress))
-    if quiet or null:
-        console.hand_over(((it.path, "") for it in seen if not it.ok), null=null)
-    else:
-        console.answer(_write(seen, console, progress, json=json))
+    with _loading(load) as loader:
+        depth = Depth(deep, finite, tuple(allow or ()))
+        seen = Counted(_examine(_find(paths, scanning, console), depth, progress, loader))
+        if quiet or null:
+            console.hand_over(((it.path, "") for it in seen if not it.ok), null=null)
+        else:
+            console.answer(_write(seen, console, progress, json=json))
     progress.clear()
     if not json:
-        console.say(screens.closing(seen.tally, seconds=progress.seconds if deep else 0))
+        torch = loader.version if loader else ""
+        console.say(screens.closing(seen.tally, seconds=progress.seconds if deep else 0, torch=torch))
     if seen.tally.broken or seen.tally.suspect:
         raise typer.Exit(Damaged.exit_code)
     require_whole(console)
+
+
+def _loading(wanted: bool) -> AbstractContextManager[Loader | None]:
+    """torch, where it is wanted; raises MissingLibrary, UsageError."""
+    if not wanted:
+        return nullcontext()
+    from ckptctl.weights.loading import loading
+
+    return loading()
 
 
 class Counted:
@@ -110,9 +130,9 @@ def _find_one(path: str, scanning: Options) -> Target:
         raise NoCheckpoint("no checkpoint found", path=path, hint="name a checkpoint, or a folder of some") from None
 
 
-def _examine(targets: Iterable[Target], depth: Depth, progress: Progress) -> Iterator[Examined]:
+def _examine(targets: Iterable[Target], depth: Depth, progress: Progress, loader: Loader | None) -> Iterator[Examined]:
     for store, _, it in targets:
-        examined = examine(store, it, depth, progress.add)
+        examined = examine(store, it, depth, progress.add, loader)
         progress.count()
         yield examined._replace(path=locate(store.url, it.path))
 

@@ -129,9 +129,8 @@ def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
 def verify(examined: Iterable[Examined]) -> Iterator[str]:
     """Every checkpoint that was examined, with what is wrong with it."""
     yield '{"schema_version":1,"checkpoints":['
-    yield from _batches(
-        {**_path("path", it.path), "ok": it.ok, "findings": [_flaw(flaw) for flaw in it.flaws]} for it in examined
-    )
+    told = (({"ok": it.ok, "loaded": it.loaded}, it) for it in examined)
+    yield from _batches({**_path("path", it.path), **said, "findings": list(map(_flaw, it.flaws))} for said, it in told)
     yield "]}\n"
 
 

@@ -36,6 +36,8 @@ class Tally(NamedTuple):
     broken: int = 0
     suspect: int = 0
     warned: int = 0
+    loaded: int = 0
+    """Files that torch loaded."""
 
     def add(self, it: Examined) -> Tally:
         """The sums with one more checkpoint."""
@@ -46,6 +48,7 @@ class Tally(NamedTuple):
             self.broken + bool(words - {"suspect"}),
             self.suspect + ("suspect" in words),
             self.warned + (it.ok and bool(it.flaws)),
+            self.loaded + (it.loaded or 0),
         )
 
 
@@ -95,8 +98,11 @@ def rows(examined: Iterable[Examined]) -> Iterator[str]:
             yield f"{word_of(flaw)}\t{path}\t{flaw.id}\t{escape(flaw.file)}\t{escape(flaw.text)}\n"
 
 
-def closing(tally: Tally, *, seconds: float = 0) -> str:
-    """The line that ends it: what was looked at, how fast where that is worth a word, and how much of it is wrong."""
+def closing(tally: Tally, *, seconds: float = 0, torch: str = "") -> str:
+    """The line that ends it: what was looked at, how fast where that is worth a word, and how much of it is wrong.
+
+    ``torch``: the version that loaded files, where one was asked to.
+    """
     seen = f"{write_count(tally.checkpoints, 'checkpoint')}, {write_size(tally.size)}"
     speed = f", {write_size(int(tally.size / seconds))}/s" if seconds else ""
     wrong = [
@@ -108,4 +114,5 @@ def closing(tally: Tally, *, seconds: float = 0) -> str:
         )
         if count
     ]
-    return f"{', '.join(wrong) or 'all is well'} · {seen}{speed}\n"
+    loaded = f" · torch {torch} loaded {write_count(tally.loaded, 'file')}" if torch else ""
+    return f"{', '.join(wrong) or 'all is well'} · {seen}{speed}{loaded}\n"

@@ -20,6 +20,7 @@ FLAWS: Mapping[str, tuple[Severity, str]] = {
     "short-storage": ("error", "Fewer numbers than a tensor needs, or a tensor that reaches beyond them."),
     "checksum": ("error", "Content that does not fit its checksum: bytes went bad, or were changed."),
     "not-finite": ("error", "A tensor that holds NaN or infinity; looked for with --finite."),
+    "load-failed": ("error", "torch does not load it, or crashes, or takes too long; looked for with --load."),
     "suspect-name": (
         "error",
         "A pickle names what no checkpoint needs, and that loading it would call, or that is of Python's own modules.",
@@ -38,6 +39,7 @@ FLAWS: Mapping[str, tuple[Severity, str]] = {
     "live": ("warning", "It may still be in the writing."),
     "in-doubt": ("warning", "What a listing shows as unknown: something speaks against its being whole."),
     "not-read": ("warning", "Content that could not be looked into, and why."),
+    "not-loaded": ("warning", "Asked for with --load, and not loaded by torch, and why."),
 }
 """Id to its severity, and what it means. An error makes exit code 5; a warning does not."""
 
@@ -66,6 +68,8 @@ class Examined(NamedTuple):
     state: str
     """As a listing has it."""
     flaws: tuple[Flaw, ...] = ()
+    loaded: int | None = None
+    """Files that torch loaded; None where nobody asked for it."""
 
     @property
     def ok(self) -> bool:

@@ -1,7 +1,5 @@
 """Unpacks datasets of an HDF5 file by h5py, in a process of its own that opens nothing: ``unpacking.py`` starts it.
 
-    python -I h5py_child.py '["…", …]'      the folders to import from
-
 What comes in on standard input: the size of the file; then one dataset after the other, as bytes of a number, bytes of
 its name, and the name. What goes out on standard output, each behind a letter: ``r`` asks for bytes of the file (offset
 and length) and gets them behind their length; ``d`` hands on numbers of a dataset behind their length; ``.`` ends it;
@@ -15,15 +13,14 @@ anywhere: so the process gives up opening files, writing files and eating memory
 from __future__ import annotations
 
 import io
-import json
-import os
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
 from math import prod
 from typing import Any, BinaryIO
+
+from ckptctl.weights.confined import forbid_writing, limit_memory
 
 BLOCK = 8 << 20
 """Bytes that are unpacked at once, where the chunks of a dataset are not larger."""
@@ -99,20 +96,11 @@ def receive(incoming: BinaryIO) -> bytes:
 
 def fence() -> None:
     """Give up opening files, writing to them, and more memory than datasets of checkpoints need."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    from resource import RLIMIT_NOFILE, setrlimit
 
-
-def limit_memory() -> None:
-    """Take no more than so much beyond what is taken; where the system does not tell what is, there is no limit."""
-    try:
-        with open("/proc/self/statm", "rb") as told:
-            pages = int(told.read().split()[0])
-    except OSError:
-        return
-    most = pages * os.sysconf("SC_PAGE_SIZE") + SPARE
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    limit_memory(SPARE)
+    forbid_writing()
+    setrlimit(RLIMIT_NOFILE, (3, 3))
 
 
 def stream(dataset: Any, width: int) -> Iterator[memoryview]:  # noqa: ANN401 - h5py has no types
@@ -124,7 +112,7 @@ def stream(dataset: Any, width: int) -> Iterator[memoryview]:  # noqa: ANN401 - 
     if own.get_type().get_size() != width:
         raise ValueError("its numbers are of another width than its header says")
     for start, count in blocks(dataset.shape, dataset.chunks or dataset.shape, width):
-        made = np.empty(prod(count) * width, dtype="u1")
+        made: Any = np.empty(prod(count) * width, dtype="u1")
         space = own.get_space()
         if count:
             space.select_hyperslab(start, count)
@@ -175,15 +163,19 @@ def tell(outgoing: BinaryIO, error: Exception) -> None:
 
 
 def main() -> None:
-    """Answer until nobody asks."""
-    sys.path[:] = json.loads(sys.argv[1])
+    """Answer until nobody asks any more."""
+    with suppress(EOFError, BrokenPipeError):
+        serve()
+
+
+def serve() -> None:
+    """Answer; raises EOFError, BrokenPipeError where nobody asks any more."""
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     try:
         import h5py
     except ImportError:
         send(outgoing, b"!")
         return
-    limit_memory()
     fence()
     send(outgoing, b".")
     size = int.from_bytes(take(incoming, 8), "little")
@@ -196,8 +188,3 @@ def main() -> None:
     send(outgoing, b".")
     while True:
         answer(file, incoming, outgoing)
-
-
-if __name__ == "__main__":
-    with suppress(EOFError, BrokenPipeError):  # nobody asks any more
-        main()

@@ -11,24 +11,22 @@ fault of the file, and the next dataset gets a new process.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, cast
 
 from ckptctl.errors import Damaged
+from ckptctl.weights.confined import find_code, spawn
 from ckptctl.weights.zip_archive import Source
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "h5py_child.py")
 _SECONDS = 120
 """That the process may say nothing."""
 _LARGEST = 8 << 20
@@ -89,7 +87,7 @@ class Unpacker:
                 self._stop()
 
     def _start(self) -> _Child:
-        if find_spec("h5py") is None or self._starts == _MOST_STARTS:
+        if PathFinder.find_spec("h5py", find_code()) is None or self._starts == _MOST_STARTS:
             raise Damaged(_MISSING if not self._starts else _BROKEN, id="not-read")
         self._starts += 1
         child = self._child = _Child()
@@ -130,12 +128,8 @@ class _Child:
     """The process, and what is said to it and heard from it."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own script, by this Python
-            [sys.executable, "-I", _CHILD, json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **_SETTINGS},
+        self._process = spawn(
+            "ckptctl.weights.h5py_child", stdin=subprocess.PIPE, stdout=subprocess.PIPE, variables=_SETTINGS
         )
         self._to = cast("IO[bytes]", self._process.stdin)
         self._from = cast("IO[bytes]", self._process.stdout)

@@ -118,7 +118,7 @@ SHOW = {
 }
 VERIFY = {
     "schema_version": {1},
-    "checkpoints": [{"path": str, "path_b64?": str, "ok": bool, "findings": [FLAW]}],
+    "checkpoints": [{"path": str, "path_b64?": str, "ok": bool, "findings": [FLAW], "loaded": (int, None)}],
 }
 
 SLIM = {

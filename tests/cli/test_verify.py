@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
+from importlib.util import find_spec
 from math import nan
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ckptctl.weights.torch_write import encode_torch, make_tensor
 from tests.cli.calls import NAMES, ROOT, age, call, environment, make_run, save, state
 from tests.cli.schema import VERIFY as SCHEMA
 from tests.cli.schema import misfits
+from tests.conftest import lacks
 from tests.terminal import Terminal
 from tests.weights.samples import dictionary, global_, text, torch_file
 
@@ -120,7 +123,7 @@ def test_a_folder_or_a_family_is_verified_as_one(old: Path, path: str) -> None:
 def test_real_checkpoints_of_every_kind_give_no_alarm(old: Path) -> None:
     answer = call("verify", old, "--deep")
     wrong = {Path(row["path"]).name for row in answer.rows if row["verdict"] != "ok"}
-    assert wrong == {"trunc.ckpt", "trunc.h5"}
+    assert wrong == {"trunc.ckpt", "trunc.h5", *([] if lacks("h5py") is None else ["packed.h5", "newer.h5"])}
     assert len(answer.rows) >= 55
 
 
@@ -223,3 +226,33 @@ def test_progress_is_for_terminals_and_for_what_takes_long(capsys: pytest.Captur
     progress.add(10**9)
     progress.clear()
     assert capsys.readouterr().err == "\r\x1b[K1 checkpoints examined, 2.0 GB read\r\x1b[K"
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_torch_loads_what_passed_all_else_and_the_sum_tells_how_many_files(run: Path) -> None:
+    for path in run.iterdir():
+        spoil(path, encode_torch(NUMBERS))
+    spoil(run / NAMES[0], state()[:-10])
+    spoil(run / NAMES[1], HOSTILE)
+    spoil(run / NAMES[2], torch_file(dictionary(args=global_("argparse", "Namespace") + b")\x81}b")))
+    answer = call("verify", run, "--load", "--json")
+    assert (answer.code, misfits(answer.json, SCHEMA)) == (5, [])
+    assert [(it["ok"], it["loaded"]) for it in answer.json["checkpoints"]] == [(False, 0)] * 2 + [(True, 0), (True, 1)]
+    assert verdicts(run)[NAMES[2]] == ("ok", "")
+    told = call("verify", run, "--load")
+    assert {Path(row["path"]).name: row["id"] for row in told.rows}[NAMES[2]] == "not-loaded"
+    assert re.search(r"1 in doubt · 4 checkpoints, .* · torch [0-9][^ ]* loaded 1 file\n$", told.err)
+
+
+def test_without_being_asked_nothing_is_loaded(run: Path) -> None:
+    answer = call("verify", run, "--json")
+    assert {it["loaded"] for it in answer.json["checkpoints"]} == {None}
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_formats_that_are_not_torchs_are_passed_over_without_a_word(old: Path) -> None:
+    answer = call("verify", old / "layouts", "--load", "--json")
+    told = answer.json["checkpoints"]
+    assert {Path(it["path"]).name for it in told if it["loaded"]} == {"a.ckpt", "strip.ckpt"}
+    assert {finding["id"] for it in told for finding in it["findings"]} & {"not-loaded", "load-failed"} == set()
+    assert len(told) >= 13
