@@ -64,6 +64,12 @@ def is_withdrawn(store: Store, part: Part) -> bool:
     return part.heir is not None and _stat(store, place_of(part)) is not None and _stat(store, part.path) is None
 
 
+def is_back(store: Store, item: Item) -> bool:
+    """Whether all that was taken out of it lies in its place again; raises OSError."""
+    found = ((part, _stat(store, part.path)) for part in item.parts)
+    return item.is_slim and all(entry is not None and is_same(entry.identity, part.identity) for part, entry in found)
+
+
 def discard(store: Store, item: Item) -> None:
     """Remove the heirs that lie in the trash; what cannot be removed goes with the folder."""
     for part in item.parts if item.is_slim else ():

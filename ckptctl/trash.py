@@ -171,7 +171,7 @@ def _return(store: Store, item: Item) -> bool:
     if item.marker and _is_there(store, item.marker) and (mark := store.stat(item.marker)).size == _MARK_SIZE:
         store.delete_exact(mark)
     heirs.discard(store, item)
-    if held:
+    if held or heirs.is_back(store, item):  # an undo may have been cut off before it came to the times
         heirs.restore_times(store, item)
     return bool(held)
 

@@ -392,6 +392,7 @@ def cut_at(files: dict[str, bytes], order: Order, changes: int) -> tuple[Cutting
 def test_an_undo_that_is_cut_off_anywhere_is_finished_or_can_be_begun_anew(files: dict[str, bytes]) -> None:
     for changes in range(60):
         store = Cutting(files)
+        before = times(store)
         apply(plan_of(store), store, KEEP)
         kept = loaded(store)
         store.left = changes
@@ -402,7 +403,7 @@ def test_an_undo_that_is_cut_off_anywhere_is_finished_or_can_be_begun_anew(files
         assert [it.checkpoint.state for it in plan_of(store).runs[0].verdicts if it.checkpoint] == ["complete"] * 3
         if again := load(store, "t"):
             assert undo(store, again).failed == ()
-        assert contents(store) == files
+        assert (contents(store), times(store)) == (files, before), changes
         assert load_all(store) == ([], {})
 
 
