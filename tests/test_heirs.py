@@ -15,7 +15,7 @@ import pytest
 from ckptctl import heirs
 from ckptctl.apply import Order, Watch, apply
 from ckptctl.core.checkpoint import Entry
-from ckptctl.core.outcome import Failure
+from ckptctl.core.outcome import Change, Failure
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepAll, KeepLast
@@ -27,7 +27,7 @@ from ckptctl.slimming import Sight, thin
 from ckptctl.stores import Store
 from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.trash import empty, held, recover, undo
+from ckptctl.trash import empty, held, put_back, recover, undo
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 from tests.test_trash import Cut, Cutting, Volatile, contents, loaded, read
 
@@ -184,6 +184,17 @@ def test_what_somebody_wrote_into_the_slimmed_file_stays() -> None:
     assert [it.path for it in undo(store, loaded(store)).failed] == [path]
 
 
+def test_a_file_of_the_same_size_and_time_in_place_of_the_slimmed_one_is_not_taken_for_it() -> None:
+    store = slim_all(FILES, KEEP)
+    path = next(iter(FILES))
+    heir, data = store.stat(path), b"x" * (store.stat(path).size or 0)
+    store.delete_exact(heir)
+    store.write(path, data)
+    store.stamp(path, heir.modified or 0)
+    assert [it.path for it in undo(store, loaded(store)).failed] == [path]
+    assert read(store, path) == data
+
+
 def test_where_the_slimmed_file_is_gone_the_whole_one_comes_back() -> None:
     store = slim_all(FILES, KEEP)
     store.delete_exact(store.stat(next(iter(FILES))))
@@ -234,6 +245,25 @@ def test_what_was_cut_off_is_not_taken_back_beside_other_weights(
     assert [it.path for change in recover(store) for it in change.failed] == [path]
     assert read(store, weights) == b"of a training that goes on"
     assert len(held(store, loaded(store))) == 1
+
+
+@pytest.mark.parametrize(("files", "weights", "path"), BESIDE.values(), ids=BESIDE)
+def test_of_what_has_come_back_already_training_may_save_other_weights(
+    files: dict[str, bytes], weights: str, path: str
+) -> None:
+    store = slim_all(files, KEEP)
+    first, second = held(store, loaded(store))
+    assert put_back(store, [first]).back == (path,)
+    store.write(weights, b"of a training that goes on")
+    assert undo(store, loaded(store)) == Change("t", back=(second.path,))
+
+
+def test_what_has_come_back_already_and_is_gone_since_is_no_failure() -> None:
+    store = slim_all(FOLDERS, KEEP)
+    first, second = held(store, loaded(store))
+    assert put_back(store, [first]).back == ("r/checkpoint-1",)
+    store.delete_exact(store.stat("r/checkpoint-1"))
+    assert undo(store, loaded(store)) == Change("t", back=(second.path,))
 
 
 @pytest.mark.parametrize("files", [FOLDERS, FAMILIES], ids=BESIDE)

@@ -126,7 +126,8 @@ class Machine(RuleBasedStateMachine):
     def _overwrite(self, save: Save) -> None:
         """Training gives up what lies in the places of a save, and with it the rest, if that is no checkpoint."""
         inside = {data for path in save.paths if (data := self._read(path)) is not None}
-        if inside.isdisjoint(save.whole | save.thin) or save.whole <= self._everything(".ckptctl"):
+        is_safe = save.whole <= self._everything(".ckptctl") and save not in self.waning
+        if inside.isdisjoint(save.whole | save.thin) or is_safe:
             return
         if not save.whole <= inside:
             self.mangled.append(save)
