@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.weights.contents import BITS, Contents, merge
+from ckptctl.layouts import find
+from ckptctl.weights.contents import Contents, merge
 from ckptctl.weights.flaws import Examined, Flaw
 from ckptctl.weights.formats import read_files
 
@@ -84,7 +85,7 @@ def examine(
     files = Held(store, it)
     held = read_files(files, placed=True)
     contents = merge(held) if held else Contents("none")
-    flaws = list(check(contents, files, depth.allow))
+    flaws = [*check(contents, files, depth.allow), *_tell_bare(it, contents)]
     if it.state == "live":
         flaws = [flaw for flaw in flaws if flaw.id in _NAMES]
     elif depth.deep or depth.finite:
@@ -126,14 +127,30 @@ def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
         yield Flaw("live" if it.state == "live" else "in-doubt", it.note)
 
 
+def _tell_bare(it: Checkpoint, contents: Contents) -> Iterator[Flaw]:
+    """Say where a folder has no weights, though its layout keeps them beside the optimizer's state, which it has."""
+    slimming = find(it.layout).slimming if it.unit == "dir" and it.layout != "unknown" else None
+    parts = {tensor.part for tensor in contents.tensors}
+    if slimming is None or not slimming.require or "optimizer" not in parts or "weights" in parts or contents.flaws:
+        return
+    yield Flaw("no-weights", "it holds the optimizer's state, but no weights")
+
+
 def _tell_packed(contents: Contents) -> Iterator[Flaw]:
     """Say where numbers could not be looked at."""
+    from ckptctl.weights.finite import KINDS
+
     packed = [storage for storage in contents.storages.values() if storage.packing and not storage.dataset]
     if packed:
         text = f"{len(packed)} arrays are packed: nobody looked whether they are finite"
         yield Flaw("not-read", text, packed[0].file)
-    if any(it.dtype in BITS and not it.pieces and it.elements and it.part != "other" for it in contents.tensors):
+    meant = [it for it in contents.tensors if it.elements and it.part != "other"]
+    if any(it.dtype in KINDS and not it.pieces for it in meant):
         yield Flaw("not-read", "some tensors lie inside of what is not unpacked: nobody looked whether they are finite")
+    if unknown := sum(it.dtype == "?" for it in meant):
+        yield Flaw(
+            "not-read", f"{unknown} tensors are of types that are not known: nobody looked whether they are finite"
+        )
 
 
 def _load(examined: Examined, files: Held, held: Mapping[str, Contents], loader: Loader) -> Examined:

@@ -49,20 +49,21 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     if wish.to == "safetensors":
         return _plan_export(store, slim)
     files = [entry for entry in it.entries if entry.kind == "file"]
-    left = [entry for entry in files if _is_meant(slimming.files, slim.place_of(entry))]
+    left = [entry for entry in files if is_meant(slimming.files, slim.place_of(entry))]
     kept = [entry for entry in files if entry not in left]
-    weights = tuple(entry for entry in kept if _is_meant(slimming.require, slim.place_of(entry)))
+    weights = tuple(entry for entry in kept if is_meant(slimming.require, slim.place_of(entry)))
     if slimming.require and not weights:
         named = " or ".join(slimming.require)
         raise Refused(
             f"it holds none of {named}: its weights may lie where the optimizer's state does", id="cannot-slim"
         )
-    steps, dropped = _plan_files(store, slim, slimming, kept)
+    steps, dropped, unknown = _plan_files(store, slim, slimming, kept)
     dropped = (*dropped, *(slim.place_of(entry) for entry in left))
     if not dropped:
         raise Refused("it holds nothing that only serves to resume training", id="nothing-to-slim")
-    slim = slim._replace(weights=weights if left else ())
-    return slim._replace(steps=(*steps, *(Step(entry, "leave", 0) for entry in left)), dropped=dropped)
+    steps += [Step(entry, "leave", 0) for entry in left]
+    weights = weights if left else ()
+    return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown, weights=weights)
 
 
 def _plan_export(store: Store, slim: Slim) -> Slim:
@@ -77,10 +78,11 @@ def _plan_export(store: Store, slim: Slim) -> Slim:
 
 def _plan_files(
     store: Store, slim: Slim, slimming: Slimming, kept: Sequence[Entry]
-) -> tuple[list[Step], tuple[str, ...]]:
-    """What becomes of the files that stay, and which keys go from those that are written anew."""
+) -> tuple[list[Step], tuple[str, ...], tuple[str, ...]]:
+    """What becomes of the files that stay; of those that are written anew the keys that go, and names that stay."""
     steps: list[Step] = []
     dropped: dict[str, None] = {}
+    unknown: dict[str, None] = {}
     for entry in kept:
         if slimming.files or not _is_torch(slimming, slim, entry):
             steps.append(Step(entry, "keep", entry.size or 0))
@@ -89,12 +91,13 @@ def _plan_files(
             cut = open_cut(source, slim.drop, bare=slim.wish.bare)
             steps.append(Step(entry, "rewrite", cut.size))
         dropped.update(dict.fromkeys(cut.dropped))
-    return steps, tuple(dropped)
+        unknown.update(dict.fromkeys(cut.unknown))
+    return steps, tuple(dropped), tuple(unknown)
 
 
 def _is_torch(slimming: Slimming, slim: Slim, entry: Entry) -> bool:
     """Whether a file is one of those of torch's that the layout speaks of."""
-    return not slimming.require or _is_meant(slimming.require, slim.place_of(entry))
+    return not slimming.require or is_meant(slimming.require, slim.place_of(entry))
 
 
 @contextmanager
@@ -111,7 +114,7 @@ def _told(place: str) -> Iterator[None]:
         raise
 
 
-def _is_meant(globs: Sequence[str], path: str) -> bool:
+def is_meant(globs: Sequence[str], path: str) -> bool:
     """Whether a glob names a file, or a folder that it lies in; ``*`` does not match across folders."""
     parts = path.split("/")
     return any(len(own := glob.split("/")) <= len(parts) and all(map(fnmatchcase, parts, own)) for glob in globs)

@@ -21,7 +21,9 @@ EPILOG = """Examples:
 
 
 def command(
-    checkpoints: Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files; with --top-k a folder.")],
+    checkpoints: Annotated[
+        list[str], typer.Argument(metavar="CKPT...", help="Checkpoints; with --top-k a folder of them.")
+    ],
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="OUT", help="The new file, .safetensors or torch's.")
     ],

@@ -13,15 +13,19 @@ from ckptctl.cli.console import Console
 from ckptctl.cli.look import open_all, placed, see
 from ckptctl.cli.progress import Progress
 from ckptctl.cli.target import Target, find_target
+from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.units import write_size
 from ckptctl.errors import Damaged, NoCheckpoint, Refused, UsageError
-from ckptctl.inspection import Held, inspect
+from ckptctl.inspection import Held
 from ckptctl.layouts import find
 from ckptctl.leaders import Contest, Wish
 from ckptctl.render.names import escape, locate
 from ckptctl.scan import Options
+from ckptctl.slimming import is_meant
 from ckptctl.stores import open_store
 from ckptctl.weights.average import Input, plan_average
+from ckptctl.weights.contents import Contents
+from ckptctl.weights.formats import read_file
 
 
 class Wanted(NamedTuple):
@@ -93,13 +97,28 @@ def _path_of(target: Target) -> str:
 
 
 def _open(target: Target) -> Input:
-    """A file with all that is in it; raises Refused for what is no single file, Damaged for what is broken."""
-    it, path = target.checkpoint, _path_of(target)
-    files = [entry for entry in it.entries if entry.kind == "file"]
-    contents = inspect(target.store, it, placed=True)
+    """The file with the weights, and what is in it; raises Refused where there is none, Damaged for what is broken."""
+    path = _path_of(target)
+    files = Held(target.store, target.checkpoint)
+    name = _find_weights(target.checkpoint, list(files.sizes), path)
+    contents = read_file(files, name) or Contents("none")
     for flaw in contents.flaws:
         if flaw.severity == "error":
             raise Damaged(flaw.text, path=path)
-    if it.unit == "dir" or len(files) != 1 or contents.format not in ("torch", "safetensors"):
-        raise Refused("only single files of torch's or safetensors can be averaged", path=path, id="cannot-average")
-    return Input(path, Held(target.store, it), contents, files[0].path.rpartition("/")[2])
+    if contents.format not in ("torch", "safetensors"):
+        raise Refused("only files of torch's or safetensors can be averaged", path=path, id="cannot-average")
+    return Input(path, files, contents, name)
+
+
+def _find_weights(it: Checkpoint, names: Sequence[str], path: str) -> str:
+    """The only file with weights; of a folder the one that its layout names. Raises Refused where there are others."""
+    held = list(names)
+    if it.unit == "dir":
+        slimming = None if it.layout == "unknown" else find(it.layout).slimming
+        held = [name for name in names if slimming is not None and is_meant(slimming.require, name)]
+    if len(held) == 1:
+        return held[0]
+    if held:
+        hint = "average them file by file"
+        raise Refused(f"its weights lie in {len(held)} files", path=path, id="cannot-average", hint=hint)
+    raise Refused("nobody has told which of its files holds the weights", path=path, id="cannot-average")

@@ -255,3 +255,5 @@ def _answer(done: Done, terms: Terms, console: Console) -> None:
     if lines:
         word = "would go" if terms.is_dry else "set aside" if done.kept else "gone"
         console.say(screens.closing(lines, word, kept=done.kept))
+    if unknown := tuple(dict.fromkeys(name for job in done.jobs for name in job.slim.unknown)):
+        console.remark(screens.foreign(unknown, bare=terms.bare))

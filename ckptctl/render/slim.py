@@ -12,6 +12,8 @@ from ckptctl.render.rows import write_count
 
 _PATH_LEAST = 16
 _INDENT = "  "
+_MANY = 3
+"""Names that are told."""
 
 
 class Line(NamedTuple):
@@ -49,6 +51,13 @@ def question(lines: Sequence[Line], *, trash: bool = False) -> str:
     """What is asked before it is done in place; ``trash`` where what was there is only set aside."""
     ending = "what they were is set aside" if trash else f"{write_size(_saved(lines))} go for good"
     return f"Slim {write_count(len(lines), 'checkpoint')} in place ({ending})?"
+
+
+def foreign(names: Sequence[str], *, bare: bool) -> str:
+    """That torch will not load what is kept as weights alone, for the classes that it names."""
+    shown = escape(", ".join(names[:_MANY])) + (", …" if len(names) > _MANY else "")
+    hint = "" if bare else ": --bare leaves that out"
+    return f"what is kept beside the weights names {shown}, which torch.load(weights_only=True) refuses{hint}"
 
 
 def closing(lines: Sequence[Line], word: str, *, kept: Sequence[tuple[str, str]] = ()) -> str:

@@ -41,6 +41,7 @@ _LISTED: Mapping[str, str] = {
     "torch": (
         "Size Tensor device strided sparse_coo sparse_csr contiguous_format preserve_format channels_last Generator"
         " per_tensor_affine per_channel_affine per_tensor_symmetric per_channel_symmetric"
+        " per_channel_affine_float_qparams"
         " FloatStorage HalfStorage BFloat16Storage DoubleStorage LongStorage IntStorage BoolStorage ByteStorage"
     ),
     "torch._utils": _TENSORS,
@@ -96,8 +97,8 @@ _LISTED: Mapping[str, str] = {
 """Module to names in it."""
 
 _PATTERNS = (
-    r"torch\.[A-Z][A-Za-z0-9]*Storage"
-    r"|torch\.(?:u?int[0-9]+|q?u?int[0-9x]+|b?float[0-9]+(?:_[a-z0-9]+)?|complex[0-9]+|bool|bits[0-9x]+"
+    r"torch\.(?:cuda\.)?[A-Z][A-Za-z0-9]*Storage"
+    r"|torch\.(?:u?int[0-9]+|q?u?int[0-9x]+|b?float[0-9]+(?:_[a-z0-9]+)*|complex[0-9]+|bool|bits[0-9x]+"
     r"|half|double|float|long|int|short|cfloat|cdouble)"
     r"|numpy\.dtypes\.[A-Z][A-Za-z0-9]*DType"
     r"|numpy\.(?:u?int[0-9]+|float[0-9]+|complex[0-9]+|bool_?)"

@@ -19,6 +19,8 @@ from ckptctl.weights.chunks import CHUNK, make_room, place
 from ckptctl.weights.compare import name_alike
 from ckptctl.weights.contents import Contents, Files, Storage, Tensor
 from ckptctl.weights.crc32 import crc32
+from ckptctl.weights.exporting import find_front
+from ckptctl.weights.formats.safetensors import read_notes
 from ckptctl.weights.safetensors_writing import Named, plan
 from ckptctl.weights.slim import Cut, open_whole
 from ckptctl.weights.streams import Chunk, Numbers, even, open_numbers
@@ -55,7 +57,7 @@ class Average(NamedTuple):
     def write(self, draft: Draft, to: str, drop: Sequence[str] | None, tick: Tick) -> None:
         """Write it, every checksum of what is read proved; raises Refused, Damaged, OSError."""
         if to == "safetensors":
-            _write_safetensors(self, draft, tick)
+            _write_safetensors(self, draft, drop, tick)
             return
         first = self.inputs[0]
         with first.files.open(first.name) as source:
@@ -105,9 +107,11 @@ def _describe(it: Tensor) -> str:
     return f"{it.dtype} of {list(it.shape)}"
 
 
-def _write_safetensors(made: Average, draft: Draft, tick: Tick) -> None:
-    named, _ = name_alike(made.inputs[0].contents, made.inputs[0].contents)
-    laid = plan([Named(name, it) for name, it in named.items() if it.part == "weights"])
+def _write_safetensors(made: Average, draft: Draft, drop: Sequence[str] | None, tick: Tick) -> None:
+    first = made.inputs[0]
+    weights = [it for it in first.contents.tensors if it.part == "weights"]
+    front = _find_front(first, weights, drop)
+    laid = plan([Named(it.name.removeprefix(front), it) for it in weights], _read_notes(first))
     draft.write(laid.header)
     jobs: list[_Job] = []
     for _, it in laid.tensors:
@@ -115,6 +119,24 @@ def _write_safetensors(made: Average, draft: Draft, tick: Tick) -> None:
         jobs.append(_Job(draft.size, it.bytes, it.dtype, [alike[it.name] for alike in made.alike[:count]]))
         draft.skip(it.bytes)
     _carry_out(made, jobs, draft, tick)
+
+
+def _find_front(it: Input, weights: Sequence[Tensor], drop: Sequence[str] | None) -> str:
+    """What stands before all names of the weights, and in a state dict does not; "" where they have several places."""
+    try:
+        with it.files.open(it.name) as source:
+            front = find_front(source, it.contents.format, drop)
+    except Refused:
+        return ""
+    return front if all(own.name.startswith(front) for own in weights) else ""
+
+
+def _read_notes(it: Input) -> dict[str, str]:
+    """What stands beside the tensors in safetensors; nothing of other files."""
+    if it.contents.format != "safetensors":
+        return {}
+    with it.files.open(it.name) as source:
+        return read_notes(source)
 
 
 def _write_torch(made: Average, cut: Cut, draft: Draft, tick: Tick) -> None:

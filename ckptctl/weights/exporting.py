@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ckptctl.errors import Damaged, Refused
 from ckptctl.weights.contents import Contents, Files
 from ckptctl.weights.formats import read_file
+from ckptctl.weights.formats.safetensors import read_notes
 from ckptctl.weights.keeping import find_bare, refuse_shards
 from ckptctl.weights.proving import prove_records
 from ckptctl.weights.safetensors_writing import Named, Plan, plan, write
@@ -50,18 +51,18 @@ def open_export(files: Files, name: str, drop: Sequence[str] | None) -> Export:
         if flaw.severity == "error" and flaw.id != "suspect-name":
             raise Damaged(flaw.text)
     with files.open(name) as source:
-        front = _find_front(source, contents.format, drop)
+        front = find_front(source, contents.format, drop)
+        notes = read_notes(source) if contents.format == "safetensors" else {}
     named = [Named(it.name.removeprefix(front), it) for it in contents.tensors if it.name.startswith(front)]
     if not front:
         named = [it for it in named if it.tensor.part == "weights"]
     if not named:
         raise Refused("no weights were found in it")
     refuse_shards(it.name for it in named)
-    made = plan(named)
-    return Export(files, contents, made)
+    return Export(files, contents, plan(named, notes))
 
 
-def _find_front(source: Source, kind: str, drop: Sequence[str] | None) -> str:
+def find_front(source: Source, kind: str, drop: Sequence[str] | None) -> str:
     """What the names of the weights begin with in what was saved, and do not in a state dict."""
     if kind not in ("torch", "torch-legacy"):
         return ""

@@ -38,6 +38,7 @@ FLAWS: Mapping[str, tuple[Severity, str]] = {
     "unusual-pickle": ("warning", "A pickle does what honest ones do not, but that does no harm by itself."),
     "live": ("warning", "It may still be in the writing."),
     "in-doubt": ("warning", "What a listing shows as unknown: something speaks against its being whole."),
+    "no-weights": ("warning", "A folder with the optimizer's state, and without the weights that belong to it."),
     "not-read": ("warning", "Content that could not be looked into, and why."),
     "not-loaded": ("warning", "Asked for with --load, and not loaded by torch, and why."),
 }

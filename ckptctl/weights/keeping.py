@@ -44,6 +44,8 @@ class Kept(NamedTuple):
     @property
     def dropped(self) -> tuple[str, ...]:
         """The keys as text."""
+        if self.bare:
+            return ("all but the weights",)
         return tuple("/".join(path) for path in self.paths)
 
 

@@ -16,6 +16,8 @@ _OTHER = (
 _WEIGHTS = r"state_dict|(?:^|_)(?:model|module|net|network|params|weights|layers|ema|teacher|student)(?:$|_|\d)"
 _FILE_OPTIMIZER = r"optimi[sz]er|(?:^|[^a-z])optims?(?:$|[^a-z])|\.pdopt$"
 _FILE_OTHER = r"(?:^|[^a-z])rng|random_states|scheduler|scaler|sampler|training_args|trainer_state"
+_FILE_ALL = r"(?:^|[^a-z])model_optim(?:$|[^a-z])"
+"""Of Megatron, which keeps the weights and the optimizer's state of a rank in ``model_optim_rng.pt``."""
 _USUAL: Mapping[str, Part] = {
     "state_dict": "weights",
     "model": "weights",
@@ -43,6 +45,8 @@ def part_of(keys: Sequence[str], *, is_number: bool = False) -> Part:
 def part_of_file(name: str) -> Part | None:
     """The part that all of a file is of, where its name says it and it is not the weights."""
     plain = name.rpartition("/")[2].lower()
+    if re.search(_FILE_ALL, plain):
+        return None
     if re.search(_FILE_OPTIMIZER, plain):
         return "optimizer"
     return "other" if re.search(_FILE_OTHER, plain) else None
@@ -55,6 +59,6 @@ def _say(key: str) -> Part | None:
         return _USUAL[plain]
     if re.search(_OPTIMIZER, plain):
         return "optimizer"
-    if re.search(_OTHER, plain):
+    if "." not in plain and re.search(_OTHER, plain):  # dots part the names of modules, which may be called anything
         return "other"
     return "weights" if re.search(_WEIGHTS, plain) else None

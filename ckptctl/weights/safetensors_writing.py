@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckptctl.errors import Refused
@@ -38,13 +38,14 @@ class Plan(NamedTuple):
         return len(self.header) + sum(it.tensor.bytes for it in self.tensors)
 
 
-def plan(named: Sequence[Named]) -> Plan:
+def plan(named: Sequence[Named], notes: Mapping[str, str]) -> Plan:
     """Lay them out, the widest types first, so that all are aligned; raises Refused for what the format cannot hold.
 
-    Of tensors that are the same numbers the first by name is written; what the others are called is in the metadata.
+    Of tensors that are the same numbers the first by name is written; what the others are called is in the metadata,
+    beside the ``notes``.
     """
     tensors, aliases = _part(sorted(named))
-    entries: dict[str, object] = {"__metadata__": {"format": "pt", **aliases}}
+    entries: dict[str, object] = {"__metadata__": {"format": "pt", **notes, **aliases}}
     at = 0
     for name, it in tensors:
         if it.dtype not in _NAMES:

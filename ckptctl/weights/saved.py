@@ -39,7 +39,9 @@ class Saved(NamedTuple):
 def describe(format_name: str, saved: Saved) -> Contents:
     """The contents of such a file."""
     flaws = list(tell_oddities(saved.pickles))
-    tensors = tuple(_make(keys, leaf, saved) for keys, leaf in find_leaves(saved.root))
+    leaves = list(find_leaves(saved.root))
+    is_bare = any(leaf.shape and len(keys) == 1 and part_of(keys) == "weights" for keys, leaf in leaves)
+    tensors = tuple(_make(keys, leaf, saved, is_bare=is_bare) for keys, leaf in leaves)
     try:
         found: Mapping[str, Plain] = Walk(saved.measure, with_flags=True).row(saved.root, _DEEPEST)
     except Damaged as error:
@@ -66,9 +68,12 @@ def measure_storages(pickles: Sequence[Pickled]) -> dict[str, int]:
     return needed
 
 
-def _make(keys: Keys, leaf: Described | Array, saved: Saved) -> Tensor:
+def _make(keys: Keys, leaf: Described | Array, saved: Saved, *, is_bare: bool) -> Tensor:
+    """A tensor; ``is_bare``: the weights lie at the top, so that what lies beside them is one too (CLIP's scale)."""
     name, shape, dtype = ".".join(keys), leaf.shape, name_type(leaf.dtype)
     part: Part = part_of(keys, is_number=not shape)
+    if is_bare and len(keys) == 1 and part == "other":
+        part = "weights"
     if isinstance(leaf, Array):
         return Tensor(name, shape, dtype, part)
     width = BITS.get(dtype, 0) // 8

@@ -24,6 +24,7 @@ from ckptctl.weights.proving import following, prove
 from ckptctl.weights.saved import measure_storages
 from ckptctl.weights.tensors import DECODERS
 from ckptctl.weights.torch_zip import read_pickled, root_of
+from ckptctl.weights.weights_only import list_unknown
 from ckptctl.weights.zip_archive import Archive, Source, open_archive, show
 from ckptctl.weights.zip_writing import Draft, Writer
 
@@ -47,6 +48,8 @@ class Cut(NamedTuple):
     """Names of the members that are kept."""
     dropped: tuple[str, ...]
     """Keys that are left out, nested ones joined by ``/``."""
+    unknown: tuple[str, ...] = ()
+    """Names that stay, and that ``torch.load(weights_only=True)`` does not know."""
 
     @property
     def size(self) -> int:
@@ -160,7 +163,7 @@ def _cut(source: Source, kept: Kept, *, bare: bool = False) -> Cut:
     pickled = write_pickle(_take_out(raw.value, kept), data[1])
     again = read(pickled, limits=_LIMITS, decoders=DECODERS)
     _refuse_names(again, bare=bare)
-    return Cut(archive, pickled, _find_storages(archive, root, again), kept.dropped)
+    return Cut(archive, pickled, _find_storages(archive, root, again), kept.dropped, list_unknown(again))
 
 
 def _refuse_others(archive: Archive, root: bytes) -> None:

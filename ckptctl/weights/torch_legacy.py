@@ -108,10 +108,14 @@ def scalar(file: LegacyFile, node: object) -> float | int | None:
     return decode_number(file.source.read(start, width), node.dtype, "little")
 
 
-def prove_counts(file: LegacyFile) -> bool:
-    """Whether the first and the last storage say of themselves what the pickles say; of a file that is long enough."""
+def prove_counts(file: LegacyFile, *, every: bool = False) -> bool:
+    """Whether the first and the last storage, or every one, say of themselves what the pickles say.
+
+    Of a file that is long enough.
+    """
     storages = list(file.storages.values())
-    return all(_count_at(file.source, it.start - _COUNT) == it.elements for it in {*storages[:1], *storages[-1:]})
+    looked_at = storages if every else {*storages[:1], *storages[-1:]}
+    return all(_count_at(file.source, it.start - _COUNT) == it.elements for it in looked_at)
 
 
 def _count_at(source: Source, offset: int) -> int:

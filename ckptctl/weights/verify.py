@@ -61,6 +61,9 @@ def _check_storages(contents: Contents, files: Files) -> Iterator[Flaw]:
 def _check_tensors(contents: Contents) -> Iterator[Flaw]:
     known = (tensor for tensor in contents.tensors if tensor.dtype in BITS)
     for tensor, piece in ((one, piece) for one in known for piece in one.pieces):
+        if min((*piece.shape, *(piece.stride or ())), default=0) < 0:
+            yield Flaw("broken", f"tensor {tensor.name!a} has less than nothing along an axis")
+            continue
         storage = contents.storages.get(piece.storage)
         if storage is not None and not storage.packing and piece.start + reach(tensor, piece) > storage.length:
             yield Flaw("short-storage", f"tensor {tensor.name!a} reaches beyond its storage", storage.file)

@@ -15,7 +15,10 @@ from ckptctl.errors import Damaged
 STORED = 0
 DEFLATED = 8
 _HAS_DESCRIPTOR = 0x08
-_ENCRYPTED = 0x01 | 0x40 | 0x2000
+_ENCRYPTED = 0x01 | 0x20 | 0x40 | 0x2000
+"""Also of what is a patch of something else."""
+_IS_FOLDER = 0x10
+"""Among the attributes that DOS would give it."""
 _FULL16 = 0xFFFF
 _FULL32 = 0xFFFFFFFF
 """In a 32-bit field: the true value stands in the zip64 extra."""
@@ -27,7 +30,7 @@ _ZIP64_EXTRA = 1
 _END = Struct("<4sHHHHIIH")
 _LOCATOR = Struct("<4sIQI")
 _END64 = Struct("<4sQ4xIIQQQQ")
-_ENTRY = Struct("<4s4xHH4xIIIHHHH6xI")
+_ENTRY = Struct("<4s4xHH4xIIIHHHH2xII")
 _HEADER = Struct("<4s2xHH4xIIIHH")
 _EXTRA = Struct("<HH")
 _TAIL = _END.size + _LOCATOR.size + _END64.size
@@ -109,6 +112,8 @@ class Archive:
         member = self.members[name]
         if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
             raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
+        if member.method == STORED and member.packed != member.size:
+            raise Damaged(f"ambiguous zip: {show(name)} has two sizes")
         data = prove_header(self.source, member)
         if data + member.packed > self.next_after(name):
             raise Damaged(f"ambiguous zip: {show(name)} reaches into what follows it")
@@ -226,9 +231,11 @@ def _read_entries(directory: bytes, count: int) -> list[Member]:
     for _ in range(count):
         if at + _ENTRY.size > len(directory):
             raise Damaged("zip: its directory has fewer members than announced")
-        magic, *fields, name_length, extra_length, comment_length, disk, header = _ENTRY.unpack_from(directory, at)
+        magic, *fields, name_length, extra_length, comment_length, disk, facts, header = _ENTRY.unpack_from(
+            directory, at
+        )
         flags, method, crc, packed, size = fields
-        if magic != b"PK\x01\x02" or disk:
+        if magic != b"PK\x01\x02" or disk or (facts & _IS_FOLDER and size):
             raise Damaged("zip: its directory is broken")
         names = at + _ENTRY.size
         extra = names + name_length

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from array import array
 from pathlib import Path
@@ -198,6 +199,100 @@ def test_the_mean_is_that_of_torch(tmp_path: Path, ending: str) -> None:
         assert torch.equal(found[name], mean), name
         assert found[name].stride() == first.stride()
     assert found["tied"].data_ptr() == found["again"].data_ptr()
+
+
+def make_folder(path: Path, number: float, names: tuple[str, ...]) -> Path:
+    """A checkpoint as Hugging Face's Trainer leaves it."""
+    for name in names:
+        put(path / name, noted(number, {"format": "pt"}))
+    put(path / "optimizer.pt", encode_torch({**ADAM}))
+    put(path / "trainer_state.json", b'{"global_step": %d, "best_metric": null}' % number)
+    put(path / "training_args.bin", encode_torch({"seed": 1}))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+def test_of_a_folder_the_one_file_with_weights_is_averaged(tmp_path: Path) -> None:
+    paths = [make_folder(tmp_path / f"checkpoint-{it}", it, ("model.safetensors",)) for it in (1, 2)]
+    out = tmp_path / "mean.safetensors"
+    answer = call("average", *paths, "-o", out)
+    assert answer.code == 0, answer.err
+    assert numbers(out) == [1.5, 3]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        pytest.param(("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"), "in 2 files", id="two"),
+        pytest.param((), "which of its files holds the weights", id="none"),
+    ],
+)
+def test_a_folder_without_one_file_of_weights_is_refused(tmp_path: Path, names: tuple[str, ...], why: str) -> None:
+    paths = [make_folder(tmp_path / f"checkpoint-{it}", it, names) for it in (1, 2)]
+    before = listing(tmp_path)
+    answer = call("average", *paths, "-o", tmp_path / "mean.safetensors")
+    assert (answer.code, why in answer.err) == (6, True), answer.err
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("saved", "names"),
+    [
+        pytest.param({"state_dict": {"model.w": make_tensor([1])}}, ["model.w"], id="a state dict under a key"),
+        pytest.param({"m.w": make_tensor([1], (1,)), "m.s": make_tensor([1])}, ["m.s", "m.w"], id="bare"),
+        pytest.param({"a": {"w": make_tensor([1])}, "b": {"w": make_tensor([2])}}, ["a.w", "b.w"], id="two"),
+        pytest.param({"net": {"w": make_tensor([1])}, "ema": {"w": make_tensor([2])}}, ["ema.w", "net.w"], id="EMA"),
+    ],
+)
+def test_in_safetensors_the_names_are_those_of_the_state_dict(
+    tmp_path: Path, saved: dict[str, object], names: list[str]
+) -> None:
+    paths = [put(tmp_path / f"{it}.ckpt", encode_torch(saved)) for it in (1, 2)]
+    assert call("average", *paths, "-o", tmp_path / "mean.safetensors").code == 0
+    told = call("show", tmp_path / "mean.safetensors", "--json").json["contents"]["tensors"]
+    assert sorted(it["name"] for it in told) == names
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_a_number_among_bare_weights_is_one_of_them(tmp_path: Path, ending: str) -> None:
+    for number in (1, 2):
+        bare = {"random_proj.w": make_tensor([number, number], (2,)), "logit_scale": make_tensor([2.5 * number])}
+        put(tmp_path / f"{number}.pt", encode_torch(bare))
+    out = tmp_path / f"mean.{ending}"
+    assert call("average", tmp_path / "1.pt", tmp_path / "2.pt", "-o", out).code == 0
+    found = call("diff", tmp_path / "1.pt", out, "--json").json
+    assert {it["name"]: it["max"] for it in found["changed"]} == {"logit_scale": 1.25, "random_proj.w": 0.5}
+    assert (found["added"], found["removed"]) == ([], [])
+
+
+def test_whatever_a_module_is_called_its_weights_are_averaged(tmp_path: Path) -> None:
+    names = ("sampler.w", "history_encoder.w", "image_random_mask.w", "rng.w")
+    for number in (1, 2):
+        state = {name: make_tensor([number, number], (2,)) for name in names}
+        put(tmp_path / f"{number}.pt", encode_torch({"generator": state}))
+        assert call("slim", tmp_path / f"{number}.pt", "--to", "safetensors", "-o", f"{tmp_path}/").code == 0
+    for ending in ("pt", "safetensors"):
+        ours = [tmp_path / f"{number}.{ending}" for number in (1, 2)]
+        assert call("average", *ours, "-o", tmp_path / f"mean.{ending}").code == 0
+        found = call("diff", ours[0], tmp_path / f"mean.{ending}", "--json").json
+        assert (len(found["changed"]), found["added"], found["removed"]) == (len(names), [], [])
+
+
+def test_what_safetensors_note_beside_the_tensors_is_the_firsts(tmp_path: Path) -> None:
+    notes = {"format": "mlx", "ss_network_dim": "8", "ss_tag_frequency": "cat " * 2000}
+    paths = [put(tmp_path / f"{it}.safetensors", noted(float(it), notes | {"seed": str(it)})) for it in (1, 2)]
+    assert call("average", *paths, "-o", tmp_path / "mean.safetensors").code == 0
+    assert numbers(tmp_path / "mean.safetensors") == [1.5, 3]
+    content = (tmp_path / "mean.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert header["__metadata__"] == notes | {"seed": "1"}
+
+
+def noted(number: float, notes: dict[str, str]) -> bytes:
+    """A file of safetensors."""
+    header = {"__metadata__": notes, "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + array("f", (number, 2 * number)).tobytes()
 
 
 @needs_torch

@@ -15,7 +15,7 @@ from tests.cli.schema import SLIM as SCHEMA
 from tests.cli.schema import misfits
 from tests.conftest import lacks
 from tests.terminal import Terminal
-from tests.weights.samples import FIXTURES, Bytes
+from tests.weights.samples import FIXTURES, Bytes, dictionary, global_, tensor, text, torch_file
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
 WEIGHTS = {"w": make_tensor(range(64), (8, 8)), "b": make_tensor([5, 6], (2,))}
@@ -62,6 +62,44 @@ def test_a_copy_holds_the_weights_alone_and_the_checkpoint_is_as_it_was(path: Pa
     assert path.read_bytes() == WHOLE
     assert int((path.parent / "small.ckpt").stat().st_mtime) == LONG_AGO
     assert call("verify", path.parent, "--deep").code == 0
+
+
+@pytest.mark.parametrize("words", [("-o", "small.ckpt"), ("--in-place", "-y")], ids=["copy", "in place"])
+def test_bare_keeps_the_mapping_with_the_weights_alone(
+    path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    answer = call("slim", path, "--bare", *words)
+    assert (answer.code, answer.rows[0]["without"]) == (0, "all but the weights"), answer.err
+    assert keys(path if "-y" in words else Path("small.ckpt")) == {"w", "b"}
+
+
+def test_what_is_bare_already_has_nothing_to_leave_out(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.pt", encode_torch(WEIGHTS))
+    assert refused(call("slim", path, "--bare", "-o", tmp_path / "b.pt"), "nothing-to-slim")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param((), "names argparse.Namespace, which torch.load(weights_only=True) refuses: --bare", id="whole"),
+        pytest.param(("--bare",), "", id="bare"),
+    ],
+)
+def test_what_torch_will_not_load_as_weights_alone_is_told(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    answer = call("slim", put(tmp_path / "a.pt", with_arguments()), *words, "-o", tmp_path / "small.pt")
+    assert answer.code == 0, answer.err
+    assert told in answer.err
+    assert ("refuses" in answer.err) == bool(told)
+
+
+def with_arguments() -> bytes:
+    """A checkpoint with the arguments of its script, as timm saves them."""
+    weights = b"}" + text("w") + tensor("FloatStorage", shape=(1,)) + b"s"
+    optimizer = b"}" + text("param_groups") + b"]s"
+    arguments = global_("argparse", "Namespace") + b")\x81}b"
+    pickled = dictionary(state_dict=weights, args=arguments, optimizer=optimizer)
+    return torch_file(pickled, bytes(4))
 
 
 def test_in_place_only_the_file_itself_changes_and_its_time_and_rights_stay(path: Path) -> None:

@@ -147,6 +147,37 @@ def test_weights_that_are_no_numbers_are_found_when_asked_for(run: Path) -> None
     assert (row["verdict"], row["text"]) == ("nan", "tensor 'state_dict.w': 1 NaN of 2")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("20", "2 tensors are of types that are not known", id="a type that is not known"),
+        pytest.param("step-5", "", id="all of them"),
+    ],
+)
+def test_where_numbers_were_not_looked_at_it_is_said(tmp_path: Path, name: str, told: str) -> None:
+    path = tmp_path / name
+    shutil.copytree(FIXTURES / "layouts" / ("orbax" if name == "20" else "torch/dcp") / name, path)
+    for it in (*path.rglob("*"), path):
+        os.utime(it, (1_700_000_000, 1_700_000_000))
+    answer = call("verify", path, "--finite")
+    assert answer.code == 0
+    assert [row["text"] for row in answer.rows] == [f"{told}: nobody looked whether they are finite" if told else ""]
+
+
+PICKLED = (
+    b"\x80\x02}X\x01\x00\x00\x00wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+    b"(K\x01K\x01\x85cnumpy\ndtype\nX\x02\x00\x00\x00%s\x89\x88\x87R"
+    b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89C\x04\x00\x00\x80\x3ftbs."
+)
+"""An array of one number, as numpy pickles it: its numbers lie in the pickle, where nobody looks at them."""
+
+
+@pytest.mark.parametrize(("kind", "found"), [(b"f4", ["not-read"]), (b"u4", [""])], ids=["floating", "whole"])
+def test_only_what_may_be_no_number_is_missed(tmp_path: Path, kind: bytes, found: list[str]) -> None:
+    answer = call("verify", spoil(tmp_path / "w.pkl", PICKLED % kind), "--finite")
+    assert (answer.code, [row["id"] for row in answer.rows]) == (0, found)
+
+
 def test_what_is_being_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "epoch=0-step=1.ckpt").write_bytes(state()[:-100])
     answer = call("verify", tmp_path)
@@ -169,6 +200,27 @@ def test_what_a_folder_lacks_is_told(tmp_path: Path) -> None:
     assert [(row["verdict"], row["id"], row["file"]) for row in answer.rows] == [
         ("partial", "missing-file", "__0_0.distcp")
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("model.safetensors", [], id="weights"),
+        pytest.param("notes.safetensors.txt", [("doubt", "no-weights")], id="no weights"),
+        pytest.param("model.bin", [("doubt", "not-read")], id="what cannot be looked into"),
+    ],
+)
+def test_a_folder_with_an_optimizer_and_no_weights_is_in_doubt(tmp_path: Path, name: str, told: list[object]) -> None:
+    folder = tmp_path / "checkpoint-5"
+    folder.mkdir()
+    adam = {"state": {0: {"exp_avg": make_tensor([1, 2], (2,))}}, "param_groups": []}
+    spoil(folder / "optimizer.pt", encode_torch(adam))
+    spoil(folder / "trainer_state.json", b'{"global_step": 5}')
+    spoil(folder / "training_args.bin", encode_torch({"seed": 1}))
+    weights = (FIXTURES / "layouts" / "torch" / "x.safetensors").read_bytes()
+    spoil(folder / name, b"\x1f\x8b" + bytes(50) if name == "model.bin" else weights)
+    answer = call("verify", folder)
+    assert (answer.code, [(row["verdict"], row["id"]) for row in answer.rows if row["id"]]) == (0, told)
 
 
 def test_a_folder_that_holds_an_extra_broken_file_of_weights_is_damaged(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ckptctl.weights.contents import Contents, Piece, Storage, Tensor, merge
+from ckptctl.weights.contents import BITS, Contents, Piece, Storage, Tensor, merge
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.formats import read_file, read_files
+from ckptctl.weights.formats.safetensors import TYPES
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 from tests.conftest import lacks
 from tests.weights.held import Held, load, read, take
@@ -55,6 +56,19 @@ def test_a_tensor_whose_numbers_lie_in_a_pickle_counts_by_its_shape() -> None:
 
 def test_half_bytes_are_counted_together() -> None:
     assert Tensor("a", (5,), "float4", "weights").bytes == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        pytest.param({"w": make_tensor([1, 2], (2,))}, "weights", id="among bare weights"),
+        pytest.param({"state_dict": {"w": make_tensor([1, 2], (2,))}}, "other", id="beside a state dict"),
+        pytest.param({"torch_rng_state": make_tensor([1, 2], (2,))}, "other", id="beside a state of random numbers"),
+    ],
+)
+def test_a_single_number_is_a_weight_where_weights_lie_beside_it(more: dict[str, object], part: str) -> None:
+    contents = read(encode_torch({"scale": make_tensor([2.5]), **more}))
+    assert next(it for it in contents.tensors if it.name == "scale").part == part
 
 
 def test_contents_that_are_merged_keep_names_apart_that_are_the_same() -> None:
@@ -188,6 +202,44 @@ def test_a_distributed_checkpoint_tells_tensors_values_and_every_stretch() -> No
     assert contents.flaws == ()
     step = next(it for it in contents.tensors if it.name == "optimizer.state.0.step")
     assert take(files, contents, step) == make_tensor([1.0]).data
+
+
+def test_a_shard_that_no_metadata_name_is_not_read_and_is_no_attack() -> None:
+    files = load(LAYOUTS / "torch" / "dcp" / "step-5")
+    stale = Held({**files.files, "__9_0.distcp": files.files["__0_0.distcp"]})
+    killed = Held({"__0_0.distcp": files.files["__0_0.distcp"]})
+    for held, name in ((stale, "__9_0.distcp"), (killed, "__0_0.distcp")):
+        (flaw,) = merge(read_files(held)).flaws
+        assert (flaw.id, flaw.severity, flaw.file) == ("not-read", "warning", name)
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore")
+def test_a_rank_that_has_nothing_of_a_tensor_holds_no_bytes_of_it(tmp_path: Path) -> None:
+    import torch
+    import torch.distributed.checkpoint as dcp
+
+    dcp.save({"model": {"w": torch.ones(2), "none": torch.ones(0, 5)}}, checkpoint_id=str(tmp_path / "1"), no_dist=True)
+    files = load(tmp_path / "1")
+    for placed in (False, True):
+        assert merge(read_files(files, placed=placed)).parts["weights"] == 8
+
+
+@pytest.mark.parametrize(("said", "dtype"), TYPES.items(), ids=TYPES)
+def test_every_type_of_safetensors_has_a_name_and_a_width(said: str, dtype: str) -> None:
+    bits = 16 * BITS[dtype]
+    content = safetensors({"a": {"dtype": said, "shape": [16], "data_offsets": [0, bits // 8]}}, bytes(bits // 8))
+    (tensor,) = read(content, "x.safetensors").tensors
+    assert (tensor.dtype, tensor.bytes) == (dtype, bits // 8)
+
+
+@pytest.mark.skipif(lacks("torch", "safetensors") is not None, reason=str(lacks("torch", "safetensors")))
+def test_the_types_are_those_that_safetensors_itself_writes() -> None:
+    import torch
+    from safetensors.torch import _TYPES as WRITTEN
+
+    assert {said: str(it).removeprefix("torch.") for said, it in WRITTEN.items()}.items() <= TYPES.items()
+    assert torch.float8_e5m2fnuz in WRITTEN.values()
 
 
 def test_orbax_tells_names_and_shapes_and_misses_the_map_of_its_database() -> None:
@@ -351,6 +403,7 @@ def test_a_file_that_holds_no_weights_is_passed_over() -> None:
         ("scheduler.pt", "other"),
         ("rng_state_0.pth", "other"),
         ("opt-1.3b.pt", "weights"),
+        ("mp_rank_00/model_optim_rng.pt", "weights"),
     ],
 )
 def test_beside_other_files_a_name_says_what_a_file_is_for(name: str, part: str) -> None:

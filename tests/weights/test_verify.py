@@ -412,3 +412,46 @@ def test_the_checksum_of_texts_counts_their_lengths(texts: list[bytes]) -> None:
     assert not prove_texts(data[:-1] + b"?", checksum)
     assert not prove_texts(b"\xff" * 20, checksum)
     assert crc32(data) != checksum
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_storage_of_the_older_format_that_counts_otherwise_than_its_pickle_is_told(number: int) -> None:
+    state = {"state_dict": {name: make_tensor([1, 2, 3], (3,)) for name in "abc"}}
+    content = bytearray(encode_legacy(state))
+    content[len(content) - 20 * (3 - number)] ^= 1  # a count of eight bytes, and three numbers of four
+    assert [it.id for it in errors(Held({"x.pth": bytes(content)}))] == ["broken"]
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_an_archive_whose_first_bytes_went_bad_is_told(at: int) -> None:
+    content = bytearray(encode_torch(STATE))
+    content[at] ^= 4
+    assert [it.id for it in errors(Held({"x.ckpt": bytes(content)}))] == ["broken"]
+
+
+@pytest.mark.parametrize(("shape", "stride"), [((-2, -3), None), ((2, 3), (3, -1))])
+def test_a_tensor_of_less_than_nothing_is_told(shape: tuple[int, ...], stride: tuple[int, ...] | None) -> None:
+    tensor = Tensor("w", shape, "float32", "weights", (Piece("s", 0, shape, stride),))
+    contents = Contents("torch", (tensor,), {"s": Storage("x", 0, 1000)})
+    assert [it.id for it in check(contents, Held({"x": bytes(1000)}))] == ["broken"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
+def test_whatever_bit_flips_where_torch_loads_no_more_a_deep_look_tells() -> None:
+    import torch
+
+    buffer = BytesIO()
+    torch.save({"state_dict": {"a": torch.arange(4.0), "b": torch.arange(6).reshape(2, 3)}, "epoch": 3}, buffer)
+    passed = 0
+    for at, bit in ((at, bit) for at in range(len(buffer.getvalue())) for bit in range(8)):
+        content = bytearray(buffer.getvalue())
+        content[at] ^= 1 << bit
+        if errors(Held({"x.pt": bytes(content)}), deep=True):
+            continue
+        try:
+            torch.load(BytesIO(content), weights_only=True)
+        except Exception as error:  # noqa: BLE001 - torch has many ways to say no
+            pytest.fail(f"bit {bit} of byte {at} was not found: {error}")
+        passed += 1
+    assert passed  # bits that nobody reads: times, attributes

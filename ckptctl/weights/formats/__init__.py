@@ -17,7 +17,7 @@ from ckptctl.errors import Damaged
 from ckptctl.weights.contents import Contents, Files
 from ckptctl.weights.flaws import Flaw
 from ckptctl.weights.parts import part_of_file
-from ckptctl.weights.zip_archive import Source
+from ckptctl.weights.zip_archive import Source, find_end
 
 _HEAD = 4200
 """Bytes from the start of a file, and of its end, that tell its format."""
@@ -26,7 +26,7 @@ _SHORTEST = 32
 """Bytes: no file of weights has fewer, but for pickles of nothing."""
 _WEIGHTS = (
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
-    r"|\.data-[0-9]{5}-of-[0-9]{5}$"
+    r"|\.data-[0-9]{5}-of-[0-9]{5}$|(?:^|/)\.metadata$"
 )
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin."""
@@ -145,6 +145,9 @@ def _tell_unknown(source: Source, name: str) -> Contents | None:
         return None
     from ckptctl.weights.wholeness import prove
 
+    if _ends_as_zip(source):
+        flaw = Flaw("broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad", name)
+        return Contents("?", flaws=(flaw,))
     proof = prove(source)
     if 0 < source.size < _SHORTEST:
         return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
@@ -155,10 +158,19 @@ def _tell_unknown(source: Source, name: str) -> Contents | None:
     return Contents("?", flaws=(Flaw("not-read", why, name),))
 
 
+def _ends_as_zip(source: Source) -> bool:
+    try:
+        return find_end(source) is not None
+    except Damaged:
+        return False
+
+
 def _broken(error: Damaged, name: str) -> Contents:
     """Empty contents that tell why; what a pickle named until it broke is in the hint."""
     kind = error.id if error.id in _KINDS else _kind_of(error.text)
     text = error.text if error.hint is None else f"{error.text}; {error.hint}"
+    if kind == "ambiguous" and name.endswith(".distcp"):
+        kind, text = "not-read", "no .metadata names it, and nothing else says what lies where in it"
     return Contents("?", flaws=(Flaw(kind, text, name),))
 
 

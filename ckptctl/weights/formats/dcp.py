@@ -132,8 +132,9 @@ class _Opened:
             self.storages[it.key] = Storage(it.file, None, it.length)
             return
         shape = known.chunks.get(it.at, known.shape)
-        size = prod(shape) * BITS.get(known.dtype, 0) // 8
-        self.storages[it.key] = Storage(it.file, None, min(size or it.length, it.length))
+        bits = BITS.get(known.dtype)
+        size = it.length if bits is None else prod(shape) * bits // 8
+        self.storages[it.key] = Storage(it.file, None, min(size, it.length))
         self.pieces[it.key] = Piece(it.key, 0, shape, at=it.at)
 
     def _look(self, source: Source, it: Stretch) -> None:

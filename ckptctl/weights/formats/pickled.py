@@ -21,7 +21,7 @@ _JOBLIB = b"joblib.numpy_pickle"
 def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents; raises Damaged, OSError."""
     if is_legacy(source.read(0, _HEAD)):
-        return _read_legacy(source, name)
+        return _read_legacy(source, name, placed=placed)
     if source.size > LIMITS.data:
         raise Damaged(f"{source.size:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
     data = source.read(0, source.size)
@@ -31,7 +31,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
     return describe("pickle", Saved(pickles, pickles[-1].value, {}, str, _measure_nothing))
 
 
-def _read_legacy(source: Source, name: str) -> Contents:
+def _read_legacy(source: Source, name: str, *, placed: bool) -> Contents:
     file = open_legacy(source)
     storages = {f"{name}:{key}": Storage(name, it.start, it.end - it.start) for key, it in file.storages.items()}
     measure = partial(scalar, file) if file.end <= source.size else _measure_nothing
@@ -41,7 +41,7 @@ def _read_legacy(source: Source, name: str) -> Contents:
         flaw = Flaw("cut-short", f"cut short: {source.size:,} of {file.end:,} bytes", name)
     elif source.size > file.end:
         flaw = Flaw("trailing", f"{source.size - file.end:,} bytes follow its last storage", name)
-    elif not prove_counts(file):
+    elif not prove_counts(file, every=placed):
         flaw = Flaw("broken", "its storages are not where its pickles say", name)
     else:
         return contents

@@ -21,6 +21,8 @@ _MOST_READ = 16 << 20
 _MOST_TENSORS = 100_000
 """They take a second, and 200 MB of memory."""
 _MOST_AXES = 64
+_LONGEST_SETTING = 4096
+"""Characters: what is longer is no setting."""
 TYPES: Mapping[str, str] = {
     "F64": "float64",
     "F32": "float32",
@@ -37,7 +39,9 @@ TYPES: Mapping[str, str] = {
     "BOOL": "bool",
     "C64": "complex64",
     "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
     "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
     "F8_E8M0": "float8_e8m0fnu",
     "F6_E2M3": "float6_e2m3",
     "F6_E3M2": "float6_e3m2",
@@ -58,6 +62,34 @@ class Place(NamedTuple):
 
 def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents; raises Damaged, OSError."""
+    text = _read_text(source)
+    header = _parse(text)
+    places = sorted(_read_places(header))
+    _prove(places)
+    start = 8 + len(text)
+    storages = {f"{name}:{it.name}": Storage(name, start + it.start, it.end - it.start) for it in places}
+    tensors = (
+        Tensor(
+            it.name,
+            it.shape,
+            it.dtype,
+            "optimizer" if part_of(it.name.split(".")) == "optimizer" else "weights",
+            (Piece(f"{name}:{it.name}", 0, it.shape),),
+        )
+        for it in places
+    )
+    flaws = _compare(source.size, start + (places[-1].end if places else 0), name)
+    noted = {key: value for key, value in _read_notes(header).items() if len(value) <= _LONGEST_SETTING}
+    return Contents("safetensors", tuple(tensors), storages, noted, flaws=tuple(flaws))
+
+
+def read_notes(source: Source) -> dict[str, str]:
+    """The texts that stand beside the tensors, of any length; raises Damaged, OSError."""
+    return _read_notes(_parse(_read_text(source)))
+
+
+def _read_text(source: Source) -> bytes:
+    """The header; raises Damaged, OSError."""
     length = int.from_bytes(source.read(0, 8), "little")
     if length > MOST_HEADER:
         raise Damaged(f"safetensors: a header of {length:,} bytes, and the format allows {MOST_HEADER:,}")
@@ -65,24 +97,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
         raise Damaged("cut short inside its header")
     if length > _MOST_READ:
         raise Damaged(f"safetensors: a header of {length:,} bytes, of which {_MOST_READ:,} are read", id="not-read")
-    text = source.read(8, length)
-    header = _parse(text)
-    places = sorted(_read_places(header))
-    _prove(places)
-    start = 8 + length
-    storages = {f"{name}:{it.name}": Storage(name, start + it.start, it.end - it.start) for it in places}
-    tensors = (
-        Tensor(
-            it.name,
-            it.shape,
-            it.dtype,
-            part_of(it.name.split(".")),
-            (Piece(f"{name}:{it.name}", 0, it.shape),),
-        )
-        for it in places
-    )
-    flaws = _compare(source.size, start + (places[-1].end if places else 0), name)
-    return Contents("safetensors", tuple(tensors), storages, _read_metadata(header), flaws=tuple(flaws))
+    return source.read(8, length)
 
 
 def _parse(text: bytes) -> dict[str, object]:
@@ -141,8 +156,8 @@ def _compare(size: int, expected: int, name: str) -> Iterator[Flaw]:
         yield Flaw("trailing", f"{size - expected:,} bytes follow its last tensor", name)
 
 
-def _read_metadata(header: Mapping[str, object]) -> dict[str, str]:
+def _read_notes(header: Mapping[str, object]) -> dict[str, str]:
     noted = header.get("__metadata__", {})
     if type(noted) is not dict or not all(type(it) is str for it in noted.values()):
         raise Damaged("safetensors: its __metadata__ is no mapping of texts")
-    return {key: value for key, value in noted.items() if len(value) <= 4096}  # noqa: PLR2004 - what is longer is no setting
+    return noted
