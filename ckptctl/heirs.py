@@ -10,7 +10,7 @@ import errno
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ckptctl.core.deed import Heir, Item, Part
+from ckptctl.core.deed import Heir, Item, Kin, Part
 from ckptctl.stores import Changed
 
 if TYPE_CHECKING:
@@ -51,9 +51,23 @@ def withdraw(store: Store, part: Part) -> None:
         store.rename(store.stat(part.path), place_of(part))
 
 
+def require_kin(store: Store, item: Item) -> None:
+    """Raise Changed where the weights that stayed are not there as they were: an optimizer's state fits no others."""
+    for kin in item.kin:
+        found = _stat(store, kin.path)
+        if found is None or not _is_heir(found, kin):
+            raise Changed(errno.ESTALE, f"{kin.path}, which it belongs to, was changed since, or is gone")
+
+
 def is_withdrawn(store: Store, part: Part) -> bool:
     """Whether an heir lies in the trash, and nothing at its place."""
     return part.heir is not None and _stat(store, place_of(part)) is not None and _stat(store, part.path) is None
+
+
+def is_back(store: Store, item: Item) -> bool:
+    """Whether all that was taken out of it lies in its place again; raises OSError."""
+    found = ((part, _stat(store, part.path)) for part in item.parts)
+    return item.is_slim and all(entry is not None and is_same(entry.identity, part.identity) for part, entry in found)
 
 
 def discard(store: Store, item: Item) -> None:
@@ -84,7 +98,7 @@ def _require(store: Store, path: str, heir: Heir) -> Entry:
     return entry
 
 
-def _is_heir(found: Entry, heir: Heir) -> bool:
+def _is_heir(found: Entry, heir: Heir | Kin) -> bool:
     return is_same(found.identity, heir.identity) and (found.size, found.modified) == (heir.size, heir.modified)
 
 

@@ -22,7 +22,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
-from ckptctl.core.deed import Deed, Heir, Item, Listed, Moved, Part
+from ckptctl.core.deed import Deed, Heir, Item, Kin, Listed, Moved, Part
 from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
@@ -203,7 +203,8 @@ def _read_item(record: Mapping[str, Any]) -> Item:
         Part(path, place, _read_identity(identity), _read_heir(heir)) for path, place, identity, heir in record["parts"]
     )
     times = tuple((path, modified) for path, modified in record["times"])
-    return Item(**{**record, "parts": tuple(parts), "times": times})
+    kin = tuple(Kin(path, _read_identity(identity), *told) for path, identity, *told in record["kin"])
+    return Item(**{**record, "parts": tuple(parts), "times": times, "kin": kin})
 
 
 def _read_heir(written: Sequence[Any] | None) -> Heir | None:

@@ -51,7 +51,8 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     files = [entry for entry in it.entries if entry.kind == "file"]
     left = [entry for entry in files if is_meant(slimming.files, slim.place_of(entry))]
     kept = [entry for entry in files if entry not in left]
-    if slimming.require and not any(is_meant(slimming.require, slim.place_of(entry)) for entry in kept):
+    weights = tuple(entry for entry in kept if is_meant(slimming.require, slim.place_of(entry)))
+    if slimming.require and not weights:
         named = " or ".join(slimming.require)
         raise Refused(
             f"it holds none of {named}: its weights may lie where the optimizer's state does", id="cannot-slim"
@@ -61,7 +62,8 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     if not dropped:
         raise Refused("it holds nothing that only serves to resume training", id="nothing-to-slim")
     steps += [Step(entry, "leave", 0) for entry in left]
-    return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown)
+    weights = weights if left else ()
+    return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown, weights=weights)
 
 
 def _plan_export(store: Store, slim: Slim) -> Slim:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from ckptctl.core.checkpoint import Checkpoint, Entry
-from ckptctl.core.deed import Item, Listed, Moved, Part
+from ckptctl.core.deed import Item, Kin, Listed, Moved, Part
 from ckptctl.core.plan import Plan, RunPlan, Verdict
 from ckptctl.errors import Damaged
 from ckptctl.journal import LIST, folder_of
@@ -75,7 +75,9 @@ def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -
     item = Item(path, checkpoint.size, checkpoint.files, verdict.frees, parts, mark)
     if slim:
         size = sum(step.entry.size or 0 for step in slim.touched)
+        kin = tuple(Kin(it.path, it.identity, it.size or 0, it.modified or 0) for it in slim.weights)
         item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=_times_of(checkpoint, tops))
+        item = item._replace(kin=kin)
     return Task(verdict, checkpoint, item, number, tops)
 
 

@@ -37,14 +37,15 @@ def recover(store: Store) -> list[Change]:
     """Take back, or finish, what interrupted runs left; to be called with the lock held. Raises OSError.
 
     What cannot be put back or removed stays, and is tried again next time; what has no journal that can be understood,
-    or one of another user's, who may have written anything into it, is left alone.
+    or one of another user's, who may have written anything into it, is left alone. The newest goes first: what it moved
+    last has its place again before anything older, which had to stay since training saved there anew, finds it free.
     """
     transactions, strange = load_all(store)
     for txid, why in strange.items():
         discard(store, folder_of(txid), lists=not why)
     _remove_empty(store, TRASH)
-    changes = (_recover(store, it) for it in transactions if is_own(store, it))
-    return [it for it in changes if it.back or it.removed or it.failed]
+    changes = [_recover(store, it) for it in reversed(transactions) if is_own(store, it)]
+    return [it for it in reversed(changes) if it.back or it.removed or it.failed]
 
 
 def is_own(store: Store, transaction: Transaction) -> bool:
@@ -143,6 +144,8 @@ def put_back(store: Store, items: Sequence[Item]) -> Change:
     for folder in sorted(folders_of(items)) if back else ():
         try:
             store.sync([folder])
+        except FileNotFoundError:  # it went on, with what had come back into it before
+            continue
         except OSError as error:
             failed.append(Failure(folder, tell(error)))
     return Change(back=tuple(reversed(back)), failed=tuple(failed))
@@ -156,6 +159,8 @@ def folders_of(items: Iterable[Item]) -> set[str]:
 def _return(store: Store, item: Item) -> bool:
     """Move one item to its places if all are free, what makes it loadable last; whether any of it was in the trash."""
     held = [(part, entry) for part in item.parts if (entry := find_part(store, part)) is not None]
+    if held:
+        heirs.require_kin(store, item)
     for part, _ in held:
         if _is_there(store, part.path) and not heirs.is_in_place(store, part):
             raise FileExistsError(errno.EEXIST, f"its place is taken: {part.path} is there")
@@ -166,7 +171,7 @@ def _return(store: Store, item: Item) -> bool:
     if item.marker and _is_there(store, item.marker) and (mark := store.stat(item.marker)).size == _MARK_SIZE:
         store.delete_exact(mark)
     heirs.discard(store, item)
-    if held:
+    if held or heirs.is_back(store, item):  # an undo may have been cut off before it came to the times
         heirs.restore_times(store, item)
     return bool(held)
 

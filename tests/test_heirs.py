@@ -15,7 +15,7 @@ import pytest
 from ckptctl import heirs
 from ckptctl.apply import Order, Watch, apply
 from ckptctl.core.checkpoint import Entry
-from ckptctl.core.outcome import Failure
+from ckptctl.core.outcome import Change, Failure
 from ckptctl.core.plan import Plan, draw
 from ckptctl.core.policy import Policy
 from ckptctl.core.rules import KeepAll, KeepLast
@@ -27,7 +27,7 @@ from ckptctl.slimming import Sight, thin
 from ckptctl.stores import Store
 from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.trash import empty, held, recover, undo
+from ckptctl.trash import empty, held, put_back, recover, undo
 from ckptctl.weights.torch_write import encode_torch, make_tensor
 from tests.test_trash import Cut, Cutting, Volatile, contents, loaded, read
 
@@ -145,6 +145,16 @@ def test_what_goes_and_what_is_slimmed_go_together_and_what_goes_first() -> None
     assert told == ["drop", "slim"]
 
 
+@pytest.mark.parametrize("files", TREES.values(), ids=TREES)
+def test_what_lies_in_the_trash_is_told_with_its_own_bytes_and_files(files: dict[str, bytes]) -> None:
+    store = slim_all(files, KEEP)
+    after = contents(store)
+    taken = [data for path, data in files.items() if after.get(path) != data]
+    items = held(store, loaded(store))
+    assert sum(it.size for it in items) == sum(map(len, taken))
+    assert sum(it.files for it in items) == len(taken)
+
+
 def test_what_is_emptied_leaves_what_took_its_place() -> None:
     store = slim_all(FILES, KEEP)
     after = contents(store)
@@ -174,6 +184,17 @@ def test_what_somebody_wrote_into_the_slimmed_file_stays() -> None:
     assert [it.path for it in undo(store, loaded(store)).failed] == [path]
 
 
+def test_a_file_of_the_same_size_and_time_in_place_of_the_slimmed_one_is_not_taken_for_it() -> None:
+    store = slim_all(FILES, KEEP)
+    path = next(iter(FILES))
+    heir, data = store.stat(path), b"x" * (store.stat(path).size or 0)
+    store.delete_exact(heir)
+    store.write(path, data)
+    store.stamp(path, heir.modified or 0)
+    assert [it.path for it in undo(store, loaded(store)).failed] == [path]
+    assert read(store, path) == data
+
+
 def test_where_the_slimmed_file_is_gone_the_whole_one_comes_back() -> None:
     store = slim_all(FILES, KEEP)
     store.delete_exact(store.stat(next(iter(FILES))))
@@ -187,6 +208,77 @@ def test_of_a_folder_nothing_comes_back_where_one_place_is_taken() -> None:
     assert [it.path for it in undo(store, loaded(store)).failed] == ["r/checkpoint-1"]
     assert not any("checkpoint-1/optimizer_0" in path for path in contents(store))
     assert read(store, "r/checkpoint-2/optimizer.pt") == FOLDERS["r/checkpoint-2/optimizer.pt"]
+
+
+BESIDE = {
+    "folders": (FOLDERS, "r/checkpoint-1/model.safetensors", "r/checkpoint-1"),
+    "families": (FAMILIES, "r/rl_model_1000_steps.zip", "r/rl_model_1000_steps"),
+}
+"""The weights that an optimizer's state, or what was played, is taken out from beside."""
+
+
+@pytest.mark.parametrize(("files", "weights", "path"), BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("is_saved_anew", [True, False], ids=["others", "none"])
+def test_what_was_taken_out_comes_back_beside_no_other_weights(
+    files: dict[str, bytes], weights: str, path: str, is_saved_anew: bool
+) -> None:
+    store = slim_all(files, KEEP)
+    store.delete_exact(store.stat(weights))
+    if is_saved_anew:
+        store.write(weights, files[weights])  # alike, and of another training for all that anybody knows
+    before = contents(store)
+    change = undo(store, loaded(store))
+    assert change.failed == (Failure(path, f"{weights}, which it belongs to, was changed since, or is gone"),)
+    assert {it: data for it, data in contents(store).items() if path in it} == {
+        it: data for it, data in before.items() if path in it
+    }
+    assert [it.path for it in held(store, loaded(store))] == [path]
+
+
+@pytest.mark.parametrize(("files", "weights", "path"), BESIDE.values(), ids=BESIDE)
+def test_what_was_cut_off_is_not_taken_back_beside_other_weights(
+    files: dict[str, bytes], weights: str, path: str
+) -> None:
+    store, is_cut = cut_at(files, KEEP, 5)
+    store.write(weights, b"of a training that goes on")
+    assert is_cut
+    assert [it.path for change in recover(store) for it in change.failed] == [path]
+    assert read(store, weights) == b"of a training that goes on"
+    assert len(held(store, loaded(store))) == 1
+
+
+@pytest.mark.parametrize(("files", "weights", "path"), BESIDE.values(), ids=BESIDE)
+def test_of_what_has_come_back_already_training_may_save_other_weights(
+    files: dict[str, bytes], weights: str, path: str
+) -> None:
+    store = slim_all(files, KEEP)
+    first, second = held(store, loaded(store))
+    assert put_back(store, [first]).back == (path,)
+    store.write(weights, b"of a training that goes on")
+    assert undo(store, loaded(store)) == Change("t", back=(second.path,))
+
+
+def test_what_has_come_back_already_and_is_gone_since_is_no_failure() -> None:
+    store = slim_all(FOLDERS, KEEP)
+    first, second = held(store, loaded(store))
+    assert put_back(store, [first]).back == ("r/checkpoint-1",)
+    store.delete_exact(store.stat("r/checkpoint-1"))
+    assert undo(store, loaded(store)) == Change("t", back=(second.path,))
+
+
+@pytest.mark.parametrize("files", [FOLDERS, FAMILIES], ids=BESIDE)
+def test_what_was_taken_out_comes_back_once_its_weights_have(files: dict[str, bytes]) -> None:
+    store = slim_all(files, KEEP)
+    dropped = plan_of(store, KeepLast(1), resumable=3)
+    assert len(dropped.dropped) == 2
+    apply(dropped, store, Order("u", keeps=True))
+    slimmed, gone = load(store, "t"), load(store, "u")
+    assert slimmed
+    assert gone
+    assert len(undo(store, slimmed).failed) == 2
+    assert undo(store, gone).failed == ()
+    assert undo(store, slimmed).failed == ()
+    assert contents(store) == files
 
 
 @pytest.mark.parametrize("files", TREES.values(), ids=TREES)
@@ -252,6 +344,21 @@ def test_a_name_that_is_taken_in_the_last_moment_keeps_both() -> None:
     assert read(store, ".ckptctl/trash/t/0") == FILES[path]
 
 
+def test_where_a_part_vanishes_in_the_middle_the_others_come_back_and_it_is_a_failure() -> None:
+    class Vanishing(MemoryStore):
+        def rename(self, entry: Entry, path: str) -> None:
+            super().rename(entry, path)
+            if entry.path == "r/checkpoint-1/optimizer_0":
+                self.delete_exact(self.stat("r/checkpoint-1/optimizer.pt"))
+
+    store = Vanishing(FOLDERS)
+    outcome = apply(plan_of(store), store, Order("t"))
+    assert outcome.failed == (Failure("r/checkpoint-1", f"{os.strerror(errno.ENOENT)}: left in place"),)
+    assert outcome.slimmed == ("r/checkpoint-2",)
+    left = {path for path in contents(store) if "checkpoint-1" in path}
+    assert left == folder(1).keys() - {"r/checkpoint-1/optimizer.pt"}
+
+
 def test_an_heir_that_was_exchanged_in_the_trash_takes_no_place() -> None:
     path = next(iter(FILES))
 
@@ -315,6 +422,7 @@ def cut_at(files: dict[str, bytes], order: Order, changes: int) -> tuple[Cutting
 def test_an_undo_that_is_cut_off_anywhere_is_finished_or_can_be_begun_anew(files: dict[str, bytes]) -> None:
     for changes in range(60):
         store = Cutting(files)
+        before = times(store)
         apply(plan_of(store), store, KEEP)
         kept = loaded(store)
         store.left = changes
@@ -325,7 +433,7 @@ def test_an_undo_that_is_cut_off_anywhere_is_finished_or_can_be_begun_anew(files
         assert [it.checkpoint.state for it in plan_of(store).runs[0].verdicts if it.checkpoint] == ["complete"] * 3
         if again := load(store, "t"):
             assert undo(store, again).failed == ()
-        assert contents(store) == files
+        assert (contents(store), times(store)) == (files, before), changes
         assert load_all(store) == ([], {})
 
 

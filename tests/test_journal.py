@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pytest
 
-from ckptctl.core.deed import Deed, Heir, Item, Listed, Part
+from ckptctl.core.deed import Deed, Heir, Item, Kin, Listed, Part
 from ckptctl.errors import Damaged
 from ckptctl.journal import (
     NAME,
@@ -30,6 +30,7 @@ ITEMS = (
     Item("r/a.ckpt", 10, 1, 10, (Part("r/a.ckpt", f"{TRASH}/t/0", (5, 7)),)),
     Item("r/b", 30, 2, 0, (Part("r/b.1", f"{TRASH}/t/1.0", (5, 8)), Part("r/b.2", f"{TRASH}/t/1.1", "etag")), "r/b-x"),
 )
+KIN = (Kin("r/b.3", (5, 9), 20, 7), Kin("r/b.4", "etag", 0, 8))
 DEED = Deed("t", "prune", "Keep the last 1.", 42, ITEMS, (Listed("r/checkpoint", f"{TRASH}/t/list.0", 99),), True, 77)
 
 
@@ -152,7 +153,7 @@ HEIR = Heir((5, 9), 4, 1_700_000_000_000_000_001)
 
 
 def test_what_takes_a_place_is_told_with_its_identity() -> None:
-    items = (ITEMS[0], ITEMS[1]._replace(is_slim=True, times=(("r", 5), ("r/b", 6))))
+    items = (ITEMS[0], ITEMS[1]._replace(is_slim=True, times=(("r", 5), ("r/b", 6)), kin=KIN))
     store = store_with(DEED._replace(items=items))
     with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
         journal.note_heir(1, 1, HEIR)

@@ -26,6 +26,7 @@ from ckptctl.stores import LinkKind, Store
 from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
 from ckptctl.trash import MOST_BYTES, empty, expire, held, recover, undo
+from ckptctl.weights.torch_write import encode_torch
 from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
 
 DAY = 86_400 * 10**9
@@ -143,6 +144,16 @@ def test_where_its_folder_is_gone_it_stays_and_says_so() -> None:
     change = undo(store, loaded(store))
     assert {it.why for it in change.failed} == {"the folder that it lay in is gone: make it again"}
     assert len(held(store, loaded(store))) == 3
+
+
+def test_a_folder_that_went_on_with_what_had_come_back_is_no_failure() -> None:
+    store = set_aside({f"{run}/epoch={n}.ckpt": WHOLE for run in "ab" for n in range(2)})
+    first, second = loaded(store).deed.items
+    store.write(second.path, b"newer")
+    assert undo(store, loaded(store)).back == (first.path,)
+    store.delete_exact(store.stat("a"))
+    store.delete_exact(store.stat(second.path))
+    assert undo(store, loaded(store)) == Change("t", back=(second.path,))
 
 
 def test_what_was_exchanged_in_the_trash_is_neither_put_back_nor_removed() -> None:
@@ -607,6 +618,28 @@ def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_s
 
 def whole_in_place(store: MemoryStore, item: Item) -> bool:
     return all(part.path in contents(store) for part in item.parts)
+
+
+def test_what_was_cut_off_last_has_its_place_again_before_anything_older() -> None:
+    older, newer = WHOLE, encode_torch({"state_dict": {}, "epoch": 0})
+    changes, is_cut = 0, True
+    while is_cut:
+        store, _ = cut_at(dict.fromkeys(NAMES, older), PRUNE, 5)
+        assert held(store, loaded(store))
+        store.delete_exact(store.stat(".ckptctl/lock"))  # it goes with a process, which here goes on
+        store.write(NAMES[0], newer)  # training saves it anew, so that what was cut off cannot come back
+        planned, store.left, is_cut = plan_of(store), changes, False
+        try:
+            apply(planned, store, Order("u", keeps=True))
+        except Cut:
+            is_cut = True
+        store.left = 10**9
+        recover(store)
+        second = load(store, "u")
+        if second is None or second.state == "open":
+            assert read(store, NAMES[0]) == newer, changes
+        changes += 1
+    assert changes > 6
 
 
 def test_a_journal_that_was_never_written_to_its_end_goes_with_its_folder() -> None:

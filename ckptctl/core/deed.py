@@ -29,6 +29,19 @@ class Part(NamedTuple):
     """None before it is written, and where nothing takes the place."""
 
 
+class Kin(NamedTuple):
+    """A file of weights that stays in its place, to which the parts belong that are taken out."""
+
+    path: str
+    """Relative to the root."""
+    identity: object
+    """As the store tells it."""
+    size: int
+    """Bytes."""
+    modified: int
+    """Nanoseconds since 1970."""
+
+
 class Item(NamedTuple):
     """One checkpoint."""
 
@@ -46,6 +59,8 @@ class Item(NamedTuple):
     """Whether only that goes which serves to resume: then the parts are the files that change, or go."""
     times: tuple[tuple[str, int], ...] = ()
     """Folders that keep their times, nanoseconds since 1970, though parts are taken out of them."""
+    kin: tuple[Kin, ...] = ()
+    """What must be there, as it was, for the parts to come back: beside other weights they would be of another save."""
 
 
 class Listed(NamedTuple):

@@ -43,6 +43,8 @@ class Slim(NamedTuple):
     """Keys and files that go."""
     drop: tuple[str, ...] = ()
     wish: Wish = Wish()
+    weights: tuple[Entry, ...] = ()
+    """The files that hold the weights, where whole files go beside them."""
     unknown: tuple[str, ...] = ()
     """Names that stay, and that ``torch.load(weights_only=True)`` does not know."""
 

@@ -8,10 +8,10 @@ from ckptctl.core.checkpoint import Checkpoint, Origin, Pointer, Run
 from ckptctl.core.guard import Ground, object_to
 from ckptctl.core.plan import Plan, RunPlan, draw
 from ckptctl.core.policy import Policy, describe
-from ckptctl.core.resumable import Answer, choose, find_holders, write_place
+from ckptctl.core.resumable import Answer, choose, find_holders, keep_whole, write_place
 from ckptctl.core.rules import KeepAll, KeepLast, TopK
 from ckptctl.core.slim import Slim, Step
-from ckptctl.core.standing import Rule, standing_of
+from ckptctl.core.standing import Reason, Rule, standing_of
 from tests.core.samples import NOW, run_of, save, saves
 
 ALL = KeepAll()
@@ -85,6 +85,15 @@ def test_the_newest_that_can_resume_is_never_slimmed_unless_it_was_given_up() ->
 def test_what_may_not_be_slimmed_stays_whole(others: dict[str, object], is_slimmed: bool) -> None:
     one = save("x.ckpt", 0.1, step=1, **others)  # type: ignore[arg-type]
     assert slimmed(plan(run_of(one, *saves(0.2, start=1)), 1)) == (["x.ckpt"] if is_slimmed else [])
+
+
+def test_what_is_not_slimmed_after_all_says_why_instead_of_its_place_and_beside_what_keeps_it() -> None:
+    verdict = plan(run_of(*saves(0.1, 0.2)), 1).verdicts[0]
+    *before, place = verdict.reasons
+    kept = keep_whole(verdict, "it would look unfinished")
+    assert place.rule == "resumable"
+    assert kept.reasons == (*before, Reason("resumable", "not slimmed: it would look unfinished"))
+    assert (kept.action, kept.frees, kept.slim) == ("keep", 0, None)
 
 
 def test_pins_use_up_no_count() -> None:

@@ -14,8 +14,8 @@ TIMES = 1 if ALL else int(WANTED)
 
 
 def some(values: Sequence[T], *, one_in: int = 10) -> Sequence[T]:
-    """Each so many-th, or all."""
-    return values[:: 1 if ALL else max(1, one_in // TIMES)]
+    """Each so many-th, back from the last, or all."""
+    return values[:: -1 if ALL else -max(1, one_in // TIMES)]
 
 
 def drawn(values: Sequence[T], few: int) -> Sequence[T]:

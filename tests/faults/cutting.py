@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ckptctl.core.checkpoint import Entry
 from ckptctl.stores import LinkKind
 from ckptctl.stores.appending import LogFile
+from ckptctl.stores.drafting import FileDraft
 from ckptctl.stores.local import LocalStore
 from tests.faults.disks import cut_power
 
@@ -52,6 +53,18 @@ class CuttingStore(LocalStore):
     def rewrite(self, entry: Entry, data: bytes) -> None:
         self.cut()
         super().rewrite(entry, data)
+
+    @contextmanager
+    def draft(self, path: str, *, like: str | None = None) -> Iterator[FileDraft]:
+        """Cut off before it is begun, or once it is written and has no name yet."""
+        self.cut()
+        with super().draft(path, like=like) as made:
+            yield made
+            self.cut()
+
+    def stamp(self, path: str, modified: int) -> None:
+        self.cut()
+        super().stamp(path, modified)
 
     @contextmanager
     def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[LogFile]:

@@ -26,7 +26,7 @@ def test_killed_at_any_system_call_nothing_is_lost_that_nobody_agreed_to_lose(tm
         assert code in {-9, 137}, (point, said, failed)
         judge_at_once(root, expected)
         ends.add(judge_recovered(root, expected))
-    assert len(points) > 50
+    assert len(points) > 40
     assert len(ends) > 1
     print(f"{len(some(points))} of {len(points)} points: {sorted(ends)}")  # noqa: T201 - shown with -rP
 
