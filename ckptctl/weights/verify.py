@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from math import prod
@@ -9,6 +10,7 @@ from math import prod
 from ckptctl.weights.contents import BITS, Contents, Files, Piece, Tensor
 from ckptctl.weights.flaws import Flaw
 
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[^/]*)?")
 _MANY = 20
 """Flaws of one kind that are told one by one."""
 
@@ -19,6 +21,8 @@ def check(contents: Contents, files: Files, allow: Sequence[str] = ()) -> Iterat
     yield from check_names(contents, allow)
     yield from _some(_check_storages(contents, files))
     yield from _some(_check_tensors(contents))
+    told = {it.file for it in contents.flaws if it.id == "missing-file"}
+    yield from _some(it for it in _check_shards(files) if it.file not in told)
 
 
 def check_names(contents: Contents, allow: Sequence[str] = ()) -> Iterator[Flaw]:
@@ -67,6 +71,18 @@ def _check_tensors(contents: Contents) -> Iterator[Flaw]:
         storage = contents.storages.get(piece.storage)
         if storage is not None and not storage.packing and piece.start + reach(tensor, piece) > storage.length:
             yield Flaw("short-storage", f"tensor {tensor.name!a} reaches beyond its storage", storage.file)
+
+
+def _check_shards(files: Files) -> Iterator[Flaw]:
+    """The shards that others of a folder count with them, whether an index names them or not."""
+    present: dict[tuple[str, str, str], set[int]] = {}
+    for shard in filter(None, map(_SHARD.fullmatch, files.sizes if len(files.sizes) > 1 else ())):
+        present.setdefault((shard[1], shard[3], shard[4] or ""), set()).add(int(shard[2]))
+    for (front, total, ending), numbers in present.items():
+        first = 0 if 0 in numbers else 1
+        missing = (it for it in range(first, first + int(total)) if it not in numbers)
+        for name in (f"{front}-{it:05}-of-{total}{ending}" for it in missing):
+            yield Flaw("missing-file", f"{name!a} is missing, one of {int(total)} shards", name)
 
 
 def reach(tensor: Tensor, piece: Piece) -> int:

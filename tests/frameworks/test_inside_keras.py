@@ -236,3 +236,20 @@ def test_it_is_neither_slimmed_nor_averaged_and_says_why(form: Form, folder: str
     reason = "its weights lie in" if form.ending == ".weights.json" else "only files of torch's or safetensors can be"
     assert reason in mean.err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_numbers_of_a_type_that_hdf5_does_not_know_are_of_the_one_that_keras_notes(tmp_path: Path, ending: str) -> None:
+    paths = [tmp_path / f"{epoch}{ending}" for epoch in range(2)]
+    model = make_model("bfloat16")
+    for value, path in enumerate(paths):
+        for weight in model.trainable_weights:
+            weight.assign(np.full(weight.shape, value + 0.5))
+        (model.save if ending == ".keras" else model.save_weights)(path)
+    make_old(str(tmp_path))
+    inside = run("show", "--json", str(paths[0])).json["contents"]
+    assert {it["dtype"] for it in inside["tensors"] if it["part"] == "weights"} >= {"bfloat16"}
+    assert inside["parts"]["weights"] > 0
+    changed = run("diff", *map(str, paths), "--json").json["changed"]
+    assert changed
+    assert {(it["max"], it["mean"]) for it in changed} == {(1.0, 1.0)}

@@ -489,3 +489,25 @@ POPEN = global_("subprocess", "Popen")
 def test_what_belongs_to_a_class_is_named_like_the_class(value: bytes, found: list[str]) -> None:
     content = dictionary(a=value)
     assert [it.id for it in flaws_of(Held({"x.pkl": content}))] == found
+
+
+SHARDS = {f"model-0000{number}-of-00003.safetensors": safetensors({"a": HEADER}, bytes(8)) for number in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("missing", SHARDS)
+def test_a_shard_that_the_others_count_is_missing_whether_an_index_names_it_or_not(missing: str) -> None:
+    left = {name: content for name, content in SHARDS.items() if name != missing}
+    assert [(it.id, it.file) for it in errors(Held({**left, "config.json": b"{}"}))] == [("missing-file", missing)]
+    assert errors(Held({**SHARDS, "config.json": b"{}"})) == []
+
+
+def test_a_shard_that_is_looked_at_alone_misses_no_other() -> None:
+    name, content = next(iter(SHARDS.items()))
+    assert errors(Held({name: content})) == []
+
+
+def test_of_many_missing_shards_some_are_told_and_how_many_more_there_are() -> None:
+    content = safetensors({"a": HEADER}, bytes(8))
+    told = errors(Held({"model-00000-of-99999.safetensors": content, "config.json": b"{}"}))
+    assert len(told) == 21
+    assert told[-1].text == "99978 more like these"

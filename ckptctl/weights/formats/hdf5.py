@@ -15,6 +15,8 @@ from ckptctl.weights.zip_archive import Source
 
 _SPACE, _TYPE, _LAYOUT, _FILTERS, _ATTRIBUTE = 0x01, 0x03, 0x08, 0x0B, 0x0C
 _INTEGER, _FLOAT, _STRING, _ENUM, _VARIABLE = 0, 1, 3, 8, 9
+_OPAQUE = (b"\x15", b"\x25", b"\x35")
+"""How such a type begins, in any version."""
 _COMPACT, _CONTIGUOUS, _CHUNKED = 0, 1, 2
 _MOST_CHUNKS = 200_000
 _MOST_AXES = 32
@@ -80,11 +82,13 @@ class _Walk:
             if not keys:
                 self.values |= dict(_read_attributes(self.file, messages))
             if _SPACE in kinds and _TYPE in kinds and _LAYOUT in kinds:
-                self._enter(keys, kinds)
+                noted = dict(_read_attributes(self.file, messages)) if kinds[_TYPE][:1] in _OPAQUE else {}
+                self._enter(keys, kinds, noted.get("dtype", "?"))
 
-    def _enter(self, keys: tuple[str, ...], kinds: dict[int, bytes]) -> None:
+    def _enter(self, keys: tuple[str, ...], kinds: dict[int, bytes], noted: str) -> None:
+        """A dataset; ``noted``: the type that Keras notes of one that HDF5 has no type for (bfloat16)."""
         shape = _read_shape(self.file, kinds[_SPACE])
-        kind = _read_type(kinds[_TYPE])
+        kind = _read_type(kinds[_TYPE], noted)
         name, width = "/".join(keys), int.from_bytes(kinds[_TYPE][4:8], "little")
         key = f"{self.name}:{name}"
         pieces = tuple(self._read_pieces(key, kinds, shape, width))
@@ -161,13 +165,18 @@ def _read_shape(file: Hdf5, data: bytes) -> tuple[int, ...]:
     return tuple(file.number(data, at + file.span * axis, file.span) for axis in range(rank))
 
 
-def _read_type(data: bytes) -> Type:
-    """The name of a type as torch would call it; ``string`` and ``?`` where it is no number."""
+def _read_type(data: bytes, noted: str) -> Type:
+    """The name of a type as torch would call it; ``string`` and ``?`` where it is no number.
+
+    ``noted``: what is said of one that HDF5 knows nothing of but its width.
+    """
     if len(data) < 8:  # noqa: PLR2004 - its head
         raise Damaged("HDF5: a type is malformed")
     kind, flags, size = data[0] & 15, data[1], int.from_bytes(data[4:8], "little")
     if kind in (_STRING, _VARIABLE):
         return Type("string")
+    if data[:1] in _OPAQUE:
+        return Type(noted if BITS.get(noted) == 8 * size else "?")
     if kind == _ENUM:
         return Type("bool" if size == 1 else "?")
     if kind == _FLOAT and size == 2 and len(data) > 13 and data[13] == 8:  # noqa: PLR2004 - bits of the exponent
