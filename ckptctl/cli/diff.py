@@ -64,7 +64,7 @@ def _open(path: str, scanning: Options) -> Side:
 
 def _write(found: Difference, console: Console, *, json: bool) -> Iterator[str]:
     if json:
-        from ckptctl.render.json import diff
+        from ckptctl.render.json_inside import diff
 
         return diff(found)
     return screens.screen(found, width=console.width) if console.is_terminal else screens.rows(found)

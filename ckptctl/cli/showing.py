@@ -40,7 +40,7 @@ def show_one(path: str, form: Form, options: Options | None = None) -> int:
 def _write(target: Target, inside: Contents, form: Form, console: Console) -> Iterator[str]:
     store, run, it = target
     if form.json:
-        from ckptctl.render.json import show
+        from ckptctl.render.json_inside import show
 
         return show(it, inside)
     if not console.is_terminal:

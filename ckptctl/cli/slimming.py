@@ -246,7 +246,7 @@ def _copy(job: Job, progress: Progress) -> None:
 def _answer(done: Done, terms: Terms, console: Console) -> None:
     lines = [job.line for job in done.jobs]
     if terms.json:
-        from ckptctl.render.json import slim
+        from ckptctl.render.json_inside import slim
 
         console.answer(slim(lines, dry_run=terms.is_dry, kept=done.kept))
         return

@@ -139,7 +139,7 @@ def _examine(targets: Iterable[Target], depth: Depth, progress: Progress, loader
 
 def _write(seen: Iterable[Examined], console: Console, progress: Progress, *, json: bool) -> Iterator[str]:
     if json:
-        from ckptctl.render.json import verify
+        from ckptctl.render.json_inside import verify
 
         return verify(seen)
     lines = screens.screen(seen, width=console.width) if console.is_terminal else screens.rows(seen)

@@ -68,7 +68,8 @@ def test_the_examples_of_a_help_are_read_by_the_program(name: str, run: Path, mo
     examples = call(name, "--help").out.partition("Examples:\n")[2]
     for words in re.findall(r"ckptctl ([^|)\"\n]+)", examples):
         if "demo" not in words:
-            assert call(*words.split()).code != 2, words
+            answer = call(*words.split())
+            assert answer.code != 2 or "missing-library" in answer.err, words
 
 
 @pytest.mark.parametrize(
