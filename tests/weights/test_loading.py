@@ -51,6 +51,12 @@ def loader() -> Iterator[Loader]:
         yield started
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own reading may take its time: where coverage is measured, it takes six times as long."""
+    monkeypatch.setattr("ckptctl.weights.machine.Limits.allow", lambda *_: 100.0)
+
+
 def look(folder: Path, content: bytes, loader: Loader, *, allow: tuple[str, ...] = ()) -> Examined:
     """What is said of a file that nobody writes to any more."""
     target = find_target(str(save(folder, [NAME], content) / NAME), Options(now=2 * 10**18))
@@ -127,6 +133,7 @@ def test_of_a_folder_every_file_of_torch_is_loaded(tmp_path: Path, loader: Loade
 
 @torch_is_here
 @pytest.mark.slow
+@pytest.mark.usefixtures("unhurried")
 def test_what_takes_too_long_is_ended_at_the_limit_and_told(tmp_path: Path, loader: Loader) -> None:
     begun = monotonic()
     examined = look(tmp_path, LONG, loader._replace(seconds=0.2))
@@ -139,6 +146,7 @@ def test_what_takes_too_long_is_ended_at_the_limit_and_told(tmp_path: Path, load
 @torch_is_here
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps it")
+@pytest.mark.usefixtures("unhurried")
 def test_what_takes_too_much_memory_is_told(tmp_path: Path, loader: Loader) -> None:
     look(tmp_path / "first", encode_torch(STATE), loader)
     before = pid_of(loader)
@@ -151,6 +159,7 @@ def test_what_takes_too_much_memory_is_told(tmp_path: Path, loader: Loader) -> N
 
 @torch_is_here
 @pytest.mark.slow
+@pytest.mark.usefixtures("unhurried")
 def test_a_process_that_is_killed_while_it_loads_is_told_and_the_next_file_is_loaded(
     tmp_path: Path, loader: Loader
 ) -> None:
