@@ -148,9 +148,8 @@ def _tell_packed(contents: Contents) -> Iterator[Flaw]:
     if any(it.dtype in KINDS and not it.pieces for it in meant):
         yield Flaw("not-read", "some tensors lie inside of what is not unpacked: nobody looked whether they are finite")
     if unknown := sum(it.dtype == "?" for it in meant):
-        yield Flaw(
-            "not-read", f"{unknown} tensors are of types that are not known: nobody looked whether they are finite"
-        )
+        what = "a tensor is of a type that is" if unknown == 1 else f"{unknown} tensors are of types that are"
+        yield Flaw("not-read", f"{what} not known: nobody looked whether all is finite")
 
 
 def _load(examined: Examined, files: Held, held: Mapping[str, Contents], loader: Loader) -> Examined:

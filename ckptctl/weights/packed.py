@@ -46,6 +46,8 @@ def _examine(numbers: Numbers, tensor: Tensor, file: str, tick: Callable[[int], 
         if error.id == "not-read":
             return Flaw("not-read", error.text, file)
         return Flaw("broken", f"dataset {tensor.name!a}: {error.text}", file)
+    except OSError as error:
+        return Flaw("unreadable", f"cannot be read: {error.strerror or error}", file)
     return tell_odd(tensor, *odd, file) if any(odd) else None
 
 

@@ -161,7 +161,7 @@ def test_where_numbers_were_not_looked_at_it_is_said(tmp_path: Path, name: str, 
         os.utime(it, (1_700_000_000, 1_700_000_000))
     answer = call("verify", path, "--finite")
     assert answer.code == 0
-    assert [row["text"] for row in answer.rows] == [f"{told}: nobody looked whether they are finite" if told else ""]
+    assert [row["text"] for row in answer.rows] == [f"{told}: nobody looked whether all is finite" if told else ""]
 
 
 PICKLED = (

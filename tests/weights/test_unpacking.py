@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +219,28 @@ def ids(stream: Iterator[bytes]) -> str:
     with pytest.raises(Damaged) as raised:
         list(stream)
     return "not-read" if raised.value.id == "not-read" else "error"
+
+
+class Torn(Bytes):
+    """A file of which the disk does not give all."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset > 1000:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(offset, length)
+
+
+class TornFiles(Held):
+    @contextmanager
+    def open(self, name: str) -> Iterator[Bytes]:
+        yield Torn(self.files[name])
+
+
+@needs_h5py
+def test_a_disk_that_does_not_give_what_is_packed_is_told_and_ends_nothing() -> None:
+    _, contents = read(PACKED)
+    told = list(read_packed(contents, TornFiles({"x.h5": PACKED}), finite=False))
+    assert {(it.id, it.text) for it in told} == {("unreadable", "cannot be read: Input/output error")}
 
 
 # The commands --------------------------------------------------------------------------------------------------------
