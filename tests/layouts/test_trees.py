@@ -17,6 +17,8 @@ from ckptctl.scan import Options, scan
 from ckptctl.stores import open_store
 from tests.layouts.tree import Expected, Tree
 
+pytestmark = pytest.mark.slow
+
 SECOND = 1_000_000_000
 AGE = 100_000 * SECOND
 FOLDER = Path(__file__).parent / "trees"
