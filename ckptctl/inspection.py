@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.layouts import find
+from ckptctl.layouts import find_slimming
 from ckptctl.weights.contents import Contents, merge
 from ckptctl.weights.flaws import Examined, Flaw
 from ckptctl.weights.formats import read_files
@@ -129,7 +129,7 @@ def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
 
 def _tell_bare(it: Checkpoint, contents: Contents) -> Iterator[Flaw]:
     """Say where a folder has no weights, though its layout keeps them beside the optimizer's state, which it has."""
-    slimming = find(it.layout).slimming if it.unit == "dir" and it.layout != "unknown" else None
+    slimming = find_slimming(it.layout) if it.unit == "dir" else None
     parts = {tensor.part for tensor in contents.tensors}
     if slimming is None or not slimming.require or "optimizer" not in parts or "weights" in parts or contents.flaws:
         return

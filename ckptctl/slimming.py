@@ -20,7 +20,7 @@ from ckptctl.core.resumable import Answer, choose, find_holders, keep_whole
 from ckptctl.core.slim import SHARED, Slim, Step, Wish
 from ckptctl.errors import CkptctlError, Damaged, Refused
 from ckptctl.inspection import Held
-from ckptctl.layouts import find
+from ckptctl.layouts import find, find_slimming
 from ckptctl.siblings import compare
 from ckptctl.stores import PRIVATE, Store
 from ckptctl.tasks import stem_of
@@ -39,7 +39,7 @@ _PLAIN = Wish()
 def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     """Decide what becomes of each file; raises Refused with the reason, Damaged where it is not whole, OSError."""
     _require_whole(it)
-    slimming = find(it.layout).slimming or _UNKNOWN if it.layout != "unknown" else _UNKNOWN
+    slimming = find_slimming(it.layout) or _UNKNOWN
     if slimming.refuse is not None:
         raise Refused(slimming.refuse, id="cannot-slim")
     if it.unit == "dir" and not slimming.files and not slimming.drop:

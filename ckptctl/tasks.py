@@ -76,8 +76,8 @@ def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -
     if slim:
         size = sum(step.entry.size or 0 for step in slim.touched)
         kin = tuple(Kin(it.path, it.identity, it.size or 0, it.modified or 0) for it in slim.weights)
-        item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=_times_of(checkpoint, tops))
-        item = item._replace(kin=kin)
+        times = _times_of(checkpoint, tops)
+        item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=times, kin=kin)
     return Task(verdict, checkpoint, item, number, tops)
 
 

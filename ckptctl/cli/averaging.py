@@ -17,7 +17,7 @@ from ckptctl.core.checkpoint import Checkpoint
 from ckptctl.core.units import write_size
 from ckptctl.errors import Damaged, NoCheckpoint, Refused, UsageError
 from ckptctl.inspection import Held
-from ckptctl.layouts import find
+from ckptctl.layouts import find_slimming
 from ckptctl.leaders import Contest, Wish
 from ckptctl.render.names import escape, locate
 from ckptctl.scan import Options
@@ -49,8 +49,7 @@ def write_average(paths: Sequence[str], wanted: Wanted, scanning: Options) -> No
     )
     weights = _read_weights(wanted.weights, len(targets))
     made = plan_average([_open(it) for it in targets], weights)
-    first = targets[0].checkpoint.layout
-    slimming = None if first == "unknown" else find(first).slimming
+    slimming = find_slimming(targets[0].checkpoint.layout)
     to = "safetensors" if wanted.output.endswith(".safetensors") else "torch"
     folder, name = os.path.split(wanted.output)
     with open_store(folder or ".").draft(name) as draft:
@@ -114,7 +113,7 @@ def _find_weights(it: Checkpoint, names: Sequence[str], path: str) -> str:
     """The only file with weights; of a folder the one that its layout names. Raises Refused where there are others."""
     held = list(names)
     if it.unit == "dir":
-        slimming = None if it.layout == "unknown" else find(it.layout).slimming
+        slimming = find_slimming(it.layout)
         held = [name for name in names if slimming is not None and is_meant(slimming.require, name)]
     if len(held) == 1:
         return held[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from ckptctl.core.layout import Layout
+from ckptctl.core.layout import Layout, Slimming
 from ckptctl.layouts import (
     accelerate,
     allennlp,
@@ -101,6 +101,11 @@ def find(name: str) -> Layout:
     if not _index or _index[0] is not LAYOUTS:  # the table may have got a row since
         _index[:] = LAYOUTS, {layout.name: layout for layout in LAYOUTS}
     return cast("dict[str, Layout]", _index[1])[name]
+
+
+def find_slimming(name: str) -> Slimming | None:
+    """What the layout of a checkpoint says of slimming it; None where it says nothing, or is not known."""
+    return None if name == "unknown" else find(name).slimming
 
 
 _index: list[object] = []

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from ckptctl.weights.contents import Named
+from ckptctl.weights.machine import GETATTR
 from ckptctl.weights.nodes import Global
 from ckptctl.weights.pickles import Pickled
 
@@ -116,8 +117,6 @@ _INSTANCES = (
     r"|running_mean_std\.RunningMeanStd)"
 )
 """Whose instances are states of training, and no harm where they are made without a call."""
-_SPELLING = frozenset({"builtins.getattr", "__builtin__.getattr"})
-"""No harm unless it is called for anything but the name of what belongs to a class."""
 _OLD = frozenset(
     {"__builtin__", "cPickle", "commands", "copy_reg", "exceptions", "os2", "popen2", "StringIO", "urllib2"}
 )
@@ -140,7 +139,7 @@ def judge(it: Global, *, is_called: bool = False) -> Named:
     name = f"{it.module}.{it.name}"
     if it.name in _LISTED.get(it.module, "").split() or re.fullmatch(_PATTERNS, name):
         return Named(name, allowed=True, is_called=is_called)
-    if name in _SPELLING and not is_called:
+    if it in GETATTR and not is_called:  # it only names what belongs to a class
         return Named(name, allowed=True)
     is_instance = not is_called and "." not in it.name and re.fullmatch(_INSTANCES, name) is not None
     return Named(name, is_instance, is_called or _is_of_python(it.module))

@@ -19,12 +19,12 @@ from ckptctl.weights.chunks import CHUNK, make_room, place
 from ckptctl.weights.compare import name_alike
 from ckptctl.weights.contents import Contents, Files, Storage, Tensor
 from ckptctl.weights.crc32 import crc32
-from ckptctl.weights.exporting import find_front
-from ckptctl.weights.formats.safetensors import read_notes
+from ckptctl.weights.exporting import find_front, find_notes
 from ckptctl.weights.safetensors_writing import Named, plan
 from ckptctl.weights.slim import Cut, open_whole
 from ckptctl.weights.streams import Chunk, Numbers, even, open_numbers
 from ckptctl.weights.turns import take_turns
+from ckptctl.weights.zip_archive import Source
 from ckptctl.weights.zip_writing import Draft, Writer
 
 _WORTH = 8 << 20
@@ -110,8 +110,10 @@ def _describe(it: Tensor) -> str:
 def _write_safetensors(made: Average, draft: Draft, drop: Sequence[str] | None, tick: Tick) -> None:
     first = made.inputs[0]
     weights = [it for it in first.contents.tensors if it.part == "weights"]
-    front = _find_front(first, weights, drop)
-    laid = plan([Named(it.name.removeprefix(front), it) for it in weights], _read_notes(first))
+    with first.files.open(first.name) as source:
+        front = _find_front(source, first.contents.format, weights, drop)
+        notes = find_notes(source, first.contents.format)
+    laid = plan([Named(it.name.removeprefix(front), it) for it in weights], notes)
     draft.write(laid.header)
     jobs: list[_Job] = []
     for _, it in laid.tensors:
@@ -121,22 +123,13 @@ def _write_safetensors(made: Average, draft: Draft, drop: Sequence[str] | None, 
     _carry_out(made, jobs, draft, tick)
 
 
-def _find_front(it: Input, weights: Sequence[Tensor], drop: Sequence[str] | None) -> str:
+def _find_front(source: Source, kind: str, weights: Sequence[Tensor], drop: Sequence[str] | None) -> str:
     """What stands before all names of the weights, and in a state dict does not; "" where they have several places."""
     try:
-        with it.files.open(it.name) as source:
-            front = find_front(source, it.contents.format, drop)
+        front = find_front(source, kind, drop)
     except Refused:
         return ""
     return front if all(own.name.startswith(front) for own in weights) else ""
-
-
-def _read_notes(it: Input) -> dict[str, str]:
-    """What stands beside the tensors in safetensors; nothing of other files."""
-    if it.contents.format != "safetensors":
-        return {}
-    with it.files.open(it.name) as source:
-        return read_notes(source)
 
 
 def _write_torch(made: Average, cut: Cut, draft: Draft, tick: Tick) -> None:

@@ -52,7 +52,7 @@ def open_export(files: Files, name: str, drop: Sequence[str] | None) -> Export:
             raise Damaged(flaw.text)
     with files.open(name) as source:
         front = find_front(source, contents.format, drop)
-        notes = read_notes(source) if contents.format == "safetensors" else {}
+        notes = find_notes(source, contents.format)
     named = [Named(it.name.removeprefix(front), it) for it in contents.tensors if it.name.startswith(front)]
     if not front:
         named = [it for it in named if it.tensor.part == "weights"]
@@ -70,3 +70,8 @@ def find_front(source: Source, kind: str, drop: Sequence[str] | None) -> str:
     if not isinstance(root, dict):
         raise Refused("what it holds is no dictionary, so that nobody knows what of it are the weights")
     return "".join(f"{key}." for key in find_bare(root, drop))
+
+
+def find_notes(source: Source, kind: str) -> dict[str, str]:
+    """What stands beside the tensors in safetensors; nothing of other files."""
+    return read_notes(source) if kind == "safetensors" else {}

@@ -55,10 +55,6 @@ class Asked(io.RawIOBase):
         self.at = offset + (0, self.at, self.size)[whence]
         return self.at
 
-    def tell(self) -> int:
-        """Where it is."""
-        return self.at
-
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - anything that holds bytes
         """Ask for the next bytes."""
         view = memoryview(buffer).cast("B")
@@ -126,12 +122,12 @@ def blocks(
     """Where the blocks of a dataset begin, and how large they are: whole rows of chunks as far as memory allows."""
     if 0 in shape:
         return
-    axis = 0  # along which it is cut; along those before it one by one
-    while axis < len(shape) - 1 and prod(shape[axis + 1 :]) * width * chunk[axis] > LARGEST:
-        axis += 1
     if not shape:
         yield (), ()
         return
+    axis = 0  # along which it is cut; along those before it one by one
+    while axis < len(shape) - 1 and prod(shape[axis + 1 :]) * width * chunk[axis] > LARGEST:
+        axis += 1
     row = prod(shape[axis + 1 :]) * width
     step = max(1, BLOCK // row // chunk[axis] * chunk[axis] or min(chunk[axis], LARGEST // row))
     for place in product(*(range(size) for size in shape[:axis])):

@@ -16,8 +16,8 @@ from ckptctl.errors import Damaged
 _DEEPEST = 16
 _WIDEST_TABLE = 1024
 _MOST_ROWS = 64
-_FILTERED = 1
-"""Bits of a heap's own packing: none in any heap of links."""
+_BROKEN_HEAP = "HDF5: the links of a group are malformed"
+_BROKEN_TREE = "HDF5: the tree of a group is malformed"
 
 
 class File(Protocol):
@@ -86,7 +86,7 @@ class _Heap:
         span, width, number = file.span, file.width, file.number
         head = file.read(address, 22 + 12 * span + 3 * width)
         if head[:5] != b"FRHP\0" or number(head, 7, 2):
-            raise Damaged("HDF5: the links of a group are malformed")
+            raise Damaged(_BROKEN_HEAP)
         at = 14 + 10 * span + 2 * width  # behind the sizes of what it holds, and of what is free
         bits = number(head, at + 2 + 2 * span, 2)
         self.table = Table(
@@ -94,7 +94,7 @@ class _Heap:
         )
         self._prove(bits)
         longest = min(number(head, 10, 4), self.table.largest)
-        self.length_width = max(1, -(-longest.bit_length() // 8))
+        self.length_width = _bytes_for(longest)
         root, rows = number(head, at + 6 + 2 * span), number(head, at + 6 + 2 * span + width, 2)
         found = self._visit(Block(0, self.table.first, root), rows, _DEEPEST) if root != file.undefined else ()
         self.blocks = sorted(found)
@@ -104,7 +104,7 @@ class _Heap:
         table = self.table
         is_sound = 0 < table.blocks <= _WIDEST_TABLE and 0 < table.first <= table.largest and 0 < bits <= 64  # noqa: PLR2004 - bits of an offset
         if not is_sound or table.first & (table.first - 1) or table.blocks & (table.blocks - 1):
-            raise Damaged("HDF5: the links of a group are malformed")
+            raise Damaged(_BROKEN_HEAP)
 
     def _visit(self, block: Block, rows: int, deepest: int) -> Iterator[Block]:
         """The blocks that hold links, of a block that holds others in so many rows, or of one without."""
@@ -112,11 +112,11 @@ class _Heap:
             yield block
             return
         if rows > _MOST_ROWS or not deepest:
-            raise Damaged("HDF5: the links of a group are malformed")
+            raise Damaged(_BROKEN_HEAP)
         lead, width, table = 5 + self.file.width + self.table.places, self.file.width, self.table
         data = self.file.read(block.address, lead + rows * table.blocks * width)
         if data[:4] != b"FHIB":
-            raise Damaged("HDF5: the links of a group are malformed")
+            raise Damaged(_BROKEN_HEAP)
         offset = block.offset
         for place in range(rows * table.blocks):
             size, child = table.size(place // table.blocks), self.file.number(data, lead + place * width)
@@ -146,11 +146,11 @@ def _read_tree(file: File, address: int) -> Iterator[bytes]:
     """The records of a tree (version 2), in order; raises Damaged."""
     head = file.read(address, 16 + file.width + 2)
     if head[:5] != b"BTHD\0":
-        raise Damaged("HDF5: the tree of a group is malformed")
+        raise Damaged(_BROKEN_TREE)
     size, record, depth = file.number(head, 6, 4), file.number(head, 10, 2), file.number(head, 12, 2)
     root, count = file.number(head, 16), file.number(head, 16 + file.width, 2)
     if not 4 < record <= size or depth > _DEEPEST:  # noqa: PLR2004 - the hash
-        raise Damaged("HDF5: the tree of a group is malformed")
+        raise Damaged(_BROKEN_TREE)
     if root != file.undefined:
         yield from _read_node(file, _Shape(size, record, file.width), (root, count), depth)
 
@@ -185,10 +185,10 @@ def _read_node(file: File, shape: _Shape, child: tuple[int, int], depth: int) ->
     step = file.width + shape.counts + shape.totals[depth - 1] if depth else 0
     length = 6 + count * shape.record + (count + 1) * step
     if length > shape.size:
-        raise Damaged("HDF5: the tree of a group is malformed")
+        raise Damaged(_BROKEN_TREE)
     data = file.read(address, length)
     if data[:4] != (b"BTIN" if depth else b"BTLF"):
-        raise Damaged("HDF5: the tree of a group is malformed")
+        raise Damaged(_BROKEN_TREE)
     records = [data[6 + place * shape.record :][: shape.record] for place in range(count)]
     if not depth:
         yield from records

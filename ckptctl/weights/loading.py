@@ -1,7 +1,7 @@
 """Whether the installed torch loads a file that our own checks found whole and harmless.
 
 with loading() as loader:
-flaw = loader.load(descriptor, size, is_zip=True)
+loader.load(descriptor, size, is_zip=True)     what is to be said of an open file, None where it was loaded
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ _WIDEST_KEY = 64
 _WIDEST_CALL = 64
 _KEYS_BETWEEN_LOOKS = 64
 _MAKERS = frozenset({Global("copy_reg", "_reconstructor"), Global("copyreg", "_reconstructor")})
-_GETATTR = frozenset({Global("builtins", "getattr"), Global("__builtin__", "getattr")})
+GETATTR = frozenset({Global("builtins", "getattr"), Global("__builtin__", "getattr")})
 """By which older protocols name what belongs to a class; the newer write the name with a dot."""
 _MISSING = object()
 
@@ -130,7 +130,7 @@ class Machine:
                 self.oddities[UNSPEAKABLE] = None
             if known in self.decoders:
                 self.known[id(known)] = self.decoders[known]
-            elif known in _GETATTR:
+            elif known in GETATTR:
                 self.known[id(known)] = self._read_attribute
         return known
 

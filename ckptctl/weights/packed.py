@@ -19,7 +19,7 @@ def read_packed(
     contents: Contents, files: Files, *, finite: bool, tick: Callable[[int], None] = lambda _: None
 ) -> Iterator[Flaw]:
     """Unpack all that h5py must; what is wrong with it, and, once, why some was not read."""
-    packed = [(tensor, storage) for tensor in contents.tensors if (storage := find_packed(contents, tensor))]
+    packed = [(tensor, storage) for tensor in contents.tensors if (storage := _find_packed(contents, tensor))]
     if sum(tensor.bytes for tensor, _ in packed) > MOST_TIMES * sum(files.sizes.values()):
         yield Flaw("broken", "its datasets lie over each other, so that unpacking them would never end")
         return
@@ -32,7 +32,7 @@ def read_packed(
         yield Flaw("not-read", f"{what} not read: {unread[0].text}", unread[0].file)
 
 
-def find_packed(contents: Contents, tensor: Tensor) -> Storage | None:
+def _find_packed(contents: Contents, tensor: Tensor) -> Storage | None:
     """Where the numbers of a tensor are that h5py must unpack; None for all others."""
     storage = contents.storages.get(tensor.pieces[0].storage) if len(tensor.pieces) == 1 else None
     return storage if storage is not None and storage.dataset and tensor.dtype in BITS else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -120,7 +120,7 @@ class Numbers:
 
             source = self.open(it.file)
             held = Window(source, place[1], source.size - place[1]) if place[1] else source
-            self._unpackers[place] = self._stack.enter_context(Unpacker(held))
+            self._unpackers[place] = self._stack.enter_context(closing(Unpacker(held)))
         return self._unpackers[place]
 
     def _find(self, tensor: Tensor, piece: Piece) -> Storage:

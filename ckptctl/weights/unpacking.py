@@ -1,6 +1,6 @@
 """Numbers of an HDF5 dataset that lie in packed chunks, or in chunks of a newer form, unpacked by h5py.
 
-    with Unpacker(source) as unpacker:
+    with closing(Unpacker(source)) as unpacker:
         for chunk in unpacker.stream("layers/dense/kernel", width=4, length=4096):
             …                               bytes as they are in the file, the last axis fastest
 
@@ -17,15 +17,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.machinery import PathFinder
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from ckptctl.errors import Damaged
 from ckptctl.weights.confined import find_code, spawn
+from ckptctl.weights.h5py_child import number
 from ckptctl.weights.zip_archive import Source
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _SECONDS = 120
 """That the process may say nothing."""
@@ -41,7 +38,6 @@ _SPARE = 64 << 20
 _SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
 """No threads that are not needed, and no plug-ins of HDF5."""
 
-
 _MISSING = "its chunks are packed: pip install 'ckptctl[hdf5]' brings what unpacks them"
 _OTHER = "h5py finds other numbers than the header tells of"
 _BROKEN = "what unpacks its chunks broke down"
@@ -55,14 +51,6 @@ class Unpacker:
         self._child: _Child | None = None
         self._starts = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
-
     def stream(self, dataset: str, width: int, length: int) -> Iterator[bytes]:
         """All numbers of a dataset; ``width``: bytes of one, ``length``: bytes of all.
 
@@ -74,7 +62,7 @@ class Unpacker:
         try:
             child = self._child or self._start()
             name = dataset.encode()
-            child.send(_number(width) + _number(len(name)) + name)
+            child.send(number(width) + number(len(name)) + name)
             left = length
             for part in self._answer(child):
                 left -= len(part)
@@ -84,7 +72,7 @@ class Unpacker:
             is_done = True
         finally:
             if not is_done:  # it may be about to say something: the next one asks another
-                self._stop()
+                self.close()
 
     def _start(self) -> _Child:
         if PathFinder.find_spec("h5py", find_code()) is None or self._starts == _MOST_STARTS:
@@ -93,12 +81,13 @@ class Unpacker:
         child = self._child = _Child()
         if child.receive(1) != b".":
             raise Damaged("its chunks are packed, and h5py, which would unpack them, cannot be imported", id="not-read")
-        child.send(_number(self._source.size))
+        child.send(number(self._source.size))
         for _ in self._answer(child):
             raise Damaged(_BROKEN)
         return child
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """End the process, whatever it does."""
         child, self._child = self._child, None
         if child is not None:
             child.end()
@@ -120,7 +109,7 @@ class Unpacker:
     def _hand_over(self, child: _Child, offset: int, length: int) -> int:
         """Give the process what it asked for; how many bytes that were."""
         data = self._source.read(offset, min(length, _LARGEST)) if offset < self._source.size else b""
-        child.send(_number(len(data)) + data)
+        child.send(number(len(data)) + data)
         return len(data)
 
 
@@ -168,7 +157,3 @@ class _Child:
 def _require(*, is_right: bool, text: str) -> None:
     if not is_right:
         raise Damaged(text)
-
-
-def _number(value: int) -> bytes:
-    return value.to_bytes(8, "little")

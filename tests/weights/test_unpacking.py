@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def test_what_a_link_leads_to_outside_of_the_file_is_not_opened(tmp_path: Path) 
         file["link"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/w")
         file.create_dataset("outside", (2,), "f8", external=[(str(tmp_path / "secret"), 0, 16)])
         file["inside"] = [1.5, 2.5]
-    with Unpacker(Bytes((tmp_path / "x.h5").read_bytes())) as unpacker:
+    with closing(Unpacker(Bytes((tmp_path / "x.h5").read_bytes()))) as unpacker:
         for name in ("link", "outside"):
             with pytest.raises(Damaged, match="h5py cannot read it"):
                 list(unpacker.stream(name, 8, 16))
@@ -176,7 +176,7 @@ def test_a_process_that_is_killed_is_told_and_the_next_dataset_gets_another(tmp_
     size = 4 << 20  # more than waits in a pipe
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("w", data=bytearray(os.urandom(size)), chunks=(1000,), compression="gzip")
-    with Unpacker(Bytes((tmp_path / "x.h5").read_bytes())) as unpacker:
+    with closing(Unpacker(Bytes((tmp_path / "x.h5").read_bytes()))) as unpacker:
         first = unpacker.stream("w", 1, size)
         next(first)
         os.kill(children()[-1], signal.SIGKILL)
@@ -189,7 +189,7 @@ def test_a_process_that_is_killed_is_told_and_the_next_dataset_gets_another(tmp_
 @needs_h5py
 @linux_alone
 def test_a_stream_that_nobody_reads_to_its_end_leaves_no_process() -> None:
-    with Unpacker(Bytes(PACKED)) as unpacker:
+    with closing(Unpacker(Bytes(PACKED))) as unpacker:
         next(unpacker.stream("packed", 4, 140))
     assert children() == []
 
@@ -197,20 +197,23 @@ def test_a_stream_that_nobody_reads_to_its_end_leaves_no_process() -> None:
 @needs_h5py
 @pytest.mark.parametrize(("width", "length"), [(8, 280), (4, 136), (4, 144)])
 def test_other_numbers_than_the_header_tells_of_are_no_numbers(width: int, length: int) -> None:
-    with Unpacker(Bytes(PACKED)) as unpacker, pytest.raises(Damaged, match=r"h5py (finds|cannot)"):
+    with closing(Unpacker(Bytes(PACKED))) as unpacker, pytest.raises(Damaged, match=r"h5py (finds|cannot)"):
         list(unpacker.stream("packed", width, length))
 
 
 @needs_h5py
 def test_where_h5py_cannot_open_a_file_it_says_why() -> None:
-    with Unpacker(Bytes(PACKED[:3000])) as unpacker, pytest.raises(Damaged, match=r"h5py cannot read it: .*truncated"):
+    with (
+        closing(Unpacker(Bytes(PACKED[:3000]))) as unpacker,
+        pytest.raises(Damaged, match=r"h5py cannot read it: .*truncated"),
+    ):
         list(unpacker.stream("packed", 4, 140))
 
 
 @needs_h5py
 def test_a_file_that_breaks_every_process_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ckptctl.weights.confined.BOOT", "")
-    with Unpacker(Bytes(PACKED)) as unpacker:
+    with closing(Unpacker(Bytes(PACKED))) as unpacker:
         told = [ids(unpacker.stream("packed", 4, 140)) for _ in range(7)]
     assert told == ["error"] * 5 + ["not-read"] * 2
 

@@ -187,7 +187,7 @@ def _read_type(data: bytes, noted: str) -> Type:
 
 
 def _read_attributes(file: Hdf5, messages: list[Message]) -> Iterator[tuple[str, str]]:
-    """The texts that the root carries: versions, and which backend wrote it."""
+    """The texts that an object carries: the root versions and which backend wrote it, a dataset its type."""
     for kind, data in messages:
         if kind != _ATTRIBUTE or len(data) < 8:  # noqa: PLR2004 - its head
             continue
