@@ -18,7 +18,7 @@ from time import time
 
 from measure import Contestant, find_ckptctl, race, tell
 
-from ckptctl.weights.torch_write import encode_torch
+from ckptctl.formats.torch_writer import encode_torch
 
 CHECKPOINTS, ROUNDS = 1000, 15
 STEPS = 500

@@ -19,7 +19,7 @@ from time import perf_counter, time
 
 from measure import find_ckptctl
 
-from ckptctl.weights.torch_write import encode_torch
+from ckptctl.formats.torch_writer import encode_torch
 
 CHECKPOINTS, ROUNDS = 10_000, 5
 MANY = 100

@@ -18,7 +18,7 @@ from time import time
 
 from measure import Contestant, Lap, find_ckptctl, race, tell
 
-from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 
 FOLDERS, FILES, ROUNDS = 1000, 100, 5
 STEPS = 1000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.stores import Source
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.weights.torch_write import encode_torch, make_tensor
 
 HOME = "/old/machine/run"
 """Where the training that wrote them lay."""

@@ -14,7 +14,7 @@ import yaml
 
 from ckptctl.demo import write_demo
 from ckptctl.errors import Refused, StorageFailed
-from ckptctl.weights import pickles
+from ckptctl.formats.pickle import reader
 
 NOW = 1_700_000_000.0
 STUMBLED = "lr1e-3/version_0/checkpoints"
@@ -36,7 +36,7 @@ def saves(folder: Path) -> list[Path]:
 
 def state_of(path: Path) -> dict[str, object]:
     with zipfile.ZipFile(path) as archive:
-        value = pickles.read(archive.read("archive/data.pkl")).value
+        value = reader.read(archive.read("archive/data.pkl")).value
     assert isinstance(value, dict)
     return value
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from ckptctl import layouts as table
-from ckptctl.core.layout import Layout
 from ckptctl.layouts import LAYOUTS
+from ckptctl.layouts.schema import Layout
 from tests.cli import schema
 from tests.frameworks.environments import ENVIRONMENTS
 from tests.layouts import test_layouts, test_trees

@@ -46,6 +46,6 @@ def __getattr__(name: str) -> object:
     """The app, when someone asks for it: completions and the reference are generated from it."""
     if name != "app":
         raise AttributeError(f"module 'ckptctl.cli' has no attribute '{name}'")
-    from ckptctl.cli.app import app
+    from ckptctl.cli._app import app
 
     return app

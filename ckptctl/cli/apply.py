@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.asked import take_up
-from ckptctl.cli.configured import configure
-from ckptctl.cli.console import Console
-from ckptctl.cli.drafting import Terms
-from ckptctl.cli.look import open_all
-from ckptctl.cli.plan_file import narrow, read, refuse_stale
-from ckptctl.cli.pruning import prune
-from ckptctl.cli.retention import make_policy
+from ckptctl.cli import _options as opt
+from ckptctl.cli._configured import configure
+from ckptctl.cli._console import Console
+from ckptctl.cli._plan_file import narrow, read, refuse_stale
+from ckptctl.cli._planning import Terms
+from ckptctl.cli._policy import make_policy
+from ckptctl.cli._pruning import prune
+from ckptctl.cli._request import take_up
+from ckptctl.cli._targets import open_all
 
 EPILOG = """Examples:
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.averaging import Wanted, write_average
-from ckptctl.cli.look import Names, read_options
+from ckptctl.cli import _options as opt
+from ckptctl.cli._averaging import Wanted, write_average
+from ckptctl.cli._targets import Names, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:

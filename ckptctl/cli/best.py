@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_whole, see
+from ckptctl.best import Contest, Leader, Leaders, Wish
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._targets import Names, Sight, open_all, placed, read_options, require_whole, see
 from ckptctl.core.filters import parse_filter
 from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
-from ckptctl.leaders import Contest, Leader, Leaders, Wish
+from ckptctl.render.columns import write_score
 from ckptctl.render.names import escape, locate
-from ckptctl.render.rows import write_score
-from ckptctl.scan import Options
+from ckptctl.scan.runs import Options
 from ckptctl.stores import Store
 
 EPILOG = """Examples:
@@ -83,7 +83,7 @@ def _see(stores: Sequence[Store], scanning: Options, console: Console, *, health
 
 
 def _keep_healthy(sight: Sight) -> Sight:
-    from ckptctl.inspection import Depth, examine
+    from ckptctl.scan.inspect import Depth, examine
 
     store, run = sight
     kept = tuple(it for it in run.checkpoints if examine(store, it, Depth()).ok)
@@ -139,7 +139,7 @@ def warn_of_doubt(console: Console, leaders: Leaders, *, asked: opt.ModeName) ->
 
 def link_best(console: Console, leader: Leader, name: str) -> None:
     """Make the link in the leader's own run; raises Refused, OSError."""
-    from ckptctl.links import make, plan_link
+    from ckptctl.prune.best_last_links import make, plan_link
 
     store, run = leader.store, leader.run
     if store.read_only:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import expand
-from ckptctl.settings import find_settings
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._targets import expand
+from ckptctl.config import find_settings
 
 EPILOG = """Examples:
 
@@ -29,6 +29,6 @@ def command(paths: opt.Paths = None, json: opt.Json = False) -> None:
 
         console.answer(config(found))
     else:
-        from ckptctl.render.settings import rows, screen
+        from ckptctl.render.config import rows, screen
 
         console.answer(screen(found) if console.is_terminal else rows(found))

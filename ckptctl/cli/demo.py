@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli.console import Console
+from ckptctl.cli._console import Console
 from ckptctl.demo import write_demo
 from ckptctl.render.names import escape
 

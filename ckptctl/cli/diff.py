@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, read_options
-from ckptctl.cli.progress import Progress
-from ckptctl.cli.target import find_target
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._progress import Progress
+from ckptctl.cli._resolve import find_target
+from ckptctl.cli._targets import Names, read_options
 from ckptctl.errors import Damaged
-from ckptctl.inspection import Held, inspect
 from ckptctl.render import diff as screens
-from ckptctl.scan import Options
-from ckptctl.weights.compare import Difference, Side, compare
+from ckptctl.scan.inspect import Held, inspect
+from ckptctl.scan.runs import Options
+from ckptctl.tensors.compare import Difference, Side, compare
 
 EPILOG = """Examples:
 
@@ -64,7 +64,7 @@ def _open(path: str, scanning: Options) -> Side:
 
 def _write(found: Difference, console: Console, *, json: bool) -> Iterator[str]:
     if json:
-        from ckptctl.render.json_inside import diff
+        from ckptctl.render.json_contents import diff
 
         return diff(found)
     return screens.screen(found, width=console.width) if console.is_terminal else screens.rows(found)

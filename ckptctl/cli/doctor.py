@@ -7,15 +7,15 @@ from itertools import chain
 
 import typer
 
-from ckptctl.catalogue import Catalogue
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, open_all, read_options, require_some, tell_notices
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._targets import Names, open_all, read_options, require_some, tell_notices
 from ckptctl.core.findings import Count, Known, Report, relocate_report
-from ckptctl.diagnosis import Rounds
+from ckptctl.doctor import Rounds
 from ckptctl.errors import Damaged
+from ckptctl.layouts.index import Catalogue
 from ckptctl.render import findings as screens
-from ckptctl.scan import Options, choose_layouts, scan
+from ckptctl.scan.runs import Options, choose_layouts, scan
 from ckptctl.stores import Store
 
 EPILOG = """Examples:

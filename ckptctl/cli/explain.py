@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.configured import configure
-from ckptctl.cli.console import Console
-from ckptctl.cli.drafting import Pruning, Terms, draw_all
-from ckptctl.cli.flags import Flags, takes_flags
-from ckptctl.cli.look import Names, read_options
-from ckptctl.cli.naming import OneCheckpoint, pick, place_in, split_place
-from ckptctl.cli.retention import make_policy
-from ckptctl.core.explaining import explain
+from ckptctl.cli import _options as opt
+from ckptctl.cli._configured import configure
+from ckptctl.cli._console import Console
+from ckptctl.cli._planning import Pruning, Terms, draw_all
+from ckptctl.cli._policy import make_policy
+from ckptctl.cli._policy_flags import Flags, takes_flags
+from ckptctl.cli._resolve_names import OneCheckpoint, pick, place_in, split_place
+from ckptctl.cli._targets import Names, read_options
+from ckptctl.core.retention.explain import explain
 from ckptctl.stores import open_store
 
 EPILOG = """Examples:
@@ -63,7 +63,7 @@ def command(
 
         console.answer(as_json(explanation))
     else:
-        from ckptctl.render.explaining import rows, screen
+        from ckptctl.render.explain import rows, screen
 
         show = screen if console.is_terminal else rows
         console.answer(show(explanation, root=store.url))

@@ -11,19 +11,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, placed, read_options, require_some, require_whole, see, select
-from ckptctl.cli.output import write_whole
-from ckptctl.cli.sorting import Key, parse_key, sort_run
-from ckptctl.core.checkpoint import Checkpoint, Run, relocate
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._output import write_whole
+from ckptctl.cli._sort import Key, parse_key, sort_run
+from ckptctl.cli._targets import Names, Sight, open_all, placed, read_options, require_some, require_whole, see, select
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.names import EXTENSIONS
+from ckptctl.core.model import Checkpoint, Run, relocate
+from ckptctl.core.names.parse import EXTENSIONS
 from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, doubt_mode, rank, score_of
-from ckptctl.core.view import View, view
+from ckptctl.core.run_summary import View, view
 from ckptctl.errors import NoScore, UsageError
-from ckptctl.gather import resolve_ties
 from ckptctl.render.names import escape, locate
+from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.stores import Store
 
 EPILOG = """Examples:
@@ -186,7 +186,7 @@ def _jsonl(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa:
 def _csv(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """All runs are read before the first line: each metric of any has a column."""
     from ckptctl.render import csv
-    from ckptctl.render.rows import metrics_of
+    from ckptctl.render.columns import metrics_of
 
     runs = [it.seen.run for it in extracts]
     metrics = metrics_of(runs)
@@ -196,8 +196,8 @@ def _csv(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: A
 
 
 def _markdown(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:
+    from ckptctl.render.columns import metrics_of
     from ckptctl.render.markdown import listing
-    from ckptctl.render.rows import metrics_of
 
     views = [it.seen for it in extracts]
     names = [name for name in metrics_of(it.run for it in views) if name not in COUNTERS]

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, Sight, open_all, read_options, require_some, require_whole, see, warn_of_lineage
-from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._targets import Names, Sight, open_all, read_options, require_some, require_whole, see, warn_of_lineage
 from ckptctl.core.filters import Filter, all_hold, parse_filter
+from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import in_order
 from ckptctl.render.names import locate
 

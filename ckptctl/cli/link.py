@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.linking import Linking, link_all
-from ckptctl.cli.look import Names, open_apart, read_options
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._linking import Linking, link_all
+from ckptctl.cli._targets import Names, open_apart, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:

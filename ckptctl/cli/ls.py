@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.listing import Listing, list_runs
-from ckptctl.cli.look import Names
+from ckptctl.cli import _options as opt
+from ckptctl.cli._listing import Listing, list_runs
+from ckptctl.cli._targets import Names
 
 EPILOG = """Examples:
 

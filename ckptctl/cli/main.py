@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from ckptctl.cli.console import ReaderGone
-from ckptctl.cli.listing import Listing, list_runs
+from ckptctl.cli._console import ReaderGone
+from ckptctl.cli._listing import Listing, list_runs
 from ckptctl.errors import CkptctlError, StorageFailed
 from ckptctl.render.messages import error_lines
 
@@ -50,10 +50,10 @@ def _run(argv: Sequence[str]) -> int:
         list_runs(argv[1:], Listing())
         return 0
     if argv[:1] == ["show"] and len(argv) == 2 and not argv[1].startswith("-"):  # noqa: PLR2004 - as above: a bare path
-        from ckptctl.cli.showing import Form, show_one
+        from ckptctl.cli._showing import Form, show_one
 
         return show_one(argv[1], Form())
-    from ckptctl.cli.parser import parse_and_run
+    from ckptctl.cli._parser import parse_and_run
 
     return parse_and_run(argv)
 

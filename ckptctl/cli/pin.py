@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, read_options
-from ckptctl.cli.naming import Checkpoints, Found, find_all
-from ckptctl.core.moments import parse_moment
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._resolve_names import Checkpoints, Found, find_all
+from ckptctl.cli._targets import Names, read_options
+from ckptctl.core.dates import parse_moment
 from ckptctl.core.pin import Pin
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import Refused, UsageError
-from ckptctl.pins import find_pin
-from ckptctl.pins import pin as write
 from ckptctl.render.names import escape, locate
+from ckptctl.scan.pins import find_pin
+from ckptctl.scan.pins import pin as write
 
 EPILOG = """Examples:
 

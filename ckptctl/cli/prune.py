@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.asked import Asked, take_up
-from ckptctl.cli.configured import configure
-from ckptctl.cli.console import Console
-from ckptctl.cli.drafting import Terms
-from ckptctl.cli.flags import Flags, takes_flags
-from ckptctl.cli.look import Names, expand, open_apart
-from ckptctl.cli.plan_file import write_plan
-from ckptctl.cli.pruning import prune
-from ckptctl.cli.repeating import repeat
-from ckptctl.cli.retention import make_policy
-from ckptctl.core.rules import TopK
+from ckptctl.cli import _options as opt
+from ckptctl.cli._configured import configure
+from ckptctl.cli._console import Console
+from ckptctl.cli._plan_file import write_plan
+from ckptctl.cli._planning import Terms
+from ckptctl.cli._policy import make_policy
+from ckptctl.cli._policy_flags import Flags, takes_flags
+from ckptctl.cli._pruning import prune
+from ckptctl.cli._repeat import repeat
+from ckptctl.cli._request import Asked, take_up
+from ckptctl.cli._targets import Names, expand, open_apart
+from ckptctl.core.retention.rules import TopK
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:

@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.configured import configure
-from ckptctl.cli.console import Console
-from ckptctl.cli.drafting import Pruning, Terms
-from ckptctl.cli.flags import Flags
-from ckptctl.cli.look import Names, open_all, read_options
-from ckptctl.cli.pruning import prune
-from ckptctl.cli.retention import read_min_age, read_size
-from ckptctl.core.checkpoint import relocate_path
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepOthers
+from ckptctl.cli import _options as opt
+from ckptctl.cli._configured import configure
+from ckptctl.cli._console import Console
+from ckptctl.cli._planning import Pruning, Terms
+from ckptctl.cli._policy import read_min_age, read_size
+from ckptctl.cli._policy_flags import Flags
+from ckptctl.cli._pruning import prune
+from ckptctl.cli._targets import Names, open_all, read_options
+from ckptctl.core.model import relocate_path
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
 from ckptctl.stores import Store
 

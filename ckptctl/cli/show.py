@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.look import Names, read_options
-from ckptctl.cli.showing import Form, show_one
+from ckptctl.cli import _options as opt
+from ckptctl.cli._showing import Form, show_one
+from ckptctl.cli._targets import Names, read_options
 
 EPILOG = """Examples:
 

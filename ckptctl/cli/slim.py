@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.configured import Configured, configure
-from ckptctl.cli.flags import Flags
-from ckptctl.cli.look import Names, read_options
-from ckptctl.cli.slimming import Terms, slim_all
+from ckptctl.cli import _options as opt
+from ckptctl.cli._configured import Configured, configure
+from ckptctl.cli._policy_flags import Flags
+from ckptctl.cli._slimming import Terms, slim_all
+from ckptctl.cli._targets import Names, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.leftovers import Find, find_all
-from ckptctl.cli.restoring import empty_all, part_words, put_back_all, put_back_some, require_one
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._recovery import Find, find_all
+from ckptctl.cli._restore import empty_all, part_words, put_back_all, put_back_some, require_one
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
 
@@ -81,8 +81,8 @@ def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[Find]:
 
 def show(found: Sequence[Find], console: Console, *, json: bool, verbose: bool) -> None:
     """List what lies there."""
+    from ckptctl.prune.trash import held
     from ckptctl.render.trash import Heap, rows, screen
-    from ckptctl.trash import held
 
     heaps = [Heap(it.store.url, it.transaction.deed, tuple(held(it.store, it.transaction))) for it in found]
     if json:

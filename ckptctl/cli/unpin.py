@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, read_options
-from ckptctl.cli.naming import Checkpoints, find_all
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._resolve_names import Checkpoints, find_all
+from ckptctl.cli._targets import Names, read_options
 from ckptctl.cli.pin import require_writable
 from ckptctl.errors import NotFound
-from ckptctl.pins import unpin
 from ckptctl.render.names import escape, locate
+from ckptctl.scan.pins import unpin
 
 EPILOG = """Examples:
 

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ckptctl.cli import options as opt
-from ckptctl.cli.console import Console
-from ckptctl.cli.look import Names, expand, read_options, require_whole, tell_notices
-from ckptctl.cli.progress import Progress
-from ckptctl.cli.target import Target, find_target
+from ckptctl.cli import _options as opt
+from ckptctl.cli._console import Console
+from ckptctl.cli._progress import Progress
+from ckptctl.cli._resolve import Target, find_target
+from ckptctl.cli._targets import Names, expand, read_options, require_whole, tell_notices
 from ckptctl.errors import Damaged, NoCheckpoint
-from ckptctl.inspection import Depth, examine
+from ckptctl.formats.flaws import Examined
 from ckptctl.render import verify as screens
 from ckptctl.render.names import locate
-from ckptctl.scan import Options, scan
+from ckptctl.scan.inspect import Depth, examine
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
-from ckptctl.weights.flaws import Examined
 
 if TYPE_CHECKING:
-    from ckptctl.weights.loading import Loader
+    from ckptctl.sandbox.torch_load import Loader
 
 EPILOG = """Examples:
 
@@ -85,7 +85,7 @@ def _loading(wanted: bool) -> AbstractContextManager[Loader | None]:
     """torch, where it is wanted; raises MissingLibrary, UsageError."""
     if not wanted:
         return nullcontext()
-    from ckptctl.weights.loading import loading
+    from ckptctl.sandbox.torch_load import loading
 
     return loading()
 
@@ -139,7 +139,7 @@ def _examine(targets: Iterable[Target], depth: Depth, progress: Progress, loader
 
 def _write(seen: Iterable[Examined], console: Console, progress: Progress, *, json: bool) -> Iterator[str]:
     if json:
-        from ckptctl.render.json_inside import verify
+        from ckptctl.render.json_contents import verify
 
         return verify(seen)
     lines = screens.screen(seen, width=console.width) if console.is_terminal else screens.rows(seen)

@@ -8,7 +8,7 @@ from math import isnan
 from operator import eq, ge, gt, le, lt, ne
 from typing import NamedTuple
 
-from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import score_of
 from ckptctl.core.units import NANOSECONDS, parse_duration, parse_size
 from ckptctl.errors import UsageError

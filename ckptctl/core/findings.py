@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from ckptctl.core.checkpoint import Checkpoint, Run, relocate_path
+from ckptctl.core.model import Checkpoint, Run, relocate_path
 from ckptctl.core.ranking import in_order
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ckptctl.core.moments import parse_moment, write_moment
+from ckptctl.core.dates import parse_moment, write_moment
 from ckptctl.errors import UsageError
 
 KEYS = ("until", "reason")

@@ -9,7 +9,7 @@ from math import inf
 from operator import attrgetter
 from typing import Literal, NamedTuple, cast
 
-from ckptctl.core.checkpoint import Checkpoint, Run, Score
+from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
 

@@ -10,7 +10,7 @@ from random import Random
 from struct import pack, unpack
 from typing import NamedTuple
 
-from ckptctl.weights.torch_write import Tensor, make_tensor, write_torch
+from ckptctl.formats.torch_writer import Tensor, make_tensor, write_torch
 
 _HOUR = 3600
 _ORIGIN = "/data/runs"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from ckptctl.core.layout import Layout, Slimming
 from ckptctl.layouts import (
     accelerate,
     allennlp,
@@ -51,6 +50,7 @@ from ckptctl.layouts import (
     verl,
     yolox,
 )
+from ckptctl.layouts.schema import Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     *nemo.LAYOUTS,

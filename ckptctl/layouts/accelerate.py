@@ -7,7 +7,7 @@ examples. ``checkpoint_N`` counts saves, not steps; scripts choose any name (``s
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

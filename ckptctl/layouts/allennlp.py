@@ -8,7 +8,7 @@ that ``metrics_epoch_0.json`` is about it; in 1 both count from 0. In the middle
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 _KIND = r"(?:(?P<lead>model)|training)_state_"
 _RANK = r"(?:_w(?P<rank>\d+))?\.th"

@@ -8,7 +8,7 @@ XGBoost writes the round counted from 0, LightGBM from 1.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 _BESIDE = ("*.txt", "*.conf", "*.csv", "*.tsv", "*.log", "*.svm", "*.libsvm", "*.train", "*.test", "*.bin", "*.json")
 _ALL_TREES = Slimming(refuse="trees are all that it holds")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ckptctl.core.layout import Layout, PointerFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, PointerFile, Recorded, Slimming, Source
 
 _MODES: Mapping[str, Literal["min", "max"]] = {"true": "min", "false": "max"}
 

@@ -8,7 +8,7 @@ in ``.symlink``.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
 _STEM = r"(?P<stem>ep(?P<epoch>\d+)-ba(?P<step>\d+))-rank(?P<rank>\d+)"
 _BESIDE = ("latest-rank*", "*.symlink", "huggingface", "*.yaml", "*.log", "*.txt", "metadata.json")

@@ -6,7 +6,7 @@ done. The loss inside is ``{"train_loss", "eval_loss"}``, in old releases a plai
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -7,7 +7,7 @@ pipeline are numbered with gaps, so that nobody can tell that a layer's file is 
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
 _BESIDE = (
     "latest",

@@ -7,7 +7,7 @@ saved last, ``model_best.pth`` too. An evaluation's row has the very iteration; 
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

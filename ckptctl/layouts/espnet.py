@@ -8,7 +8,7 @@ be links to each other (``ave`` to ``ave_1best`` to an epoch).
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

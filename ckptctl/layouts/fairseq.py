@@ -7,7 +7,7 @@ digits that only part equal scores (since 0.10.1; before, two decimals and none)
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 _MEMBER = r"(?:-(?:shard|model_part-)(?P<shard>\d+))?\.pt"
 

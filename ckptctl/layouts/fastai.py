@@ -7,7 +7,7 @@ from 0, in the table too. ``model.pth`` is what did best; ``every_epoch`` number
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -12,7 +12,7 @@ own ImageNet example, written over at each epoch; MoCo and others number it.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout
+from ckptctl.layouts.schema import Layout
 
 _EXTENSION = r"\.(?:pt|pth|pth\.tar|th|safetensors)"
 _EXTENSIONS = (".pt", ".pth", ".pth.tar", ".th", ".safetensors", ".bin")

@@ -9,7 +9,7 @@ alone the iteration unless told otherwise.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 _SCORE = r"(?P<value>-?\d+(?:\.\d{4})?|nan|-?inf)"
 _LESS_IS_BETTER = (

@@ -6,7 +6,7 @@ From keras ``src/callbacks/model_checkpoint.py``, ``src/callbacks/backup_and_res
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 _BESIDE = ("*.csv", "*.log", "events.out.tfevents.*", "train", "validation")
 _ENTANGLED = Slimming(refuse="HDF5 does not shrink: what is kept would have to be copied to a new file")

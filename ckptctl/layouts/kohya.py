@@ -7,7 +7,7 @@ The last model has no number: only beside numbered ones does it show what it is.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 _DIGIT = "[0-9]"
 _BESIDE = ("sample", "logs", "wandb", "*.toml", "*.json", "*.txt", "*.log", "events.out.tfevents.*")

@@ -6,7 +6,7 @@ Read in lerobot's common/train_utils.py and scripts/lerobot_train.py. ``pretrain
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

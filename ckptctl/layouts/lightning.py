@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, Slimming
+from ckptctl.layouts.schema import Layout, OriginFile, Slimming
 
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 

@@ -6,7 +6,7 @@ logged tables count micro-batches, the folders optimizer steps, so that no row c
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, Slimming
+from ckptctl.layouts.schema import Layout, OriginFile, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -8,7 +8,7 @@ not delete it.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
 _NAMES = (r"iter_(?P<step>\d{7,})", r"(?P<final>release)")
 _POINTERS = (PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),)

@@ -7,7 +7,7 @@ and training rows that have both: so those of epochs and of iterations are layou
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, PointerFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, OriginFile, PointerFile, Slimming, Source
 
 _BEST = r"(?:(?P<best>best)_[^/]+_)?"
 """One for each metric, its slashes written ``_``; training itself removes the one before."""

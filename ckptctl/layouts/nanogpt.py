@@ -5,7 +5,7 @@ From nanoGPT ``train.py``. ``best_val_loss`` is this save's: it is set to what w
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

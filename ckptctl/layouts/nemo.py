@@ -8,7 +8,7 @@ each rank's folder, and its EMA twin (``-EMA``) goes with it. While a checkpoint
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 _BESIDE = (
     "*.nemo",

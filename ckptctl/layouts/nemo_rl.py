@@ -7,7 +7,7 @@ called ``val:NAME`` or ``train:NAME``; steps count from 1.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, Recorded, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

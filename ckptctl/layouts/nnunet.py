@@ -6,7 +6,7 @@ From nnUNet ``nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py``. ``current_epoc
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -6,7 +6,7 @@ are those done, so the first is 1, in ``results.jsonl`` too. The latest is writt
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, OriginFile, Slimming, Source
 
 _RESULTS = Source(
     "results.jsonl",

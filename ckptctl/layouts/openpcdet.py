@@ -6,7 +6,7 @@ every few minutes in between. Metrics go to the log and TensorBoard alone.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

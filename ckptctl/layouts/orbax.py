@@ -9,7 +9,7 @@ Steps of before 0.5.11 have no file of their own in their folder, and are not re
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 _STEP = r"(?:.+_)?(?P<step>\d+)"
 _BESIDE = (

@@ -8,7 +8,7 @@ where ``.pdema`` holds the raw ones), the optimizer ``.pdopt``, what an evaluati
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 _MEMBER = r"\.(?:(?P<lead>pdparams)|pdopt|pdema|pdstates|states)"
 """An evaluation leaves a ``.pdstates`` for epochs too that are not saved: weights lead."""

@@ -8,7 +8,7 @@ it committed in a snapshot, and refuses to go on where one that it lists is gone
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming, Source
 
 _SNAPSHOT = "checkpoint_manager_snapshot.json"
 _NAMES = (r"checkpoint_(?P<index>0\d{5})", r"checkpoint_(?P<stamp>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+)")

@@ -7,7 +7,7 @@ go to TensorBoard alone.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -7,7 +7,7 @@ second, and the last number parts saves of one second; ``epoch`` is known where 
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

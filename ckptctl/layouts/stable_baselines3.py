@@ -7,7 +7,7 @@ checkpoint of the same number of environment steps: the two callbacks count call
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Place, Slimming, Source
+from ckptctl.layouts.schema import Layout, Place, Slimming, Source
 
 
 def _evaluations(place: Place) -> Source:

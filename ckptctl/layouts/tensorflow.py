@@ -8,7 +8,7 @@ saves. What ``keep_checkpoint_every_n_hours`` keeps is left out of the state fil
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
 _MEMBER = r"\.(?:index|meta|(?P<lead>data)-(?P<shard>\d{5})-of-(?P<of>\d{5}))"
 """Data leads: an ``.index`` alone is as likely of a vector search (faiss) as of a checkpoint."""

@@ -7,7 +7,7 @@ that, so three names may be one file. The extension says tar, the content is tor
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, OriginFile, Recorded, Slimming, Source
 
 _BESIDE = ("summary.csv", "args.yaml", "train-batch-*.jpg", "log.txt", "events.out.tfevents.*")
 _WITNESSES = (

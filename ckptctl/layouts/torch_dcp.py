@@ -7,7 +7,7 @@ may be in the safetensors format instead, merged out of ``sharded/``.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 _SLIMMING = Slimming(refuse="weights and optimizer state share its files")
 

@@ -7,7 +7,7 @@ Meta checkpointer to this day, it is a single file in ``recipe_state/`` beside. 
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming
+from ckptctl.layouts.schema import Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -7,7 +7,7 @@ weeks of 2025 in ``tmp-checkpoint-XXXXXXXX``. What lies in the output folder its
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, PointerFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, OriginFile, PointerFile, Recorded, Slimming, Source
 
 _BESIDE = (
     "runs",

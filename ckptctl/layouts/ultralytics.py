@@ -9,7 +9,7 @@ they are no epoch's.
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, OriginFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, OriginFile, Slimming, Source
 
 _NAMES = (r"epoch(?P<epoch>\d+)\.pt", r"(?P<last>last)\.pt", r"(?P<best>best)\.pt")
 _METRICS = ("train/*", "metrics/*", "val/*")

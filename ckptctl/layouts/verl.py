@@ -7,7 +7,7 @@ models, the tracker last. Verl's own retention empties old folders of their mode
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

@@ -6,7 +6,7 @@ done; ``curr_ap`` the average precision of this save (``best_ap`` that of the be
 
 from __future__ import annotations
 
-from ckptctl.core.layout import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, Slimming, Source
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

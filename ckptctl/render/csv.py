@@ -7,9 +7,9 @@ from csv import QUOTE_NONNUMERIC, writer
 from io import StringIO
 from itertools import islice
 
-from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Run
+from ckptctl.render.columns import write_time
 from ckptctl.render.names import escape
-from ckptctl.render.rows import write_time
 
 BATCH = 2000
 """Rows in one piece."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ckptctl.formats.contents import Plain, Tensor
+from ckptctl.render.columns import write_count
 from ckptctl.render.names import clip, escape, pad, shorten
-from ckptctl.render.rows import write_count
 from ckptctl.render.show import write_shape
-from ckptctl.weights.compare import Alteration, Difference
-from ckptctl.weights.contents import Plain, Tensor
+from ckptctl.tensors.compare import Alteration, Difference
 
 _WORD = 10
 """Cells for what became of it."""

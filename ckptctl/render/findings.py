@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ckptctl.core.findings import Count, Finding, Hint, Report
+from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
-from ckptctl.render.rows import write_count
 
 _LEAD = "  error   "
 """What stands before a name; texts begin below it."""

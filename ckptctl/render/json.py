@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score
+from ckptctl.core.model import Checkpoint, Pointer, Run, Score
 from ckptctl.core.ranking import Metric, Ranked
-from ckptctl.core.view import View
+from ckptctl.core.run_summary import View
 from ckptctl.errors import CkptctlError
+from ckptctl.render.columns import Tally, write_time
 from ckptctl.render.json_values import (
     BATCH,
     Value,
@@ -24,16 +25,15 @@ from ckptctl.render.json_values import (
     write_text,
     write_texts,
 )
-from ckptctl.render.rows import Tally, write_time
 
 if TYPE_CHECKING:  # what only some commands have to tell: the core of a prune is a tenth of the start of the others
-    from ckptctl.core.explaining import Explanation
+    from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
-    from ckptctl.core.guard import Objection
     from ckptctl.core.outcome import Change, Failure, Outcome
-    from ckptctl.core.plan import Plan, RunPlan, Verdict
+    from ckptctl.core.retention.explain import Explanation
+    from ckptctl.core.retention.guard import Objection
+    from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
     from ckptctl.render.trash import Heap
-    from ckptctl.settings import Settings
 
 
 def ls(views: Iterable[View], *, root: str) -> Iterator[str]:
@@ -121,7 +121,7 @@ def explain(told: Explanation) -> Iterator[str]:
 
 def config(found: Settings) -> Iterator[str]:
     """What is configured: each setting, the policies, and the files that say anything."""
-    from ckptctl.render.settings import settings_of
+    from ckptctl.render.config import settings_of
 
     settings = [
         {"key": it.key, "value": write_plain(it.value), "origin": write_text(it.origin)} for it in settings_of(found)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ckptctl.core.view import View
+from ckptctl.core.run_summary import View
+from ckptctl.render.columns import Row, rows_of
 from ckptctl.render.names import escape, locate
-from ckptctl.render.rows import Row, rows_of
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#$]|_(?![0-9A-Za-z])|(?<![0-9A-Za-z])_")
 """What GitHub would take for markup; inside a word an underscore is none."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
+from ckptctl.core.run_summary import View
 from ckptctl.core.units import write_size
-from ckptctl.core.view import View
+from ckptctl.render.columns import Row, Tally, Tone, columns_of, is_measured, rows_of, write_count, write_number
 from ckptctl.render.names import clip, escape, locate, measure, pad, pad_left, shorten
-from ckptctl.render.rows import Row, Tally, Tone, columns_of, is_measured, rows_of, write_count, write_number
 
 SAMPLE = 500
 """Rows that set the widths; a later row that is wider shifts only itself."""

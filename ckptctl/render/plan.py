@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ckptctl.core.guard import Objection
 from ckptctl.core.outcome import STOPPED, Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, Verdict
+from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.units import write_age, write_size
-from ckptctl.render.brief import MOST_SHOWN, listing
+from ckptctl.render.columns import show_name, write_count, write_epoch, write_number
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
-from ckptctl.render.rows import show_name, write_count, write_epoch, write_number
+from ckptctl.render.plan_summary import MOST_SHOWN, listing
 
 _FEW = 3
 """So many are named one by one; of more the count is told, unless every decision is asked for."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.units import write_size
+from ckptctl.formats.contents import PARTS, Contents, Named, Part, Plain, Tensor
+from ckptctl.render.columns import MISSING, write_count, write_epoch, write_number, write_score, write_time
 from ckptctl.render.names import clip, escape, fold, locate, measure, pad, pad_left, shorten
-from ckptctl.render.rows import MISSING, write_count, write_epoch, write_number, write_score, write_time
-from ckptctl.weights.contents import PARTS, Contents, Named, Part, Plain, Tensor
 
 _LEAD = 14
 """Cells before what a line says: two, a word, and a gap."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.units import write_size
+from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, measure, shorten
-from ckptctl.render.rows import write_count
 
 _PATH_LEAST = 16
 _INDENT = "  "

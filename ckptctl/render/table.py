@@ -8,9 +8,9 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from ckptctl.core.view import View
+from ckptctl.core.run_summary import View
+from ckptctl.render.columns import Tone
 from ckptctl.render.plain import lay_out
-from ckptctl.render.rows import Tone
 
 # Magenta and red are the two that can be read on white and on black; dim follows the terminal's own colours.
 STYLES: dict[Tone, str] = {"plain": "", "title": "bold", "best": "bold magenta", "dim": "dim", "damaged": "red"}

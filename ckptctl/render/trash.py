@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.deed import Deed, Item
+from ckptctl.core.transaction import Deed, Item
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
+from ckptctl.render.columns import write_count, write_time
 from ckptctl.render.names import escape, locate
-from ckptctl.render.rows import write_count, write_time
 
 if TYPE_CHECKING:
     from ckptctl.core.outcome import Change

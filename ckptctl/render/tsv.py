@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from ckptctl.core.checkpoint import Checkpoint, Score
+from ckptctl.core.model import Checkpoint, Score
 from ckptctl.core.ranking import score_of
-from ckptctl.core.view import View
+from ckptctl.core.run_summary import View
+from ckptctl.render.columns import Tally, best_of, links_of, marks_of, write_time
 from ckptctl.render.names import escape, locate
-from ckptctl.render.rows import Tally, best_of, links_of, marks_of, write_time
 
 BATCH = 2000
 """Rows in one piece."""

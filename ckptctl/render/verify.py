@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.core.units import write_size
+from ckptctl.formats.flaws import Examined, Flaw
+from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, pad, shorten
-from ckptctl.render.rows import write_count
-from ckptctl.weights.flaws import Examined, Flaw
 
 _LEAD = 10
 """Cells for the word before a path."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
-from ckptctl.core.checkpoint import Entry
+from ckptctl.core.model import Entry
 from ckptctl.errors import Damaged
 
 PRIVATE = ".ckptctl"

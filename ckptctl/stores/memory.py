@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ckptctl.core.checkpoint import Entry, Kind
+from ckptctl.core.model import Entry, Kind
 from ckptctl.stores import Changed, Folder, Holder, LinkKind, Source, arrange, split
 
 _SECOND = 1_000_000_000

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
-from ckptctl.core.checkpoint import Entry
+from ckptctl.core.model import Entry
 from ckptctl.errors import CkptctlError, MissingLibrary, PathMissing, Refused, StorageFailed, UsageError
 from ckptctl.stores import Folder, LinkKind, arrange
 

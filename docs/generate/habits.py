@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ckptctl.catalogue import match
-from ckptctl.core.checkpoint import SET_ASIDE
-from ckptctl.core.layout import Layout, PointerFile, Recorded, Source
-from ckptctl.core.names import Name, parse
+from ckptctl.core.model import SET_ASIDE
+from ckptctl.core.names.parse import Name, parse
 from ckptctl.core.ranking import COUNTERS
+from ckptctl.layouts.index import match
+from ckptctl.layouts.schema import Layout, PointerFile, Recorded, Source
 from phrases import code, either, some, spell_glob, spell_pattern, together
 
 UNITS = {"file": "a file", "dir": "a folder", "family": "a family of files"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ckptctl.condition import pattern_words
+from ckptctl.scan.completeness import pattern_words
 
 
 def code(text: str) -> str:

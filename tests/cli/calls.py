@@ -15,7 +15,7 @@ from time import time
 from typing import Any, NamedTuple
 
 from ckptctl.cli.main import run
-from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "ckptctl")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ckptctl.weights.torch_write import Tensor, encode_torch, make_tensor
+from ckptctl.formats.torch_writer import Tensor, encode_torch, make_tensor
 from tests.cli.calls import call, listing
 from tests.conftest import lacks
 
@@ -35,11 +35,11 @@ def paths(tmp_path: Path) -> list[Path]:
 
 
 def numbers(path: Path) -> list[float]:
-    from ckptctl.weights.arrays import Stretch, _read
-    from ckptctl.weights.contents import merge
-    from ckptctl.weights.formats import read_files
-    from ckptctl.weights.streams import open_numbers
-    from tests.weights.held import load
+    from ckptctl.formats import read_files
+    from ckptctl.formats.contents import merge
+    from ckptctl.tensors.arrays import Stretch, _read
+    from ckptctl.tensors.streams import open_numbers
+    from tests.formats.held import load
 
     files = load(path)
     contents = merge(read_files(files))
@@ -70,8 +70,8 @@ def test_the_best_of_a_folder_are_chosen_as_best_chooses_them(paths: list[Path],
 
 
 def test_the_optimizers_state_is_left_out_and_all_else_is_the_firsts(paths: list[Path], tmp_path: Path) -> None:
-    from ckptctl.weights.torch_zip import read_values
-    from tests.weights.samples import Bytes
+    from ckptctl.formats.torch_archive import read_values
+    from tests.formats.samples import Bytes
 
     call("average", *paths, "-o", tmp_path / "mean.ckpt")
     found = read_values(Bytes((tmp_path / "mean.ckpt").read_bytes()))
@@ -143,7 +143,7 @@ def test_a_byte_that_went_bad_is_found_also_where_no_tensor_of_its_storage_lies(
 
 @pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
 def test_a_large_mean_is_worked_out_by_two_threads_to_the_same_end(tmp_path: Path, ending: str) -> None:
-    from tests.weights.held import read
+    from tests.formats.held import read
 
     count = 800_003
     base = array("f", (number % 1021 for number in range(count)))

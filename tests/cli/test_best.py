@@ -284,7 +284,7 @@ def test_where_no_group_has_a_best_that_is_an_error(tmp_path: Path) -> None:
 
 
 def test_healthy_passes_over_what_is_broken_or_would_run(run: Path) -> None:
-    from tests.weights.samples import dictionary, global_, text, torch_file
+    from tests.formats.samples import dictionary, global_, text, torch_file
 
     hostile = torch_file(dictionary(a=global_("posix", "system") + text("touch canary") + b"\x85R"))
     (run / BEST).write_bytes(hostile)

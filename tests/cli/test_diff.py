@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from tests.cli.calls import PROGRAM, call, environment
 from tests.cli.schema import DIFF as SCHEMA
 from tests.cli.schema import misfits

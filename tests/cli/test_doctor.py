@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ckptctl.core.doubtful import _FINDINGS
+from ckptctl.doctor.state_checks import _FINDINGS
 from tests.cli.calls import PROGRAM, ROOT, Answer, call, environment, listing, save, state
 from tests.cli.ills import BEST, ILLS, LAST, RANK_0, Ill, deepspeed, pair, train, write
 from tests.cli.schema import DOCTOR, misfits
@@ -35,7 +35,7 @@ def test_what_is_wrong_is_found_where_it_is_and_only_there(tmp_path: Path, case:
 
 
 def test_every_id_is_shown_here_and_told_in_the_documentation() -> None:
-    sources = [*(ROOT / "ckptctl" / "diagnosis").glob("*.py"), *(ROOT / "ckptctl" / "core").glob("*.py")]
+    sources = sorted((ROOT / "ckptctl" / "doctor").glob("*.py"))
     text = "".join(path.read_text() for path in sources)
     known = set(re.findall(r'Finding\(\s*"([a-z-]+)"', text)) | _FINDINGS.keys()
     assert {case.id for case in ILLS} | {"unreadable"} == known
@@ -284,5 +284,5 @@ def test_no_other_command_pays_for_it(run: Path) -> None:
         command = [sys.executable, "-c", told, *map(str, words)]
         ran = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
         modules = set(ran.stdout.split())
-        assert "ckptctl.scan" in modules
-        assert not {it for it in modules if re.search(r"diagnosis|findings|examination|namesakes|doubtful|doctor", it)}
+        assert "ckptctl.scan.runs" in modules
+        assert not {it for it in modules if re.search(r"findings|doctor", it)}

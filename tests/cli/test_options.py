@@ -8,7 +8,7 @@ import pytest
 
 import ckptctl
 from ckptctl.cli import ALIASES, COMMANDS
-from ckptctl.cli.app import load
+from ckptctl.cli._app import load
 from tests.cli.calls import NAMES, PROGRAM, call, environment, make_run
 
 

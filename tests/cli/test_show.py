@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from tests.cli.calls import ROOT, call, environment, make_run
 from tests.cli.schema import SHOW as SCHEMA
 from tests.cli.schema import misfits
+from tests.formats.samples import dictionary, global_, text, torch_file
 from tests.terminal import Terminal
-from tests.weights.samples import dictionary, global_, text, torch_file
 
 FIXTURES = ROOT / "tests" / "fixtures"
 STATE = {
@@ -169,7 +169,7 @@ def test_a_bare_path_is_shown_without_typer(checkpoint: Path) -> None:
     command = [sys.executable, "-c", told, "show", str(checkpoint)]
     ran = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     modules = set(ran.stdout.partition("modules:")[2].split())
-    assert "ckptctl.weights.formats.torch_zip" in modules
+    assert "ckptctl.formats.torch" in modules
     assert not {it for it in modules if re.fullmatch(r"typer|json|torch|numpy|zipfile|pickle|yaml|rich", it)}
 
 

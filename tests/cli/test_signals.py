@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from ckptctl.cli.signals import WATCHED, deferred
+from ckptctl.cli._signals import WATCHED, deferred
 from tests.cli.calls import PROGRAM, environment, save, state
 
 COUNT = 2500

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.lock import take
+from ckptctl.formats.torch_archive import read_values
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
+from ckptctl.prune.lock import take
 from ckptctl.stores import open_store
-from ckptctl.weights.torch_write import encode_torch, make_tensor
-from ckptctl.weights.torch_zip import read_values
 from tests.cli.calls import PROGRAM, Answer, age, call, environment, listing
 from tests.cli.schema import SLIM as SCHEMA
 from tests.cli.schema import misfits
 from tests.conftest import lacks
+from tests.formats.samples import FIXTURES, Bytes, dictionary, global_, tensor, text, torch_file
 from tests.terminal import Terminal
-from tests.weights.samples import FIXTURES, Bytes, dictionary, global_, tensor, text, torch_file
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
 WEIGHTS = {"w": make_tensor(range(64), (8, 8)), "b": make_tensor([5, 6], (2,))}
@@ -381,9 +381,9 @@ def test_of_a_family_the_members_go_that_only_serve_to_resume(tmp_path: Path) ->
 def test_safetensors_hold_the_state_dict_under_its_own_names(tmp_path: Path, kind: str) -> None:
     import torch
 
-    from ckptctl.weights.contents import Contents
-    from tests.weights.held import load as hold
-    from tests.weights.held import take
+    from ckptctl.formats.contents import Contents
+    from tests.formats.held import load as hold
+    from tests.formats.held import take
 
     big = torch.randn(70, 50)
     kinds = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.uint8, torch.complex64)
@@ -403,7 +403,7 @@ def test_safetensors_hold_the_state_dict_under_its_own_names(tmp_path: Path, kin
     torch.save({"state_dict": state, "optimizer_states": [1]}, path, _use_new_zipfile_serialization=kind == "zip")
     os.utime(path, (LONG_AGO, LONG_AGO))
     assert call("slim", path, "--to", "safetensors", "-o", f"{tmp_path}/out/").code == 0
-    from ckptctl.weights.formats import read_file
+    from ckptctl.formats import read_file
 
     files = hold(tmp_path / "out" / "epoch=3-step=9.safetensors")
     found = read_file(files, "epoch=3-step=9.safetensors")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.lock import take
+from ckptctl.prune.lock import take
 from ckptctl.stores.local import open_url
 from tests.cli.calls import BEST, LAST, NAMES, call, listing, make_run
 

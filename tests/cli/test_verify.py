@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.weights.torch_write import encode_torch, make_tensor
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from tests.cli.calls import NAMES, ROOT, age, call, environment, make_run, save, state
 from tests.cli.schema import VERIFY as SCHEMA
 from tests.cli.schema import misfits
 from tests.conftest import lacks
+from tests.formats.samples import dictionary, global_, text, torch_file
 from tests.terminal import Terminal
-from tests.weights.samples import dictionary, global_, text, torch_file
 
 FIXTURES = ROOT / "tests" / "fixtures"
 HOSTILE = torch_file(dictionary(a=global_("posix", "system") + text("touch canary") + b"\x85R"))
@@ -265,7 +265,7 @@ def test_a_terminal_shows_what_is_wrong_and_the_sum(run: Path, programs: Path) -
 
 
 def test_progress_is_for_terminals_and_for_what_takes_long(capsys: pytest.CaptureFixture[str]) -> None:
-    from ckptctl.cli.progress import Progress
+    from ckptctl.cli._progress import Progress
 
     progress = Progress()
     progress.add(10**9)

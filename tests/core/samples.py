@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Source, State, Stray
+from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, Source, State, Stray
 from ckptctl.core.units import NANOSECONDS
 
 NOW = 1_800_000_000 * NANOSECONDS

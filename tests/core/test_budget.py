@@ -6,13 +6,13 @@ from math import nan
 
 import pytest
 
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.plan import Plan, draw_all
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast, TopK
-from ckptctl.core.standing import Rule
+from ckptctl.core.model import Checkpoint, Entry, Pointer, Run
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.plan import Plan, draw_all
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast, TopK
 from tests.core.samples import HOUR, NOW, run_of, save, saves, score
 
 ALL = KeepLast(-1)

@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, PointerState, Roster, Run, State
-from ckptctl.core.examination import examine
 from ckptctl.core.findings import Count, Finding, Hint, Known, Report, arrange, relocate_report, tell_names
+from ckptctl.core.model import Checkpoint, Entry, Pointer, PointerState, Roster, Run, State
+from ckptctl.doctor.run_checks import examine
 from tests.core.samples import HOUR, NOW, run_of, save, saves, score
 
 KNOWN = Known(NOW)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint, Run
-from ckptctl.core.plan import Plan, draw_all
-from ckptctl.core.policy import GroupBy, Policy, describe
-from ckptctl.core.rules import KeepEvery, KeepLast, TopK
-from ckptctl.core.rules.top_k import GLOBAL_BEST
-from ckptctl.core.standing import Rule
+from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.plan import Plan, draw_all
+from ckptctl.core.retention.policy import GroupBy, Policy, describe
+from ckptctl.core.retention.rules import KeepEvery, KeepLast, TopK
+from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, NOW, run_of, save
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Run, Stray
-from ckptctl.core.guard import Ground, object_to
-from ckptctl.core.plan import Plan, draw, draw_all
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast, KeepOthers, KeepSteps, TopK
+from ckptctl.core.model import Checkpoint, Run, Stray
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.guard import Ground, object_to
+from ckptctl.core.retention.plan import Plan, draw, draw_all
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast, KeepOthers, KeepSteps, TopK
 from tests.core.samples import NOW, run_of, save, saves
 
 HERE = Ground("/data/runs")

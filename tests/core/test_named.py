@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ckptctl.core.rules import KeepOthers
-from ckptctl.core.standing import standing_of
+from ckptctl.core.retention.evaluate import standing_of
+from ckptctl.core.retention.rules import KeepOthers
 from tests.core.samples import save
 
 

@@ -5,8 +5,8 @@ from math import inf, isnan
 
 import pytest
 
-from ckptctl.core.names import EXTENSIONS, Field, Name, is_cut_by_slash, parse, parse_folder
-from ckptctl.core.template import Template
+from ckptctl.core.names.parse import EXTENSIONS, Field, Name, is_cut_by_slash, parse, parse_folder
+from ckptctl.core.names.template import Template
 
 
 def texts(name: Name) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.moments import parse_moment
+from ckptctl.core.dates import parse_moment
 from ckptctl.core.pin import Pin, read_pin, write_pin
 from ckptctl.errors import UsageError
 

@@ -7,13 +7,14 @@ from time import perf_counter
 
 import pytest
 
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Roster, Run, State, Stray
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.plan import Plan, RunPlan, draw, draw_all
-from ckptctl.core.policy import Policy
+from ckptctl.core.model import Checkpoint, Pointer, Roster, Run, State, Stray
 from ckptctl.core.ranking import Metric
-from ckptctl.core.rules import (
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.evaluate import Reason, Rule
+from ckptctl.core.retention.plan import Plan, RunPlan, draw, draw_all
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import (
     KeepEvery,
     KeepGlob,
     KeepLast,
@@ -24,7 +25,6 @@ from ckptctl.core.rules import (
     KeepWithin,
     TopK,
 )
-from ckptctl.core.standing import Reason, Rule
 from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score

@@ -6,15 +6,24 @@ from math import nan
 
 import pytest
 
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Origin, Pointer, Run
+from ckptctl.core.dates import parse_moment
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.moments import parse_moment
-from ckptctl.core.policy import Policy, describe, protect
+from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
 from ckptctl.core.ranking import Metric, rank
-from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
-from ckptctl.core.rules.periods import Period
-from ckptctl.core.standing import Reason, Rule, Standing, standing_of
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.evaluate import Reason, Rule, Standing, standing_of
+from ckptctl.core.retention.policy import Policy, describe, protect
+from ckptctl.core.retention.rules import (
+    KeepEvery,
+    KeepGlob,
+    KeepLast,
+    KeepNewerThan,
+    KeepPeriods,
+    KeepSteps,
+    KeepWithin,
+    TopK,
+)
+from ckptctl.core.retention.rules.periods import Period
 from ckptctl.core.units import write_duration
 from tests.core.samples import HOUR, MINUTE, NOW, save, saves, score
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint
+from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import (
     Metric,
     choose_metric,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint, Origin, Pointer, Run
-from ckptctl.core.guard import Ground, object_to
-from ckptctl.core.plan import Plan, RunPlan, draw
-from ckptctl.core.policy import Policy, describe
-from ckptctl.core.resumable import Answer, choose, find_holders, keep_whole, write_place
-from ckptctl.core.rules import KeepAll, KeepLast, TopK
-from ckptctl.core.slim import Slim, Step
-from ckptctl.core.standing import Reason, Rule, standing_of
+from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
+from ckptctl.core.retention.evaluate import Reason, Rule, standing_of
+from ckptctl.core.retention.guard import Ground, object_to
+from ckptctl.core.retention.plan import Plan, RunPlan, draw
+from ckptctl.core.retention.policy import Policy, describe
+from ckptctl.core.retention.resumable import Answer, choose, find_holders, keep_whole, write_place
+from ckptctl.core.retention.rules import KeepAll, KeepLast, TopK
+from ckptctl.core.retention.slimming import Slim, Step
 from tests.core.samples import NOW, run_of, save, saves
 
 ALL = KeepAll()

@@ -4,8 +4,8 @@ from math import inf, nan
 
 import pytest
 
-from ckptctl.core.names import Field, Name
-from ckptctl.core.template import Template
+from ckptctl.core.names.parse import Field, Name
+from ckptctl.core.names.template import Template
 from ckptctl.errors import UsageError
 
 # What Lightning 2.6.6 wrote, from float64 and int64 tensors: template, auto_insert_metric_name, metrics, name.

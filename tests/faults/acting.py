@@ -9,18 +9,18 @@ import os
 import signal  # noqa: F401 - as above
 import sys
 
-from ckptctl.apply import Order, apply
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepAll, KeepLast
+from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepAll, KeepLast
 from ckptctl.core.units import QUIET
-from ckptctl.journal import load
-from ckptctl.lock import take
-from ckptctl.scan import Options, scan
-from ckptctl.slimming import Sight, thin
+from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.journal import load
+from ckptctl.prune.lock import take
+from ckptctl.prune.slimming import Sight, thin
+from ckptctl.prune.trash import empty, recover, undo
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
-from ckptctl.trash import empty, recover, undo
 
 BEGUN = "/the-plan-is-drawn"
 """A path that nothing has: looking for it shows in a trace where the act begins."""

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from ckptctl.core.checkpoint import Entry
+from ckptctl.core.model import Entry
 from ckptctl.stores import LinkKind
-from ckptctl.stores.appending import LogFile
-from ckptctl.stores.drafting import FileDraft
 from ckptctl.stores.local import LocalStore
+from ckptctl.stores.local.append import LogFile
+from ckptctl.stores.local.atomic_write import FileDraft
 from tests.faults.disks import cut_power
 
 NEVER = 10**9

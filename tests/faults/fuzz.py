@@ -17,17 +17,17 @@ from collections.abc import Callable, Iterator
 from random import Random
 from time import process_time
 
-from ckptctl.core.checkpoint import Checkpoint, Entry, Run
+from ckptctl.core.model import Checkpoint, Entry, Run
+from ckptctl.formats import read_files
+from ckptctl.formats.contents import Contents, merge
+from ckptctl.formats.flaws import Examined
 from ckptctl.render import show, verify
-from ckptctl.weights.contents import Contents, merge
-from ckptctl.weights.deep import read_deep
-from ckptctl.weights.flaws import Examined
-from ckptctl.weights.formats import read_files
-from ckptctl.weights.verify import check
+from ckptctl.tensors.full_check import read_deep
+from ckptctl.tensors.structure_check import check
 from tests.faults.hostile import GROUPS, exploding, zips
 from tests.faults.oracle import HEARD, listen, warm_up
-from tests.weights.held import Held
-from tests.weights.test_verify import WHOLE
+from tests.formats.held import Held
+from tests.tensors.test_structure_check import WHOLE
 
 MOST_SECONDS, MOST_BYTES = 10.0, 512_000_000
 MOST_SPACE = 2 << 30

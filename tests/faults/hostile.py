@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from pickle import BININT, NONE
 from typing import NamedTuple
 
-from tests.weights.legacy import MAGIC, VERSION, legacy_file
-from tests.weights.samples import dictionary, global_, number, pack_zip, storage, tensor, text, torch_file
+from tests.formats.legacy import MAGIC, VERSION, legacy_file
+from tests.formats.samples import dictionary, global_, number, pack_zip, storage, tensor, text, torch_file
 
 
 class Sample(NamedTuple):
@@ -531,7 +531,7 @@ def headers() -> Iterator[Sample]:
 
 
 def zips(canary: str) -> Iterator[Sample]:
-    from tests.weights.test_torch_zip import AMBIGUOUS
+    from tests.formats.test_torch_archive import AMBIGUOUS
 
     for name, (content, _) in AMBIGUOUS.items():
         yield Sample(f"20 {name}.pt", content)

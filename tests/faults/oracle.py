@@ -18,13 +18,14 @@ from time import process_time
 from typing import Any
 
 import ckptctl.weights
+
+from ckptctl.cli._resolve import find_target
 from ckptctl.cli.main import run
-from ckptctl.cli.target import find_target
-from ckptctl.inspection import Depth, examine, inspect
+from ckptctl.formats.crc32 import find_crc32
+from ckptctl.formats.crc32c import crc32c
 from ckptctl.render import show, verify
-from ckptctl.scan import Options
-from ckptctl.weights.crc32 import find_crc32
-from ckptctl.weights.crc32c import crc32c
+from ckptctl.scan.inspect import Depth, examine, inspect
+from ckptctl.scan.runs import Options
 
 HARMLESS = {"os.scandir", "os.listdir", "mmap.__new__", "_thread.start_new_thread", "sys._getframe", "builtins.id"}
 HEARD: list[str] = []

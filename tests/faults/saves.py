@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.layouts import find
 from ckptctl.stores import read_whole
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.weights.slim import open_cut
-from ckptctl.weights.torch_write import encode_torch, make_tensor
-from tests.test_apply import INDEX
+from ckptctl.tensors.slim import open_cut
+from tests.prune.test_apply import INDEX
 
 Files = dict[str, bytes]
 

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ckptctl.apply import Order, apply
-from ckptctl.core.checkpoint import Checkpoint
-from ckptctl.journal import TRASH, Transaction, load_all
-from ckptctl.lock import take
+from ckptctl.core.model import Checkpoint
+from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.journal import TRASH, Transaction, load_all
+from ckptctl.prune.lock import take
+from ckptctl.prune.trash import held, recover, undo
 from ckptctl.stores.local import open_url
-from ckptctl.trash import held, recover, undo
 from tests.cli.calls import ROOT
 from tests.faults.acting import TXID, plan_in, slims_in
-from tests.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
+from tests.prune.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
 
 FOLDERS = {f"r/epoch={n}.ckpt/{name}": b"%d" % n for n in range(4) for name in ("meta.pt", ".metadata", "deep/x")}
 MIXED = {

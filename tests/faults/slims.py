@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ckptctl.journal import TRASH, load_all
-from ckptctl.lock import take
+from ckptctl.prune.journal import TRASH, load_all
+from ckptctl.prune.lock import take
+from ckptctl.prune.trash import recover, undo
 from ckptctl.stores.local import open_url
-from ckptctl.trash import recover, undo
 from tests.faults.acting import act
 from tests.faults.scenes import Scene, content, make
-from tests.test_heirs import CUT_FOLDERS, FAMILIES, FILES, FOLDERS
+from tests.prune.test_replace import CUT_FOLDERS, FAMILIES, FILES, FOLDERS
 
 TREES = (FILES, FOLDERS, CUT_FOLDERS, FAMILIES)
 MIXED = {path.replace("r/", f"{n}/", 1): data for n, files in enumerate(TREES) for path, data in files.items()}

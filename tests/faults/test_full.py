@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from ckptctl.apply import Order, apply
+from ckptctl.prune.apply import Order, apply
 from ckptctl.stores.local import open_url
 from tests.cli.calls import ROOT
 from tests.faults.acting import TXID, plan_in
 from tests.faults.disks import NOBODY, make_image, mounted
-from tests.test_apply import NAMES, WHOLE
+from tests.prune.test_apply import NAMES, WHOLE
 
 AS_NOBODY = f"""
 import os, sys

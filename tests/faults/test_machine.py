@@ -16,21 +16,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ckptctl.apply import Order, apply
 from ckptctl.core.outcome import Change, Outcome
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepAll, KeepEvery, KeepLast
-from ckptctl.core.standing import Rule
+from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepAll, KeepEvery, KeepLast
 from ckptctl.core.units import QUIET
 from ckptctl.errors import Locked
-from ckptctl.heirs import ENDING
-from ckptctl.journal import Transaction, load, load_all, new_id
-from ckptctl.lock import take
-from ckptctl.scan import Options, scan
-from ckptctl.slimming import Sight, thin
+from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.journal import Transaction, load, load_all, new_id
+from ckptctl.prune.lock import take
+from ckptctl.prune.replace import ENDING
+from ckptctl.prune.slimming import Sight, thin
+from ckptctl.prune.trash import discard, empty, held, put_back, recover, undo
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.local import open_url
-from ckptctl.trash import discard, empty, held, put_back, recover, undo
 from tests.faults.amount import times
 from tests.faults.cutting import NEVER, Cut, CuttingStore
 from tests.faults.saves import KINDS, Save, make_save

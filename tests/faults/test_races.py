@@ -14,19 +14,19 @@ from time import monotonic, sleep
 
 import pytest
 
-from ckptctl.apply import Order, apply
-from ckptctl.core.plan import Plan
+from ckptctl.core.retention.plan import Plan
 from ckptctl.errors import CkptctlError
-from ckptctl.journal import new_id
-from ckptctl.lock import take
+from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.journal import new_id
+from ckptctl.prune.lock import take
+from ckptctl.prune.trash import recover
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
-from ckptctl.trash import recover
 from tests.cli.calls import PROGRAM, environment
 from tests.faults.acting import plan_in
 from tests.faults.amount import times
 from tests.faults.swapping import swapping
-from tests.test_apply import WHOLE
+from tests.prune.test_apply import WHOLE
 
 
 @contextmanager
@@ -227,7 +227,7 @@ def test_without_locks_a_lock_file_that_is_there_holds_whoever_left_it(
 
 HOLD = """
 import sys
-from ckptctl.lock import take
+from ckptctl.prune.lock import take
 from ckptctl.stores import open_store
 with take(open_store(sys.argv[1]), "prune"):
     print("held", flush=True)

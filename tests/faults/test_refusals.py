@@ -12,7 +12,7 @@ from time import time
 
 import pytest
 
-from ckptctl.journal import encode
+from ckptctl.prune.journal import encode
 from tests.cli.calls import HOUR, NAMES, PROGRAM, call, checkpoints_in, environment, listing, make_run
 from tests.faults.disks import mounted
 from tests.faults.scenes import SCENES, make

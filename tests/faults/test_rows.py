@@ -9,7 +9,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
 ELSEWHERE = {
-    "D8": "test_apply.py::test_what_changed_since_the_plan_stays",
+    "D8": "prune/test_apply.py::test_what_changed_since_the_plan_stays",
     "D10": "cli/test_prune.py::test_a_link_keeps_its_target_wherever_the_link_lies",
     "D11": "cli/test_link.py::test_a_link_that_is_wrong_dangles_or_loops_is_repaired",
     "D15": "layouts/test_half_written.py::test_what_is_left_of_the_newest_never_goes",
@@ -20,7 +20,7 @@ ELSEWHERE = {
     "D20": "stores/test_local.py::test_a_folder_with_a_mount_in_it_stays_whole",
     "D21": "core/test_plan.py::test_a_hard_linked_file_frees_its_bytes_once_all_its_names_go",
     "D25": "stores/test_local.py::test_any_name_that_a_disk_can_hold_goes_round",
-    "D29": "test_trash.py::test_what_is_in_the_way_stays_and_the_rest_comes_back",
+    "D29": "prune/test_trash.py::test_what_is_in_the_way_stays_and_the_rest_comes_back",
     "D30": "cli/test_prune.py::test_without_a_terminal_nothing_goes_without_yes",
     "D31": "laws/test_retention.py::test_every_checkpoint_and_stray_gets_exactly_one_verdict_with_a_reason",
 }

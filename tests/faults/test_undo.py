@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.apply import Order, apply
-from ckptctl.journal import load
-from ckptctl.lock import take
-from ckptctl.trash import recover, undo
+from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.journal import load
+from ckptctl.prune.lock import take
+from ckptctl.prune.trash import recover, undo
 from tests.faults.acting import TXID, plan_in
 from tests.faults.amount import times
 from tests.faults.cutting import NEVER, Cut, CuttingStore

@@ -7,15 +7,24 @@ from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Checkpoint, Pointer, Run, Score, Stray
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.plan import RunPlan, draw
-from ckptctl.core.policy import Policy
+from ckptctl.core.model import Checkpoint, Pointer, Run, Score, Stray
 from ckptctl.core.ranking import in_order
-from ckptctl.core.rules import KeepEvery, KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
-from ckptctl.core.rules.top_k import GLOBAL_BEST
-from ckptctl.core.standing import Rule
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.plan import RunPlan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import (
+    KeepEvery,
+    KeepGlob,
+    KeepLast,
+    KeepNewerThan,
+    KeepPeriods,
+    KeepSteps,
+    KeepWithin,
+    TopK,
+)
+from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from tests.core.samples import HOUR, MINUTE, NOW, save
 
 LOSS = "val_loss"

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.core.audit import audit
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Origin, Pointer, Run, Stray, relocate
-from ckptctl.core.guard import Ground, audit_all, object_to
-from ckptctl.core.plan import Plan, RunPlan, Verdict, draw, draw_all
-from ckptctl.core.policy import Policy
-from ckptctl.core.relinking import Move
-from ckptctl.core.rules import KeepLast, TopK
-from ckptctl.core.slim import Slim
-from ckptctl.core.standing import Reason
+from ckptctl.core.model import Origin, Pointer, Run, Stray, relocate
+from ckptctl.core.retention.audit import audit
+from ckptctl.core.retention.best_last_links import Move
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.guard import Ground, audit_all, object_to
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, draw, draw_all
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast, TopK
+from ckptctl.core.retention.slimming import Slim
 from tests.core.samples import HOUR, NOW, run_of, save, saves
 from tests.laws.cases import CASES, Case, policies, runs
 

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.apply import Order, apply
-from ckptctl.core.checkpoint import Checkpoint, Run
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast
+from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast
 from ckptctl.layouts import LAYOUTS
-from ckptctl.pointers import attach, find_pointers
-from ckptctl.scan import Options, scan
+from ckptctl.prune.apply import Order, apply
+from ckptctl.scan.pointers import attach, find_pointers
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ckptctl.core.names import Field, Name, parse, parse_folder
-from ckptctl.core.template import Template
+from ckptctl.core.names.parse import Field, Name, parse, parse_folder
+from ckptctl.core.names.template import Template
 
 
 class Plan(NamedTuple):

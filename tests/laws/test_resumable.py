@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.core.audit import audit
-from ckptctl.core.checkpoint import Checkpoint, Run
-from ckptctl.core.plan import RunPlan, draw
-from ckptctl.core.policy import Policy
+from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import in_order
-from ckptctl.core.resumable import Answer, choose
-from ckptctl.core.slim import Slim, Step
+from ckptctl.core.retention.audit import audit
+from ckptctl.core.retention.plan import RunPlan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.resumable import Answer, choose
+from ckptctl.core.retention.slimming import Slim, Step
 from tests.core.samples import NOW
 from tests.laws.cases import CASES, ORDERED, Case
 

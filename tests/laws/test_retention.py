@@ -12,18 +12,18 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.apply import Order, apply
-from ckptctl.core.checkpoint import Checkpoint, Run
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy
+from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import Metric, in_order, in_time, rank
-from ckptctl.core.rules import KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
-from ckptctl.core.standing import Rule
-from ckptctl.pointers import attach, find_pointers
-from ckptctl.scan import Options, scan
+from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
+from ckptctl.formats.torch_writer import encode_torch
+from ckptctl.prune.apply import Order, apply
+from ckptctl.scan.pointers import attach, find_pointers
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
-from ckptctl.weights.torch_write import encode_torch
 from tests.core.samples import HOUR, MINUTE, NOW, save
 from tests.laws.cases import CASES, LOSS, MODES, ORDERED, RULES, Case, checkpoints, policies, runs
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckptctl.core.budget import Budget
-from ckptctl.core.checkpoint import Run, relocate
-from ckptctl.core.freeing import weigh
-from ckptctl.core.plan import Plan, draw, draw_all
-from ckptctl.core.policy import GroupBy, Policy
-from ckptctl.core.standing import Rule
+from ckptctl.core.model import Run, relocate
+from ckptctl.core.retention.budget import Budget
+from ckptctl.core.retention.disk_usage import weigh
+from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.plan import Plan, draw, draw_all
+from ckptctl.core.retention.policy import GroupBy, Policy
 from tests.core.samples import NOW
 from tests.laws.cases import BUDGETS, CASES, FILTERS, RULES, Case, policies, runs
 

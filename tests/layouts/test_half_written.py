@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint, Entry
-from ckptctl.core.layout import Layout
-from ckptctl.core.plan import Verdict, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast
+from ckptctl.core.model import Checkpoint, Entry
+from ckptctl.core.retention.plan import Verdict, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast
 from ckptctl.layouts import LAYOUTS, find
-from ckptctl.scan import Options, scan
+from ckptctl.layouts.schema import Layout
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
 from tests.cli.calls import call
 from tests.layouts.test_trees import TREES, plant

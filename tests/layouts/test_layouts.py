@@ -8,13 +8,13 @@ from posixpath import normpath
 
 import pytest
 
-from ckptctl.catalogue import Catalogue, anchor_of, first_match, matches
-from ckptctl.core.layout import Layout
 from ckptctl.core.units import NANOSECONDS
+from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.layouts import LAYOUTS
-from ckptctl.scan import Options, scan
+from ckptctl.layouts.index import Catalogue, anchor_of, first_match, matches
+from ckptctl.layouts.schema import Layout
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.weights.torch_write import encode_torch
 
 NOTHING = b"\x80\x02}."
 """A pickle that names no file."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ckptctl.layouts
-from ckptctl.core.layout import Layout, PointerFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, PointerFile, Recorded, Slimming, Source
 from tests.cli.calls import HOUR, call, listing, save
 from tests.layouts.tree import torch_file
 

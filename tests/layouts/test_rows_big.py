@@ -7,8 +7,8 @@ from importlib import import_module
 
 import pytest
 
-from ckptctl.catalogue import match
-from ckptctl.core.layout import Layout
+from ckptctl.layouts.index import match
+from ckptctl.layouts.schema import Layout
 from tests.layouts.tree import Tree
 
 FAMILIES = (

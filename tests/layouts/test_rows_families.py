@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from ckptctl.core.layout import Layout
+from ckptctl.layouts.schema import Layout
 from tests.layouts.tree import Expected, Tree
 
 MODULES = (

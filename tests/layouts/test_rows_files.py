@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from ckptctl.catalogue import match, matches
-from ckptctl.core.layout import Layout
+from ckptctl.layouts.index import match, matches
+from ckptctl.layouts.schema import Layout
 from tests.layouts.tree import Tree
 
 FAMILIES = (

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from ckptctl.apply import Order, apply
-from ckptctl.catalogue import first_match
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast
+from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast
 from ckptctl.layouts import find
-from ckptctl.scan import Options, scan
+from ckptctl.layouts.index import first_match
+from ckptctl.prune.apply import Order, apply
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import HOUR, Answer, call, listing, save
 from tests.layouts.tree import json_file, torch_file

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
-from ckptctl.core.checkpoint import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Run
 from ckptctl.layouts import LAYOUTS
-from ckptctl.scan import Options, scan
+from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
 from tests.layouts.tree import Expected, Tree
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ckptctl.weights.torch_write import encode_torch
+from ckptctl.formats.torch_writer import encode_torch
 
 
 class Expected(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ckptctl.core.checkpoint import Checkpoint, Entry, Pointer, Run, Score, Source, State, Stray, Unit
 from ckptctl.core.findings import Finding, Hint, Report
+from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, Source, State, Stray, Unit
 from ckptctl.core.ranking import Metric
+from ckptctl.core.run_summary import View, view
 from ckptctl.core.units import NANOSECONDS
-from ckptctl.core.view import View, view
 
 NOW = 1_800_000_000 * NANOSECONDS
 """2027-01-15T08:00:00Z."""

@@ -6,9 +6,9 @@ from io import StringIO
 
 import pytest
 
-from ckptctl.core.checkpoint import Run
+from ckptctl.core.model import Run
 from ckptctl.render import csv
-from ckptctl.render.rows import metrics_of
+from ckptctl.render.columns import metrics_of
 from tests.render.samples import FLOAT32, all_views, lightning, long, make, nasty, odd, score
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from ckptctl.core.findings import Count
-from ckptctl.core.plan import Plan, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast, TopK
+from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
-from ckptctl.render import findings, json, markdown, messages, overview, plain, plan, table, tsv
+from ckptctl.render import findings, json, markdown, messages, plain, plan, run_rows, table, tsv
+from ckptctl.render.columns import Tally, metrics_of
 from ckptctl.render.names import measure
-from ckptctl.render.rows import Tally, metrics_of
 from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, reports, transformers
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -42,7 +42,7 @@ def ls_piped() -> Iterator[str]:
 
 
 def runs(width: int) -> Iterator[str]:
-    return overview.listing((overview.digest(view, root=ROOT) for view in all_views()), width=width)
+    return run_rows.listing((run_rows.digest(view, root=ROOT) for view in all_views()), width=width)
 
 
 def runs_piped() -> Iterator[str]:

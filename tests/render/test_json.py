@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from ckptctl.core.checkpoint import Pointer, Run, Stray
-from ckptctl.core.guard import Objection
+from ckptctl.core.model import Pointer, Run, Stray
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
-from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric, rank
-from ckptctl.core.relinking import Move
-from ckptctl.core.rules import KeepLast, TopK
-from ckptctl.core.standing import Reason
-from ckptctl.core.view import View, view
+from ckptctl.core.retention.best_last_links import Move
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast, TopK
+from ckptctl.core.run_summary import View, view
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render import json
 from tests.render.samples import FLOAT32, NOW, all_views, lightning, long, make, odd, score, transformers

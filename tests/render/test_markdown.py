@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from ckptctl.core.checkpoint import Run
-from ckptctl.core.view import view
+from ckptctl.core.model import Run
+from ckptctl.core.run_summary import view
 from ckptctl.render import markdown
 from tests.render.samples import NOW, all_views, lightning, make, nasty, score
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.checkpoint import Run
+from ckptctl.core.model import Run
 from ckptctl.core.ranking import choose_metric
 from ckptctl.errors import CkptctlError, MetricUnclear, NoScore, Refused, UsageError
 from ckptctl.render.messages import error_lines, hint, warning

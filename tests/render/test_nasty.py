@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from ckptctl.core.guard import Objection
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, Verdict
-from ckptctl.core.policy import Policy
 from ckptctl.core.ranking import Metric, Ranked, rank
-from ckptctl.core.rules import KeepGlob
-from ckptctl.core.standing import Reason
-from ckptctl.core.view import View
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepGlob
+from ckptctl.core.run_summary import View
 from ckptctl.errors import NoScore
-from ckptctl.render import csv, json, markdown, messages, overview, plain, plan, table, tsv, yaml
+from ckptctl.render import csv, json, markdown, messages, plain, plan, run_rows, table, tsv, yaml
+from ckptctl.render.columns import THOUSANDS, metrics_of
 from ckptctl.render.names import measure
-from ckptctl.render.rows import THOUSANDS, metrics_of
 from tests.render.samples import NASTY, NOW, make, nasty, score
 
 VIEW = nasty()
@@ -56,7 +56,7 @@ RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
     "plain": lambda: plain.listing(VIEW, NOW, root=ROOT, width=200, all_metrics=True),
     "plain narrow": lambda: plain.listing(VIEW, NOW, root=ROOT, width=40),
     "table": lambda: [STYLE.sub("", table.listing(VIEW, NOW, root=ROOT, width=200))],
-    "overview": lambda: overview.listing([overview.digest(VIEW, root=ROOT)] * 2, width=200),
+    "overview": lambda: run_rows.listing([run_rows.digest(VIEW, root=ROOT)] * 2, width=200),
     "tsv": lambda: [piece.replace("\t", "") for piece in tsv_rows()],
     "tsv runs": lambda: [tsv.run_row(VIEW, root=ROOT).replace("\t", "")],
     "plan": lambda: plan.screen(PLAN, root=ROOT, width=200),

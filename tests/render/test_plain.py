@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.checkpoint import Run
-from ckptctl.core.view import View, view
+from ckptctl.core.model import Run
+from ckptctl.core.run_summary import View, view
 from ckptctl.render import plain
+from ckptctl.render.columns import Tally
 from ckptctl.render.names import measure
-from ckptctl.render.rows import Tally
 from tests.render.samples import NOW, all_views, lightning, long, make, odd, score
 
 

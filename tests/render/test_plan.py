@@ -5,15 +5,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from ckptctl.core.checkpoint import Run, Stray
-from ckptctl.core.guard import Objection
-from ckptctl.core.judging import Action
+from ckptctl.core.model import Run, Stray
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.plan import Plan, RunPlan, Verdict, draw
-from ckptctl.core.policy import Policy
-from ckptctl.core.rules import KeepLast, TopK
-from ckptctl.core.standing import Reason
-from ckptctl.core.view import View
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, draw
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import KeepLast, TopK
+from ckptctl.core.retention.verdicts import Action
+from ckptctl.core.run_summary import View
 from ckptctl.render import plan as screens
 from ckptctl.render.names import measure
 from tests.render.samples import GB, NOW, lightning, long, make, odd, score, transformers

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ckptctl.core.checkpoint import Run
-from ckptctl.core.view import View, view
+from ckptctl.core.model import Run
+from ckptctl.core.run_summary import View, view
 from ckptctl.render import plain, tsv
 from tests.render.samples import FLOAT32, all_views, empty, lightning, long, make, nasty, odd, transformers
 

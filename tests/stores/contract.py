@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from ckptctl.core.checkpoint import Entry
+from ckptctl.core.model import Entry
 from ckptctl.errors import Refused
 from ckptctl.stores import Changed, Folder, Store
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.core.checkpoint import Entry
+from ckptctl.core.model import Entry
 from ckptctl.errors import PathMissing, StorageFailed, UsageError
-from ckptctl.stores import Changed, Store, local, moving, open_store
+from ckptctl.stores import Changed, Store, local, open_store
+from ckptctl.stores.local import rename
 from tests.stores.contract import TREE, StoreContract
 
 TICK = 0.02
@@ -602,7 +603,7 @@ def fails_to_know(*_: object) -> bool:
 def test_where_the_kernel_cannot_refuse_a_taken_name_it_is_looked_at(
     tree: Path, monkeypatch: pytest.MonkeyPatch, found: Callable[[], object]
 ) -> None:
-    monkeypatch.setattr(moving, "_rename_to_free", found)
+    monkeypatch.setattr(rename, "_rename_to_free", found)
     store = open_store(str(tree))
     before = content(tree)
     with pytest.raises(FileExistsError):

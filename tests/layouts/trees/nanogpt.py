@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckptctl.weights.torch_write import make_tensor
+from ckptctl.formats.torch_writer import make_tensor
 from tests.layouts.tree import Expected, Tree, torch_file
 
 _STATE = torch_file(

@@ -1,0 +1,168 @@
+"""A plan in a file: what would go, as it was found, and what was asked for, so that it can be drawn again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from posixpath import join
+from typing import Any, NamedTuple
+
+from ckptctl.cli._options import GroupName, ModeName
+from ckptctl.cli._output import write_whole
+from ckptctl.cli._planning import Draft, Pruning
+from ckptctl.cli._policy_flags import Flags
+from ckptctl.cli._request import Asked
+from ckptctl.cli._targets import Names
+from ckptctl.core.model import Checkpoint, Entry
+from ckptctl.core.outcome import Failure
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.plan import RunPlan, Verdict
+from ckptctl.core.units import NANOSECONDS
+from ckptctl.errors import PathMissing, Refused, UsageError
+from ckptctl.render.json import prune as as_json
+from ckptctl.stores import Store
+
+VERSION = 1
+OLDEST = 24 * 3600 * NANOSECONDS
+"""A plan is not carried out when it is older."""
+MOST_BYTES = 1 << 30
+_NAMED: Mapping[str, Callable[[Any], object]] = {"mode": ModeName, "group_by": GroupName}
+
+
+class PlanFile(NamedTuple):
+    """What a file holds."""
+
+    created: int
+    """Nanoseconds since 1970, by the file server's clock."""
+    places: tuple[tuple[str, Any], ...]
+    """Each root's real path, with its identity."""
+    asked: Asked
+    changes: Mapping[str, Any]
+    """By absolute path, drop or slim, and what of its entries must be the same."""
+
+
+def write_plan(path: str, pruning: Pruning, asked: Asked, draft: Draft) -> None:
+    """Write a draft to a file, whole or not at all; raises StorageFailed."""
+    write_whole(path, _tell(draft, pruning, asked))
+
+
+def _tell(draft: Draft, pruning: Pruning, asked: Asked) -> Iterator[str]:
+    """A draft as a file holds it: JSON, with the plan in it as ``prune --json`` tells it."""
+    changes = {
+        key_of(store, it.checkpoint): (it.action, traits_of(it.checkpoint))
+        for store, run in zip(draft.owners, draft.plan.runs, strict=True)
+        for it in run.changed
+        if it.checkpoint
+    }
+    held = {
+        "ckptctl_plan": VERSION,
+        "created": min(store.clock() for store in pruning.stores),
+        "places": [_place(store) for store in pruning.stores],
+        "flags": asked.flags._asdict(),
+        "names": asked.names,
+        "exact": asked.exact,
+        "changes": changes,
+    }
+    yield json.dumps(held, indent=1)[:-2]
+    yield f',\n "plan": {"".join(as_json(draft.plan, dry_run=True)).strip()}\n}}\n'
+
+
+def read(path: str) -> PlanFile:
+    """The plan of a file; raises PathMissing, UsageError where it is none or of another version."""
+    try:
+        with open(path, "rb") as file:
+            held = json.loads(file.read(MOST_BYTES))
+    except FileNotFoundError:
+        raise PathMissing("no such file", path=path, hint="write one with ckptctl prune --plan-out FILE") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read as a plan: {error}", path=path) from error
+    if not isinstance(held, dict) or held.get("ckptctl_plan") != VERSION:
+        raise UsageError("is no plan of this version of ckptctl", path=path, hint="write it anew with --plan-out")
+    try:
+        return _understand(held)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"does not say what a plan says: {error}", path=path) from error
+
+
+def _understand(held: Mapping[str, Any]) -> PlanFile:
+    flags: dict[str, Any] = {name: _NAMED.get(name, _same)(value) for name, value in held["flags"].items()}
+    places = tuple((str(path), identity) for path, identity in held["places"])
+    asked = Asked(Flags(**flags), Names(*held["names"]), bool(held["exact"]))
+    return PlanFile(
+        int(held["created"]),
+        places,
+        asked,
+        {str(key): (action, traits) for key, (action, traits) in held["changes"].items()},
+    )
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def refuse_stale(plan: PlanFile, stores: list[Store]) -> None:
+    """Raise Refused for a plan that is older than a day, or of another root than the one that is there now."""
+    done, hint = "nothing was deleted", "draw it anew with ckptctl prune --plan-out"
+    if min(store.clock() for store in stores) - plan.created > OLDEST:
+        raise Refused("the plan is more than a day old", id="stale-plan", done=done, hint=hint)
+    for store, (path, identity) in zip(stores, plan.places, strict=True):
+        if _place(store)[1] != identity:
+            text = "is another folder than the one that was planned for"
+            raise Refused(text, path=path, id="stale-plan", done=done, hint=hint)
+
+
+def narrow(draft: Draft, plan: PlanFile) -> Draft:
+    """The draft with only those changes that the plan has too, of what is as it was; why the others are left out."""
+    runs: list[RunPlan] = []
+    seen: dict[str, Failure] = {}
+    for store, run in zip(draft.owners, draft.plan.runs, strict=True):
+        keys = [key_of(store, it.checkpoint) if it.checkpoint else "" for it in run.verdicts]
+        verdicts = [_narrow(it, key, plan, seen) for it, key in zip(run.verdicts, keys, strict=True)]
+        runs.append(run._replace(verdicts=tuple(verdicts)))
+    top = f"{plan.places[0][0].rstrip('/')}/" if len(plan.places) == 1 else ""
+    gone = (Failure(key[len(top) :], "gone since the plan") for key in plan.changes if key not in seen)
+    changed = tuple(it for it in (*seen.values(), *gone) if it.why)
+    return draft._replace(plan=draft.plan._replace(runs=tuple(runs)), changed=changed)
+
+
+def _narrow(verdict: Verdict, key: str, plan: PlanFile, seen: dict[str, Failure]) -> Verdict:
+    """A verdict as the plan bounds it; why what it changes stays is noted in ``seen``, empty for what is changed."""
+    if verdict.checkpoint is None or (key not in plan.changes and not verdict.is_change):
+        return verdict
+    if key not in plan.changes:
+        return _keep(verdict, "not in the plan")
+    action, traits = plan.changes[key]
+    if not verdict.is_change:
+        why = f"stays now: {'; '.join(it.text for it in verdict.reasons)}"
+    elif traits_of(verdict.checkpoint) != traits:
+        why = "changed since the plan"
+    else:
+        why = "" if verdict.action == action else "the rules say otherwise of it now"
+    seen[key] = Failure(verdict.path, why)
+    return _keep(verdict, why) if verdict.is_change and why else verdict
+
+
+def _keep(verdict: Verdict, why: str) -> Verdict:
+    return verdict._replace(action="keep", reasons=(Reason("plan", why),), frees=0, slim=None)
+
+
+def key_of(store: Store, checkpoint: Checkpoint) -> str:
+    """What names a checkpoint in the file, wherever that is read."""
+    return join(os.path.realpath(store.url), checkpoint.tops[0].path)
+
+
+def traits_of(checkpoint: Checkpoint) -> list[list[object]]:
+    """What of each entry must be the same when the plan is carried out."""
+    return [_trait(entry) for entry in checkpoint.entries]
+
+
+def _trait(entry: Entry) -> list[object]:
+    identity = list(entry.identity) if isinstance(entry.identity, tuple) else entry.identity
+    return [entry.path, entry.kind, entry.size, entry.modified, identity]
+
+
+def _place(store: Store) -> tuple[str, list[int]]:
+    path = os.path.realpath(store.url)
+    found = os.stat(path)
+    return path, [found.st_dev, found.st_ino]

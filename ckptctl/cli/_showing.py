@@ -1,0 +1,58 @@
+"""The flow of ``show``: which checkpoint a path means, what is inside it, and how to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import time_ns
+from typing import NamedTuple
+
+from ckptctl.cli._console import Console
+from ckptctl.cli._resolve import Target, find_target
+from ckptctl.core.model import Checkpoint, Run
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import Contents
+from ckptctl.render import show as screens
+from ckptctl.scan.inspect import inspect
+from ckptctl.scan.runs import Options
+
+
+class Form(NamedTuple):
+    """What to show of it, and how."""
+
+    tensors: bool = False
+    """A line for each tensor."""
+    tree: bool = False
+    """The names of the tensors as a tree."""
+    json: bool = False
+    color: str = "auto"
+
+
+def show_one(path: str, form: Form, options: Options | None = None) -> int:
+    """Show the checkpoint that a path means; returns the exit code, raises what finding it raises."""
+    console = Console(form.color)
+    target = find_target(path, options or Options(now=time_ns()))
+    inside = inspect(target.store, target.checkpoint)
+    console.answer(_write(target, inside, form, console))
+    is_broken = any(flaw.severity == "error" and flaw.id != "suspect-name" for flaw in inside.flaws)
+    return Damaged.exit_code if is_broken else 0
+
+
+def _write(target: Target, inside: Contents, form: Form, console: Console) -> Iterator[str]:
+    store, run, it = target
+    if form.json:
+        from ckptctl.render.json_contents import show
+
+        return show(it, inside)
+    if not console.is_terminal:
+        return screens.rows(it, inside, root=store.url, tensors=form.tensors or form.tree)
+    return _screen(it, run, inside, form, console.width)
+
+
+def _screen(it: Checkpoint, run: Run, inside: Contents, form: Form, width: int) -> Iterator[str]:
+    yield from screens.screen(it, run, inside, width=width)
+    if form.tensors:
+        yield "\n"
+        yield from screens.list_tensors(inside, width=width)
+    if form.tree:
+        yield "\n"
+        yield from screens.draw_tree(inside, width=width)

@@ -1,0 +1,200 @@
+"""Configuration: what files and the environment say beside the command line.
+
+Found files (``ckptctl.toml``, ``[tool.ckptctl]`` of a ``pyproject.toml``, beside or above PATH up to the mount point;
+``$XDG_CONFIG_HOME/ckptctl/config.toml``) and ``CKPTCTL_*`` may only add protection: where several say a thing, the most
+careful counts. What lets checkpoints go stands in a policy, ``[policy.NAME]``, which counts when it is named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ckptctl.core.config_keys import POLICY_KEYS, PROTECTIONS, Setting, combine, read_value, read_word
+from ckptctl.errors import UsageError
+
+MOST_BYTES = 1 << 20
+PREFIX = "CKPTCTL_"
+
+
+class Named(NamedTuple):
+    """A policy with a name."""
+
+    name: str
+    origin: str
+    values: Mapping[str, Any]
+    """By flag, without dashes in front."""
+
+
+class Settings(NamedTuple):
+    """What all that was found says together."""
+
+    values: Mapping[str, Setting] = {}
+    """By key: the one that counts."""
+    policies: Mapping[str, Named] = {}
+    """By name; of two of one name the nearer."""
+    files: tuple[str, ...] = ()
+    """Those that say anything, the nearest first."""
+
+    def get(self, key: str) -> Any:  # noqa: ANN401 - by the key
+        """What counts; None where nothing says it."""
+        return self.values[key].value if key in self.values else None
+
+
+def find_settings(paths: Iterable[str], environment: Mapping[str, str]) -> Settings:
+    """What is found for these paths; raises UsageError for a file or variable that cannot be understood."""
+    documents = [found for path in _candidates(paths, environment) if (found := _read_file(path)) is not None]
+    settings = [it for found in documents for it in _protections_of(found)]
+    settings += _read_environment(environment)
+    policies = {named.name: named for found in reversed(documents) for named in _policies_of(found)}
+    return Settings(combine(settings), policies, tuple(it.path for it in documents))
+
+
+def _candidates(paths: Iterable[str], environment: Mapping[str, str]) -> list[str]:
+    """Where files may be, the nearest first, the user's own last."""
+    folders = [folder for path in paths if "://" not in path for folder in _folders_above(os.path.realpath(path))]
+    home = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME") or "~", ".config")
+    found = [os.path.join(folder, name) for folder in folders for name in ("ckptctl.toml", "pyproject.toml")]
+    return list(dict.fromkeys([*found, os.path.join(home, "ckptctl", "config.toml")]))
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    """A folder and those above it, up to the mount point."""
+    yield path
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+        yield path
+
+
+class _Document(NamedTuple):
+    """A file that was read."""
+
+    path: str
+    text: str
+    values: Mapping[str, Any]
+    prefix: str = ""
+    """Of the tables in it: ``tool.ckptctl.``."""
+
+    def locate(self, key: str, table: str = "") -> str:
+        """The file and the line in which a key of a table stands; the file alone where that cannot be told."""
+        place = find_line(self.text, key, (self.prefix + table).strip("."))
+        return f"{self.path}:{place}" if place else self.path
+
+
+def find_line(text: str, key: str, table: str) -> int | None:
+    """The line, from 1, in which a TOML text says a key of a table; None where it says it in a way not looked for."""
+    current = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        head = re.match(r"\s*\[+([^\]]+)\]", line)
+        if head:
+            current = head[1].replace('"', "").replace(" ", "")
+        said = re.match(r"""\s*["']?([\w.-]+?)["']?\s*=""", line)
+        if (said and current == table and said[1] == key) or (head and current == f"{table}.{key}".strip(".")):
+            return number
+    return None
+
+
+def read_policy_file(path: str) -> Named:
+    """A file that holds nothing but one policy, its keys at the top; raises UsageError."""
+    found = _read_file(path)
+    if found is None:
+        raise UsageError("there is no such policy file", path=path, hint="name a file, or a policy of ckptctl.toml")
+    return _policy_of(found, os.path.basename(path), found.values, "")
+
+
+def _read_file(path: str) -> _Document | None:
+    """The document; None where there is none, or of another's file nothing for us in it."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror or error}", path=path) from error
+    is_shared = os.path.basename(path) == "pyproject.toml"
+    if is_shared and b"ckptctl" not in data:
+        return None
+    if len(data) > MOST_BYTES:
+        raise UsageError("is too large for a configuration", path=path)
+    values = _parse(path, data)
+    text = data.decode()
+    if not is_shared:
+        return _Document(path, text, values)
+    own = values.get("tool", {}).get("ckptctl")
+    return None if own is None else _Document(path, text, own, "tool.ckptctl.")
+
+
+def _parse(path: str, data: bytes) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"is not text: byte {error.start} is not UTF-8", path=path) from error
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column \d+\)$", str(error))
+        line = place[1] if place else len(data.splitlines())
+        raise UsageError(f"is not TOML: {str(error).partition(' (at ')[0]}", path=f"{path}:{line}") from error
+
+
+def _read_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
+    """What variables say; one that means nothing is refused, for it may have been meant to protect something."""
+    for name in sorted(it for it in environment if it.startswith(PREFIX)):
+        key = name.removeprefix(PREFIX).lower().replace("_", "-")
+        if key not in PROTECTIONS:
+            hint = _suggest(key, PROTECTIONS).replace("put it below", "write it to a ckptctl.toml, below")
+            raise UsageError(f"'{key}' {_why_unknown(key, PROTECTIONS)}", path=name, hint=hint)
+        try:
+            yield Setting(key, read_word(PROTECTIONS[key], environment[name]), name)
+        except UsageError as error:
+            error.path = name
+            raise
+
+
+def _protections_of(found: _Document) -> Iterator[Setting]:
+    for key, value in found.values.items():
+        if key != "policy":
+            yield _setting(key, value, PROTECTIONS, found.locate(key))
+
+
+def _policies_of(found: _Document) -> Iterator[Named]:
+    tables = found.values.get("policy", {})
+    if not isinstance(tables, Mapping) or not all(isinstance(it, Mapping) for it in tables.values()):
+        raise UsageError("'policy' must hold tables", path=found.locate("policy"), hint="write [policy.nightly]")
+    for name, values in tables.items():
+        yield _policy_of(found, name, values, f"policy.{name}")
+
+
+def _policy_of(found: _Document, name: str, values: Mapping[str, Any], table: str) -> Named:
+    read = [_setting(key, value, POLICY_KEYS, found.locate(key, table)) for key, value in values.items()]
+    return Named(name, found.locate("", table) if table else found.path, {it.key: it.value for it in read})
+
+
+def _setting(key: str, value: object, known: Mapping[str, str], origin: str) -> Setting:
+    """One value, proved to be of its kind; raises UsageError."""
+    if key not in known:
+        raise UsageError(f"'{key}' {_why_unknown(key, known)}", path=origin, hint=_suggest(key, known))
+    try:
+        return Setting(key, read_value(known[key], value), origin)
+    except UsageError as error:
+        raise UsageError(f"'{key}': {error.text}", path=origin, hint=error.hint) from error
+
+
+def _why_unknown(key: str, known: Mapping[str, str]) -> str:
+    if key in POLICY_KEYS and known is PROTECTIONS:
+        return "decides what goes, so it counts only in a policy that is named on the command line"
+    return "is no setting"
+
+
+def _suggest(key: str, known: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
+    if key in POLICY_KEYS:
+        return "put it below [policy.NAME], and pass --policy NAME"
+    near = get_close_matches(key, known, 1)
+    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(known))}"

@@ -1,0 +1,1 @@
+"""File names read: their words and numbers, their suffixes, and templates for them."""

@@ -1,0 +1,63 @@
+"""Links that are called last or best, and may follow what they are called after when that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ckptctl.core.model import Checkpoint, Pointer, Run
+from ckptctl.core.ranking import in_order
+from ckptctl.core.retention.eligibility import Stood
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules import TopK
+
+LAST, BEST = frozenset({"last", "latest"}), frozenset({"best"})
+"""What such a link is called, its extension aside."""
+
+
+class Move(NamedTuple):
+    """A link that leaves what goes for what stays."""
+
+    path: str
+    """The link's."""
+    before: str
+    """The path of the checkpoint that it leads to."""
+    after: str
+    """Of the one that it is to lead to."""
+
+
+def find_moves(run: Run, whole: Sequence[Checkpoint], stood: Sequence[Stood], policy: Policy) -> tuple[Move, ...]:
+    """The links of a run that may move out of the way; ``whole`` are its complete checkpoints.
+
+    Each only to what stays for certain, whatever a budget takes: to the newest where that is protected, to the best
+    where each rule that ranks keeps the same.
+    """
+    return tuple(_find(run, whole, stood, policy)) if policy.relink else ()
+
+
+def _find(run: Run, whole: Sequence[Checkpoint], stood: Sequence[Stood], policy: Policy) -> Iterator[Move]:
+    held = {it.path: it for it in whole}
+    newest = in_order(whole)[-1].path if whole and policy.protect_last else None
+    best = _find_best(held, stood)
+    for pointer in filter(lambda it: _is_own_link(it, run), run.pointers):
+        stem = pointer.path.rpartition("/")[2].partition(".")[0]
+        after = newest if stem in LAST else best if stem in BEST else None
+        before = pointer.target
+        if before in held and after is not None and after != before and held[after].unit != "family":
+            yield Move(pointer.path, before or "", after)
+
+
+def _is_own_link(pointer: Pointer, run: Run) -> bool:
+    """Whether it is a symbolic link in the run's own folder."""
+    return (pointer.kind, pointer.state) == ("symlink", "ok") and pointer.path.rpartition("/")[0] == run.path
+
+
+def _find_best(held: dict[str, Checkpoint], stood: Sequence[Stood]) -> str | None:
+    """The best of a run by every rule that ranks, if that keeps it; None where they disagree, or none ranks."""
+    bests = {_first(held, it) for it in stood if isinstance(it.rule, TopK) and it.standing.places}
+    return bests.pop() if len(bests) == 1 else None
+
+
+def _first(held: dict[str, Checkpoint], stood: Stood) -> str | None:
+    places = {place: path for path, place in stood.standing.places.items() if path in held and path in stood.kept}
+    return places[min(places)] if places else None

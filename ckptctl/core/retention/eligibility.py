@@ -1,0 +1,138 @@
+"""Who takes part before the rules, and how they stand there: a run by itself, or with others in one group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.ranking import Metric, agree, choose_metric, in_order, in_time, is_usable, rank, score_of
+from ckptctl.core.retention.evaluate import Rule, Standing, standing_of
+from ckptctl.core.retention.policy import GroupBy, Policy
+from ckptctl.core.retention.rules.top_k import GLOBAL_BEST, TopK
+from ckptctl.core.units import NANOSECONDS, write_age
+from ckptctl.errors import NoScore
+
+
+class Part(NamedTuple):
+    """What of a run can be judged."""
+
+    run: Run
+    quiet: tuple[Checkpoint, ...]
+    """Old enough."""
+    restless: Mapping[str, str]
+    """By path, why each other one is not."""
+    candidates: tuple[Checkpoint, ...]
+    """What the rules choose from, oldest first."""
+
+
+class Stood(NamedTuple):
+    """A rule, how a run stands before it, and what it keeps."""
+
+    rule: Rule
+    standing: Standing
+    kept: Mapping[str, str]
+    """By path, of the whole group, with the words that say why."""
+
+
+def part_of(run: Run, policy: Policy, now: int) -> Part:
+    """Who of a run takes part; ``now`` in nanoseconds by the file server's clock."""
+    quiet, restless = _part_by_age(run.checkpoints, policy, now)
+    return Part(run, tuple(quiet), restless, _candidates(quiet))
+
+
+def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """Complete, and not set aside, as an independent ``best`` is too.
+
+    That one is kept anyway; would it take a place among the best, another save of the very same moment would take the
+    next, and the second best would go.
+    """
+    pool = in_order(it for it in quiet if it.state == "complete" and not it.is_set_aside)
+    # A callback may call its every save "best" (best.ckpt, best-v1.ckpt): then the rules decide.
+    is_numbered = any("best" in it.roles and it.version is not None for it in pool)
+    return tuple(it for it in pool if is_numbered or "best" not in it.roles)
+
+
+def _part_by_age(
+    checkpoints: Sequence[Checkpoint], policy: Policy, now: int
+) -> tuple[list[Checkpoint], dict[str, str]]:
+    """Those old enough to judge, and why each other one is not."""
+    if not policy.min_age:
+        return list(checkpoints), {}
+    young = {
+        it.path: f"live: written {write_age((now - it.modified) / NANOSECONDS)} ago"
+        for it in checkpoints
+        if now - it.modified < policy.min_age
+    }
+    return [it for it in checkpoints if it.path not in young], young
+
+
+def stand_all(parts: Sequence[Part], policy: Policy, now: int) -> list[list[Stood]]:
+    """How each run stands before each rule; raises MetricUnclear and ModeUnclear, also where grouped runs disagree."""
+    by_rule = [_stand_before(rule, parts, policy, now) for rule in policy.rules]
+    return [[stood[place] for stood in by_rule] for place in range(len(parts))]
+
+
+def _stand_before(rule: Rule, parts: Sequence[Part], policy: Policy, now: int) -> dict[int, Stood]:
+    """By its place among the parts, how each run stands before one rule."""
+    stood: dict[int, Stood] = {}
+    for group in _group(parts, "all" if rule.id == GLOBAL_BEST else policy.group_by):
+        stood |= zip(group, _stand([parts[it] for it in group], rule, policy, now), strict=True)
+    return stood
+
+
+def _group(parts: Sequence[Part], by: GroupBy) -> list[list[int]]:
+    """The places of the runs that stand together before a rule."""
+    groups: dict[str | int, list[int]] = {}
+    for place, part in enumerate(parts):
+        keys: dict[GroupBy, str | int] = {"run": place, "parent": part.run.path.rpartition("/")[0], "all": ""}
+        groups.setdefault(keys[by], []).append(place)
+    return list(groups.values())
+
+
+def _stand(group: Sequence[Part], rule: Rule, policy: Policy, now: int) -> list[Stood]:
+    """How each run of a group stands before one rule: numbers are counted as in that run, all else is the group's.
+
+    A run that cannot be ranked has its trouble alone, and takes no part in the ranking of the others.
+    """
+    found = [_metric_of(part, rule) for part in group]
+    metric = _agreed([(part.run.path, it) for part, it in zip(group, found, strict=True) if isinstance(it, Metric)])
+    held = [it for part, told in zip(group, found, strict=True) if not isinstance(told, str) for it in part.candidates]
+    shared = _stand_together(in_time(held) if len(group) > 1 else held, metric, policy)._replace(now=now)
+    stood: list[Stood] = []
+    kept: dict[tuple[int, int], Mapping[str, str]] = {}
+    for part, told in zip(group, found, strict=True):
+        bases = (part.run.step_base, part.run.epoch_base)
+        own = shared._replace(step_base=bases[0], epoch_base=bases[1])
+        kept[bases] = kept[bases] if bases in kept else rule.keep(own)
+        stood.append(Stood(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
+    return stood
+
+
+def _agreed(found: Sequence[tuple[str, Metric]]) -> Metric | None:
+    """The one metric that all of a group are ranked by, given with the paths of the runs; None where none is ranked."""
+    for path, metric in found[1:]:
+        agree(found[0], (path, metric))
+    return found[0][1] if found else None
+
+
+def _stand_together(held: Sequence[Checkpoint], metric: Metric | None, policy: Policy) -> Standing:
+    """The standing of all candidates of a group, oldest first."""
+    if metric is None:
+        return standing_of(held)
+    ranked = rank(held, metric, threshold=policy.threshold, latest_wins=policy.latest_wins)
+    return standing_of(held, ranked, metric)
+
+
+def _metric_of(part: Part, rule: Rule) -> Metric | str | None:
+    """What to rank a run by; where it should be and cannot, why not; None where nothing is to be ranked."""
+    if not isinstance(rule, TopK) or rule.count < 0 or not part.candidates:
+        return None
+    try:
+        metric = choose_metric(part.run, monitor=rule.monitor, mode=rule.mode)
+    except NoScore as error:
+        return error.text
+    scores = [score for it in part.candidates if (score := score_of(it, metric.name)) is not None]
+    if any(is_usable(score, metric.mode) for score in scores):
+        return metric
+    return f"no checkpoint has {'a usable value' if scores else 'a value'} of '{metric.name}'"

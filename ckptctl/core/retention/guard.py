@@ -1,0 +1,132 @@
+"""Why a plan must not run, whatever its policy says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ckptctl.core.model import Run
+from ckptctl.core.retention.audit import audit
+from ckptctl.core.retention.plan import Plan, RunPlan
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.units import write_size
+
+
+class Objection(NamedTuple):
+    """Why a plan must not run."""
+
+    id: str
+    text: str
+    override: str | None = None
+    """The flag that overrides it, if any may."""
+
+
+class Ground(NamedTuple):
+    """What the guards must know of the place where a plan would run."""
+
+    path: str
+    """The root, with links resolved."""
+    is_mount: bool = False
+    homes: frozenset[str] = frozenset()
+    """Folders that are somebody's home, absolute, links resolved."""
+    is_empty: bool = False
+    """Nothing at all was listed in it."""
+
+
+def object_to(
+    plan: Plan,
+    runs: Sequence[Run],
+    grounds: Sequence[Ground],
+    *,
+    max_delete: int | None = None,
+    max_delete_size: int | None = None,
+) -> list[Objection]:
+    """Every objection to a plan; an empty list lets it run. ``runs`` are those that the plan was drawn for."""
+    return [
+        *(objection for ground in grounds for objection in _object_to_ground(ground)),
+        *_object_to_listing(runs),
+        *(objection for run in plan.runs for objection in _object_to_held(run, plan.policy.named)),
+        *(objection for run in plan.runs for objection in _object_to_emptying(run, plan.policy)),
+        *_object_to_idle_rules(plan),
+        *_object_to_unsound(plan, runs),
+        *_object_to_shortfall(plan),
+        *_object_to_number(plan, max_delete),
+        *_object_to_size(plan, max_delete_size),
+    ]
+
+
+def _object_to_ground(ground: Ground) -> Iterator[Objection]:
+    below = "name the folder of runs below it"
+    if ground.path == "/":
+        yield Objection("root-is-filesystem", f"'/' is the whole file system: {below}")
+    elif ground.path in ground.homes:
+        yield Objection("root-is-home", f"'{ground.path}' is a home folder: {below}")
+    elif ground.is_mount:
+        yield Objection("root-is-mount", f"'{ground.path}' is a mount point: {below}")
+    if ground.is_empty:
+        yield Objection("root-is-empty", f"'{ground.path}' is empty: is its disk mounted?")
+
+
+def _object_to_listing(runs: Sequence[Run]) -> Iterator[Objection]:
+    for run in runs:
+        if not run.listed:
+            text = f"'{run.path or '.'}' could not be listed whole: nothing may go by what was not seen"
+            yield Objection("incomplete-listing", text)
+
+
+def _object_to_unsound(plan: Plan, runs: Sequence[Run]) -> Iterator[Objection]:
+    """What only a mistake of ours can cause."""
+    for path, why in audit_all([run for run in runs if run.checkpoints], plan):
+        text = f"the plan for '{path or '.'}' is wrong: {why}. This is a bug in ckptctl: please report it"
+        yield Objection("plan-unsound", text)
+
+
+def audit_all(runs: Sequence[Run], plan: Plan) -> Iterator[tuple[str, str]]:
+    """The path of each run whose plan is wrong, and what is wrong with it; ``runs`` in the order of the plan's."""
+    if [it.path for it in runs] != [it.path for it in plan.runs]:
+        yield "", "it is not of the runs that were found"
+        return
+    yield from ((run.path, why) for run, it in zip(runs, plan.runs, strict=True) for why in audit(run, it, plan.policy))
+
+
+def _object_to_held(run: RunPlan, named: frozenset[str]) -> Iterator[Objection]:
+    """What a person named and something holds: what else was named does not go without it."""
+    for verdict in run.verdicts:
+        if verdict.path in named and verdict.action != "drop":
+            yield Objection("held", f"'{verdict.path}' stays: {'; '.join(it.text for it in verdict.reasons)}")
+
+
+def _object_to_emptying(run: RunPlan, policy: Policy) -> Iterator[Objection]:
+    complete = [it for it in run.verdicts if it.checkpoint and it.checkpoint.state == "complete"]
+    if complete and not policy.may_empty and all(verdict.action == "drop" for verdict in complete):
+        text = f"'{run.path or '.'}' would lose its every complete checkpoint"
+        yield Objection("empties-run", *((text, "--empty-run") if policy.named else (f"{text}: widen a rule",)))
+
+
+def _object_to_idle_rules(plan: Plan) -> Iterator[Objection]:
+    """Rules that keep nothing anywhere: a pattern that matches nothing, a threshold that nothing beats."""
+    ids = {rule.id for rule in plan.policy.rules}
+    reasons = (reason for run in plan.runs for it in run.verdicts if it.stays for reason in it.reasons)
+    if plan.dropped and not plan.policy.named and not any(reason.rule in ids for reason in reasons):
+        text = "no rule keeps anything: of each run only what is always kept would stay"
+        yield Objection("keeps-nothing", text)
+
+
+def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]:
+    count = len(plan.dropped)
+    if max_delete is not None and count > max_delete:
+        text = f"{count} checkpoints would go, more than the {max_delete} allowed"
+        yield Objection("max-delete", text, "--max-delete")
+
+
+def _object_to_size(plan: Plan, most: int | None) -> Iterator[Objection]:
+    """By what goes, not by what that frees: what other names hold goes all the same."""
+    size = sum(it.frees if it.action == "slim" else it.checkpoint.size for it in plan.changed if it.checkpoint)
+    if most is not None and size > most:
+        text = f"{write_size(size)} would go, more than the {write_size(most)} allowed"
+        yield Objection("max-delete-size", text, "--max-delete-size")
+
+
+def _object_to_shortfall(plan: Plan) -> Iterator[Objection]:
+    for flag, text in plan.shortfalls:
+        yield Objection("budget", f"the budget cannot be met: {text}", None if flag == "free" else f"--{flag}")

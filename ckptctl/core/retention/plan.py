@@ -1,0 +1,229 @@
+"""What would be done with every checkpoint, and why. Nothing has happened yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from ckptctl.core.model import Checkpoint, Roster, Run
+from ckptctl.core.ranking import Metric, in_order
+from ckptctl.core.retention.best_last_links import Move
+from ckptctl.core.retention.budget import Budget, Stay, cut
+from ckptctl.core.retention.disk_usage import Names
+from ckptctl.core.retention.eligibility import Part, Stood, part_of, stand_all
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.plan_notes import tell_order, tell_rosters
+from ckptctl.core.retention.policy import Policy, describe
+from ckptctl.core.retention.slimming import Slim
+from ckptctl.core.retention.verdicts import Action, judge, open_case, place_of_spare
+
+
+class Verdict(NamedTuple):
+    """What becomes of one checkpoint, or of a stray."""
+
+    path: str
+    action: Action
+    reasons: tuple[Reason, ...]
+    frees: int = 0
+    """Bytes that its going really frees: 0 while another name holds the same file."""
+    checkpoint: Checkpoint | None = None
+    """None for a stray."""
+    slim: Slim | None = None
+    """What stays of one that is to be slimmed."""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether anything is to be done with it."""
+        return self.action in ("drop", "slim")
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is kept, whole or slimmed."""
+        return self.action in ("keep", "slim")
+
+
+class RunPlan(NamedTuple):
+    """The verdicts on one run, oldest checkpoint first, strays last."""
+
+    path: str
+    verdicts: tuple[Verdict, ...]
+    metric: Metric | None = None
+    notices: tuple[str, ...] = ()
+    unscored: bool = False
+    """The run was left alone because nothing in it has a usable score."""
+    rosters: tuple[Roster, ...] = ()
+    """The lists in which training named what would go."""
+    folder: str | None = None
+    """As in the run."""
+    loose: tuple[Move, ...] = ()
+    """The links that may move."""
+
+    @property
+    def moves(self) -> list[Move]:
+        """The links that would move, for what they lead to would go."""
+        gone = {it.path for it in self.dropped}
+        return [it for it in self.loose if it.before in gone]
+
+    @property
+    def dropped(self) -> list[Verdict]:
+        """What would go."""
+        return [verdict for verdict in self.verdicts if verdict.action == "drop"]
+
+    @property
+    def changed(self) -> list[Verdict]:
+        """What would go, or be slimmed."""
+        return [verdict for verdict in self.verdicts if verdict.is_change]
+
+    @property
+    def frees(self) -> int:
+        """Bytes that would be freed."""
+        return sum(verdict.frees for verdict in self.verdicts)
+
+
+class Plan(NamedTuple):
+    """The verdicts on all runs, under one policy."""
+
+    policy: Policy
+    runs: tuple[RunPlan, ...]
+    shortfalls: tuple[tuple[str, str], ...] = ()
+    """Of each budget that cannot be met: the flag without dashes, and by how much."""
+
+    @property
+    def words(self) -> str:
+        """The policy in a sentence."""
+        return describe(self.policy)
+
+    @property
+    def dropped(self) -> list[Verdict]:
+        """What would go, of all runs."""
+        return [verdict for run in self.runs for verdict in run.dropped]
+
+    @property
+    def changed(self) -> list[Verdict]:
+        """What would go, or be slimmed, of all runs."""
+        return [verdict for run in self.runs for verdict in run.changed]
+
+    @property
+    def frees(self) -> int:
+        """Bytes that would be freed."""
+        return sum(run.frees for run in self.runs)
+
+
+def draw(run: Run, policy: Policy, now: int) -> RunPlan:
+    """Give every checkpoint and stray of one run its verdict, as `draw_all`."""
+    return draw_all([run], policy, now).runs[0]
+
+
+def draw_all(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) -> Plan:
+    """Give every checkpoint and stray of the runs its verdict; ``now`` in nanoseconds by the file server's clock.
+
+    ``room``: bytes that are free on the file system now. Raises MetricUnclear or ModeUnclear where the policy ranks and
+    nobody can tell by what, or ranks runs together that disagree.
+    """
+    alone = [leave(run, policy) for run in runs]
+    parts = [part_of(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
+    drawn = (_draw(part, stood, policy, now) for part, stood in zip(parts, stand_all(parts, policy, now), strict=True))
+    sketches = [left or next(drawn) for left in alone]
+    return _complete(_cut(sketches, policy, room))
+
+
+class Sketch(NamedTuple):
+    """A run's plan before budgets."""
+
+    plan: RunPlan
+    spares: Mapping[str, float] = {}
+    """What only rules keep, by path, with its place in the ranking; infinity where it has none."""
+
+
+def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
+    """The frameworks that saved here, sorted; what is set aside does not tell: an export lies beside any."""
+    return sorted({it.family for it in checkpoints if not it.is_set_aside})
+
+
+def leave(run: Run, policy: Policy) -> Sketch | None:
+    """The plan of a run that is not to be judged: nothing says how, or two trainings share the folder.
+
+    What is the best or the last of two trainings together is neither's.
+    """
+    families = families_of(run.checkpoints)
+    if policy.rules and (len(families) <= 1 or policy.named):
+        return None
+    if not policy.rules:
+        reason, notices = Reason("no-rule", "no rule says what to keep"), run.notices
+    else:
+        text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
+        reason, notices = Reason("mixed", text), (*run.notices, f"{text}: left alone")
+    return Sketch(RunPlan(run.path, _keep_all(run, reason), notices=notices))
+
+
+def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
+    kept = (Verdict(it.path, "keep", (reason,), checkpoint=it) for it in run.checkpoints)
+    return (*kept, *_pass_strays(run))
+
+
+def _pass_strays(run: Run) -> tuple[Verdict, ...]:
+    return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
+
+
+def _draw(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Sketch:
+    run = part.run
+    trouble = next((it.standing.trouble for it in stood if it.standing.trouble), None)
+    if trouble is not None:
+        verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
+        notices = (*run.notices, f"{trouble}: left alone")
+        return Sketch(RunPlan(run.path, verdicts, notices=notices, unscored=True))
+    case = open_case(part, stood, policy, now)
+    judged = tuple(Verdict(it.path, *judge(case, it), checkpoint=it) for it in run.checkpoints)
+    spares = {it.path: place for it in run.checkpoints if (place := place_of_spare(case, it)) is not None}
+    metric = next((it.standing.metric for it in stood if it.standing.metric), None)
+    notices = (*run.notices, *tell_order(part, stood))
+    plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
+    plan = plan._replace(loose=case.moves)
+    return Sketch(plan, spares)
+
+
+def _cut(sketches: Sequence[Sketch], policy: Policy, room: int) -> Plan:
+    """The plan, with what its budgets take beyond the rules."""
+    plan = Plan(policy, tuple(it.plan for it in sketches))
+    if policy.budget == Budget():
+        return plan
+    stays = [it for number, sketch in enumerate(sketches) for it in _stays(number, sketch)]
+    taken = cut(policy.budget, stays, [it.checkpoint for it in plan.dropped if it.checkpoint], room)
+    runs = (
+        run._replace(verdicts=tuple(_take(it, taken.going.get((number, it.path))) for it in run.verdicts))
+        for number, run in enumerate(plan.runs)
+    )
+    return plan._replace(runs=tuple(runs), shortfalls=taken.shortfalls)
+
+
+def _stays(number: int, sketch: Sketch) -> Iterator[Stay]:
+    """What of a run stays by the rules."""
+    held = in_order(it.checkpoint for it in sketch.plan.verdicts if it.checkpoint)
+    times = accumulate((it.modified for it in held), max)
+    gone = {it.path for it in sketch.plan.dropped}
+    for it, since in zip(held, times, strict=True):
+        if it.path not in gone:
+            yield Stay(it, number, it.path in sketch.spares, sketch.spares.get(it.path, 0), since)
+
+
+def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
+    """The verdict, turned where a budget takes the checkpoint; what the rules said for it is told still."""
+    if why is None:
+        return verdict
+    return verdict._replace(action="drop", reasons=(Reason(*why), *verdict.reasons))
+
+
+def _complete(plan: Plan) -> Plan:
+    """The plan with what each going frees, where several names of one file the last, and with what lists lose."""
+    names = Names()
+    return plan._replace(runs=tuple(_complete_run(run, names) for run in plan.runs))
+
+
+def _complete_run(run: RunPlan, names: Names) -> RunPlan:
+    verdicts = tuple(
+        it._replace(frees=names.take(it.checkpoint).size) if it.action == "drop" and it.checkpoint else it
+        for it in run.verdicts
+    )
+    lost = tell_rosters(run.rosters, {it.path for it in run.dropped})
+    return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))

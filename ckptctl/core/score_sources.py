@@ -1,0 +1,121 @@
+"""Several sources for one score: which one counts, and whether they agree.
+
+The order of trust: the checkpoint's own recorded state, a sibling's, ``best_k_models.yaml``, a side file, the name.
+A name is last because it is rounded, and because a field that was not logged is written as 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite, isinf, isnan
+from typing import NamedTuple
+
+from ckptctl.core.model import Score
+
+TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
+
+_NUMBER = r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)"
+_FLOAT32 = 1e-6
+"""Relative: what a score loses by passing through a float32 tensor, with room."""
+
+
+class Dispute(NamedTuple):
+    """Two sources that do not agree."""
+
+    path: str
+    metric: str
+    trusted: Score
+    other: Score
+
+    def describe(self) -> str:
+        """Both sources in a sentence."""
+        trusted, other = (f"{_SOURCES[it.source]} says {it.text or it.value}" for it in (self.trusted, self.other))
+        zero = " (0 may mean: not logged)" if self.other.source == "name" and self.other.value == 0 else ""
+        return f"{self.path}: {self.metric}: {trusted}, {other}{zero}: the first counts"
+
+
+_SOURCES = {
+    "state": "its own state",
+    "sibling": "the state of a later checkpoint",
+    "yaml": "best_k_models.yaml",
+    "csv": "metrics.csv",
+    "json": "a JSON file",
+    "npz": "evaluations.npz",
+    "name": "its name",
+}
+
+
+def settle(claims: Sequence[Score]) -> tuple[Score, Score | None]:
+    """The most trusted of the claims on one score, and the most trusted that contradicts it, if any.
+
+    Lightning records an infinity for a NaN; so where the name or a table says which of them it was, that counts.
+    """
+    if len(claims) == 1:
+        return claims[0], None
+    ordered = sorted(claims, key=lambda score: TRUST.index(score.source))
+    trusted = ordered[0]
+    if not isfinite(trusted.value):
+        written = next((it for it in ordered if it.text is not None and not isfinite(it.value)), trusted)
+        trusted = written._replace(source=trusted.source)
+    return trusted, next((claim for claim in ordered[1:] if not do_agree(trusted, claim)), None)
+
+
+def do_agree(one: Score, other: Score) -> bool:
+    """Whether two scores are equal at the precision that the coarser of them shows."""
+    if isnan(one.value) or isnan(other.value):
+        return (isnan(one.value) or isinf(one.value)) and (isnan(other.value) or isinf(other.value))
+    if one.value == other.value or not (isfinite(one.value) and isfinite(other.value)):
+        return one.value == other.value
+    room = max(half_digit(one.text), half_digit(other.text), _FLOAT32 * abs(one.value))
+    return abs(one.value - other.value) <= room * (1 + 1e-9)
+
+
+def half_digit(text: str | None) -> float:
+    """How far a number, as written, may be from what was measured: half of the last digit shown.
+
+    0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 where nothing is written.
+    """
+    _, _, decimals = (text or "").partition(".")
+    if decimals.isdecimal():
+        return 0.5 * 10.0 ** -min(len(decimals), 300)
+    match = re.fullmatch(_NUMBER, text or "")
+    if match is None:
+        return 0.0
+    power = -len(match["decimals"]) + int(match["exponent"] or 0) - (2 if match["percent"] else 0)
+    return 0.5 * 10.0 ** max(-300, min(300, power))
+
+
+def match_paths(
+    recorded: Iterable[str], held: Mapping[str, object], folder: str | None = None, run: str = ""
+) -> dict[str, str]:
+    """Each recorded path (of any machine) to the run's own path that it means, where there is one.
+
+    Below ``folder``, the recorded home of the run, the rest of the path decides; without it the longest tail that the
+    run holds. ``run`` is the run's own folder: it may lie below the recorded one (``val/loss=0.8.ckpt`` in ``val``).
+    """
+    home = None if folder is None else folder.replace("\\", "/").rstrip("/") + "/"
+    found: dict[str, str] = {}
+    for path in recorded:
+        plain = path.replace("\\", "/")
+        own = _longest_tail(plain, held) if home is None else _below(plain, home, held, run)
+        if own is not None:
+            found[path] = own
+    return found
+
+
+def _below(path: str, home: str, held: Mapping[str, object], run: str) -> str | None:
+    """The rest of a path below its recorded home, less the folders at its front that are the run's own last ones."""
+    if not path.startswith(home):
+        return None
+    front, own = "", path[len(home) :].lstrip("/")
+    while own not in held and "/" in own:
+        folder, _, own = own.partition("/")
+        front = f"{front}/{folder}"
+    return own if own in held and f"/{run}".endswith(front) else None
+
+
+def _longest_tail(path: str, held: Mapping[str, object]) -> str | None:
+    parts = path.split("/")
+    tails = ("/".join(parts[start:]) for start in range(max(0, len(parts) - 8), len(parts)))
+    return next((tail for tail in tails if tail in held), None)

@@ -1,0 +1,154 @@
+"""What stands where a checkpoint should be, or should have been: temporary names, pins, markers, empty folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ckptctl.core.findings import Finding, Hint, bare
+from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
+from ckptctl.doctor.pointer_checks import broken_tracker
+from ckptctl.doctor.tracker_checks import read_tracker, trackers_named
+from ckptctl.scan.pins import PIN
+from ckptctl.stores import PRIVATE
+
+if TYPE_CHECKING:
+    from ckptctl.core.model import Entry, Run
+    from ckptctl.layouts.index import Catalogue
+    from ckptctl.stores import Folder, Store
+
+TEMPORARY = f"{PRIVATE}-"
+"""How the names begin under which links and small files are made, before they get their own."""
+HOMES = frozenset({"checkpoints", "ckpts"})
+"""Folders that are made for checkpoints alone."""
+_ONCE = "once no training runs here, remove {} by hand"
+
+
+class Leftover(NamedTuple):
+    """Something that was left."""
+
+    kind: Literal["temporary", "pin", "marker", "empty", "tracker"]
+    path: str
+    of: str = ""
+    """Of a pin or marker: the checkpoint that it is about, as its name says it."""
+
+
+class Leftovers:
+    """What one walk saw, by folder, until a run explains it; with the links of the folders, to know what they say."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self.links: dict[str, list[Entry]] = {}
+        self._store = store
+        self._catalogue = catalogue
+        self._held: dict[str, list[Leftover]] = {}
+        self._failures: dict[str, str] = {}
+        for folder in store.walk(stat=False):
+            self._note(folder)
+
+    def _note(self, folder: Folder) -> None:
+        if folder.failure is not None:
+            self._failures[folder.path] = folder.failure
+        elif folder.path and not folder.entries and self._is_for_checkpoints(folder.path.rpartition("/")[2]):
+            self._enter(Leftover("empty", folder.path))
+        links = [entry for entry in folder.entries if entry.kind == "link" and not is_temporary(entry.path)]
+        if links:
+            self.links[folder.path] = links
+        for entry in folder.entries:
+            self._enter(self._leftover_of(entry))
+
+    def _enter(self, leftover: Leftover | None) -> None:
+        if leftover is not None:
+            self._held.setdefault(leftover.path.rpartition("/")[0], []).append(leftover)
+
+    def _is_for_checkpoints(self, name: str) -> bool:
+        """Whether an empty folder's name says what was to come; a bare number may be of anything."""
+        candidates = self._catalogue.recognise(name, ())
+        return name in HOMES or (not name.isdigit() and any(it.is_numbered for it in candidates))
+
+    def _leftover_of(self, entry: Entry) -> Leftover | None:
+        name = entry.path.rpartition("/")[2]
+        if is_temporary(entry.path):
+            return Leftover("temporary", entry.path)
+        if entry.kind != "file":
+            return None
+        if name.endswith(PIN) and name != PIN:
+            return Leftover("pin", entry.path, entry.path.removesuffix(PIN))
+        marker = next((it for it in self._catalogue.markers if name.endswith(it) and name != it), None)
+        if marker is not None:
+            return Leftover("marker", entry.path, entry.path.removesuffix(marker))
+        return Leftover("tracker", entry.path) if trackers_named(self._catalogue.layouts, name) else None
+
+    def take_failures(self, folder: str) -> dict[str, str]:
+        """The folders from one on down that could not be listed, and why; each is given once."""
+        below = [it for it in self._failures if not folder or f"{it}/".startswith(f"{folder}/")]
+        return {path: self._failures.pop(path) for path in below}
+
+    def tell_of(self, run: Run, now: int) -> Iterator[Finding]:
+        """What was left in a run's folder, but what its checkpoints explain; each is told once."""
+        for it in self._take(run):
+            yield from self._tell(it, now, run)
+
+    def tell_rest(self, now: int) -> Iterator[tuple[str, list[Finding]]]:
+        """What was left in folders that no run was taken of, folder by folder."""
+        for folder, left in sorted(self._held.items()):
+            found = [finding for it in left for finding in self._tell(it, now, None)]
+            if found:
+                yield folder, found
+
+    def _take(self, run: Run) -> list[Leftover]:
+        inside = tuple(f"{top.path}/" for it in run.checkpoints for top in it.tops if top.kind == "dir")
+        for folder in [it for it in self._held if f"{it}/".startswith(inside)]:
+            del self._held[folder]
+        known = {it.path for it in run.checkpoints} | {it.path for it in run.pointers} | {it.path for it in run.rosters}
+        endings = self._catalogue.free_endings
+        marked = known | {path.removesuffix(ending) for path in known for ending in endings}
+        left = self._held.pop(run.path, [])
+        return [it for it in left if it.path not in known and it.of not in (known if it.kind == "pin" else marked)]
+
+    def _tell(self, it: Leftover, now: int, run: Run | None) -> Iterator[Finding]:
+        """The finding on a leftover, unless it is young, gone, or nothing to speak of."""
+        if it.kind == "pin":
+            yield from self._tell_pin(it, run)
+        elif it.kind == "tracker":
+            said = read_tracker(self._store, it.path, self._catalogue.layouts)
+            if said is not None:
+                yield broken_tracker(it.path, f"'{said}', which is not here", None)
+        else:
+            yield from self._tell_old(it, now)
+
+    def _tell_pin(self, it: Leftover, run: Run | None) -> Iterator[Finding]:
+        """A pin that keeps nothing; what is meant may lack its ending."""
+        if run is None and not it.of.endswith(self._catalogue.free_endings):
+            return
+        meant = [own.path for own in run.checkpoints if own.path.startswith(f"{it.of}.")] if run else []
+        hint = Hint("remove {} by hand", (it.path,))
+        if meant:
+            hint = Hint("a pin has the checkpoint's whole name", (it.path, meant[0] + PIN), "mv -n {} {}")
+        text = f"pins {bare(it.of)}, which is no checkpoint here: it keeps nothing"
+        yield Finding("orphan-pin", "advice", it.path, text, hint)
+
+    def _tell_old(self, it: Leftover, now: int) -> Iterator[Finding]:
+        try:
+            entry = self._store.stat(it.path)
+        except OSError:
+            return
+        age = now - (entry.modified or 0)
+        if age < QUIET or (it.kind == "marker" and entry.size):
+            return
+        ago = write_age(age / NANOSECONDS)
+        if it.kind == "temporary":
+            text = "a temporary name of ckptctl's own, left by a call that was killed; "
+            text += "what it leads to is kept" if entry.kind == "link" else write_size(entry.size or 0)
+            yield Finding("temporary-name", "advice", it.path, text, Hint("remove {} by hand", (it.path,)))
+        elif it.kind == "marker":
+            text = f"marks {bare(it.of)} as unfinished, which is not here any more; written {ago} ago"
+            yield Finding("orphan-marker", "advice", it.path, text, Hint(_ONCE, (it.path,)))
+        else:
+            text = f"an empty folder for checkpoints, {ago} old"
+            hint = Hint("once no training runs here", (it.path,), "rmdir {}")
+            yield Finding("empty-run", "advice", it.path, text, hint)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a name is one that a link or small file of ours has before it gets its own."""
+    return path.rpartition("/")[2].startswith(TEMPORARY)

@@ -1,0 +1,181 @@
+"""What may be wrong with the names that stand for checkpoints: links, and the files in which training notes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ckptctl.core.findings import Finding, Hint, Known, Severity, bare, newest_of, tell_names
+from ckptctl.core.model import Checkpoint, Pointer, Run, Score
+from ckptctl.core.ranking import Metric, choose_metric, is_better, rank, score_of
+from ckptctl.core.score_sources import do_agree
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
+
+_LAST = re.compile(r"(?i:last|latest)(?![A-Za-z])|checkpoint$")
+"""How the names begin that stand for the newest; ``checkpoint`` is TensorFlow's."""
+_BEST = re.compile(r"(?i:best)(?![A-Za-z])")
+_OWN = re.compile(r"(?i:last|latest|ckpt|checkpoint|model|weights|v|\d|[-_.])+")
+"""Of a save of its own under a ``last`` name: all that the name may be made of, beside its extension."""
+_ODD = frozenset({"exception", "recovery"})
+"""Roles of saves that training makes in between, and that no name for the newest follows."""
+_RESUME = "resume from the newest instead, which this prints"
+_FLAGS = {"last": "--last", "latest": "--last --name latest", "best": "--best"}
+"""What makes a link of such a name."""
+
+
+def names_last(path: str) -> bool:
+    """Whether a name is one for the newest checkpoint, from which training resumes."""
+    return _LAST.match(path.rpartition("/")[2]) is not None
+
+
+def see_broken(run: Run, known: Known) -> Iterator[Finding]:
+    """Names that lead to nothing, round in a loop, or out of what was looked at."""
+    for pointer in run.pointers:
+        says = known.said.get(pointer.path)
+        if pointer.kind in ("text", "json") and pointer.target is None:
+            yield _dangling_file(run, pointer, says)
+        elif pointer.state == "dangling":
+            text = f"leads to '{says}', which is not there" if says else "leads to nothing"
+            yield Finding("dangling-link", "error", pointer.path, text, _relink(run, pointer, known))
+        elif pointer.state == "loop":
+            hint = _relink(run, pointer, known)
+            yield Finding("looping-link", "error", pointer.path, "leads back to itself", hint)
+        elif pointer.state == "outside":
+            text = f"leads out of what was looked at, to '{says}'" if says else "leads out of what was looked at"
+            hint = Hint("fine if it is meant; to have both looked at, name a folder above them")
+            yield Finding("link-outside", "advice", pointer.path, text, hint)
+
+
+def _dangling_file(run: Run, pointer: Pointer, says: str | None) -> Finding:
+    """A tracker that names nothing is an error; a file in a checkpoint only remembers which one was the best."""
+    named = f"'{says}', which is not here" if says else "no checkpoint that is here"
+    if any(pointer.path.startswith(f"{it.path}/") for it in run.checkpoints):
+        text = f"names {named}: training will not find its best at the end"
+        hint = Hint("restore it from a copy if the best matters; resuming does not need it")
+        return Finding("dangling-pointer", "advice", pointer.path, text, hint)
+    return broken_tracker(pointer.path, named, newest_of(run))
+
+
+def broken_tracker(path: str, named: str, newest: Checkpoint | None) -> Finding:
+    """The finding on a file by which training resumes; ``named`` says what it names, as the object of a sentence."""
+    text = f"names {named}: training will fail to resume, or start from scratch"
+    if _BEST.match(path.rpartition("/")[2]):
+        text = f"names {named}"
+    if newest is None:
+        hint = Hint("restore what it names from a copy; to start anew, remove {} by hand", (path,))
+    else:
+        hint = Hint("restore what it names from a copy, or let {} name the newest whole one: {}", (path, newest.path))
+    return Finding("dangling-pointer", "error", path, text, hint)
+
+
+def _relink(run: Run, pointer: Pointer, known: Known) -> Hint:
+    """How to set a link right: by our own command where that makes one of this very name."""
+    newest = newest_of(run)
+    if newest is None:
+        return Hint("nothing whole is left here to link: remove {} by hand", (pointer.path,))
+    folder, _, name = pointer.path.rpartition("/")
+    word, dot, ending = name.partition(".")
+    target = newest.path.rpartition("/")[2]
+    is_alike = target.endswith(dot + ending) if dot else "." not in target
+    if word in _FLAGS and folder == run.path and is_alike:
+        flags = _FLAGS[word] + (_ranking_flags(known) if word == "best" else "")
+        return Hint("", (run.path,), f"ckptctl link {{}} {flags}")
+    return Hint("remove {} by hand, or let it lead to a checkpoint that is here", (pointer.path,))
+
+
+def _ranking_flags(known: Known) -> str:
+    """By what to rank, as it was asked for; a name that a shell would read otherwise is left to the person."""
+    monitor = f" --monitor {known.monitor}" if re.fullmatch(r"\w[\w./-]*", known.monitor or "", re.ASCII) else ""
+    return monitor + (f" --mode {known.mode}" if known.mode != "auto" else "")
+
+
+def see_rosters(run: Run, known: Known) -> Iterator[Finding]:
+    """Lists of training's own in which something stands that is gone."""
+    for roster in run.rosters:
+        lost = known.lost.get(roster.path, ())
+        if lost:
+            is_refused = roster.format == "json"  # Ray does; TensorFlow passes over them
+            severity: Severity = "error" if is_refused else "advice"
+            text = f"lists what is not here: {tell_names(lost)}" + (": training may refuse to go on" * is_refused)
+            hint = Hint("restore it from a copy, or take it out of {} by hand", (roster.path,))
+            yield Finding("roster-names-missing", severity, roster.path, text, hint)
+
+
+def see_stale(run: Run, known: Known) -> Iterator[Finding]:
+    """Names for the newest and the best that stand for another one."""
+    held = {it.path: it for it in run.checkpoints}
+    named = [(it, held[it.target]) for it in run.pointers if it.target in held]
+    newest = newest_of(run._replace(checkpoints=tuple(it for it in run.checkpoints if _ODD.isdisjoint(it.roles))))
+    if newest is not None:
+        yield from _stale_lasts(run, known, named, newest)
+        yield from _stale_saves(run, newest)
+    metric = metric_of(run, known)
+    if metric is not None:
+        yield from _stale_bests(run, known, named, metric)
+
+
+def _stale_lasts(
+    run: Run, known: Known, named: Iterable[tuple[Pointer, Checkpoint]], newest: Checkpoint
+) -> Iterator[Finding]:
+    for pointer, target in named:
+        if not (names_last(pointer.path) and _is_older(target, newest)):
+            continue
+        text = f"names {bare(target.path)}, which is older than {bare(newest.path)}"
+        hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
+        if pointer.kind == "symlink":
+            hint = _relink(run, pointer, known)
+        elif pointer.kind in ("text", "json"):
+            hint = Hint("if training should go on from the newest, let {} name {}", (pointer.path, newest.path))
+        yield Finding("stale-last", "advice", pointer.path, text, hint)
+
+
+def _stale_saves(run: Run, newest: Checkpoint) -> Iterator[Finding]:
+    """Saves of their own under a ``last`` name that are behind."""
+    for it in run.checkpoints:
+        is_plain = _OWN.fullmatch(it.path.rpartition("/")[2].partition(".")[0])
+        if "last" in it.roles and is_plain and it.state == "complete" and _is_older(it, newest):
+            text = f"was saved {_when(it)}, before {bare(newest.path)} ({_when(newest)})"
+            hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
+            yield Finding("stale-last", "advice", it.path, text, hint)
+
+
+def _stale_bests(
+    run: Run, known: Known, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric
+) -> Iterator[Finding]:
+    ranked = rank([it for it in run.checkpoints if it.state == "complete"], metric)
+    for pointer, target in named:
+        own = score_of(target, metric.name)
+        if own is None or not ranked or not _BEST.match(pointer.path.rpartition("/")[2]):
+            continue
+        best = ranked[0]
+        if is_better(best.score.value, own.value, metric.mode) and not do_agree(best.score, own):
+            mine = f"{bare(target.path)} with {metric.name} {_tell(own)}"
+            better = f"{bare(best.checkpoint.path)} has {_tell(best.score)} ({metric.mode} counts)"
+            hint = _relink(run, pointer, known)
+            yield Finding("stale-best", "advice", pointer.path, f"names {mine}, but {better}", hint)
+
+
+def _tell(score: Score) -> str:
+    """A score as its name says it; elsewhere without the noise of float32."""
+    return score.text if score.text is not None and score.source == "name" else f"{score.value:.6g}"
+
+
+def metric_of(run: Run, known: Known) -> Metric | None:
+    """What the run is ranked by; None where nobody can tell."""
+    try:
+        return choose_metric(run, monitor=known.monitor, mode=known.mode)
+    except (NoScore, MetricUnclear, ModeUnclear):
+        return None
+
+
+def _is_older(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether the numbers say that it was saved before another of the same training; times are lost in copies."""
+    pairs = ((one.step, other.step), (one.epoch, other.epoch), (one.counter, other.counter))
+    told = next(((mine, its) for mine, its in pairs if mine is not None and its is not None), None)
+    return told is not None and one.lineage == other.lineage and told[0] < told[1]
+
+
+def _when(it: Checkpoint) -> str:
+    """When it was saved, by the first number that it has."""
+    numbers = (("step", it.step), ("epoch", it.epoch), ("save", it.counter))
+    return next(f"at {word} {number}" for word, number in numbers if number is not None)

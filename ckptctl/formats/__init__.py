@@ -1,0 +1,185 @@
+"""Files of weights by their format: each module here reads one into contents, and is imported when its first turns up.
+
+    contents = read_file(files, "last.ckpt")
+    held = read_files(files)                    of all files of a checkpoint: path to contents
+
+A module has a function ``read(source, name, files)``. What is no file of weights is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Protocol, cast
+
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import Contents, Files
+from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.parts import part_of_file
+from ckptctl.formats.zip import Source, find_end
+
+_HEAD = 4200
+"""Bytes from the start of a file, and of its end, that tell its format."""
+_TAIL = 8
+_SHORTEST = 32
+"""Bytes: no file of weights has fewer, but for pickles of nothing."""
+_WEIGHTS = (
+    r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
+    r"|\.data-[0-9]{5}-of-[0-9]{5}$|(?:^|/)\.metadata$"
+)
+_USER_BLOCKS = (0, 512, 1024, 2048, 4096)
+"""Where an HDF5 file may begin."""
+
+
+class Reader(Protocol):
+    """A module of a format."""
+
+    def read(self, source: Source, name: str, files: Files, *, placed: bool) -> Contents:
+        """The contents of a file; raises Damaged, OSError.
+
+        With ``placed`` each stretch of storage is looked up where it takes a read of its own, and proved.
+        """
+        ...
+
+
+def recognise(head: bytes, tail: bytes, name: str) -> str | None:
+    """The module for a file that begins and ends with these bytes; None for what holds no weights, or is not known."""
+    plain = name.rpartition("/")[2]
+    if plain == ".metadata" and head[:1] == b"\x80":
+        return "dcp"
+    if plain.endswith((".index.json", ".weights.json")) and head.lstrip()[:1] == b"{":
+        return "shard_index"
+    if plain == "_METADATA" and head[:1] == b"{":
+        return "orbax"
+    if head[:4] == b"PK\x03\x04":
+        return "any_zip"
+    if any(head[at : at + 8] == b"\x89HDF\r\n\x1a\n" for at in _USER_BLOCKS):
+        return "hdf5"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
+        return "safetensors"
+    if tail == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":
+        return "tensorflow"
+    if head[:1] == b"\x80" and head[1:2] <= b"\x05":
+        return "bare_pickle"
+    if head[:6] == b"\x93NUMPY":
+        return "npy"
+    return "bare_pickle" if _is_old_pickle(head, tail, plain) else None
+
+
+def _is_old_pickle(head: bytes, tail: bytes, name: str) -> bool:
+    """Whether it may be a pickle of protocol 0 or 1, which has no mark at its start."""
+    ends = tail.endswith(b".") or name.endswith((".pkl", ".pickle", ".pt", ".pth"))
+    return head[:1] in (b"(", b"c", b"}", b"]", b"i", b"S", b"V") and ends and b"\n" in head[:4096]
+
+
+def read_file(files: Files, name: str, *, placed: bool = True) -> Contents | None:
+    """What is in one file, None for what holds no weights; of what is broken, an empty one that tells it."""
+    contents = _read(files, name, placed=placed)
+    return None if contents is None else contents._replace(size=files.sizes[name])
+
+
+def _read(files: Files, name: str, *, placed: bool) -> Contents | None:
+    try:
+        with files.open(name) as source:
+            head = source.read(0, _HEAD)
+            tail = source.read(max(0, source.size - _TAIL), _TAIL)
+            kind = recognise(head, tail, name)
+            return _tell_unknown(source, name) if kind is None else _load(kind).read(source, name, files, placed=placed)
+    except Damaged as error:
+        return _broken(error, name)
+    except OSError as error:
+        return Contents("?", flaws=(Flaw("unreadable", f"cannot be read: {error.strerror or error}", name),))
+
+
+def _load(kind: str) -> Reader:
+    return cast("Reader", import_module(f"ckptctl.formats.{kind}"))
+
+
+def read_files(files: Files, *, placed: bool = True, every: bool = False) -> dict[str, Contents]:
+    """What is in each file of a checkpoint that holds weights, but those that another speaks for.
+
+    With ``every`` also in those whose names say that they hold texts.
+    """
+    found: dict[str, Contents] = {}
+    claimed: set[str] = set()
+    for name in sorted(files.sizes, key=lambda it: (not _speaks(it), it)):
+        if name in claimed or not (every or _may_hold(name)):
+            continue
+        contents = read_file(files, name, placed=placed)
+        if contents is not None:
+            found[name] = contents if len(files.sizes) == 1 else _assign(contents, name)
+            claimed |= set(_claims(contents, name, files))
+    return found
+
+
+def _assign(contents: Contents, name: str) -> Contents:
+    """The contents with all tensors of the part that their file's name says, where it says one."""
+    part = part_of_file(name)
+    if part is None:
+        return contents
+    return contents._replace(tensors=tuple(it._replace(part=part) for it in contents.tensors))
+
+
+def _speaks(name: str) -> bool:
+    """Whether a file may speak for others."""
+    return name.endswith((".metadata", ".index", "_METADATA", ".index.json", ".weights.json"))
+
+
+def _may_hold(name: str) -> bool:
+    return not name.endswith((".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log"))
+
+
+def _claims(contents: Contents, name: str, files: Files) -> Iterator[str]:
+    """The files that a map of others has told of."""
+    if contents.format == "orbax":
+        folder = name.rpartition("/")[0]
+        yield from (it for it in files.sizes if it.startswith(f"{folder}/" if folder else ""))
+    elif contents.format in ("dcp", "tensorflow"):
+        yield from {storage.file for storage in contents.storages.values()}
+
+
+def _tell_unknown(source: Source, name: str) -> Contents | None:
+    """Of a file in no format that is read: what is wrong with it, where its name says that it holds weights."""
+    if not re.search(_WEIGHTS, name):
+        return None
+    from ckptctl.formats.quick_check import prove
+
+    if _ends_as_zip(source):
+        flaw = Flaw("broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad", name)
+        return Contents("?", flaws=(flaw,))
+    proof = prove(source)
+    if 0 < source.size < _SHORTEST:
+        return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
+    if proof.whole is False:
+        kind = "empty" if source.size == 0 else "cut-short"
+        return Contents("?", flaws=(Flaw(kind, proof.why or "", name),))
+    why = proof.why or "its format is not looked into"
+    return Contents("?", flaws=(Flaw("not-read", why, name),))
+
+
+def _ends_as_zip(source: Source) -> bool:
+    try:
+        return find_end(source) is not None
+    except Damaged:
+        return False
+
+
+def _broken(error: Damaged, name: str) -> Contents:
+    """Empty contents that tell why; what a pickle named until it broke is in the hint."""
+    kind = error.id if error.id in _KINDS else _kind_of(error.text)
+    text = error.text if error.hint is None else f"{error.text}; {error.hint}"
+    if kind == "ambiguous" and name.endswith(".distcp"):
+        kind, text = "not-read", "no .metadata names it, and nothing else says what lies where in it"
+    return Contents("?", flaws=(Flaw(kind, text, name),))
+
+
+_KINDS: Mapping[str, str] = {"not-read": "not-read", "trailing": "trailing"}
+
+
+def _kind_of(text: str) -> str:
+    if text == "empty file":
+        return "empty"
+    if text.startswith("cut short"):
+        return "cut-short"
+    return "ambiguous" if text.startswith("ambiguous") else "broken"

@@ -1,0 +1,210 @@
+"""What is inside a checkpoint, as values: its tensors and where their bytes lie, its settings, and what it names.
+
+    contents.tensors                     each with the pieces of storage that hold its numbers
+    contents.storages[piece.storage]     a stretch of a file; tensors that share memory share it
+    contents.records                     stretches of files that carry a checksum
+
+Nothing of it is the numbers themselves: those stay in the file, to be read by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from math import prod
+from typing import Literal, NamedTuple, Protocol
+
+from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.zip import Source
+
+Part = Literal["weights", "optimizer", "other"]
+Packing = Literal["", "deflate", "hdf5", "hdf5-unproved"]
+Check = Literal["crc32", "crc32c", "crc32c-text"]
+Plain = str | int | float | bool | None
+
+_LONGEST_TYPE = 32
+PARTS: tuple[Part, ...] = ("weights", "optimizer", "other")
+
+
+class Files(Protocol):
+    """The files of one checkpoint, by their paths in it."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes of each."""
+        ...
+
+    def open(self, name: str) -> AbstractContextManager[Source]:
+        """Open one of them; raises OSError."""
+        ...
+
+
+class Storage(NamedTuple):
+    """A stretch of a file that holds numbers of tensors."""
+
+    file: str
+    offset: int | None
+    """None until it was asked for, where a header in the file tells it. Of what h5py unpacks: where its file begins."""
+    length: int
+    """Bytes in the file; of ``hdf5-unproved`` those that it takes once unpacked."""
+    packing: Packing = ""
+    """"" where the numbers lie there as they are; else they must be unpacked first.
+
+    ``hdf5-unproved``: by h5py, and nobody looked whether they lie in the file.
+    """
+    dataset: str = ""
+    """Its name in its file, where h5py unpacks it."""
+
+
+class Piece(NamedTuple):
+    """Numbers of a tensor that lie in one storage."""
+
+    storage: str
+    """Key in ``Contents.storages``."""
+    start: int
+    """Of its first element, in bytes from the start of the storage."""
+    shape: tuple[int, ...]
+    stride: tuple[int, ...] | None = None
+    """In elements, for each axis; None where they lie one behind the other, the last axis fastest."""
+    at: tuple[int, ...] = ()
+    """Where in the tensor its first element is, for each axis; () where it is all of the tensor."""
+
+
+class Tensor(NamedTuple):
+    """An array of numbers."""
+
+    name: str
+    """Keys and attributes on the way to it, joined by dots."""
+    shape: tuple[int, ...]
+    """() is a single number."""
+    dtype: str
+    """As torch calls it, without the module: ``bfloat16``; ``string`` and ``?`` where it is no number."""
+    part: Part
+    pieces: tuple[Piece, ...] = ()
+    """Empty where its numbers lie inside something else that was read: a pickle, an archive of another kind."""
+    big_endian: bool = False
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What its numbers take, once unpacked; 0 for a type of unknown width."""
+        return (self.elements * BITS.get(self.dtype, 0) + 7) // 8
+
+
+class Named(NamedTuple):
+    """A class or function that a pickle names, and that loading it would import."""
+
+    name: str
+    """Module and name, joined by a dot."""
+    allowed: bool
+    """Whether it is one that checkpoints have and that does no harm."""
+    is_called: bool = False
+    """Whether loading would call it, or hand it to what is called; an instance made without a call does not count."""
+
+
+class Record(NamedTuple):
+    """A stretch of a file with its checksum."""
+
+    file: str
+    name: str
+    """As people know it: a tensor's or a member's."""
+    offset: int
+    length: int
+    checksum: int
+    check: Check = "crc32"
+    unpacked: int | None = None
+    """Bytes that deflate makes of it, of which the checksum is; None where they lie there as they are."""
+
+
+class Contents(NamedTuple):
+    """What is inside one file, or one checkpoint."""
+
+    format: str
+    tensors: tuple[Tensor, ...] = ()
+    storages: Mapping[str, Storage] = {}
+    metadata: Mapping[str, Plain] = {}
+    """Plain values beside the tensors; names of nested ones joined by ``/``."""
+    globals: tuple[Named, ...] = ()
+    oddities: tuple[str, ...] = ()
+    """What honest pickles do not do."""
+    records: tuple[Record, ...] = ()
+    checks: str = ""
+    """The checksums that cover it, in words (``CRC-32 of each member``); "" where it has none."""
+    size: int = 0
+    """Bytes of its files."""
+    flaws: tuple[Flaw, ...] = ()
+    """What is wrong with it, as far as reading its structure shows."""
+
+    @property
+    def parts(self) -> Mapping[Part, int]:
+        """Bytes in the files of each part, shared storages once; all that is no tensor is other."""
+        owners: dict[str, Part] = {}
+        for key, part in ((piece.storage, tensor.part) for tensor in self.tensors for piece in tensor.pieces):
+            owners[key] = min(part, owners.get(key, "other"), key=PARTS.index)
+        sizes: dict[Part, int] = dict.fromkeys(PARTS, 0)
+        for key, part in owners.items():
+            sizes[part] += self.storages[key].length
+        for tensor in self.tensors:
+            if not tensor.pieces:
+                sizes[tensor.part] += tensor.bytes
+        sizes["other"] = max(0, self.size - sizes["weights"] - sizes["optimizer"])
+        return sizes
+
+
+BITS: Mapping[str, int] = {
+    **dict.fromkeys("float64 int64 uint64 complex64".split(), 64),
+    **dict.fromkeys("float32 int32 uint32 qint32 complex32".split(), 32),
+    **dict.fromkeys("float16 bfloat16 int16 uint16".split(), 16),
+    **dict.fromkeys("int8 uint8 bool quint8 qint8".split(), 8),
+    **dict.fromkeys("float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu".split(), 8),
+    **dict.fromkeys("quint4x2 quint2x4 bits8 float4_e2m1fn_x2".split(), 8),
+    **dict.fromkeys("float6_e2m3 float6_e3m2".split(), 6),
+    **dict.fromkeys("float4 int4 uint4".split(), 4),
+    "complex128": 128,
+}
+"""Data type to the bits of an element."""
+
+
+def name_type(said: str) -> str:
+    """The name of a data type as a file says it, ``?`` for what cannot be one."""
+    return said if said in BITS or (said.isascii() and said.isidentifier() and len(said) <= _LONGEST_TYPE) else "?"
+
+
+def merge(held: Mapping[str, Contents]) -> Contents:
+    """The contents of several files as one; of tensors with one name, each gets its file's before it."""
+    found = list(held.values())
+    if len(found) == 1:
+        return found[0]
+    shared = _shared(tensor.name for it in found for tensor in it.tensors)
+    tensors = [
+        tensor._replace(name=f"{file}/{tensor.name}") if tensor.name in shared else tensor
+        for file, it in held.items()
+        for tensor in it.tensors
+    ]
+    known = _shared(name for it in found for name in it.metadata)
+    return Contents(
+        " + ".join(sorted({it.format for it in found if it.tensors} or {it.format for it in found})),
+        tuple(tensors),
+        {key: storage for it in found for key, storage in it.storages.items()},
+        {
+            f"{file}/{key}" if key in known else key: own
+            for file, it in held.items()
+            for key, own in it.metadata.items()
+        },
+        tuple(dict.fromkeys(named for it in found for named in it.globals)),
+        tuple(dict.fromkeys(odd for it in found for odd in it.oddities)),
+        tuple(record for it in found for record in it.records),
+        ", ".join(sorted({it.checks for it in found if it.checks})),
+        sum(it.size for it in found),
+        tuple(flaw for it in found for flaw in it.flaws),
+    )
+
+
+def _shared(names: Iterable[str]) -> set[str]:
+    """The names that come up twice."""
+    seen: set[str] = set()
+    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value] # it adds

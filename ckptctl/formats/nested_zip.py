@@ -1,0 +1,84 @@
+"""Zip archives that hold files of weights (Keras, Stable-Baselines3): each member read as a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import Contents, Files, Plain, merge
+from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.json_header import parse
+from ckptctl.formats.torch import CHECKS, list_records
+from ckptctl.formats.zip import STORED, Archive, Source, Window, show
+
+_MOST_JSON = 64 << 10
+_MOST_MEMBERS = 10_000
+
+
+class Members:
+    """The stored members of an archive as the files of a checkpoint."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.names = {str(name, "utf-8", "replace"): name for name in archive.members}
+        self.sizes = {
+            shown: archive.members[name].size
+            for shown, name in self.names.items()
+            if archive.members[name].method == STORED and archive.members[name].size
+        }
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Source]:
+        """A member as a file; raises Damaged."""
+        yield Window(self.archive.source, self.archive.locate(self.names[name]), self.sizes[name])
+
+
+def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+    """The contents of all members; raises Damaged, OSError."""
+    from ckptctl.formats import read_files
+
+    if len(archive.members) > _MOST_MEMBERS:
+        raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
+    members = Members(archive)
+    held = read_files(members, placed=placed, every=True)
+    inner = (
+        merge({member: _move(it, name, member, members) for member, it in held.items()}) if held else Contents("zip")
+    )
+    packed = [it for it in archive.members.values() if it.method != STORED]
+    flaws = [Flaw("not-read", f"{show(it.name)} is compressed, so nobody looked into it", name) for it in packed[:3]]
+    return inner._replace(
+        format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",
+        metadata={**inner.metadata, **_read_metadata(archive)},
+        records=tuple(list_records(archive, name)) if placed else (),
+        checks=CHECKS if archive.has_checksums else "",
+        flaws=(*inner.flaws, *flaws),
+    )
+
+
+def _move(contents: Contents, name: str, member: str, members: Members) -> Contents:
+    """What is in a member, its places as those of the archive."""
+    start = members.archive.locate(members.names[member])
+    storages = {
+        f"{name}/{key}": it._replace(file=name, offset=None if it.offset is None else start + it.offset)
+        for key, it in contents.storages.items()
+    }
+    tensors = (
+        it._replace(pieces=tuple(piece._replace(storage=f"{name}/{piece.storage}") for piece in it.pieces))
+        for it in contents.tensors
+    )
+    flaws = tuple(it._replace(text=f"{member}: {it.text}", file=name) for it in contents.flaws)
+    return contents._replace(tensors=tuple(tensors), storages=storages, flaws=flaws, records=())
+
+
+def _read_metadata(archive: Archive) -> dict[str, Plain]:
+    """What Keras notes of itself, and what Stable-Baselines3 notes of its version."""
+    found: dict[str, Plain] = {}
+    if b"_stable_baselines3_version" in archive.members:
+        text = archive.read(b"_stable_baselines3_version", _MOST_JSON)
+        found["stable_baselines3_version"] = str(text, "utf-8", "replace").strip()
+    if b"metadata.json" in archive.members and archive.members[b"metadata.json"].method == STORED:
+        document = parse(archive.read(b"metadata.json", _MOST_JSON), "metadata.json")
+        if type(document) is dict:
+            found |= {key: own for key, own in document.items() if own is None or type(own) in (str, int, float, bool)}
+    return found

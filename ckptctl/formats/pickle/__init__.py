@@ -1,0 +1,1 @@
+"""Pickles read as data, with nothing imported and nothing called, and written again."""

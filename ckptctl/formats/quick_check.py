@@ -1,0 +1,193 @@
+"""Whether a checkpoint file is provably whole, from a few small reads and without a look at its weights.
+
+Pickles are the exception: of those, all is read but texts and buffers.
+
+The format is told by content, never by name. What is shown is that the file was written to its end; bytes that went bad
+inside it are for ``verify`` to find.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ckptctl.errors import Damaged
+from ckptctl.formats.zip import Source, find_end
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_PICKLE = b"\x80"
+"""How every pickle since protocol 2 begins, and so torch's files before 1.6."""
+_NEWEST_PROTOCOL = b"\x05"
+_USER_BLOCKS = (0, 512, 1024, 2048, 4096)
+"""Where an HDF5 file may begin; longer user blocks are allowed, and not looked for."""
+_SUPERBLOCK = 64
+_HEAD = _USER_BLOCKS[-1] + _SUPERBLOCK
+_BASES = {0: 24, 1: 28, 2: 12, 3: 12}
+"""Version of the superblock to the offset of its addresses; the end of file is the third of them."""
+_OPEN_FOR_WRITING = 1
+
+_TABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+"""How a table of key and value ends (LevelDB's format, in which TensorFlow writes the index of a checkpoint)."""
+_INDEX = rb"\0\0[\x06-\x7f]\x08[\x80-\xff]{0,4}[\x01-\x7f](?:\x10\x01)?\x1a\x02\x08"
+"""How an index begins: an empty key, and how many shards, byte order and version as a protocol buffer."""
+_SILENT_HEADS = (
+    b"tree\n",  # LightGBM
+    b"{",  # JSON, and UBJSON as XGBoost writes it
+    b"\x1f\x8b",  # gzip
+    b"\x28\xb5\x2f\xfd",  # zstandard
+    b"\xfd7zXZ\0",
+    b"BZh",
+    b"\x04\x22\x4d\x18",  # lz4
+)
+_JOBLIB = b"joblib.numpy_pickle"
+_JOBLIB_WITHIN = 1 << 20
+
+_LONGEST_HEADER = 32 << 20
+"""Bytes of a safetensors header that are read; the format allows 100 MB."""
+
+
+class Proof(NamedTuple):
+    """What could be shown of a file."""
+
+    whole: bool | None
+    """True where it is shown to be complete, False where it is shown not to be; None where neither can be shown."""
+    why: str | None
+    """A few words; None where it is whole."""
+
+
+_WHOLE = Proof(whole=True, why=None)
+_SILENT = Proof(whole=None, why="its format does not say where it ends")
+
+
+def prove(source: Source) -> Proof:
+    """Tell whether a file was written to its end; raises OSError.
+
+    Zip (torch, Keras, npz, Stable-Baselines3), torch before 1.6, pickles (Paddle), HDF5, safetensors and the index of
+    TensorFlow say it. Models as text or JSON (LightGBM, XGBoost) and what is compressed do not: that is no doubt. But
+    that a file is in no known format is one.
+    """
+    if source.size == 0:
+        return Proof(whole=False, why="empty file")
+    head = source.read(0, _HEAD)
+    if head[:4] == b"PK\x03\x04":
+        return _prove_zip(source)
+    for start in _USER_BLOCKS:
+        if head[start : start + len(_HDF5)] == _HDF5:
+            return _prove_hdf5(source, head[start : start + _SUPERBLOCK])
+    if head[8:9] == b"{":
+        return _prove_safetensors(source, int.from_bytes(head[:8], "little"))
+    if not any(head):  # what a crash leaves of a file whose blocks had not been written yet
+        return Proof(whole=False, why="it begins with nothing but zeros")
+    if head[:1] == _PICKLE and head[1:2] <= _NEWEST_PROTOCOL:
+        return _prove_legacy(source) if _is_legacy(head) else _prove_pickle(source)
+    return _prove_index(source, head)
+
+
+def _prove_index(source: Source, head: bytes) -> Proof:
+    """Of a table as TensorFlow's index is one; of all else, that nothing can be proved."""
+    import re
+
+    if source.read(max(0, source.size - len(_TABLE)), len(_TABLE)) == _TABLE:
+        return _WHOLE
+    if re.match(_INDEX, head, re.DOTALL):
+        return Proof(whole=False, why="cut short: its footer is missing")
+    return _SILENT if head.startswith(_SILENT_HEADS) else Proof(whole=None, why="in no format that is known")
+
+
+def _is_legacy(head: bytes) -> bool:
+    from ckptctl.formats.torch_legacy import is_legacy
+
+    return is_legacy(head)
+
+
+def _prove_legacy(source: Source) -> Proof:
+    from ckptctl.formats.torch_legacy import CUT_SHORT, open_legacy, prove_counts
+
+    try:
+        file = open_legacy(source)
+    except Damaged as error:
+        return Proof(whole=False if error.text == CUT_SHORT else None, why=error.text)
+    proof = _compare(source.size, file.end)
+    if proof.whole and not prove_counts(file):
+        return Proof(whole=None, why="its storages are not where its pickles say")
+    return proof
+
+
+def _prove_pickle(source: Source) -> Proof:
+    """Of a file that is one pickle; what is no such, or too long to walk, does not say where it ends."""
+    from ckptctl.formats.pickle.scan import find_ends
+
+    try:
+        ends = find_ends(source)
+    except Damaged:
+        return _SILENT
+    if ends:
+        return _WHOLE if ends == [source.size] else _SILENT
+    if _JOBLIB in source.read(0, _JOBLIB_WITHIN):  # it writes arrays into the midst of a pickle, as bare bytes
+        return _SILENT
+    return Proof(whole=False, why="cut short: a pickle without its end")
+
+
+def _prove_zip(source: Source) -> Proof:
+    try:
+        end = find_end(source)
+    except Damaged as error:
+        return Proof(whole=None, why=error.text)
+    if end is None:
+        return Proof(whole=False, why="cut short: end record missing")
+    expected = end.directory + end.length + source.size - end.start
+    if expected > source.size:
+        return _cut_short(source.size, expected)
+    if expected < source.size:
+        return Proof(whole=None, why="several archives behind each other, or bytes before the first")
+    if end.members and source.read(end.directory, 4) != b"PK\x01\x02":
+        return Proof(whole=None, why="zip: its directory is broken")
+    return _WHOLE
+
+
+def _prove_hdf5(source: Source, superblock: bytes) -> Proof:
+    if len(superblock) < _SUPERBLOCK:
+        return Proof(whole=False, why="cut short inside its superblock")
+    version = superblock[8]
+    if version not in _BASES:
+        return Proof(whole=None, why=f"HDF5: superblock version {version} is unknown")
+    width = superblock[9 if version > 1 else 13]
+    at = _BASES[version] + 2 * width
+    address = superblock[at : at + width]
+    if width not in (2, 4, 8) or address == b"\xff" * width:
+        return Proof(whole=None, why="HDF5: its superblock does not say where it ends")
+    if version == 3 and superblock[11] & _OPEN_FOR_WRITING:  # noqa: PLR2004 - the first version that has the flag
+        return Proof(whole=None, why="HDF5: it was not closed by its writer")
+    return _compare(source.size, int.from_bytes(address, "little"))
+
+
+def _prove_safetensors(source: Source, length: int) -> Proof:
+    if not 2 <= length <= _LONGEST_HEADER:  # noqa: PLR2004 - a pair of braces
+        return _SILENT
+    header = source.read(8, length)
+    if len(header) < length:
+        return Proof(whole=False, why="cut short inside its header")
+    if not header.rstrip().endswith(b"}"):
+        return Proof(whole=None, why="safetensors: its header is broken")
+    return _compare(source.size, 8 + length + _find_last_offset(header))
+
+
+def _find_last_offset(header: bytes) -> int:
+    """Where the last tensor ends, behind the header. Quotes inside JSON texts are escaped, so only real keys match."""
+    import re
+
+    ends = re.findall(rb'"data_offsets"\s*:\s*\[\s*[0-9]{1,19}\s*,\s*([0-9]{1,19})\s*\]', header)
+    return max(map(int, ends), default=0)
+
+
+def _compare(size: int, expected: int) -> Proof:
+    if size < expected:
+        return _cut_short(size, expected)
+    if size > expected:
+        return Proof(whole=None, why="longer than it says itself")
+    return _WHOLE
+
+
+def _cut_short(size: int, expected: int) -> Proof:
+    from ckptctl.core.units import write_size
+
+    return Proof(whole=False, why=f"cut short: {write_size(size)} of {write_size(expected)}")

@@ -1,0 +1,269 @@
+"""What a prune intends and did, on the disk before it is done: enough to finish it, or to take it back, after any stop.
+
+    .ckptctl/                   in the root; no scan looks into it
+        lock                    who is at work here, while somebody is
+        trash/ID/               one prune
+            journal             what it intends, and then what it did: a record a line
+            0  1  2.0  2.1      its checkpoints by number; parts of one that is several files
+            3.slim              what is to take the place of one that is slimmed, until it does
+            list.0              a file in which training listed them, as it was before
+
+A record begins with its checksum. One that a power cut tore can only be the last; a broken one before others is damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from zlib import crc32
+
+from ckptctl.core.transaction import Deed, Heir, Item, Kin, Listed, Moved, Part
+from ckptctl.errors import CkptctlError, Damaged
+from ckptctl.stores import PRIVATE, read_whole
+
+if TYPE_CHECKING:
+    from ckptctl.stores import Log, Store
+
+TRASH = f"{PRIVATE}/trash"
+NAME = "journal"
+LIST = "list."
+"""How the names of lists begin, in the folder of a prune."""
+VERSION = 1
+MOST_BYTES = 1 << 30
+"""A larger journal is none of ours: a million checkpoints take a third of it."""
+_RECORD = 32
+"""Bytes that to note an item takes at most, with its share of the record."""
+_HEIR = 160
+"""Bytes that to note an heir takes at most."""
+
+State = Literal["open", "kept", "emptying"]
+"""Under way or cut off; done, with all of it in the trash; being removed for good."""
+_STRANGE = "it does not say what it should"
+
+
+class Transaction(NamedTuple):
+    """A deed, and how far it came."""
+
+    deed: Deed
+    state: State = "open"
+    gone: frozenset[int] = frozenset()
+    """The numbers of the items that are not to come back: they may be removed already."""
+    end: int = 0
+    """Where the journal goes on, in bytes."""
+
+    @property
+    def folder(self) -> str:
+        """Where it lies."""
+        return folder_of(self.deed.txid)
+
+    def items(self, *, gone: bool) -> list[Item]:
+        """The items that are not to come back, or the others."""
+        return [item for number, item in enumerate(self.deed.items) if (number in self.gone) == gone]
+
+
+class Journal:
+    """The open journal of a deed."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def note_gone(self, numbers: Iterable[int]) -> None:
+        """Say that items are in the trash and may be removed; raises OSError."""
+        self._log.add(encode({"gone": list(numbers)}))
+
+    def note_heir(self, number: int, part: int, heir: Heir) -> None:
+        """Say what is going to take the place of an item's part, before that leaves it; raises OSError."""
+        self._log.add(encode({"heir": [number, part, heir]}))
+
+    def note_state(self, state: State) -> None:
+        """Say that all is in the trash and stays there, or is to be removed; raises OSError."""
+        self._log.add(encode({"state": state}))
+
+
+def new_id() -> str:
+    """An identifier for a prune that no other one has."""
+    return os.urandom(4).hex()
+
+
+def folder_of(txid: str) -> str:
+    """The place of a prune in the trash."""
+    return f"{TRASH}/{txid}"
+
+
+def encode(record: Mapping[str, object]) -> bytes:
+    """A record as a line, with its checksum before it."""
+    body = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (crc32(body), body)
+
+
+def decode(data: bytes) -> tuple[list[dict[str, Any]], int]:
+    """The records, and where they end; a torn last one is left out. Raises Damaged where another is broken."""
+    lines = data.rstrip(b"\0").splitlines(keepends=True)
+    whole = list(takewhile(_is_whole, lines))
+    if len(whole) + 1 < len(lines):
+        raise Damaged(f"record {len(whole) + 1} of {len(lines)} is broken")
+    return [_read_record(line) for line in whole], sum(map(len, whole))
+
+
+def _read_record(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line[9:])
+    except (ValueError, RecursionError) as error:
+        raise Damaged(_STRANGE) from error
+    if not isinstance(record, dict):
+        raise Damaged(_STRANGE)
+    return record
+
+
+def _is_whole(line: bytes) -> bool:
+    return line[-1:] == b"\n" and line[:9] == b"%08x " % crc32(line[9:-1])
+
+
+@contextmanager
+def begin(store: Store, deed: Deed) -> Iterator[Journal]:
+    """Write down a deed before any of it is done, with room reserved for what will be done; raises OSError."""
+    intents = b"".join(map(encode, _tell(deed)))
+    heirs = sum(len(item.parts) for item in deed.items if item.is_slim)
+    room = len(intents) + _RECORD * (len(deed.items) + 4) + _HEIR * heirs
+    with store.log(f"{folder_of(deed.txid)}/{NAME}", room=room) as log:
+        log.add(intents)
+        yield Journal(log)
+
+
+def _tell(deed: Deed) -> Iterator[dict[str, object]]:
+    """A deed as records: what it is, with how many follow, and each of those."""
+    told = deed._asdict()
+    yield {"journal": VERSION, **told, "items": len(deed.items), "lists": len(deed.lists)}
+    yield from ({**item._asdict(), "parts": item.parts} for item in deed.items)
+    yield from (listed._asdict() for listed in deed.lists)
+
+
+@contextmanager
+def go_on(store: Store, transaction: Transaction) -> Iterator[Journal]:
+    """Open the journal of something that was begun, to add to it; raises OSError."""
+    with store.log(f"{transaction.folder}/{NAME}", end=transaction.end) as log:
+        yield Journal(log)
+
+
+def load(store: Store, txid: str) -> Transaction | None:
+    """What a journal tells; None where nothing can have been done: there is none, or it was not written to its end.
+
+    Raises OSError, and Damaged where it cannot be understood.
+    """
+    try:
+        data = read_whole(store, f"{folder_of(txid)}/{NAME}", MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    records, end = decode(data)
+    if not records:
+        return None
+    return _understand(records, end)
+
+
+def _understand(records: Sequence[dict[str, Any]], end: int) -> Transaction | None:
+    head, rest = records[0], records[1:]
+    if head.get("journal") != VERSION:
+        raise Damaged(f"it is of version {head.get('journal')}, and only {VERSION} is known")
+    try:
+        count, lists = head["items"], head["lists"]
+        if len(rest) < count + lists:
+            return None
+        _require_times(head)
+        plain = {name: head[name] for name in Deed._fields if name not in {"items", "lists"}}
+        listed = tuple(Listed(**it) for it in rest[count : count + lists])
+        plain["links"] = tuple(Moved(*it) for it in plain["links"])
+        deed = Deed(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
+        _require_own_places(deed)
+        return _follow(Transaction(deed, end=end), rest[count + lists :])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(_STRANGE) from error
+
+
+def _require_times(head: Mapping[str, Any]) -> None:
+    """Raise TypeError where a time is no number."""
+    if not isinstance(head["since"], int) or not isinstance(head["until"], int | None):
+        raise TypeError
+
+
+def _require_own_places(deed: Deed) -> None:
+    """Raise ValueError where something is said to lie elsewhere than in the deed's own folder: anybody's."""
+    own = folder_of(deed.txid)
+    places = {part.place for item in deed.items for part in item.parts}.union(it.place for it in deed.lists)
+    if any(place.rpartition("/")[0] != own for place in places):
+        raise ValueError
+
+
+def _read_item(record: Mapping[str, Any]) -> Item:
+    parts = (
+        Part(path, place, _read_identity(identity), _read_heir(heir)) for path, place, identity, heir in record["parts"]
+    )
+    times = tuple((path, modified) for path, modified in record["times"])
+    kin = tuple(Kin(path, _read_identity(identity), *told) for path, identity, *told in record["kin"])
+    return Item(**{**record, "parts": tuple(parts), "times": times, "kin": kin})
+
+
+def _read_heir(written: Sequence[Any] | None) -> Heir | None:
+    if written is None:
+        return None
+    identity, size, modified = written
+    return Heir(_read_identity(identity), size, modified)
+
+
+def _read_identity(written: object) -> object:
+    """An identity as the store tells it: JSON has no tuples."""
+    return tuple(written) if isinstance(written, list) else written
+
+
+def _follow(transaction: Transaction, records: Sequence[Mapping[str, Any]]) -> Transaction:
+    """How far it came; raises ValueError for what no journal says."""
+    for record in records:
+        gone = transaction.gone.union(record.get("gone", ()))
+        deed = _inherit(transaction.deed, *record["heir"]) if "heir" in record else transaction.deed
+        transaction = transaction._replace(deed=deed, gone=gone, state=record.get("state", transaction.state))
+    if transaction.state not in get_args(State) or not transaction.gone.issubset(range(len(transaction.deed.items))):
+        raise ValueError
+    return transaction
+
+
+def _inherit(deed: Deed, number: int, part: int, heir: Sequence[Any]) -> Deed:
+    """The deed with the heir of one part; raises ValueError for one that it has not."""
+    if not (0 <= number < len(deed.items) and 0 <= part < len(deed.items[number].parts)):
+        raise ValueError
+    items, parts = list(deed.items), list(deed.items[number].parts)
+    parts[part] = parts[part]._replace(heir=_read_heir(heir))
+    items[number] = items[number]._replace(parts=tuple(parts))
+    return deed._replace(items=tuple(items))
+
+
+def has_trash(store: Store, folder: str = "") -> bool:
+    """Whether a folder of a store has a trash; where that cannot be looked at it has none."""
+    try:
+        return store.stat(posixpath.join(folder, TRASH)).kind == "dir"
+    except (OSError, CkptctlError):
+        return False
+
+
+def load_all(store: Store) -> tuple[list[Transaction], dict[str, str]]:
+    """All that lies in the trash, oldest first, and why the rest is not understood, by identifier; raises OSError."""
+    found: list[Transaction] = []
+    strange: dict[str, str] = {}
+    try:
+        names = [it.path.rpartition("/")[2] for it in store.contents(TRASH)]
+    except FileNotFoundError:
+        return [], {}
+    for txid in names:
+        try:
+            transaction = load(store, txid)
+        except (OSError, Damaged) as error:
+            strange[txid] = str(error)
+            continue
+        if transaction is None or transaction.deed.txid != txid:
+            strange[txid] = "" if transaction is None else "its journal is of another prune"
+        else:
+            found.append(transaction)
+    return sorted(found, key=lambda it: it.deed.since), strange

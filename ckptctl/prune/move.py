@@ -1,0 +1,81 @@
+"""How one checkpoint, or what goes of it, leaves its place: by renames that are checked before and after.
+
+task = write_heirs(store, task, journal, tick)      of one to be slimmed: what takes the place of its files
+move_out(store, task)                               into the trash; raises OSError, with some of it moved
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ckptctl.prune import replace
+from ckptctl.prune.steps import Task, inside_of, parts_of
+from ckptctl.stores import InUse
+
+if TYPE_CHECKING:
+    from ckptctl.core.model import Entry
+    from ckptctl.prune.journal import Journal
+    from ckptctl.stores import Store
+
+
+def write_heirs(store: Store, task: Task, journal: Journal, tick: Callable[[int], None]) -> Task:
+    """Write what takes the place of files that are slimmed, and let the journal tell of it; raises OSError, Damaged."""
+    slim, parts = task.verdict.slim, list(task.item.parts)
+    if slim is None:
+        return task
+    from ckptctl.prune.slimming import write_heir
+
+    for number, entry in enumerate(slim.rewritten):
+        write_heir(store, slim, entry, replace.place_of(parts[number]), tick)
+        heir = replace.describe(store, parts[number])
+        journal.note_heir(task.number, number, heir)
+        parts[number] = parts[number]._replace(heir=heir)
+    return task._replace(item=task.item._replace(parts=tuple(parts)))
+
+
+def move_out(store: Store, task: Task) -> None:
+    """Move every part, if all are as planned, before and after; raises OSError, with some of them moved."""
+    for top in task.checkpoint.tops:
+        store.check(top, inside_of(task.checkpoint, top))
+        if task.item.is_slim:  # what stays may be what somebody writes to
+            _require_quiet(store, top)
+    with _marked(store, task.item.marker):
+        _move_parts(store, task)
+
+
+def _move_parts(store: Store, task: Task) -> None:
+    parts = list(parts_of(task))
+    for top, _, place in parts:
+        store.rename(top, place)
+    for top, inside, place in parts:
+        moved = top._replace(path=place)
+        store.check(moved, inside)
+        _require_quiet(store, moved)
+    if task.item.is_slim:
+        store.sync({posixpath.dirname(place) for _, _, place in parts})
+        replace.put_in_place(store, task.item)
+
+
+def _require_quiet(store: Store, entry: Entry) -> None:
+    if store.is_being_written(entry):
+        raise InUse(errno.EBUSY, "somebody is writing to it")
+
+
+@contextmanager
+def _marked(store: Store, marker: str) -> Iterator[None]:
+    """Keep a framework's own mark of unfinished saves beside a checkpoint while its several parts go one by one.
+
+    What an interruption leaves of it is then known for what it is, by the framework too.
+    """
+    if not marker:
+        yield
+        return
+    store.link(marker, "", "pointer", is_new=True)
+    try:
+        yield
+    finally:
+        store.delete_exact(store.stat(marker))

@@ -1,0 +1,197 @@
+"""A run as aligned columns have it: what a checkpoint's numbers and marks are called on a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from time import gmtime, strftime
+from typing import Literal, NamedTuple
+
+from ckptctl.core.model import Checkpoint, Run, Score
+from ckptctl.core.ranking import COUNTERS, score_of
+from ckptctl.core.run_summary import View
+from ckptctl.core.units import NANOSECONDS, write_age, write_size
+from ckptctl.render.names import escape, name_within
+
+MISSING = "–"
+THOUSANDS = "\u00a0"
+"""Between thousands in prose: a space at which no terminal breaks a line."""
+
+Tone = Literal["plain", "title", "best", "dim", "damaged"]
+
+_TELLING_DIGITS = 7
+"""A source's text with more digits than this shows the noise of float32, and is rounded."""
+_SMALL, _LARGE = 0.01, 1e9
+"""Between these, four decimals tell enough and not too much."""
+
+_FEW_LINKS = 2
+_FEW_METRICS = 3
+_YEARS = range(1, 10_000)
+
+
+class Row(NamedTuple):
+    """A checkpoint as it is shown."""
+
+    cells: tuple[str, ...]
+    """Epoch, step, each metric, size, age."""
+    name: str
+    """As seen from the run's folder, escaped, a folder with its slash; not shortened."""
+    marks: str
+    """What it stands for, in words; empty for most."""
+    tone: Tone
+
+
+class Tally(NamedTuple):
+    """Sums over runs."""
+
+    runs: int = 0
+    checkpoints: int = 0
+    size: int = 0
+    """Bytes."""
+    files: int = 0
+
+    def add(self, run: Run) -> Tally:
+        """The sums with one more run."""
+        held = run.checkpoints
+        size, files = sum(it.size for it in held), sum(it.files for it in held)
+        return Tally(self.runs + 1, self.checkpoints + len(held), self.size + size, self.files + files)
+
+
+def write_count(count: int, noun: str) -> str:
+    """A number with its noun: ``1 checkpoint``, ``1 000 checkpoints``."""
+    return f"{write_number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def write_number(number: int) -> str:
+    """A whole number for prose, its thousands apart."""
+    return f"{number:,}".replace(",", THOUSANDS)
+
+
+def write_epoch(epoch: float | None) -> str:
+    """Whole as it is, parts of epochs (transformers) with two decimals."""
+    if epoch is None:
+        return MISSING
+    return str(epoch) if isinstance(epoch, int) else f"{epoch:.2f}"
+
+
+def write_score(score: Score | None) -> str:
+    """A score with the precision that its source had: a name's digits as they are, a float with four decimals."""
+    if score is None:
+        return MISSING
+    if score.text is not None and (score.source == "name" or sum(map(str.isdigit, score.text)) <= _TELLING_DIGITS):
+        return escape(score.text.strip())
+    return _round(score.value)
+
+
+def _round(value: float) -> str:
+    """Four decimals, or four digits where those would not tell: ``0.3000``, ``1e-05``, ``nan``."""
+    return f"{value:.4f}" if value == 0 or _SMALL <= abs(value) < _LARGE else f"{value:.4g}"
+
+
+def write_time(modified: int) -> str:
+    """Nanoseconds since 1970 as ISO-8601 UTC, whole seconds; a time that no calendar holds as the nearest it does."""
+    try:
+        when = gmtime(modified // NANOSECONDS)
+    except (OverflowError, ValueError, OSError):
+        when = None
+    if when is None or when.tm_year not in _YEARS:
+        return "9999-12-31T23:59:59Z" if modified > 0 else "0001-01-01T00:00:00Z"
+    return strftime("%Y-%m-%dT%H:%M:%SZ", when).rjust(20, "0")  # whose %Y has no zeros in front
+
+
+def metrics_of(runs: Iterable[Run]) -> list[str]:
+    """Every metric that a checkpoint of the runs has, sorted."""
+    return sorted({name for run in runs for checkpoint in run.checkpoints for name in checkpoint.metrics})
+
+
+def columns_of(view: View, *, all_metrics: bool = False) -> list[str]:
+    """The metrics to give a column: the one that is watched first, the others where asked or where nobody can tell.
+
+    A counter has its own column already.
+    """
+    found = [name for name in metrics_of([view.run]) if name not in COUNTERS]
+    watched = [view.metric.name] if view.metric and view.metric.name not in ("epoch", "step") else []
+    if all_metrics or (view.metric is None and len(found) <= _FEW_METRICS):
+        same = {name.replace("/", "_") for name in watched}
+        return watched + [name for name in found if name.replace("/", "_") not in same]
+    return watched
+
+
+def rows_of(view: View, now: int, metrics: Sequence[str]) -> Iterator[Row]:
+    """The checkpoints of a run as rows, in the order that they have; ``now`` in nanoseconds."""
+    run, links = view.run, links_of(view.run)
+    for checkpoint in run.checkpoints:
+        modified = checkpoint.modified
+        cells = (
+            write_epoch(checkpoint.epoch),
+            MISSING if checkpoint.step is None else str(checkpoint.step),
+            *(write_score(score_of(checkpoint, name)) for name in metrics),
+            write_size(checkpoint.size) if is_measured(checkpoint) else MISSING,
+            write_age((now - modified) / NANOSECONDS) if modified else MISSING,
+        )
+        marks = ", ".join(marks_of(checkpoint, view, links))
+        yield Row(cells, show_name(checkpoint, run.path), marks, _tone_of(checkpoint, view))
+
+
+def best_of(view: View) -> Checkpoint | None:
+    """The best checkpoint itself."""
+    return next((it for it in view.run.checkpoints if it.path == view.best), None)
+
+
+def is_measured(checkpoint: Checkpoint) -> bool:
+    """Whether the sizes of its files were asked for."""
+    return all(entry.size is not None or entry.kind == "dir" for entry in checkpoint.entries)
+
+
+def show_name(checkpoint: Checkpoint, folder: str) -> str:
+    """The name as seen from a folder, escaped; a folder ends with a slash."""
+    name = escape(name_within(checkpoint.path, folder))
+    return f"{name}/" if checkpoint.unit == "dir" else name
+
+
+def links_of(run: Run) -> dict[str, list[str]]:
+    """Path of a checkpoint to the pointers of the run that name it."""
+    links: dict[str, list[str]] = {}
+    for pointer in run.pointers:
+        if pointer.target is not None:
+            links.setdefault(pointer.target, []).append(pointer.path)
+    return links
+
+
+def marks_of(checkpoint: Checkpoint, view: View, links: Mapping[str, list[str]]) -> list[str]:
+    """What a checkpoint stands for, each in a word or a few."""
+    marks = _places_of(checkpoint, view)
+    if checkpoint.unit == "family":
+        marks.append(write_count(checkpoint.files, "file"))
+    if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
+        marks.append(_write_links([escape(name_within(name, view.run.path)) for name in names]))
+    if checkpoint.pinned:
+        marks.append(escape(checkpoint.pin or "pinned"))
+    if checkpoint.state != "complete":
+        marks.append(f"{checkpoint.state}: {escape(checkpoint.note)}" if checkpoint.note else checkpoint.state)
+    return marks
+
+
+def _places_of(checkpoint: Checkpoint, view: View) -> list[str]:
+    """Best and last as they are; what only its name says is said to be no more than that."""
+    truly = {"best": view.best, "last": view.last}
+    marks = [place for place, path in truly.items() if path == checkpoint.path]
+    for role in checkpoint.roles:
+        if truly.get(role) is None:
+            marks.append(escape(role))
+        elif role not in marks:
+            marks.append(f"named {role}")
+    return marks
+
+
+def _write_links(names: list[str]) -> str:
+    more = len(names) - _FEW_LINKS
+    shown = ", ".join(names[:_FEW_LINKS])
+    return f"linked by {shown} and {more} more" if more > 0 else f"linked by {shown}"
+
+
+def _tone_of(checkpoint: Checkpoint, view: View) -> Tone:
+    if checkpoint.state == "damaged":
+        return "damaged"
+    if checkpoint.state != "complete":
+        return "dim"
+    return "best" if checkpoint.path == view.best else "plain"

@@ -1,0 +1,98 @@
+"""The JSON of what is inside of checkpoints: show, verify, slim, diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ckptctl.core.model import Checkpoint
+from ckptctl.render.json import checkpoint
+from ckptctl.render.json_values import Value, dump, write_batches, write_path, write_plain, write_text, write_texts
+
+if TYPE_CHECKING:
+    from ckptctl.formats.contents import Contents, Tensor
+    from ckptctl.formats.flaws import Examined, Flaw
+    from ckptctl.render.slim import Line
+    from ckptctl.tensors.compare import Alteration, Difference
+
+
+def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
+    """One checkpoint, and what is inside it."""
+    parts: Value = {str(part): size for part, size in inside.parts.items()}
+    told: dict[str, Value] = {
+        "parts": parts,
+        "metadata": {write_text(key): write_plain(value) for key, value in inside.metadata.items()},
+        "globals": [{"name": write_text(named.name), "allowed": named.allowed} for named in inside.globals],
+        "checks": inside.checks or None,
+        "findings": [_flaw(flaw) for flaw in inside.flaws],
+    }
+    yield f'{{"schema_version":1,"checkpoint":{dump(checkpoint(it))},'
+    yield f'"contents":{{"format":{dump(inside.format)},"tensors":['
+    yield from write_batches(map(_tensor, inside.tensors))
+    yield f"],{dump(told)[1:-1]}}}}}\n"
+
+
+def verify(examined: Iterable[Examined]) -> Iterator[str]:
+    """Every checkpoint that was examined, with what is wrong with it."""
+    yield '{"schema_version":1,"checkpoints":['
+    told = (({"ok": it.ok, "loaded": it.loaded}, it) for it in examined)
+    yield from write_batches(
+        {**write_path("path", it.path), **said, "findings": list(map(_flaw, it.flaws))} for said, it in told
+    )
+    yield "]}\n"
+
+
+def slim(lines: Iterable[Line], *, dry_run: bool, kept: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+    """What became of each checkpoint, or would; and the name of each undo, with where."""
+    undo: Value = [{"txid": txid, **write_path("root", root)} for txid, root in kept]
+    yield f'{{"schema_version":1,"dry_run":{dump(dry_run)},"slimmed":['
+    yield from write_batches(
+        {
+            **write_path("path", it.path),
+            **write_path("place", it.place),
+            "before": it.before,
+            "after": it.after,
+            "without": write_texts(it.without),
+        }
+        for it in lines
+    )
+    yield f'],"kept":{dump(undo)}}}\n'
+
+
+def diff(found: Difference) -> Iterator[str]:
+    """What is not the same in two checkpoints."""
+    told: dict[str, Value] = {
+        "schema_version": 1,
+        "added": [_tensor(it) for it in found.added],
+        "removed": [_tensor(it) for it in found.removed],
+        "reshaped": [_alteration(it) for it in found.reshaped],
+        "retyped": [_alteration(it) for it in found.retyped],
+        "changed": [_alteration(it) for it in found.changed],
+        "unread": [_alteration(it) for it in found.unread],
+        "same": found.same,
+        "metadata": [
+            {"key": write_text(key), "old": write_plain(old), "new": write_plain(new)}
+            for key, old, new in found.metadata
+        ],
+    }
+    yield dump(told) + "\n"
+
+
+def _alteration(it: Alteration) -> Value:
+    figures: dict[str, Value] = {
+        "max": None if it.distance is None else it.distance.most,
+        "mean": it.mean,
+        "odd": None if it.distance is None else it.distance.odd,
+        "why": write_text(it.why) or None,
+    }
+    return {"name": write_text(it.name), "old": _tensor(it.old), "new": _tensor(it.new), **figures}
+
+
+def _flaw(it: Flaw) -> Value:
+    file: dict[str, Value] = {"file": None} if not it.file else write_path("file", it.file)
+    return {"id": it.id, "severity": it.severity, "text": write_text(it.text), **file}
+
+
+def _tensor(it: Tensor) -> dict[str, Value]:
+    shape: Value = list(it.shape)
+    return {"name": write_text(it.name), "shape": shape, "dtype": it.dtype, "bytes": it.bytes, "part": it.part}

@@ -1,0 +1,264 @@
+"""What in a grove is a checkpoint: of which layout, and with which entries. Nothing is read, names decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.core.model import Entry, Unit
+from ckptctl.layouts.index import NUMBERS, Candidate, Catalogue, Groups, match, matches
+from ckptctl.layouts.schema import Layout
+
+if TYPE_CHECKING:
+    from ckptctl.scan.grouping import Found, Grove
+
+Member = tuple[Entry, Candidate]
+"""A part of a family, and what its name says of it."""
+_MEMBER = frozenset({"rank", "shard", "of", "lead", "folder"})
+"""Groups that tell the members of a family apart, not families."""
+
+
+class Find(NamedTuple):
+    """A checkpoint, as names show it."""
+
+    layout: Layout
+    path: str
+    unit: Unit
+    entries: tuple[Entry, ...]
+    """The one that loads first."""
+    groups: Groups
+    evidence: str | None = None
+    doubt: str | None = None
+    """Why nobody can say what it is; it is never touched then."""
+    in_progress: bool = False
+    """Whether its name says that it is being written."""
+    lacks: str | None = None
+    """What is missing of it, as far as names tell."""
+
+
+class Finds(NamedTuple):
+    """All that a grove holds."""
+
+    checkpoints: list[Find]
+    """In the order of their paths."""
+    generic: list[Entry]
+    """Names of no particular framework beside checkpoints of one: left alone."""
+
+
+def find(grove: Grove, catalogue: Catalogue) -> Finds:
+    """The checkpoints of a grove."""
+    harvest = _Harvest(grove, catalogue)
+    for path, folder in grove.units.items():
+        harvest.take_folder(path, folder)
+    for entry in grove.entries:
+        if entry.kind == "file":
+            harvest.take_file(entry)
+    return harvest.close()
+
+
+class _Harvest:
+    """What was found in a grove so far."""
+
+    def __init__(self, grove: Grove, catalogue: Catalogue) -> None:
+        self.grove = grove
+        self.catalogue = catalogue
+        self.found: list[Find] = []
+        self.generic: list[Find] = []
+        """Of names that many programs write."""
+        self.begun: list[Find] = []
+        """Files with the name of a save under way: a few letters, which say something beside others only."""
+        self.families: dict[tuple[object, ...], list[Member]] = {}
+        self.folders = {it.path: it for it in grove.entries if it.kind == "dir"} if grove.units else {}
+        self.proved = _proved_layouts(grove.units.values())
+        self.witnesses: dict[str, str | None] = {}
+        """By layout: what shows it; None where it needs something that is not there."""
+
+    def take_folder(self, path: str, folder: Found) -> None:
+        """Enter a folder as what it is: a checkpoint, a member of a family, or another framework's."""
+        top = self.folders.get(path)
+        if top is None or not folder.candidates:
+            return
+        first = folder.candidates[0]
+        if first.layout.unit == "family" and not folder.in_progress:
+            self._take_member(top, first)
+            return
+        chosen, doubt = _choose(folder, self.proved)
+        if chosen is not None:
+            doubt = doubt or _doubt_nested(chosen.layout, folder)
+            entries = (top, *folder.entries)
+            find = Find(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress)
+            self.found.append(find)
+
+    def take_file(self, entry: Entry) -> None:
+        """Enter a file by its name and what lies beside it."""
+        name = entry.path.rpartition("/")[2]
+        layout, evidence, groups = self._layout_of(name)
+        if layout is None:
+            rows = [it for it in self.catalogue.in_progress(name) if it.layout.unit != "dir"]
+            self.begun += [
+                Find(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]
+            ]
+        elif layout.unit == "family":
+            self._take_member(entry, Candidate(layout, groups))
+        else:
+            kept = self.generic if layout.is_generic else self.found
+            kept.append(Find(layout, entry.path, "file", (entry,), groups, evidence))
+
+    def _take_member(self, entry: Entry, candidate: Candidate) -> None:
+        key = _key_of(entry, candidate, self.grove.rank_folders)
+        self.families.setdefault(key, []).append((entry, candidate))
+
+    def _layout_of(self, name: str) -> tuple[Layout | None, str | None, Groups]:
+        """The first layout whose name it is and whose witness is there, if it needs one, with what shows it."""
+        for layout in self.catalogue.rows_for(name):
+            groups = match(layout, name)
+            if groups is None or groups.get("folder") is not None:
+                continue
+            if layout.name not in self.witnesses:
+                self.witnesses[layout.name] = self.grove.find_witness(layout) if layout.witnesses else None
+            if self.witnesses[layout.name] or not layout.witnesses:
+                return layout, self.witnesses[layout.name], groups
+        return None, None, {}
+
+    def close(self) -> Finds:
+        """All of it, families made of their members; generic names count where no framework's are beside them."""
+        taken = {it.path for it in self.found} if self.families else set()
+        made = [it for held in self.families.values() if (it := _make_family(held, self.grove)) is not None]
+        made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
+        found = self.found + [it for it in made if not it.layout.is_generic]
+        generic = self.generic + [it for it in made if it.layout.is_generic]
+        if generic and not found:
+            found, generic = generic, []
+        held = {it.layout.family for it in found} if self.begun else set()
+        found += [it for it in self.begun if it.layout.family in held or self.grove.find_witness(it.layout)]
+        found.sort(key=_PATH)
+        return Finds(_doubt_series(found), [entry for it in generic for entry in it.entries])
+
+
+_PATH = attrgetter("path")
+
+
+def _doubt_series(found: list[Find]) -> list[Find]:
+    """The finds, in doubt where names of no framework's own differ in more than their numbers.
+
+    ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
+    be neither's. The same goes for two names with the very same numbers.
+    """
+    own = [it for it in found if "series" in it.groups or it.layout.is_generic]
+    numbered = [it for it in own if any(it.groups.get(key) is not None for key in NUMBERS)]
+    if not numbered:
+        return found
+    series = sorted({_series_of(it) for it in numbered})
+    twins = Counter(map(_numbers_of, numbered))
+    several = ", ".join(f"{front}N{back}" for front, back in series)
+    doubtful = {it.path for it in numbered if len(series) > 1 or twins[_numbers_of(it)] > 1}
+    doubt = f"several series share its folder: {several}"
+    return [it._replace(doubt=doubt) if it.path in doubtful else it for it in found]
+
+
+def _numbers_of(it: Find) -> tuple[str | None, ...]:
+    return it.layout.name, *(it.groups.get(key) for key in NUMBERS)
+
+
+def _series_of(it: Find) -> tuple[str, str]:
+    """What stands before the counting word, and the extension: names that share both are one series."""
+    _, dot, extension = it.entries[0].path.rpartition(".")
+    return it.groups.get("series") or "", dot + extension
+
+
+def _doubt_nested(layout: Layout, folder: Found) -> str | None:
+    """Why a folder may be more than a checkpoint: somebody trained on into it, and a run lies there."""
+    if not folder.nested:
+        return None
+    above = Counter(path.rpartition("/")[0] for path, _ in folder.nested)
+    for path, family in folder.nested:
+        if family == layout.family or above[path.rpartition("/")[0]] > 1:
+            return f"a run lies in it: {path.rpartition('/')[0].rpartition('/')[2]}"
+    return None
+
+
+def _proved_layouts(folders: Iterable[Found]) -> frozenset[str]:
+    """The layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
+    return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
+
+
+def _choose(folder: Found, proved: frozenset[str]) -> tuple[Candidate | None, str | None]:
+    """The layout of a folder, and why it is in doubt, if it is; None where only others beside it could have told."""
+    candidates = folder.candidates
+    if not (candidates[0].is_proved and candidates[0].is_numbered):
+        known = [it for it in candidates if it.is_numbered and it.layout.name in proved]
+        seen = [it for it in candidates if it.is_proved] or [it for it in candidates if it.is_seen]
+        candidates = known or seen
+    if folder.in_progress:  # of several rows the last is the most general
+        return (candidates or folder.candidates[-1:])[0], None
+    if not candidates:
+        return None, None
+    if len(candidates) == 1:
+        return candidates[0], None
+    rivals = {it.layout.family: it.layout.name for it in candidates}
+    if len(rivals) == 1:
+        return candidates[0], None
+    return candidates[0], f"it may be of {' or '.join(rivals.values())}: choose one with --layout"
+
+
+def _key_of(entry: Entry, candidate: Candidate, rank_folders: Collection[str]) -> tuple[object, ...]:
+    """What all members of one family share."""
+    folder = entry.path.rpartition("/")[0]
+    if folder in rank_folders:
+        folder = folder.rpartition("/")[0]
+    groups = candidate.groups
+    if "stem" in groups:
+        return candidate.layout.name, folder, groups["stem"]
+    return candidate.layout.name, folder, *(value for key, value in groups.items() if key not in _MEMBER)
+
+
+def _make_family(members: Sequence[Member], grove: Grove) -> Find | None:
+    """The family of its members; None where the one is missing without which it is none."""
+    layout = members[0][1].layout
+    leads = [it for it in members if it[1].groups.get("lead") is not None]
+    if not leads and any("lead" in it.groups for _, it in members):
+        return None
+    tops = sorted((it for it, _ in members), key=lambda it: (_place_of(it, layout, leads), it.path))
+    inside = {it.path: grove.units[it.path].entries for it in tops if it.path in grove.units}
+    entries = tuple(entry for top in tops for entry in (top, *inside.get(top.path, ())))
+    lead = leads[0][1] if leads else members[0][1]
+    is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
+    path = tops[0].path if is_one else _path_of(leads or members, grove)
+    groups = {key: _any(members, key) for _, it in members for key in it.groups}
+    lacks = _missing_folder(layout, [it for it, _ in leads] or tops, grove)
+    return Find(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
+
+
+def _missing_folder(layout: Layout, tops: Sequence[Entry], grove: Grove) -> str | None:
+    """The rank whose folder lacks its share of a family, where ranks have folders of their own."""
+    if not (layout.rank_folders and grove.rank_folders):
+        return None
+    held = {top.path.rpartition("/")[0] for top in tops}
+    if held.isdisjoint(grove.rank_folders):
+        return None
+    missing = min(grove.rank_folders - held, default=None)
+    return None if missing is None else f"the share of {missing.rpartition('/')[2]} is missing"
+
+
+def _any(members: Sequence[Member], key: str) -> str | None:
+    return next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
+
+
+def _place_of(entry: Entry, layout: Layout, leads: Sequence[Member]) -> int:
+    """Where a member stands: what makes a family loadable first, so that it goes first, then what leads."""
+    name = entry.path.rpartition("/")[2]
+    if layout.required and any(matches(part, name) for part in layout.required[0].split("|")):
+        return 0
+    return 1 if any(entry is lead for lead, _ in leads) else 2
+
+
+def _path_of(members: Sequence[Member], grove: Grove) -> str:
+    """The stem that a family is known by."""
+    entry, candidate = members[0]
+    folder = entry.path.rpartition("/")[0]
+    if folder in grove.rank_folders:
+        folder = folder.rpartition("/")[0]
+    stem = candidate.groups.get("stem") or entry.path.rpartition("/")[2].rpartition(".")[0]
+    return f"{folder}/{stem}".lstrip("/")

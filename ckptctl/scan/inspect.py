@@ -1,0 +1,212 @@
+"""What is inside one checkpoint of a store, and whether it is whole: its files, read as one.
+
+    contents = inspect(store, checkpoint)
+    examined = examine(store, checkpoint, Depth(deep=True))
+
+Nothing is executed, and tensors are read for ``Depth`` alone; only a ``Loader`` has torch load what passed all else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl.formats import read_files
+from ckptctl.formats.contents import Contents, merge
+from ckptctl.formats.flaws import Examined, Flaw
+from ckptctl.layouts import find_slimming
+
+if TYPE_CHECKING:
+    from ckptctl.core.model import Checkpoint, Entry
+    from ckptctl.sandbox.torch_load import Loader
+    from ckptctl.stores import Source, Store
+    from ckptctl.tensors.full_check import Tick
+
+
+class Held:
+    """The files of a checkpoint, by their paths in its folder; of a file or a family, by their names."""
+
+    def __init__(self, store: Store, checkpoint: Checkpoint) -> None:
+        self.store = store
+        folder = checkpoint.path if checkpoint.unit == "dir" else checkpoint.path.rpartition("/")[0]
+        self.front = f"{folder}/" if folder else ""
+        start = len(self.front)
+        self.entries = {
+            it.path[start:]: store.stat(it.path) if it.size is None else it
+            for it in checkpoint.entries
+            if it.kind == "file"
+        }
+        self.sizes = {name: it.size or 0 for name, it in self.entries.items()}
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Source]:
+        """Open one of them; raises OSError."""
+        with self.store.open(self.front + name) as source:
+            yield source
+
+
+def inspect(store: Store, checkpoint: Checkpoint, *, placed: bool = False) -> Contents:
+    """What is inside all files of a checkpoint; what is wrong with one is among its flaws.
+
+    With ``placed`` every storage is looked up where that takes a read of its own, and checksums are listed.
+    """
+    files = Held(store, checkpoint)
+    held = read_files(files, placed=placed)
+    size = sum(files.sizes.values())
+    return (merge(held) if held else Contents("none"))._replace(size=size)
+
+
+class Depth(NamedTuple):
+    """How closely to look."""
+
+    deep: bool = False
+    """At every byte, and each checksum."""
+    finite: bool = False
+    """At every number of floating point."""
+    allow: tuple[str, ...] = ()
+    """Globs of names that pickles may have beside those that are known to be harmless."""
+
+
+_NAMES = frozenset({"suspect-name", "unlisted-name", "odd-pickle", "unusual-pickle", "ambiguous"})
+"""What says something of a checkpoint that is still being written, too."""
+
+
+def examine(
+    store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: None, loader: Loader | None = None
+) -> Examined:
+    """Look for all that may be wrong with a checkpoint; ``tick`` is told of bytes as they are read.
+
+    Of one that may still be in the writing only what its pickles name is told. With a loader torch loads what passed.
+    """
+    from ckptctl.tensors.structure_check import check
+
+    files = Held(store, it)
+    held = read_files(files, placed=True)
+    contents = merge(held) if held else Contents("none")
+    flaws = [*check(contents, files, depth.allow), *_tell_bare(it, contents)]
+    if it.state == "live":
+        flaws = [flaw for flaw in flaws if flaw.id in _NAMES]
+    elif depth.deep or depth.finite:
+        flaws += _read_all(contents, files, depth, tick)
+    else:
+        flaws += _tell_unproved(contents)
+    told = (*_tell_state(it, flaws), *flaws)
+    examined = Examined(it.path, sum(files.sizes.values()), it.state, told)
+    return examined if loader is None else _load(examined, files, held, loader)
+
+
+def _read_all(contents: Contents, files: Held, depth: Depth, tick: Tick) -> Iterator[Flaw]:
+    """Read all numbers that can be read; what is wrong with them."""
+    from ckptctl.tensors.full_check import read_deep
+
+    yield from read_deep(contents, files, deep=depth.deep, finite=depth.finite, tick=tick)
+    if any(it.dataset for it in contents.storages.values()):
+        from ckptctl.tensors.packed_hdf5 import read_packed
+
+        yield from read_packed(contents, files, finite=depth.finite, tick=tick)
+    yield from _tell_packed(contents) if depth.finite else ()
+
+
+def _tell_unproved(contents: Contents) -> Iterator[Flaw]:
+    """Say where only reading shows whether all is there."""
+    unproved = [it for it in contents.storages.values() if it.packing == "hdf5-unproved"]
+    if unproved:
+        what = "a dataset has" if len(unproved) == 1 else f"{len(unproved)} datasets have"
+        text = f"{what} chunks of a newer form: only --deep shows whether they are there"
+        yield Flaw("not-read", text, unproved[0].file)
+
+
+def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
+    """What a listing says of it, unless what was found inside says it better."""
+    is_told = any(flaw.severity == "error" for flaw in flaws)
+    if it.state in ("damaged", "partial") and not is_told:
+        yield Flaw(it.state, it.note or f"its state is {it.state}")
+    elif it.state in ("live", "unknown") and not is_told and it.note:
+        yield Flaw("live" if it.state == "live" else "in-doubt", it.note)
+
+
+def _tell_bare(it: Checkpoint, contents: Contents) -> Iterator[Flaw]:
+    """Say where a folder has no weights, though its layout keeps them beside the optimizer's state, which it has."""
+    slimming = find_slimming(it.layout) if it.unit == "dir" else None
+    parts = {tensor.part for tensor in contents.tensors}
+    if slimming is None or not slimming.require or "optimizer" not in parts or "weights" in parts or contents.flaws:
+        return
+    yield Flaw("no-weights", "it holds the optimizer's state, but no weights")
+
+
+def _tell_packed(contents: Contents) -> Iterator[Flaw]:
+    """Say where numbers could not be looked at."""
+    from ckptctl.tensors.finite import KINDS
+
+    packed = [storage for storage in contents.storages.values() if storage.packing and not storage.dataset]
+    if packed:
+        text = f"{len(packed)} arrays are packed: nobody looked whether they are finite"
+        yield Flaw("not-read", text, packed[0].file)
+    meant = [it for it in contents.tensors if it.elements and it.part != "other"]
+    if any(it.dtype in KINDS and not it.pieces for it in meant):
+        yield Flaw("not-read", "some tensors lie inside of what is not unpacked: nobody looked whether they are finite")
+    if unknown := sum(it.dtype == "?" for it in meant):
+        what = "a tensor is of a type that is" if unknown == 1 else f"{unknown} tensors are of types that are"
+        yield Flaw("not-read", f"{what} not known: nobody looked whether all is finite")
+
+
+def _load(examined: Examined, files: Held, held: Mapping[str, Contents], loader: Loader) -> Examined:
+    """What torch makes of its files; one that is broken, suspect or unfinished is never handed over."""
+    why = _why_not(examined)
+    if why is not None:
+        flaws = [Flaw("not-loaded", f"not given to torch: {why}")] if why else []
+        return examined._replace(flaws=(*examined.flaws, *flaws), loaded=0)
+    tried = [_load_file(files, name, own.format, loader) for name, own in held.items() if own.format in _LOADABLE]
+    flaws = [flaw for flaw in tried if flaw is not None]
+    return examined._replace(flaws=(*examined.flaws, *flaws), loaded=len(tried) - len(flaws))
+
+
+_LOADABLE = ("torch", "torch-legacy", "torchscript", "zip")
+"""Formats that are torch's, or may hold files of torch; the others have nothing to do with it."""
+
+
+def _why_not(examined: Examined) -> str | None:
+    """Why none of it may be loaded, "" where its flaws say so already; None where all of it may."""
+    if examined.state == "live":
+        return "it may still be in the writing"
+    if not examined.ok:
+        return ""
+    if any(flaw.id in _NAMES for flaw in examined.flaws):
+        return "what its pickles name is not known to be harmless; --allow GLOB says that it is"
+    return None
+
+
+def _load_file(files: Held, name: str, kind: str, loader: Loader) -> Flaw | None:
+    """What is to be said of one file; None where torch loaded it."""
+    if kind == "zip":
+        return Flaw("not-loaded", "not given to torch: it is an archive of other files", name)
+    if kind == "torchscript":
+        return Flaw("not-loaded", "not given to torch: TorchScript is never loaded with weights_only=True", name)
+    try:
+        flaw = _hand_over(files, name, loader, is_zip=kind == "torch")
+    except OSError as error:
+        return Flaw("not-loaded", f"it cannot be opened any more: {error.strerror or error}", name)
+    return None if flaw is None else flaw._replace(file=name)
+
+
+def _hand_over(files: Held, name: str, loader: Loader, *, is_zip: bool) -> Flaw | None:
+    """Let torch load a file that is still what was looked at; raises OSError."""
+    with files.open(name) as source:
+        descriptor: int | None = getattr(source, "descriptor", None)
+        if descriptor is None:
+            return Flaw("not-loaded", "not given to torch: it is not on this machine")
+        if not _is_same(files.entries[name], descriptor):
+            return Flaw("not-loaded", "not given to torch: it changed since it was listed")
+        flaw = loader.load(descriptor, source.size, is_zip=is_zip)
+        if flaw is not None and not _is_same(files.entries[name], descriptor):
+            return Flaw("not-loaded", "it changed while torch was loading it")
+        return flaw
+
+
+def _is_same(entry: Entry, descriptor: int) -> bool:
+    """Whether an open file is what was listed, and so what was looked at since."""
+    found = os.fstat(descriptor)
+    now = ((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns)
+    return now == (entry.identity, entry.size, entry.modified)

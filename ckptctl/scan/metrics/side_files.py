@@ -1,0 +1,344 @@
+"""Scores and numbers from the files that layouts name as sources, matched with the checkpoints that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from itertools import pairwise
+from math import isfinite
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+from ckptctl.core.model import Checkpoint, Score
+from ckptctl.core.model import Source as Origin
+from ckptctl.core.ranking import COUNTERS, in_order, infer_mode
+from ckptctl.errors import CkptctlError
+from ckptctl.layouts.index import matches
+from ckptctl.scan.metrics.scores import Ledger
+from ckptctl.stores import Store, read_whole
+
+if TYPE_CHECKING:
+    from ckptctl.layouts.schema import Layout, Recorded, Source
+
+T = TypeVar("T")
+Row = Mapping[str, "str | float"]
+Mode = Literal["min", "max"]
+MOST_BYTES = 256 << 20
+"""Of a side file."""
+
+_ORIGINS: Mapping[str, Origin] = {
+    "json": "json",
+    "jsonl": "json",
+    "csv": "csv",
+    "yaml": "yaml",
+    "npz": "npz",
+    "torch": "state",
+}
+
+
+class Sides(NamedTuple):
+    """Where the side files of a run are, by name; those in folders below by path."""
+
+    folder: str = ""
+    beside: Mapping[str, str] = {}
+    above: Mapping[str, str] = {}
+    below: Sequence[str] = ()
+
+    @property
+    def above_tables(self) -> Mapping[str, str]:
+        """The logger's table in the folder above (Lightning's ``version_0/metrics.csv``)."""
+        return {name: path for name, path in self.above.items() if name == "metrics.csv"}
+
+
+class Readings(NamedTuple):
+    """What is needed to read a run's sources."""
+
+    store: Store
+    ledger: Ledger
+    sides: Sides
+    is_sure: bool
+    """Whether every checkpoint must speak for itself, where the newest would tell of all."""
+    is_exact: bool
+
+
+def claim_sources(readings: Readings, layouts: Iterable[Layout]) -> None:
+    """Claim what the sources of a run's layouts say; one that cannot be read is told of and left out."""
+    for layout in layouts:
+        for source in layout.sources:
+            own = [path for path, it in readings.ledger.held.items() if it.layout == layout.name]
+            _claim(readings, source, own)
+
+
+def _claim(readings: Readings, source: Source, own: Sequence[str]) -> None:
+    if source.place != "inside":
+        for path in _paths_of(source, readings.sides):
+            _claim_rows(readings, source, own, _read(readings, path, source))
+        if "{" in source.path:
+            _claim_each(readings, source, own)
+    elif source.is_history and not readings.is_sure:
+        _claim_history(readings, source, own)
+    else:
+        for path in own:
+            _claim_own(readings, source, path)
+
+
+def _paths_of(source: Source, sides: Sides) -> list[str]:
+    """Where a side file lies, of several the oldest name first: what is logged later counts more."""
+    if "{" in source.path:
+        return []
+    if source.place == "below":
+        start = len(sides.folder) + 1 if sides.folder else 0
+        return sorted(path for path in sides.below if matches(source.path, path[start:]))
+    held = sides.beside if source.place == "beside" else sides.above
+    if source.path in held:
+        return [held[source.path]]
+    return [held[name] for name in sorted(held) if matches(source.path, name)] if "*" in source.path else []
+
+
+def _claim_each(readings: Readings, source: Source, own: Sequence[str]) -> None:
+    """From a file of its own beside each checkpoint, named by its numbers or its name."""
+    held = readings.sides.beside if source.place == "beside" else readings.sides.above
+    for path in own:
+        it = readings.ledger.held[path]
+        name = source.path.format(epoch=it.epoch, step=it.step, name=it.path.rpartition("/")[2])
+        if name in held:
+            _claim_rows(readings, source, [path], _read(readings, held[name], source))
+
+
+def _claim_history(readings: Readings, source: Source, own: Sequence[str]) -> None:
+    """From the newest, which tells of all before it; from each that it is silent on, or where times do not rise."""
+    holders = {path: inside for path in own if (inside := _inside(readings.ledger.held[path], source)) is not None}
+    ordered = in_order(readings.ledger.held[path] for path in holders)
+    paths = {it.path: path for path, it in readings.ledger.held.items()}
+    times = [_time_of(readings.store, it, source) for it in ordered]
+    silent = list(holders)
+    if ordered and all(one <= other for one, other in pairwise(times)):
+        newest = paths[ordered[-1].path]
+        told = _claim_rows(readings, source, silent, _read(readings, holders[newest], source))
+        silent = [path for path in silent if path not in told and path != newest]
+    for path in silent:
+        _claim_own(readings, source, path)
+
+
+def _time_of(store: Store, checkpoint: Checkpoint, source: Source) -> int:
+    """When a checkpoint's own file was written; 0 where nobody can tell."""
+    entry = checkpoint.find(source.path)
+    try:
+        known = entry if entry is None or entry.modified is not None else store.stat(entry.path)
+    except OSError:
+        return 0
+    return (known.modified if known else None) or 0
+
+
+def _inside(checkpoint: Checkpoint, source: Source) -> str | None:
+    """The path of a source in a checkpoint; None where it has none."""
+    if not source.path:
+        return checkpoint.entries[0].path if checkpoint.entries[0].kind == "file" else None
+    name = source.path.format(name=checkpoint.path.rpartition("/")[2]) if "{" in source.path else source.path
+    return f"{checkpoint.path}/{name}" if checkpoint.has(name) else None
+
+
+def _claim_own(readings: Readings, source: Source, path: str) -> None:
+    """From the checkpoint itself; from inside weights only what nothing cheaper told."""
+    checkpoint = readings.ledger.held[path]
+    inside = _inside(checkpoint, source)
+    if inside is None or checkpoint.state in {"partial", "damaged"}:
+        return
+    if source.format == "torch" and not readings.is_exact and not _is_wanting(readings.ledger, path):
+        return
+    _claim_rows(readings, source, [path], _read(readings, inside, source))
+
+
+def _is_wanting(ledger: Ledger, path: str) -> bool:
+    """Whether a checkpoint has no metric yet, or no number to be ordered by."""
+    it = ledger.held[path]
+    has_metric = any(name not in COUNTERS for name in (*it.metrics, *ledger.claims.get(path, ())))
+    return not has_metric or (it.step, it.epoch, it.counter) == (None, None, None)
+
+
+def _claim_rows(readings: Readings, source: Source, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
+    """Claim what rows say of checkpoints; returns the paths of those that they tell of."""
+    if not rows:
+        return set()
+    table = _tabulate(rows, source) if source.column else None
+    if source.offset > 0 and table is not None and 0 in table:  # some releases counted from 0
+        source = source._replace(offset=source.offset - 1)
+    told = set()
+    names: dict[str, str | None] = {}
+    for path in own:
+        row = _find_row(readings.ledger.held[path], table, source) if table is not None else _merge(rows)
+        if row is not None:
+            _enter(readings.ledger, path, row, source, names)
+            told.add(path)
+    return told
+
+
+def _tabulate(rows: Sequence[Row], source: Source) -> dict[object, dict[str, str | float]]:
+    """Rows by what their column says; of several about one the later counts, cell by cell."""
+    table: dict[object, dict[str, str | float]] = {}
+    columns = source.column.split("|")
+    for row in rows:
+        said = next((row[column] for column in columns if column in row), None)
+        key = _key_of(said, source)
+        if key is not None:
+            table.setdefault(key, {}).update(row)
+    return table
+
+
+def _key_of(said: str | float | None, source: Source) -> object:
+    if source.by == "name":
+        return said.rstrip("/").rpartition("/")[2] if isinstance(said, str) else None
+    number = number_of(said)
+    return number if number is not None and isfinite(number) else None
+
+
+def _find_row(
+    checkpoint: Checkpoint, table: Mapping[object, Mapping[str, str | float]], source: Source
+) -> Mapping[str, str | float] | None:
+    """The row about a checkpoint: the exact one, else the nearest before it within reach."""
+    if source.by == "name":
+        name = checkpoint.path.rpartition("/")[2]
+        names = [name, *(it.path.rpartition("/")[2] for it in checkpoint.tops)]
+        return next((table[it] for it in names if it in table), None)
+    own = {"step": checkpoint.step, "epoch": checkpoint.epoch, "index": checkpoint.counter}[source.by]
+    if own is None:
+        return None
+    wanted = own + source.offset
+    if wanted in table or not source.reach:
+        return table.get(wanted)
+    near = [it for it in table if isinstance(it, (int, float)) and 0 <= wanted - it <= source.reach]
+    return table[max(near)] if near else None
+
+
+def _merge(rows: Sequence[Row]) -> Row:
+    merged: dict[str, str | float] = {}
+    for row in rows:
+        merged.update(row)
+    return merged
+
+
+def _enter(ledger: Ledger, path: str, row: Row, source: Source, names: dict[str, str | None]) -> None:
+    """Claim a row's metrics, and give the checkpoint its numbers where its name has none.
+
+    ``names`` remembers what the columns are called, None for those that are no metrics: rows repeat their columns.
+    """
+    origin = _ORIGINS[source.format]
+    for column, said in row.items():
+        name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
+        value = number_of(said) if name is not None else None
+        if name is not None and value is not None and not ledger.has_claim(path, name):
+            ledger.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
+    numbers = {key: number_of(row.get(column)) for key, column in source.numbers.items()}
+    ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
+
+
+def _name_of(column: str, source: Source) -> str | None:
+    """What a column is called as a metric; None where it is none."""
+    if column in source.names:
+        return source.names[column]
+    name = column.removeprefix(source.front)
+    is_other = not column.startswith(source.front) or column in {*source.column.split("|"), *source.numbers.values()}
+    if is_other or column in COUNTERS or name in COUNTERS or (source.take == ("*",) and source.names):
+        return None
+    return name if _is_taken(name, source.take, source.leave) else None
+
+
+@lru_cache(512)  # every run of a training names its columns alike
+def _is_taken(name: str, take: tuple[str, ...], leave: tuple[str, ...]) -> bool:
+    return any(matches(glob, name) for glob in take) and not any(matches(glob, name) for glob in leave)
+
+
+def number_of(said: str | float | None) -> float | None:
+    """A cell's number, whole where it is whole; None where it is none."""
+    if said is None:
+        return None
+    try:
+        number = float(said)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if isfinite(number) and number == int(number) else number
+
+
+# What training recorded to rank by -----------------------------------------------------------------------------------
+
+
+def read_recorded(readings: Readings, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
+    """The monitor and the mode that training noted; None for what it did not, or where nobody needs to ask."""
+    if not readings.is_sure and _is_plain(readings.ledger):
+        return None, None
+    for layout, spec in ((it, spec) for it in layouts for spec in it.recorded):
+        own = in_order(it for it in readings.ledger.held.values() if it.layout == layout.name)
+        path = _place_of(spec, own, readings.sides)
+        said = _read_noted(readings, path, spec) if path is not None else None
+        if said is not None:
+            return said
+    return None, None
+
+
+def _is_plain(ledger: Ledger) -> bool:
+    """Whether there is one metric, whose name says which way is better."""
+    named = {name for it in ledger.held.values() for name in it.metrics} | {
+        n for it in ledger.claims.values() for n in it
+    }
+    metrics = named - COUNTERS
+    return len(metrics) == 1 and infer_mode(next(iter(metrics))) is not None
+
+
+def _place_of(spec: Recorded, own: Sequence[Checkpoint], sides: Sides) -> str | None:
+    if spec.place == "inside":
+        inside = (f"{it.path}/{spec.path}" for it in reversed(own) if it.has(spec.path))
+        return next(inside, None)
+    held = sides.beside if spec.place == "beside" else sides.above
+    return next((held[name] for name in sorted(held) if matches(spec.path, name)), None)
+
+
+def _read_noted(readings: Readings, path: str, spec: Recorded) -> tuple[str | None, Mode | None] | None:
+    said = attempt(readings.ledger, path, lambda: _read_keys(readings.store, path, spec))
+    if said is None:
+        return None
+    monitor, mode = said
+    if monitor is not None and not monitor.startswith(spec.prefix):
+        monitor = spec.prefix + monitor
+    return monitor, spec.modes.get(mode or "")
+
+
+def _read_keys(store: Store, path: str, spec: Recorded) -> tuple[str | None, str | None]:
+    if spec.format == "torch":
+        from ckptctl.scan.metrics.inside import read_attributes
+
+        with store.open(path) as source:
+            held: Mapping[str, object] = read_attributes(source)
+    else:
+        reader, data = import_module(f"ckptctl.readers.{spec.format}"), read_whole(store, path, MOST_BYTES)
+        held = {keys: reader.field(data, keys) for keys in (spec.monitor, spec.mode) if keys}
+    monitor, mode = held.get(spec.monitor), held.get(spec.mode)
+    return (monitor if isinstance(monitor, str) and monitor else None), (None if mode is None else str(mode).lower())
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def _read(readings: Readings, path: str, source: Source) -> list[Row]:
+    rows = attempt(readings.ledger, path, lambda: _read_rows(readings.store, path, source))
+    return rows or []
+
+
+def _read_rows(store: Store, path: str, source: Source) -> list[Row]:
+    if source.format == "torch":
+        from ckptctl.scan.metrics.inside import read_rows
+
+        with store.open(path) as opened:
+            return list(read_rows(opened, source.rows))
+    reader = import_module(f"ckptctl.readers.{source.format}")
+    return list(reader.read_rows(read_whole(store, path, MOST_BYTES), source.rows))
+
+
+def attempt(ledger: Ledger, path: str, read: Callable[[], T]) -> T | None:
+    """What reading gives; None with a notice where it cannot be read."""
+    try:
+        return read()
+    except OSError as error:
+        ledger.notices.append(f"{path}: cannot be read: {error.strerror or error}")
+    except CkptctlError as error:
+        ledger.notices.append(f"{path}: {error.text}: left out")
+    return None

@@ -1,0 +1,367 @@
+"""The door in: a store's listing becomes runs of checkpoints, one run at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptctl import layouts as table
+from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
+from ckptctl.core.names.numbers import read_field
+from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
+from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.core.units import QUIET
+from ckptctl.errors import UsageError
+from ckptctl.layouts.index import Catalogue, matches
+from ckptctl.scan.completeness import judge, judge_unfinished
+from ckptctl.scan.detect import Find, Finds, find
+from ckptctl.scan.grouping import Grove, group
+from ckptctl.scan.metrics.collect import Wanted, gather
+from ckptctl.scan.peer_checks import compare
+from ckptctl.scan.pins import PIN, attach_pins
+from ckptctl.scan.pointers import Named, follow_all, owners_of, read_named, read_text
+from ckptctl.stores.read_cache import remember
+
+if TYPE_CHECKING:
+    from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
+    from ckptctl.layouts.schema import Layout
+    from ckptctl.stores import Store
+
+NUMBERS = ("epoch", "step", "global_step")
+"""Fields that say when, not how good."""
+_COUNTING = frozenset({*NUMBERS, "index"})
+ROLES = SET_ASIDE | {"best", "exception", "ema", "recovery"}
+"""Groups of a layout's patterns that say what a checkpoint is for."""
+
+
+class Options(NamedTuple):
+    """How to look."""
+
+    now: int = 0
+    """Nanoseconds since 1970, by the clock that stamps the files."""
+    stat: bool = True
+    """Whether to ask for sizes, times and proofs of wholeness; without, states are "unknown"."""
+    exact: bool = False
+    """Whether to read every checkpoint's own state."""
+    monitor: str | None = None
+    """A metric to look for in tables, and what the unnamed numbers mean of a run that lies in the root itself.
+
+    Further down it does not name them: a tree may hold runs in which they are something else.
+    """
+    template: Template | None = None
+    layout: str | None = None
+    """Take only this layout's checkpoints."""
+    extensions: tuple[str, ...] = ()
+    """Extensions beyond the known ones: the chosen layout's, else those of files that record their scores inside."""
+    equals: str = "="
+    """What stands between a name and its value in file names."""
+    resumable: bool = False
+    """Whether to read states, newest first, until one can resume."""
+    sure: bool = False
+    """Whether every checkpoint's own side files are read, where the newest would tell of all."""
+    is_brief: bool = False
+    """Whether names are enough where they number every checkpoint: no state and no side file is read then."""
+    is_worth: Callable[[Sequence[str]], bool] | None = None
+    """Asked of the paths of a run's checkpoints, relative to its folder; nothing is read of a run that is not worth it,
+    and it is left out."""
+
+
+def scan(store: Store, options: Options) -> Iterator[Run]:
+    """The runs below a store's root, in a stable order: a folder's own run after those of the folders below it.
+
+    A folder that could not be listed is a run with ``listed`` False.
+    """
+    store = remember(store)
+    layouts = choose_layouts(options)
+    names = {it.name for it in layouts}
+    catalogue = Catalogue(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
+    wanted = Wanted(options.exact, options.stat, options.monitor, options.resumable, options.sure)
+    for grove in group(store, catalogue, stat=options.stat):
+        run = _build(store, grove, catalogue, options)
+        if run is None:
+            continue
+        if options.is_brief and all(map(_has_place, run.checkpoints)):
+            yield run._replace(checkpoints=tuple(in_order(run.checkpoints)))
+        else:
+            yield _finish(store, gather(store, run, grove.sides, wanted), options)
+
+
+def _finish(store: Store, run: Run, options: Options) -> Run:
+    """The run, its checkpoints judged beside each other now that their order is known."""
+    if not (options.stat and run.checkpoints):
+        return run
+    return run._replace(checkpoints=tuple(compare(store, run.checkpoints, options.now)))
+
+
+def _has_place(checkpoint: Checkpoint) -> bool:
+    """Whether its name says when it was saved, as far as that can be asked of a ``last``."""
+    numbers = (checkpoint.step, checkpoint.epoch, checkpoint.counter)
+    return numbers != (None, None, None) or checkpoint.is_set_aside
+
+
+def choose_layouts(options: Options) -> tuple[Layout, ...]:
+    """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
+    chosen = [it for it in table.LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
+    if not chosen:
+        raise UsageError(f"there is no layout '{options.layout}'", hint=_suggest(options.layout or ""))
+    if options.layout is not None:
+        chosen = [it._replace(witnesses=()) for it in chosen]  # whoever names a layout needs no other evidence
+    families = {it.family for it in chosen if options.layout is not None or (it.records and it.extensions)}
+    return tuple(
+        it._replace(extensions=it.extensions + options.extensions) if it.extensions and it.family in families else it
+        for it in chosen
+    )
+
+
+def _suggest(name: str) -> str:
+    """What somebody may have meant, and all that there is."""
+    from difflib import get_close_matches
+
+    families = sorted({it.family for it in table.LAYOUTS})
+    near = get_close_matches(name, [*families, *(it.name for it in table.LAYOUTS)], 1)
+    return f"{f'did you mean {near[0]}? ' if near else ''}layouts: {', '.join(families)}"
+
+
+def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -> Run | None:
+    """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
+    finds = find(grove, catalogue)
+    if grove.is_checkpoint is not None:
+        return _refuse_inside(grove)
+    links = [entry for entry in grove.entries if entry.kind == "link"]
+    if not (finds.checkpoints or links or grove.failures):
+        return None
+    start = len(grove.path) + 1 if grove.path else 0
+    paths = [it.path[start:] for it in finds.checkpoints]
+    if paths and options.is_worth is not None and not options.is_worth(paths):
+        return None
+    own = options._replace(monitor=None) if grove.path else options
+    names = _read_names(finds.checkpoints, start, options)
+    checkpoints = [_make(store, it, name, own) for it, name in zip(finds.checkpoints, names, strict=True)]
+    pointers = follow_all(store, links, owners_of(checkpoints), catalogue)
+    if not (checkpoints or pointers or grove.failures):
+        return None
+    checkpoints, hard = _part_hard_links(checkpoints)
+    named = _read_pointers(store, grove, checkpoints, finds, catalogue) if options.stat else Named()
+    pinned, broken = attach_pins(store, grove.entries, checkpoints, options.now)
+    pointers = [*pointers, *hard, *named.pointers]
+    held = [it.layout for it in finds.checkpoints]
+    return Run(
+        grove.path,
+        tuple(_commit(_mark(pinned, pointers, grove, catalogue), named, options.now)),
+        tuple(pointers),
+        tuple(_strays(grove, finds, catalogue, {it.path for it in named.pointers})) if held and options.stat else (),
+        mode=next((it.always for it in held if it.always), None),
+        step_base=max((it.step_base for it in held), default=0),
+        epoch_base=max((it.epoch_base for it in held), default=0),
+        notices=(*grove.failures, *broken),
+        listed=not grove.failures,
+        rosters=named.rosters,
+    )
+
+
+def _refuse_inside(grove: Grove) -> Run:
+    """An empty run where the root is a checkpoint itself, or part of one: what lies in it is not to be chosen from."""
+    layout = grove.is_checkpoint.layout.name if grove.is_checkpoint else ""
+    why = f"it is a checkpoint itself, or a part of some ({layout}): name the folder above it"
+    return Run(grove.path, (), strays=(Stray(grove.path or ".", why),), notices=(why,))
+
+
+def _read_pointers(
+    store: Store, grove: Grove, checkpoints: Sequence[Checkpoint], finds: Finds, catalogue: Catalogue
+) -> Named:
+    """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
+    files = [entry for entry in grove.entries if entry.kind == "file"]
+    held = {it.layout.name for it in finds.checkpoints}
+    named = read_named(store, files, checkpoints, [it for it in catalogue.layouts if it.name in held])
+    known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
+    targets = {it.path for it in checkpoints}
+    texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
+    return named._replace(pointers=(*named.pointers, *texts))
+
+
+def _read_names(finds: Sequence[Find], start: int, options: Options) -> list[Name]:
+    """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
+    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in finds]
+    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in finds]
+    known = (options.monitor,) if options.monitor else ()
+    read = iter(
+        parse_folder(
+            [text for text, wanted in zip(free, is_read, strict=True) if wanted],
+            known=known,
+            equals=options.equals,
+            extensions=(*options.extensions, *EXTENSIONS),
+            template=options.template,
+        )
+    )
+    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(finds, is_read, strict=True)]
+
+
+def _add_groups(name: Name, it: Find) -> Name:
+    """A name with what its layout's pattern says of it."""
+    if not it.groups:
+        return name
+    said = {key: text for key, text in it.groups.items() if text is not None}
+    fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
+    if "value" in said:
+        fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], it.layout.digits))
+    if "free" in said and it.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
+        name = _count_saves(name)
+    roles = [key for key in said if key in ROLES]
+    if it.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
+        roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
+    version = int(said["version"]) if "version" in said else name.version
+    return Name({**name.fields, **fields}, name.bare, name.prefix, version, (*name.roles, *roles), name.extension)
+
+
+_SAYS_EPOCH = re.compile(r"(?i)ep")
+
+
+def _count_saves(name: Name) -> Name:
+    """A folder's name, whose bare number is not said to be of an epoch, as that of a file would be read."""
+    return name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
+
+
+def _cut(text: str, digits: int | None) -> str:
+    """A number without the decimals that were not measured."""
+    whole, dot, decimals = text.partition(".")
+    return text if digits is None else whole + dot + decimals[:digits]
+
+
+def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint:
+    fields = name.fields
+    metrics = {
+        options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
+        for key, field in fields.items()
+        if field.number is not None and key not in _COUNTING
+    }
+    if len(name.bare) == 1 and name.bare[0].number is not None:
+        metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
+    entries = Entries(found.entries)
+    state, note = _judge(store, found, entries, options)
+    index = found.groups.get("index") if found.groups else None
+    if index is None and "index" in fields:
+        index = fields["index"].text if fields["index"].text.isdecimal() else None
+    return Checkpoint(
+        found.path,
+        found.layout.name,
+        found.unit,
+        entries,
+        _count(fields, "epoch"),
+        _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
+        name.version,
+        metrics,
+        state,
+        note,
+        name.roles,
+        counter=None if index is None else int(index),
+        evidence=found.evidence,
+    )
+
+
+def _judge(store: Store, found: Find, entries: Entries, options: Options) -> tuple[State, str | None]:
+    if not options.stat:
+        return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
+    if found.doubt:
+        return "unknown", found.doubt
+    if found.in_progress or found.lacks:
+        return judge_unfinished(entries, options.now, found.lacks or "")
+    return judge(store, found.layout, entries, options.now, found.unit)
+
+
+def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
+    """A number that counts, whole where it is whole."""
+    field = fields.get(key)
+    number = None if field is None else field.number
+    if number is None or not isfinite(number):
+        return None
+    return int(number) if number == int(number) else float(number)
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
+    """A name without numbers, or of a last or best, that is another name of a checkpoint's very file stands for it."""
+    linked = [it for it in checkpoints if it.unit != "dir" and any(top.links > 1 for top in it.tops)]
+    plain = {top.identity: it for it in linked if _is_plain(it) for top in it.tops if top.links > 1}
+    names = {it.path for it in linked if not _is_plain(it)}
+    kept, pointers = [], []
+    for it in checkpoints:
+        other = plain.get(it.entries[0].identity) if it.path in names and len(it.tops) == 1 else None
+        if other is None:
+            kept.append(it)
+        else:
+            pointers.append(Pointer(it.path, "hardlink", other.path, "ok"))
+    return kept, pointers
+
+
+def _is_plain(checkpoint: Checkpoint) -> bool:
+    """Whether a name says which save it is."""
+    numbers = (checkpoint.epoch, checkpoint.step, checkpoint.counter)
+    return not checkpoint.roles and bool(checkpoint.metrics or any(it is not None for it in numbers))
+
+
+def _mark(
+    checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, catalogue: Catalogue
+) -> Iterator[Checkpoint]:
+    """The checkpoints with the names that stand for them, and the markers beside them."""
+    marked = {entry.path for entry in grove.entries if entry.path.endswith(catalogue.markers)}
+    aliases: dict[str, list[str]] = {}
+    for pointer in pointers:
+        if pointer.target is not None:
+            aliases.setdefault(pointer.target, []).append(pointer.path)
+    for it in checkpoints:
+        if it.path in aliases:
+            it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
+        if (marked and not marked.isdisjoint(_markers_of(it, catalogue))) or "unfinished" in it.roles:
+            it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
+        yield it
+
+
+def _markers_of(checkpoint: Checkpoint, catalogue: Catalogue) -> Iterator[str]:
+    """The paths at which a writer's marker would say that a checkpoint is unfinished."""
+    stems = {checkpoint.path, *(checkpoint.path.removesuffix(ending) for ending in catalogue.free_endings)}
+    return (stem + marker for stem in stems for marker in catalogue.markers)
+
+
+def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterator[Checkpoint]:
+    """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
+    if not (named.committed or named.unread):
+        yield from checkpoints
+        return
+    for it in checkpoints:
+        done = named.committed.get(it.layout)
+        if it.state == "complete" and it.layout in named.unread:
+            yield it._replace(state="unknown", note=f"{named.unread[it.layout]} cannot be read, and may name it")
+        elif it.state == "complete" and done is not None and it.step is not None and it.step > done.step:
+            age = now - it.modified
+            state: State = "live" if age < QUIET else "unknown"
+            yield it._replace(state=state, note=f"{done.file} says {done.step}: it is not known to be done")
+        else:
+            yield it
+
+
+def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -> Iterator[Stray]:
+    """Entries that are neither checkpoints nor what training is known to leave beside them."""
+    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in finds.checkpoints)
+    taken = {entry.path for held in tops for entry in held} | grove.rank_folders | texts
+    generic = {entry.path for entry in finds.generic}
+    rows = {it.layout.name: it.layout for it in finds.checkpoints}
+    literal, globs = catalogue.known_beside(tuple(sorted(rows)))
+    for entry in grove.entries:
+        name = entry.path.rpartition("/")[2]
+        if entry.path in taken or entry.kind == "link":
+            continue
+        if entry.kind == "other":
+            yield Stray(entry.path, "neither a file nor a folder")
+        elif entry.path in generic:
+            yield Stray(entry.path, "named like a checkpoint, but of no framework, beside those of one")
+        elif name in literal or name.endswith((PIN, *catalogue.markers)) or any(matches(it, name) for it in globs):
+            continue
+        elif entry.kind == "file":
+            yield Stray(entry.path, "not understood")
+        elif name.endswith(catalogue.free_endings):
+            yield Stray(entry.path, "a folder that no layout knows")

@@ -1,0 +1,1 @@
+"""The numbers of checkpoints: streamed, compared, averaged, checked, slimmed, exported."""

@@ -1,0 +1,122 @@
+"""Proof that members were copied whole: what was written is read again, and compared with the checksum of its source.
+
+with following(draft, records, source) as reached:      in a thread of its own, behind the writing
+…
+reached(draft.size)
+prove(draft, records, source)                           afterwards
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Condition, Thread
+
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import Contents
+from ckptctl.formats.crc32 import crc32
+from ckptctl.formats.zip import Source, show
+from ckptctl.formats.zip_writer import Written
+from ckptctl.tensors.chunks import make_room, read_chunks
+
+
+def prove(draft: Source, written: Sequence[Written], source: Source | None = None) -> None:
+    """Raise Damaged unless every member fits its checksum; with ``source``, where there are none, the bytes there."""
+    room = make_room()
+    for it in written:
+        _prove(draft, it, source, room)
+
+
+def _prove(draft: Source, it: Written, source: Source | None, room: memoryview) -> None:
+    expected = it.crc if source is None else _sum_up(source, it.origin, it.length, room)
+    if _sum_up(draft, it.offset, it.length, room) != expected:
+        raise Damaged(f"{show(it.name)}: its checksum does not fit its content")
+
+
+def prove_records(open_file: Callable[[str], Source], contents: Contents, keys: Collection[str]) -> None:
+    """Raise Damaged unless these storages fit their checksums, where they have any."""
+    places = {(it.file, it.offset) for key, it in contents.storages.items() if key in keys}
+    for it in contents.records:
+        if (it.file, it.offset) in places and it.check == "crc32" and it.unpacked is None:
+            prove(open_file(it.file), [Written(it.name.encode(), it.offset, it.length, it.checksum, it.offset)])
+
+
+def _sum_up(source: Source, offset: int, length: int, room: memoryview) -> int:
+    value = 0
+    for chunk in read_chunks(source, offset, length, room):
+        value = crc32(chunk, value)
+    return value
+
+
+class _Behind:
+    """A draft that is only read as far as it was written."""
+
+    def __init__(self, draft: Source) -> None:
+        self.draft = draft
+        self.size = draft.size
+        self.end = 0
+        self.is_over = False
+        self.changed = Condition()
+
+    def reached(self, end: int) -> None:
+        """Note how far the draft reaches."""
+        with self.changed:
+            self.end = end
+            self.changed.notify()
+
+    def close(self) -> None:
+        """Note that no more will come."""
+        with self.changed:
+            self.is_over = True
+            self.changed.notify()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Wait until it is written, and read; empty where it never will be."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.is_over or self.end >= offset + length)
+        return self.draft.read(offset, length)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """The same into a buffer."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.is_over or self.end >= offset + len(buffer))
+        read_into: Callable[[int, memoryview], int] | None = getattr(self.draft, "read_into", None)
+        if read_into is not None:
+            return read_into(offset, buffer)
+        data = self.draft.read(offset, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def following(
+    draft: Source, written: Sequence[Written], source: Source | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Prove it while it is written; raises Damaged in the end."""
+    behind = _Behind(draft)
+    with beside(lambda: prove(behind, written, source)):
+        try:
+            yield behind.reached
+        finally:
+            behind.close()
+
+
+@contextmanager
+def beside(do: Callable[[], None]) -> Iterator[None]:
+    """Do something in a thread of its own meanwhile; raises in the end what that raised."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            do()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            failures.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if failures:
+        raise failures[0]

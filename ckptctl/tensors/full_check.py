@@ -1,0 +1,332 @@
+"""Reading every byte of a checkpoint: each checksum is proved, and what is no number is found, at the speed of memory.
+
+The work is cut into stretches, the largest first, and two threads take them in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from math import prod
+from typing import NamedTuple
+
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import BITS, Check, Contents, Files, Record, Tensor
+from ckptctl.formats.crc32 import crc32
+from ckptctl.formats.crc32c import crc32c
+from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.zip import Source
+from ckptctl.tensors.chunks import make_room, read_chunks
+from ckptctl.tensors.finite import KINDS, find_odd
+from ckptctl.tensors.turns import take_turns
+
+_LONGEST = 64 << 20
+"""Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
+_WORTH = 8 << 20
+"""Bytes from which a second thread pays."""
+_MOST_TIMES = 4
+"""How often all bytes may be read: once for their checksums, and for what lies inside of a member."""
+_MOST_ODD = 100_000
+"""NaN and infinities of one storage that are counted."""
+
+Tick = Callable[[int], None]
+"""Is told of bytes as they have been read; by any thread."""
+
+
+class Stretch(NamedTuple):
+    """Bytes to be read."""
+
+    file: str
+    offset: int
+    length: int
+    record: Record | None = None
+    storage: str = ""
+    """Key of the storage that it is, where its numbers are to be looked at."""
+
+
+class Odds(NamedTuple):
+    """What was found in a storage that is no number."""
+
+    storage: str
+    places: list[tuple[int, bool]]
+    """Offsets in the storage, in bytes, and whether it is NaN."""
+
+
+def plan(contents: Contents, files: Files, *, deep: bool, finite: bool) -> list[Stretch]:
+    """What must be read, the largest first: with ``deep`` all, with ``finite`` what holds floating point.
+
+    Left out is what reaches beyond its file, of which ``check`` tells.
+    """
+    stretches: dict[tuple[str, int, int], Stretch] = {}
+    for it in contents.records if deep else ():
+        stretches[it.file, it.offset, it.length] = Stretch(it.file, it.offset, it.length, it)
+    for key in _floating(contents) if finite else ():
+        storage = contents.storages[key]
+        if storage.offset is not None:
+            place = storage.file, storage.offset, storage.length
+            stretches[place] = stretches.get(place, Stretch(*place))._replace(storage=key)
+    found = [it for it in stretches.values() if it.offset + it.length <= files.sizes.get(it.file, 0)]
+    if deep:
+        found += _rest(found, files)
+    return sorted(found, key=lambda it: -it.length)
+
+
+def _floating(contents: Contents) -> Iterator[str]:
+    """The storages in which something could be no number, each once."""
+    seen: set[str] = set()
+    for piece in (piece for tensor in contents.tensors if matters(tensor) for piece in tensor.pieces):
+        storage = contents.storages.get(piece.storage)
+        if storage is not None and not storage.packing and piece.storage not in seen:
+            seen.add(piece.storage)
+            yield piece.storage
+
+
+def matters(tensor: Tensor) -> bool:
+    """Whether its numbers should be finite: what callbacks remember is often infinite, and means nothing by it."""
+    return tensor.dtype in KINDS and tensor.part != "other"
+
+
+def _rest(taken: Sequence[Stretch], files: Files) -> Iterator[Stretch]:
+    """All bytes of the files that no stretch has, in pieces."""
+    for file, size in files.sizes.items():
+        at = 0
+        for it in sorted(one for one in taken if one.file == file):
+            yield from _cut(file, at, it.offset)
+            at = max(at, it.offset + it.length)
+        yield from _cut(file, at, size)
+
+
+def _cut(file: str, start: int, end: int) -> Iterator[Stretch]:
+    for offset in range(start, end, _LONGEST):
+        yield Stretch(file, offset, min(_LONGEST, end - offset))
+
+
+def read_deep(contents: Contents, files: Files, *, deep: bool, finite: bool, tick: Tick = lambda _: None) -> list[Flaw]:
+    """Read what was asked for, and tell what is wrong with it."""
+    stretches = plan(contents, files, deep=deep, finite=finite)
+    if sum(it.length for it in stretches) > _MOST_TIMES * sum(files.sizes.values()):
+        return [Flaw("broken", "its tensors lie over each other, so that reading them would never end")]
+    work = _Work(contents, files, tick)
+    take_turns(stretches, work.run, threads=2 if sum(it.length for it in stretches) > _WORTH else 1)
+    return [*sorted(work.flaws, key=lambda it: (it.file, it.text)), *_tell_odd(contents, work.odds)]
+
+
+class _Work:
+    """What was found; shared by the threads."""
+
+    def __init__(self, contents: Contents, files: Files, tick: Tick) -> None:
+        self.contents = contents
+        self.files = files
+        self.tick = tick
+        self.flaws: list[Flaw] = []
+        self.odds: list[Odds] = []
+        self.dtypes = _types_of(contents)
+
+    def run(self, stretches: Iterator[Stretch]) -> None:
+        """Read one stretch after the other."""
+        held: dict[str, Source] = {}
+        room = make_room()
+        with ExitStack() as stack:
+            for it in stretches:
+                self._read(it, held, stack, room)
+
+    def _read(self, it: Stretch, held: dict[str, Source], stack: ExitStack, room: memoryview) -> None:
+        try:
+            if it.file not in held:
+                held[it.file] = stack.enter_context(self.files.open(it.file))
+            found = self._examine(it, held[it.file], room)
+        except OSError as error:
+            found = Flaw("unreadable", f"cannot be read: {error.strerror or error}", it.file)
+        except Damaged as error:
+            found = Flaw("cut-short", error.text, it.file)
+        if found is not None:
+            self.flaws.append(found)
+
+    def _examine(self, it: Stretch, source: Source, room: memoryview) -> Flaw | None:
+        """Read a stretch; what is wrong with it."""
+        look = _Look(it, self.dtypes.get(it.storage, ()))
+        for chunk in read_chunks(source, it.offset, it.length, room):
+            look.add(chunk)
+            self.tick(len(chunk))
+        if look.odd:
+            self.odds.append(Odds(it.storage, look.odd))
+        if it.record is None or look.is_right():
+            return None
+        return Flaw("checksum", f"{self._name(it)}: checksum differs", it.file)
+
+    def _name(self, it: Stretch) -> str:
+        """The tensor that lies in a stretch, else what the file calls it."""
+        pieces = ((tensor, piece) for tensor in self.contents.tensors for piece in tensor.pieces)
+        for tensor, piece in pieces:
+            storage = self.contents.storages[piece.storage]
+            if (storage.file, storage.offset) == (it.file, it.offset):
+                return f"tensor {tensor.name!a}"
+        return f"{it.record.name if it.record else ''!a}"
+
+
+class _Look:
+    """What is noted of a stretch while it passes."""
+
+    def __init__(self, it: Stretch, dtypes: Sequence[tuple[str, bool]]) -> None:
+        self.record = it.record
+        self.dtypes = dtypes
+        self.at = 0
+        self.sum = _SUMS[it.record.check](it.record) if it.record else None
+        self.odd: list[tuple[int, bool]] = []
+        """Offsets, and whether it is NaN."""
+
+    def add(self, chunk: memoryview) -> None:
+        """Take the next bytes, a whole number of numbers but at the end."""
+        if self.sum is not None:
+            self.sum.add(chunk)
+        for dtype, is_big in self.dtypes if len(self.odd) < _MOST_ODD else ():
+            width = KINDS[dtype].width
+            data = bytes(chunk[: len(chunk) // width * width])
+            self.odd += [(self.at + it.place * width, it.is_nan) for it in find_odd(data, dtype, big_endian=is_big)]
+        self.at += len(chunk)
+
+    def is_right(self) -> bool:
+        """Whether the checksum is the one that was written."""
+        return self.sum is None or self.sum.is_right()
+
+
+def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
+    """The floating types, and whether they are big-endian, that lie in each storage."""
+    found: dict[str, dict[tuple[str, bool], None]] = {}
+    for tensor in filter(matters, contents.tensors):
+        for piece in tensor.pieces:
+            found.setdefault(piece.storage, {})[tensor.dtype, tensor.big_endian] = None
+    return {key: tuple(kinds) for key, kinds in found.items()}
+
+
+# Checksums -----------------------------------------------------------------------------------------------------------
+
+
+class _Crc32:
+    """zlib's, of the bytes or of what deflate makes of them."""
+
+    def __init__(self, record: Record) -> None:
+        import zlib
+
+        self.error = zlib.error
+        self.record = record
+        self.value = 0
+        self.count = 0
+        self.unpacker = None if record.unpacked is None else zlib.decompressobj(-15)
+
+    def add(self, chunk: memoryview) -> None:
+        """The next bytes."""
+        if self.unpacker is None:
+            self.value = crc32(chunk, self.value)
+        elif self.count <= (self.record.unpacked or 0):  # what makes more than it says is wrong, and is not unpacked
+            self._unpack(bytes(chunk))
+
+    def _unpack(self, data: bytes) -> None:
+        try:
+            while data and self.unpacker is not None and self.count <= (self.record.unpacked or 0):
+                made = self.unpacker.decompress(data, 1 << 20)
+                self.value = crc32(made, self.value)
+                self.count += len(made)
+                data = self.unpacker.unconsumed_tail
+        except self.error:
+            self.count = -1 << 62
+
+    def is_right(self) -> bool:
+        """Whether all fits."""
+        return self.value == self.record.checksum and self.count == (self.record.unpacked or 0)
+
+
+class _Crc32c:
+    """TensorFlow's, of the bytes."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.value = 0
+
+    def add(self, chunk: memoryview) -> None:
+        """The next bytes."""
+        self.value = crc32c(chunk, self.value)
+
+    def is_right(self) -> bool:
+        """Whether it fits."""
+        return self.value == self.record.checksum
+
+
+class _Crc32cOfTexts(_Crc32c):
+    """TensorFlow's of texts: of their lengths as numbers of fixed width, their own checksum, and the texts."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record)
+        self.held = bytearray()
+
+    def add(self, chunk: memoryview) -> None:
+        """The next bytes, which are kept: lengths come first."""
+        self.held += chunk
+
+    def is_right(self) -> bool:
+        """Whether it fits."""
+        return prove_texts(bytes(self.held), self.record.checksum)
+
+
+def prove_texts(data: bytes, checksum: int) -> bool:
+    """Whether texts behind their lengths fit a checksum; how many there are is told by when the lengths add up."""
+    lengths, at, texts = bytearray(), 0, 0
+    while at < len(data):
+        length, shift = 0, 0
+        while at < len(data) and data[at] & 0x80:
+            length |= (data[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+        if at >= len(data) or shift > 63:  # noqa: PLR2004 - bits of the longest
+            return False
+        length |= data[at] << shift
+        at, texts = at + 1, texts + length
+        lengths += length.to_bytes(4 if length < 1 << 32 else 8, "little")
+        if at + 4 + texts == len(data):  # with the checksum of the lengths
+            return crc32c(data[at:], crc32c(bytes(lengths))) == checksum
+    return False
+
+
+_SUMS: dict[Check, Callable[[Record], _Crc32 | _Crc32c]] = {
+    "crc32": _Crc32,
+    "crc32c": _Crc32c,
+    "crc32c-text": _Crc32cOfTexts,
+}
+"""Kind of checksum to what works it out."""
+
+
+# What is no number ---------------------------------------------------------------------------------------------------
+
+
+def _tell_odd(contents: Contents, odds: Sequence[Odds]) -> Iterator[Flaw]:
+    """The tensors that have NaN or infinity, each with how many; what lies in no tensor does not count."""
+    held = {it.storage: it.places for it in odds}
+    for tensor in filter(matters, contents.tensors):
+        found = [
+            is_nan
+            for piece in tensor.pieces
+            for place, is_nan in held.get(piece.storage, ())
+            if _holds(piece.shape, piece.stride, place - piece.start, BITS[tensor.dtype] // 8)
+        ]
+        if found:
+            file = contents.storages[tensor.pieces[0].storage].file
+            yield tell_odd(tensor, sum(found), len(found) - sum(found), file)
+
+
+def tell_odd(tensor: Tensor, nan: int, infinite: int, file: str) -> Flaw:
+    """That so many of its numbers are none."""
+    told = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
+    return Flaw("not-finite", f"tensor {tensor.name!a}: {told} of {tensor.elements:,}", file)
+
+
+def _holds(shape: Sequence[int], stride: Sequence[int] | None, offset: int, width: int) -> bool:
+    """Whether an element of a piece lies so many bytes behind its first."""
+    if offset < 0:
+        return False
+    left = offset // width
+    if stride is None:
+        return left < prod(shape)
+    for step, size in sorted(zip(stride, shape, strict=True), reverse=True):
+        if step:
+            taken = min(left // step, size - 1)
+            left -= taken * step
+    return left == 0

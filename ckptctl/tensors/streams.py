@@ -1,0 +1,246 @@
+"""The numbers of tensors, read in order and in pieces, whatever their strides: never a whole tensor at once.
+
+with open_numbers(files, contents) as numbers:
+    for chunk in numbers.stream(tensor):
+        …                                   little-endian, the last axis fastest
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import BITS, Contents, Files, Piece, Storage, Tensor
+from ckptctl.formats.crc32 import crc32
+from ckptctl.formats.torch_contents import is_dense
+from ckptctl.formats.zip import Source, Window
+from ckptctl.tensors.chunks import make_room, read_chunks
+from ckptctl.tensors.grids import stream_grid
+
+if TYPE_CHECKING:
+    from ckptctl.sandbox.h5py_read import Unpacker
+
+Chunk = bytes | memoryview
+"""Bytes that are handed on at once; those in memory that is used again are there until the next are asked for."""
+_SPAN = 8 << 20
+"""Bytes of a stretch that is read as a whole for the numbers that lie scattered in it."""
+_BLOCK = 4 << 20
+"""Bytes of scattered numbers that are put in order at once."""
+_LETTERS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+class Numbers:
+    """The files of a checkpoint, opened as they are needed; with ``proves`` each checksum is proved of what is read."""
+
+    def __init__(self, files: Files, contents: Contents, stack: ExitStack, *, proves: bool) -> None:
+        self.files = files
+        self.contents = contents
+        self._room = make_room()
+        self._unproved = {
+            (it.file, it.offset, it.length): it
+            for it in contents.records
+            if proves and it.check == "crc32" and it.unpacked is None
+        }
+        self._opened: dict[str, Source] = {}
+        self._unpackers: dict[tuple[str, int], Unpacker] = {}
+        self._stack = stack
+
+    def open(self, file: str) -> Source:
+        """One of the files; raises OSError."""
+        if file not in self._opened:
+            self._opened[file] = self._stack.enter_context(self.files.open(file))
+        return self._opened[file]
+
+    def find_dense(self, tensor: Tensor) -> tuple[Source, int] | None:
+        """Where all its bytes lie as they are to be written; None where they must be put in order."""
+        if len(tensor.pieces) != 1 or _is_swapped(tensor):
+            return None
+        piece = tensor.pieces[0]
+        storage = self._find(tensor, piece)
+        if storage.dataset:
+            return None
+        is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
+        return (self.open(storage.file), _start(storage) + piece.start) if is_plain else None
+
+    def stream(self, tensor: Tensor) -> Iterator[Chunk]:
+        """Its numbers; raises Damaged, with the id ``not-read`` where they cannot be read one after the other."""
+        for chunk in self._stream_rows(tensor):
+            yield _swap(chunk, tensor) if _is_swapped(tensor) else chunk
+
+    def _stream_rows(self, tensor: Tensor) -> Iterator[Chunk]:
+        """Its numbers, whether its pieces follow each other or make a grid."""
+        pieces = _in_order(tensor)
+        for piece in pieces or tensor.pieces:
+            self._find(tensor, piece)  # before the first is read
+        if not pieces:
+            yield from stream_grid(tensor, lambda it: b"".join(self._stream_own(tensor, it)))
+        for piece in pieces:
+            yield from self._stream_own(tensor, piece)
+
+    def _stream_own(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
+        return self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype])
+
+    def stream_storage(self, it: Storage) -> Iterator[memoryview]:
+        """All bytes of a storage."""
+        record = self._unproved.pop((it.file, _start(it), it.length), None)
+        value = 0
+        for chunk in read_chunks(self.open(it.file), _start(it), it.length, self._room):
+            value = crc32(chunk, value) if record else 0
+            yield chunk
+        if record and value != record.checksum:
+            raise Damaged(f"{record.name!a}: its checksum does not fit its content")
+
+    def _stream_piece(self, it: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
+        length, start = (prod(piece.shape) * bits + 7) // 8, _start(it) + piece.start
+        if it.dataset:
+            yield from self._find_unpacker(it).stream(it.dataset, bits // 8, length)
+            return
+        is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
+        if is_plain and (start, length) == (_start(it), it.length):
+            yield from self.stream_storage(it)
+            return
+        if (it.file, _start(it), it.length) in self._unproved:
+            deque(self.stream_storage(it), maxlen=0)
+        if is_plain:
+            yield from read_chunks(self.open(it.file), start, length, self._room)
+        elif length:
+            yield from _stream_scattered(self.open(it.file), start, piece.shape, piece.stride or (), bits // 8)
+
+    def _find_unpacker(self, it: Storage) -> Unpacker:
+        """What unpacks the datasets of the HDF5 file that begins where the storage says."""
+        place = it.file, _start(it)
+        if place not in self._unpackers:
+            from ckptctl.sandbox.h5py_read import Unpacker
+
+            source = self.open(it.file)
+            held = Window(source, place[1], source.size - place[1]) if place[1] else source
+            self._unpackers[place] = self._stack.enter_context(closing(Unpacker(held)))
+        return self._unpackers[place]
+
+    def _find(self, tensor: Tensor, piece: Piece) -> Storage:
+        storage = self.contents.storages.get(piece.storage)
+        if storage is None:
+            raise Damaged(f"tensor {tensor.name!a}: its numbers are missing")
+        if (storage.packing and not storage.dataset) or storage.offset is None or tensor.dtype not in BITS:
+            text = f"tensor {tensor.name!a}: its numbers are packed, or of a type that is not known"
+            raise Damaged(text, id="not-read")
+        return storage
+
+
+@contextmanager
+def open_numbers(files: Files, contents: Contents, *, proves: bool = False) -> Iterator[Numbers]:
+    """The numbers of the contents, which must have been read with their places."""
+    with ExitStack() as stack:
+        yield Numbers(files, contents, stack, proves=proves)
+
+
+def even(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
+    """The same bytes in pieces of one size, but for the last."""
+    held = bytearray()
+    for chunk in chunks:
+        if not held and len(chunk) == size:
+            yield chunk
+            continue
+        held += chunk
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
+
+
+def _start(storage: Storage) -> int:
+    return storage.offset or 0
+
+
+def _in_order(tensor: Tensor) -> list[Piece]:
+    """The pieces of a tensor as they follow each other along its first axis; [] where they make a grid."""
+    pieces = sorted(tensor.pieces, key=lambda it: it.at)
+    if len(pieces) == 1 and pieces[0].shape == tensor.shape:
+        return pieces
+    at = 0
+    for piece in pieces:
+        if piece.at[:1] != (at,) or any(piece.at[1:]) or piece.shape[1:] != tensor.shape[1:]:
+            return []
+        at += piece.shape[0]
+    if not pieces or at != tensor.shape[0]:
+        raise Damaged(f"tensor {tensor.name!a}: its numbers lie inside of what is not unpacked", id="not-read")
+    return pieces
+
+
+def _read(source: Source, offset: int, length: int) -> bytes:
+    data = source.read(offset, length)
+    if len(data) < length:
+        raise Damaged(f"the file ended at byte {offset + len(data):,}, where more was to come")
+    return data
+
+
+def _stream_scattered(
+    source: Source, start: int, shape: Sequence[int], stride: Sequence[int], width: int
+) -> Iterator[bytes]:
+    """Blocks along the first axis, or along those below it where one of its rows is too large for a block."""
+    row = prod(shape[1:]) * width
+    if row > _BLOCK:
+        for place in range(shape[0]):
+            yield from _stream_scattered(source, start + place * stride[0] * width, shape[1:], stride[1:], width)
+        return
+    count = max(1, _BLOCK // max(1, row))
+    for place in range(0, shape[0], count):
+        block = (min(count, shape[0] - place), *shape[1:])
+        yield _gather(source, start + place * stride[0] * width, block, stride, width)
+
+
+def _gather(source: Source, start: int, shape: Sequence[int], stride: Sequence[int], width: int) -> bytes:
+    """The numbers of a block in order: taken line by line along the axis whose numbers lie closest."""
+    made = memoryview(bytearray(prod(shape) * width))
+    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    apart = [axis for axis in range(len(shape)) if shape[axis] > 1 and stride[axis]]
+    near = min(apart, key=stride.__getitem__, default=-1)
+    line = _Line(shape[near], stride[near], steps[near]) if near >= 0 else _Line(1, 1, 1)
+    others = [axis for axis in range(len(shape)) if axis != near]
+    reach = (1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))) * width
+    held = memoryview(_read(source, start, reach)) if reach <= _SPAN else None
+    length = ((line.numbers - 1) * line.step + 1) * width
+    for index in product(*(range(shape[axis]) for axis in others)):
+        at = width * sum(place * stride[axis] for place, axis in zip(index, others, strict=True))
+        to = width * sum(place * steps[axis] for place, axis in zip(index, others, strict=True))
+        taken = memoryview(_read(source, start + at, length)) if held is None else held[at : at + length]
+        _scatter(taken, made[to:], line, width)
+    return bytes(made)
+
+
+class _Line(NamedTuple):
+    """Numbers along one axis."""
+
+    numbers: int
+    step: int
+    """From one to the next where they are read, in numbers."""
+    apart: int
+    """The same where they are put."""
+
+
+def _scatter(taken: memoryview, made: memoryview, line: _Line, width: int) -> None:
+    """Put the numbers of a line where they belong."""
+    unit = width if width in _LETTERS else 1
+    parts = width // unit  # numbers of 16 bytes go in pieces
+    source = taken.cast(_LETTERS[unit])
+    target = made[: ((line.numbers - 1) * line.apart + 1) * width].cast(_LETTERS[unit])
+    for part in range(parts):
+        target[part :: line.apart * parts] = source[part :: line.step * parts]
+
+
+def _is_swapped(tensor: Tensor) -> bool:
+    return tensor.big_endian and BITS.get(tensor.dtype, 0) > 8  # noqa: PLR2004 - bits of a byte
+
+
+def _swap(chunk: Chunk, tensor: Tensor) -> bytes:
+    width = BITS[tensor.dtype] // (16 if tensor.dtype.startswith("complex") else 8)
+    held = array(_LETTERS[width], bytes(chunk))
+    held.byteswap()
+    return held.tobytes()

@@ -1,1 +1,0 @@
-"""What is inside a checkpoint, read without executing any of it."""
