@@ -17,8 +17,8 @@ import sys
 from time import process_time
 from typing import Any
 
-import ckptctl.weights
-
+import ckptctl.formats
+import ckptctl.tensors
 from ckptctl.cli._resolve import find_target
 from ckptctl.cli.main import run
 from ckptctl.formats.crc32 import find_crc32
@@ -64,8 +64,9 @@ def look(path: str) -> dict[str, object]:
 
 def warm_up() -> None:
     """Import all that is ever needed."""
-    for module in pkgutil.walk_packages(ckptctl.weights.__path__, "ckptctl.weights."):
-        importlib.import_module(module.name)
+    for package in (ckptctl.formats, ckptctl.tensors):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     "\x1b\udc80".encode("unicode_escape")
     crc32c(bytes(100_000))
     find_crc32()
