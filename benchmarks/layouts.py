@@ -88,10 +88,10 @@ def tell_state(save: int) -> bytes:
 
 def list_rows(save: int) -> Iterator[dict[str, float]]:
     """The history, oldest first."""
-    for it in range(save + 1):
-        when = {"epoch": (it + 1) / 2, "step": STEPS * (it + 1)}
-        yield {"loss": score(it) + 0.1, "grad_norm": 1.5, "learning_rate": 5e-05, **when}
-        yield {"eval_loss": score(it), "eval_runtime": 12.3, "eval_samples_per_second": 81.3, **when}
+    for number in range(save + 1):
+        when = {"epoch": (number + 1) / 2, "step": STEPS * (number + 1)}
+        yield {"loss": score(number) + 0.1, "grad_norm": 1.5, "learning_rate": 5e-05, **when}
+        yield {"eval_loss": score(number), "eval_runtime": 12.3, "eval_samples_per_second": 81.3, **when}
 
 
 def score(save: int) -> float:

@@ -7,27 +7,27 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.filters import Filter, all_hold
+from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Run
-from ckptctl.core.names.prefilter import glance
+from ckptctl.core.names.prefilter import find_plain_values
 from ckptctl.core.ranking import (
     NAME_THEM,
     UNNAMED,
     Metric,
     Ranked,
-    agree,
     choose_metric,
     count_metrics,
+    describe_counts,
     rank,
+    require_same_metric,
     same_metric,
-    tell_counts,
 )
-from ckptctl.core.score_sources import half_digit
+from ckptctl.core.score_sources import rounding_error
 from ckptctl.errors import NoCheckpoint, NoScore
-from ckptctl.layouts import find
-from ckptctl.scan.completeness import judge, look_again
+from ckptctl.layouts import find_layout
+from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
-from ckptctl.scan.peer_checks import compare
+from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.stores import Store
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _LASTS = ("last.", "last-", "last_")
 """How the names of independent saves begin that take no part."""
 
 
-class Wish(NamedTuple):
+class BestQuery(NamedTuple):
     """What "best" is to mean."""
 
     places: int = 1
@@ -52,7 +52,7 @@ class Wish(NamedTuple):
     """What does not meet all of them takes no part."""
 
 
-class Leader(NamedTuple):
+class BestCheckpoint(NamedTuple):
     """One of the best, with where it lies."""
 
     store: Store
@@ -60,27 +60,27 @@ class Leader(NamedTuple):
     ranked: Ranked
 
 
-class Leaders(NamedTuple):
+class BestResult(NamedTuple):
     """The best, and by what."""
 
     metric: Metric
-    places: tuple[Leader, ...]
+    places: tuple[BestCheckpoint, ...]
     run: Run
     """The run that told the metric first."""
     is_tied: bool = False
     """Whether another has the very score of the last of them, so that the order decided."""
 
 
-class Contest:
+class BestSearch:
     """Runs are shown one by one; only the leaders are kept."""
 
-    def __init__(self, wish: Wish, where: str) -> None:
-        self.wish = wish
+    def __init__(self, query: BestQuery, where: str) -> None:
+        self.wish = query
         self.where = where
         """The path, as the user knows it."""
         self.metric: Metric | None = None
         self.first: Run | None = None
-        self.leaders: list[Leader] = []
+        self.leaders: list[BestCheckpoint] = []
         self.is_tied = False
         self.counts: Counter[str] = Counter()
         """Metrics seen, for those who asked for another."""
@@ -97,12 +97,12 @@ class Contest:
         if self.metric is None or monitor is None or mode == "auto" or not 0 < places <= len(self.leaders):
             return True
         ranked = [path for path in paths if not path.startswith(_LASTS)]
-        texts = glance(ranked, monitor, self.wish.equals) if ranked else []
+        texts = find_plain_values(ranked, monitor, self.wish.equals) if ranked else []
         if texts is None or any(float(text) == 0 for text in texts):
             return True
         sign = 1 if mode == "min" else -1
         bar = sign * self.leaders[-1].ranked.score.value
-        return any(sign * float(text) - half_digit(text) < bar for text in texts)
+        return any(sign * float(text) - rounding_error(text) < bar for text in texts)
 
     def show(self, store: Store, run: Run) -> None:
         """Let a run's best compete; raises MetricUnclear and ModeUnclear, also where it disagrees with earlier runs."""
@@ -113,7 +113,7 @@ class Contest:
             return
         run = resolve_ties(store, run, metric, self.wish.places)
         ranked = self._rank(run, metric)
-        found = [Leader(store, run, it) for it in self._prove(store, run, ranked)]
+        found = [BestCheckpoint(store, run, it) for it in self._prove(store, run, ranked)]
         if found:
             self._agree(metric, run)
             self._merge(metric, found, ranked)
@@ -126,7 +126,7 @@ class Contest:
 
     def _rank(self, run: Run, metric: Metric) -> list[Ranked]:
         possible = [it for it in run.checkpoints if it.state != "partial" and not (it.state == "unknown" and it.note)]
-        met = [it for it in possible if all_hold(self.wish.filters, it, self.wish.now)]
+        met = [it for it in possible if meets_all(self.wish.filters, it, self.wish.now)]
         return rank(met, metric, threshold=self.wish.threshold)
 
     def _prove(self, store: Store, run: Run, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
@@ -135,7 +135,7 @@ class Contest:
         for it in ranked:
             if wanted <= 0:
                 return
-            checked = check(store, it.checkpoint, self.wish.now)
+            checked = refresh_checkpoint(store, it.checkpoint, self.wish.now)
             if checked.state == "complete" and checked.unit != "file":
                 checked = _compare(store, run, checked, self.wish.now)
             if checked.state == "complete":
@@ -146,9 +146,9 @@ class Contest:
         if self.metric is None or self.first is None:
             self.metric, self.first = metric, run
         else:
-            agree((self.first.path, self.metric), (run.path, metric), where=self.where)
+            require_same_metric((self.first.path, self.metric), (run.path, metric), where=self.where)
 
-    def _merge(self, metric: Metric, found: list[Leader], ranked: Sequence[Ranked]) -> None:
+    def _merge(self, metric: Metric, found: list[BestCheckpoint], ranked: Sequence[Ranked]) -> None:
         """Let a run's best take their places, and note whether one with the very score of the last had none left."""
         sign = 1 if metric.mode == "min" else -1
         merged = sorted([*self.leaders, *found], key=lambda leader: sign * leader.ranked.score.value)
@@ -160,11 +160,11 @@ class Contest:
         is_tied = left > 0 or any(it.ranked.score.value == bar for it in merged[places:])
         self.is_tied = is_tied or (self.is_tied and bar == before)
 
-    def close(self) -> Leaders:
+    def close(self) -> BestResult:
         """The leaders; raises NoCheckpoint and NoScore where there are none."""
         if self.metric is not None and self.first is not None:
             ranked = [it._replace(ranked=it.ranked._replace(place=place)) for place, it in enumerate(self.leaders, 1)]
-            return Leaders(self.metric, tuple(ranked), self.first, self.is_tied)
+            return BestResult(self.metric, tuple(ranked), self.first, self.is_tied)
         if not self.checkpoints:
             raise NoCheckpoint("no checkpoint found", path=self.where, hint="name the folder of a run, or one above it")
         raise self._no_score()
@@ -179,7 +179,9 @@ class Contest:
             bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"
             bar += "".join(f" and meets {it.text}" for it in self.wish.filters)
             return NoScore(f"no complete checkpoint has a usable value of '{asked or seen}'{bar}", path=self.where)
-        hint = f"metrics found: {tell_counts(self.counts)}" if self.counts else "names and side files hold no metric"
+        hint = (
+            f"metrics found: {describe_counts(self.counts)}" if self.counts else "names and side files hold no metric"
+        )
         near = get_close_matches(asked or "", self.counts, 1)
         hint += f". Did you mean --monitor {near[0]}?" if near else ""
         return NoScore(f"no checkpoint has {wanted}", path=self.where, hint=hint)
@@ -189,15 +191,15 @@ def _compare(store: Store, run: Run, checked: Checkpoint, now: int) -> Checkpoin
     """A checkpoint, judged beside its siblings too; those are taken for whole where nobody looked at them."""
     others = (it._replace(state="complete") if it.state == "unknown" else it for it in run.checkpoints)
     held = [checked if it.path == checked.path else it for it in others]
-    judged = compare(store, held, now)
+    judged = check_against_peers(store, held, now)
     return next(it for it in judged if it.path == checked.path)
 
 
-def check(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:
+def refresh_checkpoint(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:
     """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown"."""
     try:
-        entries = look_again(store, checkpoint)
+        entries = refresh_entries(store, checkpoint)
     except OSError as error:
         return checkpoint._replace(state="unknown", note=str(error.strerror or error))
-    state, note = judge(store, find(checkpoint.layout), entries, now, checkpoint.unit)
+    state, note = check_completeness(store, find_layout(checkpoint.layout), entries, now, checkpoint.unit)
     return checkpoint._replace(entries=entries, state=state, note=note)

@@ -13,14 +13,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ckptctl.core.config_keys import POLICY_KEYS, PROTECTIONS, Setting, combine, read_value, read_word
+from ckptctl.core.config_keys import POLICY_KEYS, PROTECTIONS, Setting, merge_settings, read_value, read_word
 from ckptctl.errors import UsageError
 
 MOST_BYTES = 1 << 20
 PREFIX = "CKPTCTL_"
 
 
-class Named(NamedTuple):
+class NamedPolicy(NamedTuple):
     """A policy with a name."""
 
     name: str
@@ -34,7 +34,7 @@ class Settings(NamedTuple):
 
     values: Mapping[str, Setting] = {}
     """By key: the one that counts."""
-    policies: Mapping[str, Named] = {}
+    policies: Mapping[str, NamedPolicy] = {}
     """By name; of two of one name the nearer."""
     files: tuple[str, ...] = ()
     """Those that say anything, the nearest first."""
@@ -50,7 +50,7 @@ def find_settings(paths: Iterable[str], environment: Mapping[str, str]) -> Setti
     settings = [it for found in documents for it in _protections_of(found)]
     settings += _read_environment(environment)
     policies = {named.name: named for found in reversed(documents) for named in _policies_of(found)}
-    return Settings(combine(settings), policies, tuple(it.path for it in documents))
+    return Settings(merge_settings(settings), policies, tuple(it.path for it in documents))
 
 
 def _candidates(paths: Iterable[str], environment: Mapping[str, str]) -> list[str]:
@@ -97,7 +97,7 @@ def find_line(text: str, key: str, table: str) -> int | None:
     return None
 
 
-def read_policy_file(path: str) -> Named:
+def read_policy_file(path: str) -> NamedPolicy:
     """A file that holds nothing but one policy, its keys at the top; raises UsageError."""
     found = _read_file(path)
     if found is None:
@@ -162,7 +162,7 @@ def _protections_of(found: _Document) -> Iterator[Setting]:
             yield _setting(key, value, PROTECTIONS, found.locate(key))
 
 
-def _policies_of(found: _Document) -> Iterator[Named]:
+def _policies_of(found: _Document) -> Iterator[NamedPolicy]:
     tables = found.values.get("policy", {})
     if not isinstance(tables, Mapping) or not all(isinstance(it, Mapping) for it in tables.values()):
         raise UsageError("'policy' must hold tables", path=found.locate("policy"), hint="write [policy.nightly]")
@@ -170,9 +170,9 @@ def _policies_of(found: _Document) -> Iterator[Named]:
         yield _policy_of(found, name, values, f"policy.{name}")
 
 
-def _policy_of(found: _Document, name: str, values: Mapping[str, Any], table: str) -> Named:
+def _policy_of(found: _Document, name: str, values: Mapping[str, Any], table: str) -> NamedPolicy:
     read = [_setting(key, value, POLICY_KEYS, found.locate(key, table)) for key, value in values.items()]
-    return Named(name, found.locate("", table) if table else found.path, {it.key: it.value for it in read})
+    return NamedPolicy(name, found.locate("", table) if table else found.path, {it.key: it.value for it in read})
 
 
 def _setting(key: str, value: object, known: Mapping[str, str], origin: str) -> Setting:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.stores import Source
+from ckptctl.stores import ReadableFile
 from ckptctl.stores.memory import MemoryStore
 
 HOME = "/old/machine/run"
@@ -62,7 +62,7 @@ class Watched(MemoryStore):
         self.opened: list[str] = []
 
     @contextmanager
-    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+    def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
         self.opened.append(path)
         with super().open(path) as source:
             yield source

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ckptctl.best import Contest, Leaders, Wish, check
+from ckptctl.best import BestQuery, BestResult, BestSearch, refresh_checkpoint
 from ckptctl.core.ranking import Metric
 from ckptctl.core.units import QUIET
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
@@ -17,15 +17,15 @@ from tests.states import lightning, state
 WHOLE = lightning()
 
 
-def held(files: Mapping[str, bytes] | list[str], wish: Wish | None = None) -> Leaders:
+def held(files: Mapping[str, bytes] | list[str], wish: BestQuery | None = None) -> BestResult:
     store = MemoryStore(files if isinstance(files, Mapping) else dict.fromkeys(files, WHOLE))
-    contest = Contest((wish or Wish())._replace(now=store.clock() + QUIET), "runs")
+    contest = BestSearch((wish or BestQuery())._replace(now=store.clock() + QUIET), "runs")
     for run in scan(store, Options(stat=False, is_worth=contest.could_place)):
         contest.show(store, run)
     return contest.close()
 
 
-def paths(leaders: Leaders) -> list[str]:
+def paths(leaders: BestResult) -> list[str]:
     return [it.ranked.checkpoint.path for it in leaders.places]
 
 
@@ -40,17 +40,19 @@ RUNS = [
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
-        pytest.param(Wish(), ["b/epoch=1-val_loss=0.2.ckpt"], id="the best"),
-        pytest.param(Wish(mode="max"), ["a/epoch=0-val_loss=0.5.ckpt"], id="the other way round"),
-        pytest.param(Wish(2), ["b/epoch=1-val_loss=0.2.ckpt", "a/epoch=1-val_loss=0.3.ckpt"], id="two, of two runs"),
-        pytest.param(Wish(9), [RUNS[3], RUNS[1], RUNS[2], RUNS[0]], id="more than there are"),
-        pytest.param(Wish(-1), [RUNS[3], RUNS[1], RUNS[2], RUNS[0]], id="all"),
-        pytest.param(Wish(9, threshold=0.4), [RUNS[3], RUNS[1]], id="better than a threshold"),
-        pytest.param(Wish(1, "val/loss", "max"), [RUNS[0]], id="by a variant of the name"),
-        pytest.param(Wish(1, "epoch", "max"), [RUNS[1]], id="by a counter; of equals the first run's"),
+        pytest.param(BestQuery(), ["b/epoch=1-val_loss=0.2.ckpt"], id="the best"),
+        pytest.param(BestQuery(mode="max"), ["a/epoch=0-val_loss=0.5.ckpt"], id="the other way round"),
+        pytest.param(
+            BestQuery(2), ["b/epoch=1-val_loss=0.2.ckpt", "a/epoch=1-val_loss=0.3.ckpt"], id="two, of two runs"
+        ),
+        pytest.param(BestQuery(9), [RUNS[3], RUNS[1], RUNS[2], RUNS[0]], id="more than there are"),
+        pytest.param(BestQuery(-1), [RUNS[3], RUNS[1], RUNS[2], RUNS[0]], id="all"),
+        pytest.param(BestQuery(9, threshold=0.4), [RUNS[3], RUNS[1]], id="better than a threshold"),
+        pytest.param(BestQuery(1, "val/loss", "max"), [RUNS[0]], id="by a variant of the name"),
+        pytest.param(BestQuery(1, "epoch", "max"), [RUNS[1]], id="by a counter; of equals the first run's"),
     ],
 )
-def test_the_leaders_come_from_all_runs(wish: Wish, expected: list[str]) -> None:
+def test_the_leaders_come_from_all_runs(wish: BestQuery, expected: list[str]) -> None:
     leaders = held(RUNS, wish)
     assert paths(leaders) == expected
     assert [it.ranked.place for it in leaders.places] == list(range(1, len(expected) + 1))
@@ -66,7 +68,7 @@ def test_what_the_leaders_were_ranked_by_is_told_with_the_run_that_said_it() -> 
 @pytest.mark.parametrize("broken", [b"", WHOLE[:-30]], ids=["empty", "cut"])
 def test_what_is_not_whole_makes_way_for_the_next(broken: bytes) -> None:
     files = dict.fromkeys(RUNS, WHOLE) | {RUNS[3]: broken}
-    assert paths(held(files, Wish(2))) == [RUNS[1], RUNS[2]]
+    assert paths(held(files, BestQuery(2))) == [RUNS[1], RUNS[2]]
 
 
 def test_what_its_writer_calls_unfinished_makes_way_for_the_next() -> None:
@@ -85,31 +87,35 @@ def test_ties_by_name_are_resolved_before_the_best_is_named() -> None:
 @pytest.mark.parametrize(
     ("names", "wish", "could"),
     [
-        pytest.param(["val_loss=0.9.ckpt"], Wish(1, "val_loss", "min"), False, id="worse"),
-        pytest.param(["val_loss=0.2.ckpt"], Wish(1, "val_loss", "min"), True, id="better"),
-        pytest.param(["val_loss=0.3.ckpt"], Wish(1, "val_loss", "min"), True, id="may be better, rounded"),
-        pytest.param(["val_loss=0.9.ckpt", "val_loss=0.1.ckpt"], Wish(1, "val_loss", "min"), True, id="one is enough"),
-        pytest.param(["val_loss=nan.ckpt"], Wish(1, "val_loss", "min"), False, id="NaN"),
-        pytest.param(["last.ckpt"], Wish(1, "val_loss", "min"), False, id="a last"),
-        pytest.param(["best.ckpt"], Wish(1, "val_loss", "min"), True, id="a name that does not say"),
-        pytest.param(["val_loss=0.0.ckpt"], Wish(1, "val_loss", "max"), True, id="0 may mean: not logged"),
-        pytest.param(["val_loss=0.2.ckpt"], Wish(1, "val_loss", "max"), False, id="worse in the other mode"),
-        pytest.param(["val_loss=0.9.ckpt"], Wish(1, "val_loss", "auto"), True, id="a mode that is not asked for"),
-        pytest.param(["val_loss=0.9.ckpt"], Wish(1, None, "min"), True, id="a metric that is not asked for"),
-        pytest.param(["val_loss=0.9.ckpt"], Wish(3, "val_loss", "min"), True, id="a place is free"),
-        pytest.param(["val_loss=0.9.ckpt"], Wish(-1, "val_loss", "min"), True, id="all are wanted"),
+        pytest.param(["val_loss=0.9.ckpt"], BestQuery(1, "val_loss", "min"), False, id="worse"),
+        pytest.param(["val_loss=0.2.ckpt"], BestQuery(1, "val_loss", "min"), True, id="better"),
+        pytest.param(["val_loss=0.3.ckpt"], BestQuery(1, "val_loss", "min"), True, id="may be better, rounded"),
+        pytest.param(
+            ["val_loss=0.9.ckpt", "val_loss=0.1.ckpt"], BestQuery(1, "val_loss", "min"), True, id="one is enough"
+        ),
+        pytest.param(["val_loss=nan.ckpt"], BestQuery(1, "val_loss", "min"), False, id="NaN"),
+        pytest.param(["last.ckpt"], BestQuery(1, "val_loss", "min"), False, id="a last"),
+        pytest.param(["best.ckpt"], BestQuery(1, "val_loss", "min"), True, id="a name that does not say"),
+        pytest.param(["val_loss=0.0.ckpt"], BestQuery(1, "val_loss", "max"), True, id="0 may mean: not logged"),
+        pytest.param(["val_loss=0.2.ckpt"], BestQuery(1, "val_loss", "max"), False, id="worse in the other mode"),
+        pytest.param(["val_loss=0.9.ckpt"], BestQuery(1, "val_loss", "auto"), True, id="a mode that is not asked for"),
+        pytest.param(["val_loss=0.9.ckpt"], BestQuery(1, None, "min"), True, id="a metric that is not asked for"),
+        pytest.param(["val_loss=0.9.ckpt"], BestQuery(3, "val_loss", "min"), True, id="a place is free"),
+        pytest.param(["val_loss=0.9.ckpt"], BestQuery(-1, "val_loss", "min"), True, id="all are wanted"),
     ],
 )
-def test_a_run_is_worth_a_look_where_its_names_may_hold_a_leader(names: list[str], wish: Wish, *, could: bool) -> None:
+def test_a_run_is_worth_a_look_where_its_names_may_hold_a_leader(
+    names: list[str], wish: BestQuery, *, could: bool
+) -> None:
     store = MemoryStore({"a/epoch=1-val_loss=0.3.ckpt": WHOLE})
-    contest = Contest(wish._replace(now=store.clock() + QUIET), "runs")
+    contest = BestSearch(wish._replace(now=store.clock() + QUIET), "runs")
     for run in scan(store, Options(stat=False)):
         contest.show(store, run)
     assert contest.could_place(names) is could
 
 
 def test_before_anything_leads_every_run_is_worth_a_look() -> None:
-    assert Contest(Wish(1, "val_loss", "min"), "runs").could_place(["val_loss=0.9.ckpt"])
+    assert BestSearch(BestQuery(1, "val_loss", "min"), "runs").could_place(["val_loss=0.9.ckpt"])
 
 
 # Runs that disagree
@@ -133,7 +139,7 @@ def test_runs_that_recorded_different_modes_are_not_ranked_together() -> None:
     }
     with pytest.raises(ModeUnclear, match="runs disagree on 'val_loss': max says max, min min"):
         held(files)
-    assert len(paths(held(files, Wish(2, mode="min")))) == 2
+    assert len(paths(held(files, BestQuery(2, mode="min")))) == 2
 
 
 def test_runs_that_write_one_metric_in_two_ways_are_ranked_together() -> None:
@@ -154,11 +160,13 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("files", "wish", "error", "text", "hint"),
     [
-        pytest.param([], Wish(), NoCheckpoint, "no checkpoint found", "name the folder of a run", id="nothing"),
-        pytest.param(["epoch=0.ckpt"], Wish(), NoScore, "no checkpoint has a metric", "hold no metric", id="no metric"),
+        pytest.param([], BestQuery(), NoCheckpoint, "no checkpoint found", "name the folder of a run", id="nothing"),
+        pytest.param(
+            ["epoch=0.ckpt"], BestQuery(), NoScore, "no checkpoint has a metric", "hold no metric", id="no metric"
+        ),
         pytest.param(
             ["05-0.32.keras"],
-            Wish(),
+            BestQuery(),
             NoScore,
             "the numbers in the names have no name",
             "say what the numbers are",
@@ -166,7 +174,7 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
         ),
         pytest.param(
             ["epoch=0-val_loss=0.5.ckpt"],
-            Wish(monitor="val_los"),
+            BestQuery(monitor="val_los"),
             NoScore,
             "no checkpoint has a value for 'val_los'",
             "metrics found: val_loss (1). Did you mean --monitor val_loss?",
@@ -174,7 +182,7 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
         ),
         pytest.param(
             ["epoch=0-val_loss=0.5.ckpt"],
-            Wish(monitor="f1"),
+            BestQuery(monitor="f1"),
             NoScore,
             "no checkpoint has a value for 'f1'",
             "metrics found: val_loss (1)",
@@ -182,7 +190,7 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
         ),
         pytest.param(
             ["epoch=0-val_loss=nan.ckpt"],
-            Wish(),
+            BestQuery(),
             NoScore,
             "no complete checkpoint has a usable value of 'val_loss'",
             None,
@@ -190,7 +198,7 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
         ),
         pytest.param(
             ["epoch=0-val_loss=0.5.ckpt"],
-            Wish(monitor="val/loss", threshold=0.25),
+            BestQuery(monitor="val/loss", threshold=0.25),
             NoScore,
             "no complete checkpoint has a usable value of 'val/loss' better than 0.25",
             None,
@@ -198,7 +206,7 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
         ),
         pytest.param(
             {"epoch=0-val_loss=0.5.ckpt": b""},
-            Wish(),
+            BestQuery(),
             NoScore,
             "no complete checkpoint has a usable value of 'val_loss'",
             None,
@@ -207,7 +215,7 @@ def test_a_run_that_lacks_the_metric_is_passed_over() -> None:
     ],
 )
 def test_where_nobody_leads_it_is_said_why(
-    files: Mapping[str, bytes] | list[str], wish: Wish, error: type[CkptctlError], text: str, hint: str | None
+    files: Mapping[str, bytes] | list[str], wish: BestQuery, error: type[CkptctlError], text: str, hint: str | None
 ) -> None:
     with pytest.raises(error) as caught:
         held(files, wish)
@@ -219,7 +227,7 @@ def test_what_is_gone_since_it_was_named_is_unknown() -> None:
     store = MemoryStore({"epoch=0.ckpt": WHOLE})
     (run,) = scan(store, Options(stat=False))
     store.delete_exact(store.stat("epoch=0.ckpt"))
-    gone = check(store, run.checkpoints[0], 0)
+    gone = refresh_checkpoint(store, run.checkpoints[0], 0)
     assert (gone.state, gone.note) == ("unknown", "No such file or directory")
 
 
@@ -238,7 +246,7 @@ def test_a_half_written_newest_is_not_the_best_though_its_score_was_written_firs
 
 
 def held_best(store: MemoryStore, now: int) -> str:
-    contest = Contest(Wish(monitor="WER", mode="min", now=now), "r")
+    contest = BestSearch(BestQuery(monitor="WER", mode="min", now=now), "r")
     for run in scan(store, Options(now=now, stat=False, sure=True)):
         contest.show(store, run)
     return contest.close().places[0].ranked.checkpoint.path

@@ -36,7 +36,7 @@ def saves(folder: Path) -> list[Path]:
 
 def state_of(path: Path) -> dict[str, object]:
     with zipfile.ZipFile(path) as archive:
-        value = reader.read(archive.read("archive/data.pkl")).value
+        value = reader.read_pickle(archive.read("archive/data.pkl")).value
     assert isinstance(value, dict)
     return value
 

@@ -208,7 +208,10 @@ def test_every_environment_of_the_frameworks_is_told_with_what_it_holds() -> Non
     held = {name: {plain(it.partition("==")[0]) for it in made.text.split()} for name, made in ENVIRONMENTS.items()}
     known = {"numpy", "scipy", "narwhals"}
     assert {
-        it for name, packages in held.items() for it in packages - known if called(it) not in plain(told[name])
+        package
+        for name, packages in held.items()
+        for package in packages - known
+        if called(package) not in plain(told[name])
     } == set()
 
 

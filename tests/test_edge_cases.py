@@ -133,9 +133,9 @@ def test_case_07_a_custom_extension_is_found_and_pruned(tmp_path: Path) -> None:
 
 def test_case_08_a_last_may_carry_a_metric(tmp_path: Path) -> None:
     save(tmp_path, ["foo=1-last.ckpt"])
-    (it,) = found(tmp_path).values()
-    assert it["roles"] == ["last"]
-    assert it["metrics"]["foo"]["value"] == 1
+    (checkpoint,) = found(tmp_path).values()
+    assert checkpoint["roles"] == ["last"]
+    assert checkpoint["metrics"]["foo"]["value"] == 1
 
 
 def test_case_09_what_a_run_was_resumed_from_is_listed_with_the_others(tmp_path: Path) -> None:
@@ -230,9 +230,13 @@ def test_case_19_a_metric_with_a_slash_makes_one_checkpoint_not_a_folder(tmp_pat
     (tmp_path / "epoch=0-val").mkdir()
     (tmp_path / "last.ckpt").symlink_to("epoch=1-val/loss=0.40.ckpt")
     (path,) = found(tmp_path)
-    (it,) = found(tmp_path).values()
-    assert (path, it["epoch"], it["metrics"]["val/loss"]["value"]) == ("epoch=1-val/loss=0.40.ckpt", 1, 0.4)
-    assert it["aliases"] == ["last.ckpt"]
+    (checkpoint,) = found(tmp_path).values()
+    assert (path, checkpoint["epoch"], checkpoint["metrics"]["val/loss"]["value"]) == (
+        "epoch=1-val/loss=0.40.ckpt",
+        1,
+        0.4,
+    )
+    assert checkpoint["aliases"] == ["last.ckpt"]
     assert best(tmp_path, "--monitor", "val_loss") == path
 
 
@@ -297,8 +301,13 @@ def test_case_26_a_link_to_a_folder_checkpoint_is_unlinked_only(tmp_path: Path) 
         save(folder, [name])
     (tmp_path / "last.ckpt").symlink_to("epoch=1-step=2.ckpt")
     before = listing(folder)
-    (it,) = found(tmp_path).values()
-    assert (it["kind"], it["path"], it["aliases"], it["files"]) == ("dir", "epoch=1-step=2.ckpt", ["last.ckpt"], 3)
+    (checkpoint,) = found(tmp_path).values()
+    assert (checkpoint["kind"], checkpoint["path"], checkpoint["aliases"], checkpoint["files"]) == (
+        "dir",
+        "epoch=1-step=2.ckpt",
+        ["last.ckpt"],
+        3,
+    )
     save(tmp_path / "epoch=2-step=4.ckpt", ["meta.pt", ".metadata", "__0_0.distcp"])
     assert call("link", tmp_path, "--last").code == 0
     assert os.readlink(tmp_path / "last.ckpt") == "epoch=2-step=4.ckpt"
@@ -369,8 +378,8 @@ def test_case_31_the_best_of_a_chain_of_improvements_is_its_last(tmp_path: Path)
 
 def test_case_32_a_lonely_nan_is_told_and_has_no_best(tmp_path: Path) -> None:
     save(tmp_path, ["m.01-nan.keras"])
-    (it,) = found(tmp_path, "--monitor", "val_loss").values()
-    assert it["metrics"]["val_loss"]["state"] == "nan"
+    (checkpoint,) = found(tmp_path, "--monitor", "val_loss").values()
+    assert checkpoint["metrics"]["val_loss"]["state"] == "nan"
     assert call("best", tmp_path, "--monitor", "val_loss").code == 4
 
 

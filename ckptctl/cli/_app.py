@@ -29,7 +29,7 @@ class Commands(TyperGroup):
         """The command under a name or an alias; None where there is none."""
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in self.commands and name in COMMANDS:
-            self.commands[name] = load(name)
+            self.commands[name] = load_command(name)
         return super().get_command(ctx, name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
@@ -38,7 +38,7 @@ class Commands(TyperGroup):
             formatter.write_dl(list(TOPICS.items()))
 
 
-def load(name: str) -> Any:  # noqa: ANN401 - as above
+def load_command(name: str) -> Any:  # noqa: ANN401 - as above
     """Import one command's module and make the command of it."""
     module = import_module(f"ckptctl.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -57,7 +57,7 @@ app = typer.Typer(
 )
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         from ckptctl import __version__
 
@@ -68,7 +68,7 @@ def _tell_version(asked: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", "-V", is_eager=True, callback=_tell_version, help="Print the version.")
+        bool, typer.Option("--version", "-V", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
     """List, rank, check, prune checkpoints. Nothing is deleted without consent."""

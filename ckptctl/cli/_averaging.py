@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from ckptctl.best import Contest, Wish
+from ckptctl.best import BestQuery, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import Target, find_target
-from ckptctl.cli._targets import open_all, placed, see
-from ckptctl.cli.best import warn_of_doubt
+from ckptctl.cli._targets import locate_errors, open_stores, scan_stores
+from ckptctl.cli.best import print_doubts
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.units import write_size
 from ckptctl.errors import Damaged, NoCheckpoint, Refused, UsageError
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents
 from ckptctl.layouts import find_slimming
-from ckptctl.prune.slimming import is_meant
+from ckptctl.prune.slimming import is_covered_by
 from ckptctl.render.names import escape, locate
-from ckptctl.scan.inspect import Held
+from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.runs import Options
 from ckptctl.stores import open_store
-from ckptctl.tensors.average import Input, plan_average
+from ckptctl.tensors.average import AverageInput, plan_average
 
 
-class Wanted(NamedTuple):
+class AverageOptions(NamedTuple):
     """What to average, and where to."""
 
     output: str
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
     mode: opt.ModeName
 
 
-def write_average(paths: Sequence[str], wanted: Wanted, scanning: Options) -> None:
+def write_average(paths: Sequence[str], wanted: AverageOptions, scanning: Options) -> None:
     """Write the mean; raises Refused where they are not alike, Damaged where one is not whole."""
     if os.path.lexists(wanted.output):
         hint = "name a free one with -o"
@@ -62,15 +62,15 @@ def write_average(paths: Sequence[str], wanted: Wanted, scanning: Options) -> No
     )
 
 
-def _choose(path: str, wanted: Wanted, scanning: Options, console: Console) -> list[Target]:
+def _choose(path: str, wanted: AverageOptions, scanning: Options, console: Console) -> list[Target]:
     """The best under a folder, by the ranking of ``best``; raises what that raises."""
     places = wanted.top_k or 0
-    contest = Contest(Wish(places, wanted.monitor, wanted.mode.value, None, scanning.now, scanning.equals), path)
-    for sight in see(open_all([path]), scanning, console):
-        with placed(sight.store):
-            contest.show(sight.store, sight.run)
-    leaders = contest.close()
-    warn_of_doubt(console, leaders, asked=wanted.mode)
+    search = BestSearch(BestQuery(places, wanted.monitor, wanted.mode.value, None, scanning.now, scanning.equals), path)
+    for sight in scan_stores(open_stores([path]), scanning, console):
+        with locate_errors(sight.store):
+            search.show(sight.store, sight.run)
+    leaders = search.close()
+    print_doubts(console, leaders, asked=wanted.mode)
     if len(leaders.places) < 2:  # noqa: PLR2004 - a mean needs two
         raise NoCheckpoint("only one checkpoint has a score, and one has no mean", path=path)
     return [Target(it.store, it.run, it.ranked.checkpoint) for it in leaders.places]
@@ -95,10 +95,10 @@ def _path_of(target: Target) -> str:
     return locate(target.store.url, target.checkpoint.path)
 
 
-def _open(target: Target) -> Input:
+def _open(target: Target) -> AverageInput:
     """The file with the weights, and what is in it; raises Refused where there is none, Damaged for what is broken."""
     path = _path_of(target)
-    files = Held(target.store, target.checkpoint)
+    files = CheckpointFiles(target.store, target.checkpoint)
     name = _find_weights(target.checkpoint, list(files.sizes), path)
     contents = read_file(files, name) or Contents("none")
     for flaw in contents.flaws:
@@ -106,15 +106,15 @@ def _open(target: Target) -> Input:
             raise Damaged(flaw.text, path=path)
     if contents.format not in ("torch", "safetensors"):
         raise Refused("only files of torch's or safetensors can be averaged", path=path, id="cannot-average")
-    return Input(path, files, contents, name)
+    return AverageInput(path, files, contents, name)
 
 
-def _find_weights(it: Checkpoint, names: Sequence[str], path: str) -> str:
+def _find_weights(checkpoint: Checkpoint, names: Sequence[str], path: str) -> str:
     """The only file with weights; of a folder the one that its layout names. Raises Refused where there are others."""
     held = list(names)
-    if it.unit == "dir":
-        slimming = find_slimming(it.layout)
-        held = [name for name in names if slimming is not None and is_meant(slimming.require, name)]
+    if checkpoint.unit == "dir":
+        slimming = find_slimming(checkpoint.layout)
+        held = [name for name in names if slimming is not None and is_covered_by(slimming.require, name)]
     if len(held) == 1:
         return held[0]
     if held:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckptctl.cli import _options as opt
-from ckptctl.config import Named, Settings, find_settings, read_policy_file
+from ckptctl.config import NamedPolicy, Settings, find_settings, read_policy_file
 from ckptctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _FALLBACKS = ("min-age", "max-delete", "max-delete-size", "strict")
 """What was found counts for these where neither a flag nor the policy says it."""
 
 
-class Configured(NamedTuple):
+class EffectiveConfig(NamedTuple):
     """What counts in the end."""
 
     flags: Flags
@@ -36,7 +36,7 @@ class Configured(NamedTuple):
         return keeps, opt.read_time(trash_for or (self.trash_for if keeps else None))
 
 
-def configure(flags: Flags, paths: Sequence[str]) -> Configured:
+def configure(flags: Flags, paths: Sequence[str]) -> EffectiveConfig:
     """Fill in what was not typed; raises UsageError for a configuration that cannot be understood."""
     found = find_settings(paths, os.environ)
     named = None if flags.policy is None else _find_policy(flags.policy, found)
@@ -46,7 +46,7 @@ def configure(flags: Flags, paths: Sequence[str]) -> Configured:
             told[key] = value
     trash, trash_for = (told.pop(key, found.get(key)) for key in ("trash", "trash-for"))
     filled = {field: _fill(flags, field, value) for key, value in told.items() for field in [_field_of(key)]}
-    return Configured(flags._replace(**filled), tuple(found.get("keep") or ()), bool(trash), trash_for)
+    return EffectiveConfig(flags._replace(**filled), tuple(found.get("keep") or ()), bool(trash), trash_for)
 
 
 def _field_of(key: str) -> str:
@@ -63,7 +63,7 @@ def _fill(flags: Flags, field: str, value: Any) -> Any:  # noqa: ANN401 - whatev
     return value if typed is None or typed is False else typed
 
 
-def _find_policy(name: str, found: Settings) -> Named:
+def _find_policy(name: str, found: Settings) -> NamedPolicy:
     """The policy of that name, or in that file; raises UsageError."""
     if "/" in name or name.endswith(".toml"):
         return read_policy_file(name)

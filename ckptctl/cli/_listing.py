@@ -7,18 +7,27 @@ from itertools import chain
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.cli._sort import Key, has_key, parse_key, sort_run
-from ckptctl.cli._targets import Names, Sight, meet, open_all, read_options, require_some, require_whole, see
+from ckptctl.cli._sort import SortKey, has_key, parse_key, sort_run
+from ckptctl.cli._targets import (
+    LocatedRun,
+    NameOptions,
+    filter_checkpoints,
+    open_stores,
+    read_options,
+    require_all_listed,
+    require_found,
+    scan_stores,
+)
 from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import relocate
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.render.names import locate
 
 MOST_COLORED = 200
 """Rows of a run in colour; plain rows stream four hundred times faster."""
 
 
-class Listing(NamedTuple):
+class ListOptions(NamedTuple):
     """What to list, and how."""
 
     runs: bool = False
@@ -30,7 +39,7 @@ class Listing(NamedTuple):
     monitor: str | None = None
     mode: str = "auto"
     exact: bool = False
-    names: Names = Names()
+    names: NameOptions = NameOptions()
     quiet: bool = False
     """Paths alone."""
     null: bool = False
@@ -43,59 +52,61 @@ class Listing(NamedTuple):
     """As typed."""
 
 
-def list_runs(paths: Sequence[str] | None, listing: Listing) -> None:
+def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
     """Show what lies under the paths; raises NoCheckpoint, PartlyDone, and what opening and reading options raise."""
-    console, stores, key = Console(listing.color), open_all(paths), parse_key(listing.sort)
-    bare = listing.quiet or listing.null
-    filters = tuple(map(parse_filter, listing.filters))
+    console, stores, key = Console(options.color), open_stores(paths), parse_key(options.sort)
+    bare = options.quiet or options.null
+    filters = tuple(map(parse_filter, options.filters))
     is_quick = bare and key.needs_no_stat and not any(it.needs_stat for it in filters)
-    scanning = read_options(listing.names, monitor=listing.monitor, exact=listing.exact, stat=not is_quick)
-    is_brief = is_quick and key.is_in_names and listing.limit is None and not (listing.exact or filters)
-    sights = _check_key(see(stores, scanning._replace(is_brief=is_brief), console), key, console)
-    choice = Choice(filters, scanning.now, key, listing.limit)
-    seen = _look(sights, choice, listing, many=len(stores) > 1)
+    scanning = read_options(options.names, monitor=options.monitor, exact=options.exact, stat=not is_quick)
+    is_brief = is_quick and key.is_in_names and options.limit is None and not (options.exact or filters)
+    sights = _check_key(scan_stores(stores, scanning._replace(is_brief=is_brief), console), key, console)
+    choice = CheckpointSelection(filters, scanning.now, key, options.limit)
+    seen = _look(sights, choice, options, many=len(stores) > 1)
     first = next(seen, None)
-    require_some(first, stores, filters)
+    require_found(first, stores, filters)
     shown = chain([first] if first else [], seen)
     root = "." if len(stores) > 1 else stores[0].url
     if bare:
-        console.hand_over(_paths(shown, root), null=listing.null)
+        console.hand_over(_paths(shown, root), null=options.null)
     else:
-        console.answer(_write(shown, root, listing, console, scanning.now))
-    require_whole(console)
+        console.answer(_write(shown, root, options, console, scanning.now))
+    require_all_listed(console)
 
 
-def _write(views: Iterable[View], root: str, listing: Listing, console: Console, now: int) -> Iterator[str]:
-    if listing.json:
+def _write(views: Iterable[RunView], root: str, options: ListOptions, console: Console, now: int) -> Iterator[str]:
+    if options.json:
         return _json(views, root)
-    if listing.explains:
+    if options.explains:
         return _explain(views, root, console)
     if console.is_terminal or console.has_color:
-        return _screen(views, root, console, now, runs=listing.runs, metrics=listing.metrics)
-    return _table(views, root, runs=listing.runs, metrics=listing.metrics)
+        return _screen(views, root, console, now, runs=options.runs, metrics=options.metrics)
+    return _table(views, root, runs=options.runs, metrics=options.metrics)
 
 
-class Choice(NamedTuple):
+class CheckpointSelection(NamedTuple):
     """Which checkpoints of a run to show, in which order."""
 
     filters: tuple[Filter, ...]
     now: int
-    key: Key
+    key: SortKey
     limit: int | None
 
 
-def _look(sights: Iterable[Sight], choice: Choice, listing: Listing, *, many: bool) -> Iterator[View]:
+def _look(
+    sights: Iterable[LocatedRun], choice: CheckpointSelection, options: ListOptions, *, many: bool
+) -> Iterator[RunView]:
     """What to show of each run: judged whole, then filtered, sorted and cut; those without any are left out."""
     for sight in sights:
         run = relocate(sight.run, sight.store.url) if many else sight.run
-        seen = view(run, monitor=listing.monitor, mode=listing.mode)
-        met = meet(run, choice.filters, choice.now)
+        seen = view_run(run, monitor=options.monitor, mode=options.mode)
+        met = filter_checkpoints(run, choice.filters, choice.now)
         shown = sort_run(run._replace(checkpoints=met), choice.key, choice.limit)
         if met or not choice.filters:
             yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
 
 
-def _check_key(sights: Iterable[Sight], key: Key, console: Console) -> Iterator[Sight]:
+def _check_key(sights: Iterable[LocatedRun], key: SortKey, console: Console) -> Iterator[LocatedRun]:
     """The same sights; a warning at their end where no checkpoint has the key."""
     is_known = has_any = False
     for sight in sights:
@@ -106,17 +117,17 @@ def _check_key(sights: Iterable[Sight], key: Key, console: Console) -> Iterator[
         console.warn(f"--sort {key.name}: no checkpoint has it, so they stand in the order of saving")
 
 
-def _paths(views: Iterable[View], root: str) -> Iterator[tuple[str, str]]:
+def _paths(views: Iterable[RunView], root: str) -> Iterator[tuple[str, str]]:
     return ((locate(root, it.path), "") for seen in views for it in seen.run.checkpoints)
 
 
-def _json(views: Iterable[View], root: str) -> Iterator[str]:
+def _json(views: Iterable[RunView], root: str) -> Iterator[str]:
     from ckptctl.render.json import ls
 
     return ls(views, root=root)
 
 
-def _explain(views: Iterable[View], root: str, console: Console) -> Iterator[str]:
+def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[str]:
     from ckptctl.render import layout_evidence
 
     if console.is_terminal:
@@ -124,7 +135,7 @@ def _explain(views: Iterable[View], root: str, console: Console) -> Iterator[str
     return chain([layout_evidence.header()], *(layout_evidence.rows(seen, root=root) for seen in views))
 
 
-def _table(views: Iterable[View], root: str, *, runs: bool, metrics: bool) -> Iterator[str]:
+def _table(views: Iterable[RunView], root: str, *, runs: bool, metrics: bool) -> Iterator[str]:
     """Tab-separated, for a pipe; with a column a metric, all runs are read before the first line."""
     from ckptctl.render import tsv
     from ckptctl.render.columns import metrics_of
@@ -141,16 +152,16 @@ def _table(views: Iterable[View], root: str, *, runs: bool, metrics: bool) -> It
 
 
 def _screen(
-    views: Iterable[View], root: str, console: Console, now: int, *, runs: bool, metrics: bool
+    views: Iterable[RunView], root: str, console: Console, now: int, *, runs: bool, metrics: bool
 ) -> Iterator[str]:
     """Aligned, for a terminal; in colour while a run fits a few screens."""
     from ckptctl.render import plain, run_rows
-    from ckptctl.render.columns import Tally
+    from ckptctl.render.columns import RunTotals
 
     if runs:
-        yield from run_rows.listing((run_rows.digest(seen, root=root) for seen in views), width=console.width)
+        yield from run_rows.listing((run_rows.summarize_run(seen, root=root) for seen in views), width=console.width)
         return
-    tally = Tally()
+    tally = RunTotals()
     for seen in views:
         tally = tally.add(seen.run)
         if console.has_color and len(seen.run.checkpoints) <= MOST_COLORED:

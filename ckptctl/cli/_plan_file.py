@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from ckptctl.cli._options import GroupName, ModeName
 from ckptctl.cli._output import write_whole
-from ckptctl.cli._planning import Draft, Pruning
+from ckptctl.cli._planning import PlannedPrune, PruneJob
 from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._request import Asked
-from ckptctl.cli._targets import Names
+from ckptctl.cli._request import PruneRequest
+from ckptctl.cli._targets import NameOptions
 from ckptctl.core.model import Checkpoint, Entry
 from ckptctl.core.outcome import Failure
 from ckptctl.core.retention.evaluate import Reason
@@ -37,38 +37,38 @@ class PlanFile(NamedTuple):
     """Nanoseconds since 1970, by the file server's clock."""
     places: tuple[tuple[str, Any], ...]
     """Each root's real path, with its identity."""
-    asked: Asked
+    asked: PruneRequest
     changes: Mapping[str, Any]
     """By absolute path, drop or slim, and what of its entries must be the same."""
 
 
-def write_plan(path: str, pruning: Pruning, asked: Asked, draft: Draft) -> None:
+def write_plan(path: str, job: PruneJob, request: PruneRequest, planned: PlannedPrune) -> None:
     """Write a draft to a file, whole or not at all; raises StorageFailed."""
-    write_whole(path, _tell(draft, pruning, asked))
+    write_whole(path, _tell(planned, job, request))
 
 
-def _tell(draft: Draft, pruning: Pruning, asked: Asked) -> Iterator[str]:
+def _tell(planned: PlannedPrune, job: PruneJob, request: PruneRequest) -> Iterator[str]:
     """A draft as a file holds it: JSON, with the plan in it as ``prune --json`` tells it."""
     changes = {
         key_of(store, it.checkpoint): (it.action, traits_of(it.checkpoint))
-        for store, run in zip(draft.owners, draft.plan.runs, strict=True)
+        for store, run in zip(planned.owners, planned.plan.runs, strict=True)
         for it in run.changed
         if it.checkpoint
     }
     held = {
         "ckptctl_plan": VERSION,
-        "created": min(store.clock() for store in pruning.stores),
-        "places": [_place(store) for store in pruning.stores],
-        "flags": asked.flags._asdict(),
-        "names": asked.names,
-        "exact": asked.exact,
+        "created": min(store.clock() for store in job.stores),
+        "places": [_place(store) for store in job.stores],
+        "flags": request.flags._asdict(),
+        "names": request.names,
+        "exact": request.exact,
         "changes": changes,
     }
     yield json.dumps(held, indent=1)[:-2]
-    yield f',\n "plan": {"".join(as_json(draft.plan, dry_run=True)).strip()}\n}}\n'
+    yield f',\n "plan": {"".join(as_json(planned.plan, dry_run=True)).strip()}\n}}\n'
 
 
-def read(path: str) -> PlanFile:
+def read_plan(path: str) -> PlanFile:
     """The plan of a file; raises PathMissing, UsageError where it is none or of another version."""
     try:
         with open(path, "rb") as file:
@@ -88,7 +88,7 @@ def read(path: str) -> PlanFile:
 def _understand(held: Mapping[str, Any]) -> PlanFile:
     flags: dict[str, Any] = {name: _NAMED.get(name, _same)(value) for name, value in held["flags"].items()}
     places = tuple((str(path), identity) for path, identity in held["places"])
-    asked = Asked(Flags(**flags), Names(*held["names"]), bool(held["exact"]))
+    asked = PruneRequest(Flags(**flags), NameOptions(*held["names"]), bool(held["exact"]))
     return PlanFile(
         int(held["created"]),
         places,
@@ -112,18 +112,18 @@ def refuse_stale(plan: PlanFile, stores: list[Store]) -> None:
             raise Refused(text, path=path, id="stale-plan", done=done, hint=hint)
 
 
-def narrow(draft: Draft, plan: PlanFile) -> Draft:
+def narrow_to_plan(planned: PlannedPrune, plan: PlanFile) -> PlannedPrune:
     """The draft with only those changes that the plan has too, of what is as it was; why the others are left out."""
     runs: list[RunPlan] = []
     seen: dict[str, Failure] = {}
-    for store, run in zip(draft.owners, draft.plan.runs, strict=True):
+    for store, run in zip(planned.owners, planned.plan.runs, strict=True):
         keys = [key_of(store, it.checkpoint) if it.checkpoint else "" for it in run.verdicts]
         verdicts = [_narrow(it, key, plan, seen) for it, key in zip(run.verdicts, keys, strict=True)]
         runs.append(run._replace(verdicts=tuple(verdicts)))
     top = f"{plan.places[0][0].rstrip('/')}/" if len(plan.places) == 1 else ""
     gone = (Failure(key[len(top) :], "gone since the plan") for key in plan.changes if key not in seen)
     changed = tuple(it for it in (*seen.values(), *gone) if it.why)
-    return draft._replace(plan=draft.plan._replace(runs=tuple(runs)), changed=changed)
+    return planned._replace(plan=planned.plan._replace(runs=tuple(runs)), changed=changed)
 
 
 def _narrow(verdict: Verdict, key: str, plan: PlanFile, seen: dict[str, Failure]) -> Verdict:

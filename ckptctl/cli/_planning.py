@@ -6,25 +6,25 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.cli._root_facts import find_between, survey
-from ckptctl.cli._targets import Sight, placed, tell_notices
+from ckptctl.cli._root_facts import find_cross_links, read_root_facts
+from ckptctl.cli._targets import LocatedRun, locate_errors, print_notices
 from ckptctl.core.model import Run, relocate, relocate_path
 from ckptctl.core.outcome import Failure
 from ckptctl.core.ranking import choose_metric
-from ckptctl.core.retention.guard import Ground
+from ckptctl.core.retention.guard import RootFacts
 from ckptctl.core.retention.plan import Plan
-from ckptctl.core.retention.plan import draw_all as plan_all
+from ckptctl.core.retention.plan import plan_runs as plan_all
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import TopK
 from ckptctl.errors import NoCheckpoint, NoScore, UsageError
 from ckptctl.scan.metrics.collect import resolve_ties
-from ckptctl.scan.pointers import attach, find_pointers
-from ckptctl.scan.provenance import read_origins, tell_origins
+from ckptctl.scan.pointers import attach_links, find_pointers
+from ckptctl.scan.provenance import attach_references, read_origins
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 
 
-class Terms(NamedTuple):
+class PruneOptions(NamedTuple):
     """What to do, and with whose consent."""
 
     policy: Policy
@@ -50,19 +50,19 @@ class Terms(NamedTuple):
         return self.is_check or self.writes_plan
 
 
-class Pruning(NamedTuple):
+class PruneJob(NamedTuple):
     """Where, how to look, and on which terms."""
 
     stores: Sequence[Store]
     scanning: Options
-    terms: Terms
-    narrow: Callable[[Draft], Draft] | None = None
+    terms: PruneOptions
+    narrow: Callable[[PlannedPrune], PlannedPrune] | None = None
     """Leaves in a draft only what an earlier plan lets go."""
-    write: Callable[[Draft], object] | None = None
+    write: Callable[[PlannedPrune], object] | None = None
     """Writes the draft to a file; then nothing is carried out."""
 
 
-class Draft(NamedTuple):
+class PlannedPrune(NamedTuple):
     """A plan with what it was drawn from."""
 
     plan: Plan
@@ -71,35 +71,41 @@ class Draft(NamedTuple):
     owners: tuple[Store, ...]
     """The store of each run of the plan."""
     runs: tuple[Run, ...]
-    grounds: tuple[Ground, ...]
+    grounds: tuple[RootFacts, ...]
     changed: tuple[Failure, ...] = ()
     """What was to go by an earlier plan, and may not any more."""
 
 
-def draw_all(pruning: Pruning, console: Console | None) -> Draft:
+def plan_stores(job: PruneJob, console: Console | None) -> PlannedPrune:
     """Scan everything and draw its plan, telling the console what could not be read."""
-    policy, now = pruning.terms.policy, pruning.scanning.now
-    between = find_between(pruning.stores)
+    policy, now = job.terms.policy, job.scanning.now
+    between = find_cross_links(job.stores)
     sights = [
-        Sight(store, attach(run, between)) for it in pruning.stores for store, run in _see_in(it, pruning, console)
+        LocatedRun(store, attach_links(run, between))
+        for it in job.stores
+        for store, run in _scan_store(it, job, console)
     ]
-    sights = [it._replace(run=run) for it, run in zip(sights, _tell_origins(sights, pruning), strict=True)]
+    sights = [it._replace(run=run) for it, run in zip(sights, _attach_references(sights, job), strict=True)]
     held = [(store, run) for store, run in sights if run.checkpoints]
-    plan = plan_all([run for _, run in held], policy, now, room=measure_room(pruning))
+    plan = plan_all([run for _, run in held], policy, now, room=measure_free_space(job))
     if policy.resumable is not None:
-        plan = _thin_all(plan, held, now)
+        plan = _slim_all_older(plan, held, now)
     _require_named(plan)
-    grounds = tuple(survey(store) for store in pruning.stores)
-    return Draft(plan, root_of(pruning), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds)
+    grounds = tuple(read_root_facts(store) for store in job.stores)
+    return PlannedPrune(
+        plan, displayed_root(job), tuple(it for it, _ in held), tuple(run for _, run in sights), grounds
+    )
 
 
-def _thin_all(plan: Plan, held: Sequence[tuple[Store, Run]], now: int) -> Plan:
+def _slim_all_older(plan: Plan, held: Sequence[tuple[Store, Run]], now: int) -> Plan:
     """The plan with those slimmed that need not resume."""
     from ckptctl.prune import slimming
 
     drawn = zip(held, plan.runs, strict=True)
     return plan._replace(
-        runs=tuple(slimming.thin(slimming.Sight(store, run, now), it, plan.policy) for (store, run), it in drawn)
+        runs=tuple(
+            slimming.slim_older(slimming.ObservedRun(store, run, now), it, plan.policy) for (store, run), it in drawn
+        )
     )
 
 
@@ -112,40 +118,40 @@ def _require_named(plan: Plan) -> None:
         )
 
 
-def measure_room(pruning: Pruning) -> int:
+def measure_free_space(job: PruneJob) -> int:
     """Bytes that are free now, where a budget asks; raises UsageError where nobody can tell."""
-    if pruning.terms.policy.budget.free is None:
+    if job.terms.policy.budget.free is None:
         return 0
-    if len(pruning.stores) > 1:
+    if len(job.stores) > 1:
         raise UsageError("--free needs a single PATH: each may lie on another disk", hint="name one PATH")
-    store = pruning.stores[0]
+    store = job.stores[0]
     room = store.room()
     if room is None:
         raise UsageError("nobody can tell how much is free there", path=store.url, hint="use --max-size")
     return room
 
 
-def _see_in(store: Store, pruning: Pruning, console: Console | None) -> Iterator[Sight]:
+def _scan_store(store: Store, job: PruneJob, console: Console | None) -> Iterator[LocatedRun]:
     """The runs of a store with the links that lead to them; several stores' as seen from here."""
     pointers = find_pointers(store)
-    for found in scan(store, pruning.scanning):
+    for found in scan(store, job.scanning):
         if console and not (found.checkpoints and console.is_terminal):  # on a screen they stand below the plan
-            tell_notices(console, store, found)
-        with placed(store):
-            run = _resolve(store, attach(found, pointers), pruning.terms.policy)
-        yield Sight(store, relocate(run, store.url) if len(pruning.stores) > 1 else run)
+            print_notices(console, store, found)
+        with locate_errors(store):
+            run = _resolve(store, attach_links(found, pointers), job.terms.policy)
+        yield LocatedRun(store, relocate(run, store.url) if len(job.stores) > 1 else run)
 
 
-def _tell_origins(sights: Sequence[Sight], pruning: Pruning) -> list[Run]:
+def _attach_references(sights: Sequence[LocatedRun], job: PruneJob) -> list[Run]:
     """The runs, with what other trainings that were looked at say of having begun from them."""
-    several = len(pruning.stores) > 1
+    several = len(job.stores) > 1
     said = [
         it._replace(file=relocate_path(it.file, store.url)) if several else it
-        for store in pruning.stores
+        for store in job.stores
         for it in read_origins(store)
     ]
     runs = [it.run for it in sights]
-    return tell_origins(runs, said, root_of(pruning)) if said else runs
+    return attach_references(runs, said, displayed_root(job)) if said else runs
 
 
 def _resolve(store: Store, run: Run, policy: Policy) -> Run:
@@ -164,6 +170,6 @@ def _resolve_for(rule: TopK, store: Store, run: Run) -> Run:
     return resolve_ties(store, run, metric, rule.count)
 
 
-def root_of(pruning: Pruning) -> str:
+def displayed_root(job: PruneJob) -> str:
     """What the paths of a plan are relative to, as the user knows it."""
-    return "." if len(pruning.stores) > 1 else pruning.stores[0].url
+    return "." if len(job.stores) > 1 else job.stores[0].url

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from os.path import dirname, ismount, realpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.cli._targets import placed
+from ckptctl.cli._targets import locate_errors
 from ckptctl.errors import UsageError
-from ckptctl.prune.journal import TRASH, Transaction, has_trash, load_all
-from ckptctl.prune.lock import take
-from ckptctl.prune.trash import is_own, recover
+from ckptctl.prune.journal import TRASH, JournaledTransaction, has_trash, load_transactions
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import is_own_transaction, recover
 from ckptctl.render.names import locate
-from ckptctl.render.trash import told_change
+from ckptctl.render.trash import describe_change
 from ckptctl.stores import open_store
 
 if TYPE_CHECKING:
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from ckptctl.stores import Store
 
 
-class Find(NamedTuple):
+class TrashedPrune(NamedTuple):
     """A prune in a trash, with the root where it lies."""
 
     store: Store
-    transaction: Transaction
+    transaction: JournaledTransaction
 
 
-def put_in_order(stores: Sequence[Store], console: Console, *, is_dry: bool) -> None:
+def recover_stores(stores: Sequence[Store], console: Console, *, is_dry: bool) -> None:
     """Finish or take back what interrupted runs left, so that the next plan is drawn from what is whole."""
     for store in stores if not is_dry else ():
         if not _unfinished(store):
             continue
-        with placed(store), take(store, "recovery"):
+        with locate_errors(store), acquire_lock(store, "recovery"):
             changes = recover(store)
         for change in changes:
-            console.warn(f"an interrupted run: {told_change(change, store.url)}")
+            console.warn(f"an interrupted run: {describe_change(change, store.url)}")
 
 
-def warn_of_unfinished(store: Store, console: Console) -> None:
+def print_unfinished(store: Store, console: Console) -> None:
     """Say what lies in the trash that nobody put there to stay."""
     for txid, why in _unfinished(store):
         reason = f": {why}" if why else ""
@@ -50,28 +50,28 @@ def _unfinished(store: Store) -> list[tuple[str, str]]:
     if store.read_only:
         return []
     try:
-        transactions, strange = load_all(store)
-        found = [(it, is_own(store, it)) for it in transactions if it.state != "kept"]
+        transactions, strange = load_transactions(store)
+        found = [(it, is_own_transaction(store, it)) for it in transactions if it.state != "kept"]
     except OSError as error:
         return [("", error.strerror or str(error))]
     others = "it is another user's, who can finish it by any prune there, or take it back by ckptctl undo"
     return [*((it.deed.txid, "" if own else others) for it, own in found), *strange.items()]
 
 
-def find_all(paths: Sequence[str]) -> Iterator[Find]:
+def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
     """What lies in the trash of each place, of those below it, and of the nearest above it where it has none."""
     for path in paths:
         found = [*_find_in(open_store(path)), *_find_below(path)]
         yield from found or _find_above(path)
 
 
-def _find_in(store: Store) -> list[Find]:
+def _find_in(store: Store) -> list[TrashedPrune]:
     if store.read_only:
         raise UsageError(f"{store.read_only}: there is no trash", path=store.url)
-    return [Find(store, it) for it in load_all(store)[0]]
+    return [TrashedPrune(store, it) for it in load_transactions(store)[0]]
 
 
-def _find_below(path: str) -> Iterator[Find]:
+def _find_below(path: str) -> Iterator[TrashedPrune]:
     """Roots of other prunes may lie below this one."""
     store = open_store(path)
     folders = (it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "dir")
@@ -79,7 +79,7 @@ def _find_below(path: str) -> Iterator[Find]:
         yield from _find_in(open_store(locate(path, folder))) if has_trash(store, folder) else ()
 
 
-def _find_above(path: str) -> list[Find]:
+def _find_above(path: str) -> list[TrashedPrune]:
     place = realpath(path)
     while not ismount(place):
         place = dirname(place)

@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ckptctl.cli._planning import Pruning, Terms
+from ckptctl.cli._planning import PruneJob, PruneOptions
 from ckptctl.cli._policy import make_policy, read_size
 from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.stores import Store
 
 
-class Asked(NamedTuple):
+class PruneRequest(NamedTuple):
     """All that decides what a plan says, beside what lies on the disk."""
 
     flags: Flags
-    names: Names
+    names: NameOptions
     exact: bool = False
     spared: tuple[str, ...] = ()
     """Patterns of what configuration files keep."""
 
 
-def take_up(asked: Asked, stores: Sequence[Store], terms: Terms) -> Pruning:
+def make_prune_job(request: PruneRequest, stores: Sequence[Store], options: PruneOptions) -> PruneJob:
     """A prune of what was asked for, on terms whose policy and limits are those of the flags; raises UsageError."""
-    flags = asked.flags
-    policy = make_policy(flags, spared=asked.spared)
+    flags = request.flags
+    policy = make_policy(flags, spared=request.spared)
     scanning = read_options(
-        asked.names,
+        request.names,
         monitor=flags.monitor,
-        exact=asked.exact,
+        exact=request.exact,
         resumable=not flags.no_protect_last,
         sure=True,
         now=min(it.clock() for it in stores),
     )
-    terms = terms._replace(
+    options = options._replace(
         policy=policy,
         max_delete=flags.max_delete,
         max_delete_size=read_size(flags.max_delete_size),
         strict=flags.strict,
     )
-    return Pruning(stores, scanning, terms)
+    return PruneJob(stores, scanning, options)

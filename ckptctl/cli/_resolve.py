@@ -29,7 +29,7 @@ _SHARD = re.compile(r"(?:_\d{5}|-shard\d+)$")
 """How a member of a family ends, which is not part of the stem."""
 
 
-class Narrow:
+class FilteredStore:
     """A store of which a walk sees only the top folder, and what may be part of one checkpoint in it."""
 
     def __init__(self, store: Store, name: str) -> None:
@@ -49,12 +49,12 @@ class Narrow:
         own = {it.identity for it in entries if it.path == self._name and it.identity is not None}
         endings = {it.path.rpartition(".")[2] for it in entries if it.path == self._name}
         return [
-            it
-            for it in entries
-            if it.path.startswith(stem)
-            or it.kind == "link"
-            or it.identity in own
-            or (it.kind == "file" and it.path.rpartition(".")[2] not in endings)
+            entry
+            for entry in entries
+            if entry.path.startswith(stem)
+            or entry.kind == "link"
+            or entry.identity in own
+            or (entry.kind == "file" and entry.path.rpartition(".")[2] not in endings)
         ]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
@@ -66,7 +66,7 @@ def find_target(path: str, options: Options) -> Target:
     place = _settle(path)
     folder, _, name = place.rpartition("/")
     store = open_store(folder or ("/" if place.startswith("/") else "."))
-    narrow = cast("Store", Narrow(store, name))
+    narrow = cast("Store", FilteredStore(store, name))
     for run in scan(narrow, options):
         found = next((it for it in run.checkpoints if _is_meant(it, name)), None)
         if found is not None:
@@ -75,9 +75,9 @@ def find_target(path: str, options: Options) -> Target:
     return Target(store, Run("", (made,)), made)
 
 
-def _is_meant(it: Checkpoint, name: str) -> bool:
+def _is_meant(checkpoint: Checkpoint, name: str) -> bool:
     """Whether a name is a checkpoint's own, or that of one of its files."""
-    return it.path == name or any(entry.path == name for entry in it.entries)
+    return checkpoint.path == name or any(entry.path == name for entry in checkpoint.entries)
 
 
 def _settle(path: str) -> str:
@@ -99,10 +99,10 @@ def _make_one(store: Store, name: str, path: str, now: int) -> Checkpoint:
         raise PathMissing("no such file or folder", path=path) from None
     if entry.kind == "dir":
         return _make_folder(store, entry, path)
-    from ckptctl.layouts import find
-    from ckptctl.scan.completeness import judge
+    from ckptctl.layouts import find_layout
+    from ckptctl.scan.completeness import check_completeness
 
-    state, note = judge(store, find("generic"), (entry,), now)
+    state, note = check_completeness(store, find_layout("generic"), (entry,), now)
     return Checkpoint(name, "unknown", "file", (entry,), state=state, note=note)
 
 

@@ -17,25 +17,25 @@ Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files
 OneCheckpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A file, a folder, or what several share.")]
 
 
-class Found(NamedTuple):
+class LocatedCheckpoint(NamedTuple):
     """A checkpoint, and where it lies."""
 
     store: Store
     checkpoint: Checkpoint
 
 
-def find_all(names: Iterable[str], options: Options) -> list[Found]:
+def find_checkpoints(names: Iterable[str], options: Options) -> list[LocatedCheckpoint]:
     """The checkpoints of these names, each once; a link's is the one that it leads to; raises NoCheckpoint."""
     folders: dict[str, tuple[Store, list[Run]]] = {}
-    found: dict[tuple[str, str], Found] = {}
+    found: dict[tuple[str, str], LocatedCheckpoint] = {}
     for name in names:
         folder, last = split_place(name)
         if folder not in folders:
             store = open_store(folder)
             folders[folder] = (store, list(scan(store, options)))
         store, runs = folders[folder]
-        checkpoint = pick(runs, last, name)
-        found[folder, checkpoint.path] = Found(store, checkpoint)
+        checkpoint = find_by_name(runs, last, name)
+        found[folder, checkpoint.path] = LocatedCheckpoint(store, checkpoint)
     return list(found.values())
 
 
@@ -45,7 +45,7 @@ def split_place(name: str) -> tuple[str, str]:
     return dirname(bare) or ".", basename(bare)
 
 
-def place_in(root: str, name: str) -> str:
+def path_from(root: str, name: str) -> str:
     """The path of a checkpoint as seen from a folder above it."""
     if "://" in root:
         return name.removeprefix(root.rstrip("/") + "/").rstrip("/")
@@ -53,7 +53,7 @@ def place_in(root: str, name: str) -> str:
     return relpath(join(realpath(folder), last), realpath(root))
 
 
-def pick(runs: Sequence[Run], path: str, name: str) -> Checkpoint:
+def find_by_name(runs: Sequence[Run], path: str, name: str) -> Checkpoint:
     """The checkpoint of a path, of a name that stands for it, or of a file in it; raises NoCheckpoint, by its name."""
     held = [it for run in runs for it in run.checkpoints]
     targets = {it.path: it.target for run in runs for it in run.pointers}

@@ -10,15 +10,22 @@ from posixpath import join
 from typing import TYPE_CHECKING
 
 from ckptctl.cli._consent import refuse_without_consent
-from ckptctl.cli._recovery import Find, find_all
-from ckptctl.cli._targets import placed
-from ckptctl.core.outcome import Change
-from ckptctl.core.transaction import Item
+from ckptctl.cli._recovery import TrashedPrune, find_trashed
+from ckptctl.cli._targets import locate_errors
+from ckptctl.core.outcome import TrashChange
+from ckptctl.core.transaction import TransactionItem
 from ckptctl.core.units import write_size
 from ckptctl.errors import NotFound, PartlyDone, Refused
-from ckptctl.prune.journal import folder_of, load
-from ckptctl.prune.lock import take
-from ckptctl.prune.trash import discard, empty, held, put_back, recover, undo
+from ckptctl.prune.journal import load_transaction, trash_folder_of
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import (
+    discard_transaction,
+    empty_transaction,
+    recover,
+    restorable_items,
+    restore_items,
+    undo_transaction,
+)
 from ckptctl.render import trash as words
 from ckptctl.render.columns import write_count
 
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{4,8}")
 
 
-def part_words(typed: Sequence[str] | None) -> tuple[str | None, list[str]]:
+def split_arguments(typed: Sequence[str] | None) -> tuple[str | None, list[str]]:
     """The identifier, if the first word is one, and the places; here, where none is named."""
     first, *rest = typed or ["."]
     if _ID.fullmatch(first):
@@ -36,9 +43,9 @@ def part_words(typed: Sequence[str] | None) -> tuple[str | None, list[str]]:
     return None, [first, *rest]
 
 
-def require_one(txid: str | None, paths: Sequence[str]) -> Find:
+def require_one(txid: str | None, paths: Sequence[str]) -> TrashedPrune:
     """The prune with an identifier, or the newest that lies in a trash; raises NotFound."""
-    found = [it for it in find_all(paths) if it.transaction.deed.txid.startswith(txid or "")]
+    found = [it for it in find_trashed(paths) if it.transaction.deed.txid.startswith(txid or "")]
     if not found:
         what = f"no prune {txid} is in a trash" if txid else "no trash"
         hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
@@ -49,33 +56,33 @@ def require_one(txid: str | None, paths: Sequence[str]) -> Find:
     return max(found, key=lambda it: it.transaction.deed.since)
 
 
-def put_back_all(find: Find, console: Console, *, json: bool) -> None:
+def undo_all(find: TrashedPrune, console: Console, *, json: bool) -> None:
     """Undo a whole prune, and tell it; raises Refused where nothing could be put back, PartlyDone where not all."""
     store = find.store
-    with placed(store), take(store, "undo"):
+    with locate_errors(store), acquire_lock(store, "undo"):
         earlier = recover(store)
-        transaction = load(store, find.transaction.deed.txid)
-        change = undo(store, transaction) if transaction else Change(find.transaction.deed.txid)
-    tell_changes([*(it for it in earlier if it.txid != change.txid), change], store.url, console, json=json)
+        transaction = load_transaction(store, find.transaction.deed.txid)
+        change = undo_transaction(store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
+    print_changes([*(it for it in earlier if it.txid != change.txid), change], store.url, console, json=json)
 
 
-def put_back_some(paths: Sequence[str], console: Console, *, json: bool) -> None:
-    """Put single checkpoints back, by where they lay; raises as `put_back_all`, NotFound before any of it is done."""
-    found = [_find_item(path, list(find_all([dirname(path) or "."]))) for path in paths]
+def undo_some(paths: Sequence[str], console: Console, *, json: bool) -> None:
+    """Put single checkpoints back, by where they lay; raises as `undo_all`, NotFound before any of it is done."""
+    found = [_find_item(path, list(find_trashed([dirname(path) or "."]))) for path in paths]
     changes = [_put_back_one(find, item) for find, item in found]
-    tell_changes(changes, found[0][0].store.url, console, json=json)
+    print_changes(changes, found[0][0].store.url, console, json=json)
 
 
-def _put_back_one(find: Find, item: Item) -> Change:
+def _put_back_one(find: TrashedPrune, item: TransactionItem) -> TrashChange:
     store, txid = find.store, find.transaction.deed.txid
-    with placed(store), take(store, "restore"):
+    with locate_errors(store), acquire_lock(store, "restore"):
         recover(store)
-        change = put_back(store, [item])
-        discard(store, folder_of(txid))
+        change = restore_items(store, [item])
+        discard_transaction(store, trash_folder_of(txid))
     return change._replace(txid=txid)
 
 
-def empty_all(found: Sequence[Find], console: Console, *, has_consent: bool, json: bool) -> None:
+def empty_prunes(found: Sequence[TrashedPrune], console: Console, *, has_consent: bool, json: bool) -> None:
     """Remove prunes for good, after a question, and tell it; raises Refused without consent."""
     if not found:
         console.say("The trash is empty.\n")
@@ -83,14 +90,16 @@ def empty_all(found: Sequence[Find], console: Console, *, has_consent: bool, jso
     _require_consent(found, console, has_consent=has_consent)
     changes = []
     for find in found:
-        with placed(find.store), take(find.store, "trash empty"):
+        with locate_errors(find.store), acquire_lock(find.store, "trash empty"):
             recover(find.store)
-            transaction = load(find.store, find.transaction.deed.txid)
-            changes.append(empty(find.store, transaction) if transaction else Change(find.transaction.deed.txid))
-    tell_changes(changes, found[0].store.url, console, json=json)
+            transaction = load_transaction(find.store, find.transaction.deed.txid)
+            changes.append(
+                empty_transaction(find.store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
+            )
+    print_changes(changes, found[0].store.url, console, json=json)
 
 
-def _require_consent(found: Sequence[Find], console: Console, *, has_consent: bool) -> None:
+def _require_consent(found: Sequence[TrashedPrune], console: Console, *, has_consent: bool) -> None:
     if has_consent:
         return
     question = partial(_question, found)
@@ -98,22 +107,22 @@ def _require_consent(found: Sequence[Find], console: Console, *, has_consent: bo
         raise refusal
 
 
-def _question(found: Sequence[Find]) -> str:
-    items = [item for find in found for item in held(find.store, find.transaction)]
+def _question(found: Sequence[TrashedPrune]) -> str:
+    items = [item for find in found for item in restorable_items(find.store, find.transaction)]
     return f"Remove {write_count(len(items), 'checkpoint')}, {write_size(sum(it.size for it in items))}, for good?"
 
 
-def _find_item(path: str, found: Sequence[Find]) -> tuple[Find, Item]:
+def _find_item(path: str, found: Sequence[TrashedPrune]) -> tuple[TrashedPrune, TransactionItem]:
     """The newest checkpoint in a trash that was at a path; raises NotFound."""
     newest = sorted(found, key=lambda it: it.transaction.deed.since, reverse=True)
-    there = ((find, item) for find in newest for item in held(find.store, find.transaction))
+    there = ((find, item) for find in newest for item in restorable_items(find.store, find.transaction))
     for find, item in there:
         if abspath(join(find.store.url, item.path)) == abspath(path):
             return find, item
     raise NotFound("no checkpoint from there is in a trash", path=path, hint="see ckptctl trash ls -v", id="no-trash")
 
 
-def tell_changes(changes: Sequence[Change], root: str, console: Console, *, json: bool) -> None:
+def print_changes(changes: Sequence[TrashChange], root: str, console: Console, *, json: bool) -> None:
     """Say what became of things in the trash; raises Refused where nothing was done, PartlyDone where not all."""
     done = sum(len(it.back) + len(it.removed) for it in changes)
     failed = [failure for it in changes for failure in it.failed]
@@ -123,7 +132,7 @@ def tell_changes(changes: Sequence[Change], root: str, console: Console, *, json
         console.answer(as_json(changes))
     else:
         for change in changes:
-            console.say(f"{words.told_change(change, root)}\n")
+            console.say(f"{words.describe_change(change, root)}\n")
     if failed and not done:
         raise Refused(failed[0].why, path=failed[0].path, done="nothing was changed", hint="see above")
     if failed:

@@ -12,11 +12,11 @@ from ckptctl.core.model import Checkpoint, Run
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents
 from ckptctl.render import show as screens
-from ckptctl.scan.inspect import inspect
+from ckptctl.scan.inspect import read_checkpoint
 from ckptctl.scan.runs import Options
 
 
-class Form(NamedTuple):
+class ShowOptions(NamedTuple):
     """What to show of it, and how."""
 
     tensors: bool = False
@@ -27,17 +27,17 @@ class Form(NamedTuple):
     color: str = "auto"
 
 
-def show_one(path: str, form: Form, options: Options | None = None) -> int:
+def show_one(path: str, form: ShowOptions, options: Options | None = None) -> int:
     """Show the checkpoint that a path means; returns the exit code, raises what finding it raises."""
     console = Console(form.color)
     target = find_target(path, options or Options(now=time_ns()))
-    inside = inspect(target.store, target.checkpoint)
+    inside = read_checkpoint(target.store, target.checkpoint)
     console.answer(_write(target, inside, form, console))
     is_broken = any(flaw.severity == "error" and flaw.id != "suspect-name" for flaw in inside.flaws)
     return Damaged.exit_code if is_broken else 0
 
 
-def _write(target: Target, inside: Contents, form: Form, console: Console) -> Iterator[str]:
+def _write(target: Target, inside: Contents, form: ShowOptions, console: Console) -> Iterator[str]:
     store, run, it = target
     if form.json:
         from ckptctl.render.json_contents import show
@@ -48,8 +48,8 @@ def _write(target: Target, inside: Contents, form: Form, console: Console) -> It
     return _screen(it, run, inside, form, console.width)
 
 
-def _screen(it: Checkpoint, run: Run, inside: Contents, form: Form, width: int) -> Iterator[str]:
-    yield from screens.screen(it, run, inside, width=width)
+def _screen(checkpoint: Checkpoint, run: Run, inside: Contents, form: ShowOptions, width: int) -> Iterator[str]:
+    yield from screens.screen(checkpoint, run, inside, width=width)
     if form.tensors:
         yield "\n"
         yield from screens.list_tensors(inside, width=width)

@@ -10,7 +10,7 @@ from types import FrameType
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stop:
+class StopSignal:
     """Whether a signal asked to stop, and which."""
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class Stop:
 
 
 @contextmanager
-def deferred() -> Iterator[Stop]:
+def defer_signals() -> Iterator[StopSignal]:
     """Note signals instead of dying of them; the handlers are put back at the end."""
-    stop = Stop()
+    stop = StopSignal()
     before = {number: signal.signal(number, stop.note) for number in WATCHED}
     try:
         yield stop

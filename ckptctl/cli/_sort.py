@@ -11,7 +11,7 @@ from ckptctl.core.ranking import infer_mode, score_of
 from ckptctl.errors import UsageError
 
 
-class Key(NamedTuple):
+class SortKey(NamedTuple):
     """What to sort by."""
 
     name: str
@@ -36,21 +36,21 @@ _PLAIN: dict[str, Callable[[Checkpoint], float | str]] = {
 }
 
 
-def parse_key(text: str) -> Key:
+def parse_key(text: str) -> SortKey:
     """Read ``KEY`` or ``KEY:desc``; raises UsageError."""
     name, mark, order = text.rpartition(":") if text.endswith((":desc", ":asc")) else (text, "", "")
     if not name:
         hint = "step, epoch, size, age, name or a metric; add :desc to turn it round"
         raise UsageError("--sort needs a key", hint=hint)
-    return Key(name, bool(mark) and order == "desc")
+    return SortKey(name, bool(mark) and order == "desc")
 
 
-def has_key(run: Run, key: Key) -> bool:
+def has_key(run: Run, key: SortKey) -> bool:
     """Whether there is anything to sort by."""
     return key.name == "step" or key.name in _PLAIN or any(score_of(it, key.name) for it in run.checkpoints)
 
 
-def sort_run(run: Run, key: Key, limit: int | None) -> Run:
+def sort_run(run: Run, key: SortKey, limit: int | None) -> Run:
     """The run with its checkpoints in the asked order, and no more than the limit; a metric puts its best first."""
     held = list(run.checkpoints)
     place = _PLAIN.get(key.name)
@@ -63,7 +63,7 @@ def sort_run(run: Run, key: Key, limit: int | None) -> Run:
     return run._replace(checkpoints=tuple(held[:limit]))
 
 
-def _by_metric(key: Key) -> Callable[[Checkpoint], float]:
+def _by_metric(key: SortKey) -> Callable[[Checkpoint], float]:
     """Best first, or worst; what has no number is last either way."""
     sign = -1 if (infer_mode(key.name) == "max") != key.is_reversed else 1
 

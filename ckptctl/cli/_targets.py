@@ -10,7 +10,7 @@ from time import time_ns
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.core.filters import Filter, all_hold
+from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.columns import write_count
@@ -19,7 +19,7 @@ from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store, open_store
 
 
-class Names(NamedTuple):
+class NameOptions(NamedTuple):
     """How file names are to be read."""
 
     template: str | None = None
@@ -28,7 +28,7 @@ class Names(NamedTuple):
     equals: str = "="
 
 
-class Sight(NamedTuple):
+class LocatedRun(NamedTuple):
     """A run, and the place where it was found."""
 
     store: Store
@@ -36,7 +36,7 @@ class Sight(NamedTuple):
 
 
 def read_options(
-    names: Names,
+    names: NameOptions,
     *,
     monitor: str | None = None,
     exact: bool = False,
@@ -66,7 +66,7 @@ def read_options(
     )
 
 
-def expand(paths: Sequence[str] | None) -> list[str]:
+def expand_globs(paths: Sequence[str] | None) -> list[str]:
     """The places that the arguments mean, in order, each once; a glob that matches no folder is kept for its error."""
     found: list[str] = []
     for path in paths or ["."]:
@@ -88,14 +88,14 @@ def _match(pattern: str) -> list[str]:
     return sorted(filter(isdir, glob(pattern)))
 
 
-def open_all(paths: Sequence[str] | None) -> list[Store]:
+def open_stores(paths: Sequence[str] | None) -> list[Store]:
     """The stores of the places, in the order given; raises what opening raises."""
-    return [open_store(path) for path in expand(paths)]
+    return [open_store(path) for path in expand_globs(paths)]
 
 
-def open_apart(paths: Sequence[str] | None) -> list[Store]:
-    """As `open_all`; raises UsageError where one place lies in another: what is in both would be planned twice."""
-    stores = open_all(paths)
+def open_separate_stores(paths: Sequence[str] | None) -> list[Store]:
+    """As `open_stores`; raises UsageError where one place lies in another: what is in both would be planned twice."""
+    stores = open_stores(paths)
     places = sorted((realpath(it.url) + sep, it.url) for it in stores if "://" not in it.url)
     for (outer, name), (inner, other) in pairwise(places):
         if inner.startswith(outer):
@@ -103,33 +103,33 @@ def open_apart(paths: Sequence[str] | None) -> list[Store]:
     return stores
 
 
-def see(stores: Sequence[Store], options: Options, console: Console) -> Iterator[Sight]:
+def scan_stores(stores: Sequence[Store], options: Options, console: Console) -> Iterator[LocatedRun]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
     return (sight for store in stores for sight in _see_in(store, options, console))
 
 
-def _see_in(store: Store, options: Options, console: Console) -> Iterator[Sight]:
+def _see_in(store: Store, options: Options, console: Console) -> Iterator[LocatedRun]:
     for run in scan(store, options):
-        tell_notices(console, store, run)
+        print_notices(console, store, run)
         if run.checkpoints or run.pointers:
-            yield Sight(store, run)
+            yield LocatedRun(store, run)
 
 
-def select(sights: Iterable[Sight], filters: tuple[Filter, ...], now: int) -> Iterator[Sight]:
+def filter_runs(sights: Iterable[LocatedRun], filters: tuple[Filter, ...], now: int) -> Iterator[LocatedRun]:
     """The runs with only what meets every filter; those in which nothing does are left out."""
     for store, run in sights:
-        met = meet(run, filters, now)
+        met = filter_checkpoints(run, filters, now)
         if met or not filters:
-            yield Sight(store, run._replace(checkpoints=met) if filters else run)
+            yield LocatedRun(store, run._replace(checkpoints=met) if filters else run)
 
 
-def meet(run: Run, filters: tuple[Filter, ...], now: int) -> tuple[Checkpoint, ...]:
+def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple[Checkpoint, ...]:
     """What of a run meets every filter."""
-    return tuple(it for it in run.checkpoints if all_hold(filters, it, now)) if filters else run.checkpoints
+    return tuple(it for it in run.checkpoints if meets_all(filters, it, now)) if filters else run.checkpoints
 
 
 @contextmanager
-def placed(store: Store) -> Iterator[None]:
+def locate_errors(store: Store) -> Iterator[None]:
     """Let errors about a run name it as the user knows it: below the path that was typed."""
     try:
         yield
@@ -138,21 +138,21 @@ def placed(store: Store) -> Iterator[None]:
         raise
 
 
-def tell_notices(console: Console, store: Store, run: Run) -> None:
+def print_notices(console: Console, store: Store, run: Run) -> None:
     """Warn of what a person should know of a run."""
     for notice in run.notices:
         console.warn(f"{locate(store.url, run.path)}: {notice}")
     console.trouble += not run.listed
 
 
-def warn_of_lineage(console: Console, sight: Sight) -> None:
+def print_restart_warning(console: Console, located: LocatedRun) -> None:
     """Warn where the newest is not the one with the highest number: times may have been changed by a copy."""
-    if any(it.lineage for it in sight.run.checkpoints):
-        shown = locate(sight.store.url, sight.run.path)
+    if any(it.lineage for it in located.run.checkpoints):
+        shown = locate(located.store.url, located.run.path)
         console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
 
 
-def require_some(found: object, stores: Sequence[Store], filters: Sequence[Filter] = ()) -> None:
+def require_found(found: object, stores: Sequence[Store], filters: Sequence[Filter] = ()) -> None:
     """Raise NoCheckpoint where nothing was found."""
     if not found and filters:
         text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"
@@ -161,7 +161,7 @@ def require_some(found: object, stores: Sequence[Store], filters: Sequence[Filte
         raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint="name the folder of a run, or one above it")
 
 
-def require_whole(console: Console) -> None:
+def require_all_listed(console: Console) -> None:
     """Raise PartlyDone where a folder could not be listed, after the answer was given."""
     if console.trouble:
         count = write_count(console.trouble, "folder")

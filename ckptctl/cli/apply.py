@@ -10,12 +10,12 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._plan_file import narrow, read, refuse_stale
-from ckptctl.cli._planning import Terms
+from ckptctl.cli._plan_file import narrow_to_plan, read_plan, refuse_stale
+from ckptctl.cli._planning import PruneOptions
 from ckptctl.cli._policy import make_policy
 from ckptctl.cli._pruning import prune
-from ckptctl.cli._request import take_up
-from ckptctl.cli._targets import open_all
+from ckptctl.cli._request import make_prune_job
+from ckptctl.cli._targets import open_stores
 
 EPILOG = """Examples:
 
@@ -41,13 +41,13 @@ def command(
     It is drawn again, and only that goes which both plans let go, and which is as it was.
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
-    planned = read(plan)
-    stores = open_all([path for path, _ in planned.places])
+    planned = read_plan(plan)
+    stores = open_stores([path for path, _ in planned.places])
     refuse_stale(planned, stores)
     configured = configure(planned.asked.flags, [path for path, _ in planned.places])
     asked = planned.asked._replace(flags=configured.flags, spared=configured.spared)
     keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
-    terms = Terms(
+    terms = PruneOptions(
         make_policy(asked.flags, spared=asked.spared),
         is_dry=dry_run,
         has_consent=yes,
@@ -56,5 +56,5 @@ def command(
         takes_open=allow_open,
         command="apply",
     )
-    pruning = take_up(asked, stores, terms)._replace(narrow=partial(narrow, plan=planned))
+    pruning = make_prune_job(asked, stores, terms)._replace(narrow=partial(narrow_to_plan, plan=planned))
     raise typer.Exit(prune(pruning, Console(color.value), json=json, verbose=bool(verbose)))

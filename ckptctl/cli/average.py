@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._averaging import Wanted, write_average
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._averaging import AverageOptions, write_average
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:
@@ -45,6 +45,6 @@ def command(
         raise UsageError("one checkpoint has no mean", hint="name several, or a folder and --top-k")
     if top_k is not None and (len(checkpoints) > 1 or top_k < 2):  # noqa: PLR2004 - as above
         raise UsageError("--top-k chooses 2 or more from one folder", hint="name the folder, and --top-k 5")
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor)
-    wanted = Wanted(output, weights, top_k, monitor, mode)
+    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor)
+    wanted = AverageOptions(output, weights, top_k, monitor, mode)
     write_average(checkpoints, wanted, scanning)

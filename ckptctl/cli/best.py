@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.best import Contest, Leader, Leaders, Wish
+from ckptctl.best import BestCheckpoint, BestQuery, BestResult, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import Names, Sight, open_all, placed, read_options, require_whole, see
+from ckptctl.cli._targets import (
+    LocatedRun,
+    NameOptions,
+    locate_errors,
+    open_stores,
+    read_options,
+    require_all_listed,
+    scan_stores,
+)
 from ckptctl.core.filters import parse_filter
 from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
@@ -51,19 +59,21 @@ def command(
     opt.check_name(link)
     if places == 0:
         raise UsageError("-k 0 asks for nothing", hint="pass -k 1 or more, or -1 for all")
-    console, stores = Console(), open_all([path])
+    console, stores = Console(), open_stores([path])
     wanted = tuple(map(parse_filter, filters or ()))
     stat = any(it.needs_stat for it in wanted)
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True)
-    wish = Wish(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
+    scanning = read_options(
+        NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True
+    )
+    wish = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
     if group_by is opt.GroupName.all:
-        contest = Contest(wish, path)
-        worth = scanning._replace(is_worth=None if exact else contest.could_place)
-        found = [(path, _hold(_see(stores, worth, console, healthy=healthy), contest))]
+        search = BestSearch(wish, path)
+        worth = scanning._replace(is_worth=None if exact else search.could_place)
+        found = [(path, _search(_scan(stores, worth, console, healthy=healthy), search))]
     else:
-        found = hold_apart(_see(stores, scanning, console, healthy=healthy), wish, group_by, path, console)
+        found = search_by_group(_scan(stores, scanning, console, healthy=healthy), wish, group_by, path, console)
     for _, leaders in found:
-        warn_of_doubt(console, leaders, asked=mode)
+        print_doubts(console, leaders, asked=mode)
     if json:
         from ckptctl.render.json import best, bests
 
@@ -73,82 +83,84 @@ def command(
         console.hand_over((_show(it, score=score) for _, leaders in found for it in leaders.places), null=null)
     for _, leaders in found if link is not None else ():
         link_best(console, leaders.places[0], link or "")
-    require_whole(console)
+    require_all_listed(console)
 
 
-def _see(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[Sight]:
+def _scan(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[LocatedRun]:
     """The runs; with ``healthy`` without those checkpoints that are not whole, or not harmless."""
-    for sight in see(stores, scanning, console):
+    for sight in scan_stores(stores, scanning, console):
         yield _keep_healthy(sight) if healthy else sight
 
 
-def _keep_healthy(sight: Sight) -> Sight:
-    from ckptctl.scan.inspect import Depth, examine
+def _keep_healthy(located: LocatedRun) -> LocatedRun:
+    from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 
-    store, run = sight
-    kept = tuple(it for it in run.checkpoints if examine(store, it, Depth()).ok)
-    return Sight(store, run._replace(checkpoints=kept))
+    store, run = located
+    kept = tuple(it for it in run.checkpoints if verify_checkpoint(store, it, VerifyDepth()).ok)
+    return LocatedRun(store, run._replace(checkpoints=kept))
 
 
-def _hold(sights: Iterable[Sight], contest: Contest) -> Leaders:
+def _search(sights: Iterable[LocatedRun], search: BestSearch) -> BestResult:
     """The contest of all runs; what cannot place is not read."""
     for sight in sights:
-        with placed(sight.store):
-            contest.show(sight.store, sight.run)
-    return contest.close()
+        with locate_errors(sight.store):
+            search.show(sight.store, sight.run)
+    return search.close()
 
 
-def hold_apart(
-    sights: Iterable[Sight], wish: Wish, by: opt.GroupName, path: str, console: Console
-) -> list[tuple[str, Leaders]]:
+def search_by_group(
+    sights: Iterable[LocatedRun], query: BestQuery, by: opt.GroupName, path: str, console: Console
+) -> list[tuple[str, BestResult]]:
     """A contest for each group, with its path; one without a score is told; raises NotFound where none has any."""
-    contests: dict[str, Contest] = {}
+    searches: dict[str, BestSearch] = {}
     for store, run in sights:
         group = opt.group_of(store.url, run.path, by)
-        with placed(store):
-            contests.setdefault(group, Contest(wish, group)).show(store, run)
+        with locate_errors(store):
+            searches.setdefault(group, BestSearch(query, group)).show(store, run)
     found, missing = [], []
-    for group, contest in contests.items():
+    for group, search in searches.items():
         try:
-            found.append((group, contest.close()))
+            found.append((group, search.close()))
         except NotFound as error:
             missing.append(error)
     if not found:
         raise missing[0] if missing else NoCheckpoint("no checkpoint found", path=path)
-    for it in missing:
-        console.warn(f"{it.path}: {it.text}: left out")
+    for problem in missing:
+        console.warn(f"{problem.path}: {problem.text}: left out")
     return found
 
 
-def _show(leader: Leader, *, score: bool) -> tuple[str, str]:
-    path = locate(leader.store.url, leader.ranked.checkpoint.path)
-    return path, f"\t{write_score(leader.ranked.score)}" if score else ""
+def _show(best: BestCheckpoint, *, score: bool) -> tuple[str, str]:
+    path = locate(best.store.url, best.ranked.checkpoint.path)
+    return path, f"\t{write_score(best.ranked.score)}" if score else ""
 
 
-def warn_of_doubt(console: Console, leaders: Leaders, *, asked: opt.ModeName) -> None:
+def print_doubts(console: Console, leaders: BestResult, *, asked: opt.ModeName) -> None:
     """Warn where the mode, the first place or the choice of the last may be a mistake."""
-    from ckptctl.core.ranking import doubt_best, doubt_mode, tell_tie
+    from ckptctl.core.ranking import describe_best_doubt, describe_mode_doubt, describe_tie
 
     store, _, first = leaders.places[0]
     shown = first._replace(checkpoint=first.checkpoint._replace(path=locate(store.url, first.checkpoint.path)))
     name = leaders.metric.name
-    tie = tell_tie(leaders.places[-1].ranked.score, name) if leaders.is_tied else None
-    for doubt in filter(None, (doubt_mode(leaders.metric, asked.value), doubt_best(shown, name), tie)):
+    tie = describe_tie(leaders.places[-1].ranked.score, name) if leaders.is_tied else None
+    for doubt in filter(
+        None, (describe_mode_doubt(leaders.metric, asked.value), describe_best_doubt(shown, name), tie)
+    ):
         console.warn(doubt)
 
 
-def link_best(console: Console, leader: Leader, name: str) -> None:
+def link_best(console: Console, best: BestCheckpoint, name: str) -> None:
     """Make the link in the leader's own run; raises Refused, OSError."""
-    from ckptctl.prune.best_last_links import make, plan_link
+    from ckptctl.prune.best_last_links import make_link, plan_link
 
-    store, run = leader.store, leader.run
+    store, run = best.store, best.run
     if store.read_only:
         raise Refused(store.read_only, id="read-only-store", path=store.url, done="no link was made")
     try:
-        link = plan_link(store, run, name, leader.ranked.checkpoint)
+        link = plan_link(store, run, name, best.ranked.checkpoint)
     except Refused as error:
         error.path, error.done = locate(store.url, run.path), "no link was made"
         raise
     if link is not None and not link.is_right:
-        make(store, link)
+        make_link(store, link)
         console.remark(f"{escape(locate(store.url, link.path))} -> {escape(link.target)}")

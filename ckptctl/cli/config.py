@@ -6,7 +6,7 @@ import os
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import expand
+from ckptctl.cli._targets import expand_globs
 from ckptctl.config import find_settings
 
 EPILOG = """Examples:
@@ -23,7 +23,7 @@ def command(paths: opt.Paths = None, json: opt.Json = False) -> None:
 
     A found file may only add protection; a policy in it counts when it is named: prune --policy NAME.
     """
-    console, found = Console(), find_settings(expand(paths), os.environ)
+    console, found = Console(), find_settings(expand_globs(paths), os.environ)
     if json:
         from ckptctl.render.json import config
 

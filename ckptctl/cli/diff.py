@@ -11,12 +11,12 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import find_target
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import Damaged
 from ckptctl.render import diff as screens
-from ckptctl.scan.inspect import Held, inspect
+from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.runs import Options
-from ckptctl.tensors.compare import Difference, Side, compare
+from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 
 EPILOG = """Examples:
 
@@ -41,25 +41,25 @@ def command(
     compared too. The exit code is 0 whether they differ or not.
     """
     console, progress = Console(), Progress("compared")
-    scanning = read_options(Names(template, layout, ext, equals))
+    scanning = read_options(NameOptions(template, layout, ext, equals))
     sides = (_open(old, scanning), _open(new, scanning))
     for path, flaw in ((side.path, flaw) for side in sides for flaw in side.contents.flaws if flaw.id == "not-read"):
         console.warn(f"{path}: {flaw.text}: not compared")
-    found = compare(*sides, progress.add)
+    found = compare_contents(*sides, progress.add)
     progress.clear()
     console.answer(_write(found, console, json=json))
     if not json:
         console.say(screens.closing(found))
 
 
-def _open(path: str, scanning: Options) -> Side:
+def _open(path: str, scanning: Options) -> ComparedCheckpoint:
     """What a path means; raises Damaged where it is broken."""
     target = find_target(path, scanning)
-    contents = inspect(target.store, target.checkpoint, placed=True)
+    contents = read_checkpoint(target.store, target.checkpoint, placed=True)
     for flaw in contents.flaws:
         if flaw.severity == "error" and flaw.id not in ("suspect-name", "odd-pickle"):
             raise Damaged(flaw.text, path=path)
-    return Side(Held(target.store, target.checkpoint), contents, path)
+    return ComparedCheckpoint(CheckpointFiles(target.store, target.checkpoint), contents, path)
 
 
 def _write(found: Difference, console: Console, *, json: bool) -> Iterator[str]:

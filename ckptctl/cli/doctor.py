@@ -9,11 +9,11 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import Names, open_all, read_options, require_some, tell_notices
-from ckptctl.core.findings import Count, Known, Report, relocate_report
-from ckptctl.doctor import Rounds
+from ckptctl.cli._targets import NameOptions, open_stores, print_notices, read_options, require_found
+from ckptctl.core.findings import DoctorContext, FindingCount, Report, relocate_report
+from ckptctl.doctor import DoctorVisit
 from ckptctl.errors import Damaged
-from ckptctl.layouts.index import Catalogue
+from ckptctl.layouts.index import LayoutIndex
 from ckptctl.render import findings as screens
 from ckptctl.scan.runs import Options, choose_layouts, scan
 from ckptctl.stores import Store
@@ -41,12 +41,12 @@ def command(
 
     Nothing is changed. Exit code 5 where there is an error, 0 where there is advice alone, or nothing.
     """
-    console, stores = Console(), open_all(paths)
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor)
-    visits = _visit(stores, scanning, Known(scanning.now, monitor, mode.value), console)
+    console, stores = Console(), open_stores(paths)
+    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor)
+    visits = _visit(stores, scanning, DoctorContext(scanning.now, monitor, mode.value), console)
     first = next(visits, None)
-    require_some(first, stores)
-    reports = Counted(chain([first] if first else [], visits))
+    require_found(first, stores)
+    reports = CountedReports(chain([first] if first else [], visits))
     root = "." if len(stores) > 1 else stores[0].url
     console.answer(_write(reports, root, console, json=json))
     if not json:
@@ -55,11 +55,11 @@ def command(
         raise typer.Exit(Damaged.exit_code)
 
 
-class Counted:
+class CountedReports:
     """Reports, counted as they pass."""
 
     def __init__(self, reports: Iterable[Report]) -> None:
-        self.count = Count()
+        self.count = FindingCount()
         self._reports = reports
 
     def __iter__(self) -> Iterator[Report]:
@@ -68,20 +68,20 @@ class Counted:
             yield report
 
 
-def _visit(stores: Sequence[Store], scanning: Options, known: Known, console: Console) -> Iterator[Report]:
+def _visit(stores: Sequence[Store], scanning: Options, context: DoctorContext, console: Console) -> Iterator[Report]:
     """The reports on every run of the stores, and on what lies outside of runs; paths as seen from a common root."""
     for store in stores:
-        reports = _visit_one(store, scanning, known, console)
+        reports = _visit_one(store, scanning, context, console)
         yield from (relocate_report(it, store.url) for it in reports) if len(stores) > 1 else reports
 
 
-def _visit_one(store: Store, scanning: Options, known: Known, console: Console) -> Iterator[Report]:
-    rounds = Rounds(store, Catalogue(choose_layouts(scanning)), known)
+def _visit_one(store: Store, scanning: Options, context: DoctorContext, console: Console) -> Iterator[Report]:
+    rounds = DoctorVisit(store, LayoutIndex(choose_layouts(scanning)), context)
     for run in scan(store, scanning):
         if run.checkpoints or run.pointers or not run.listed:
             yield rounds.visit(run)
         else:  # what was named is a checkpoint itself
-            tell_notices(console, store, run)
+            print_notices(console, store, run)
     yield from rounds.finish()
 
 

@@ -9,11 +9,11 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._planning import Pruning, Terms, draw_all
+from ckptctl.cli._planning import PruneJob, PruneOptions, plan_stores
 from ckptctl.cli._policy import make_policy
 from ckptctl.cli._policy_flags import Flags, takes_flags
-from ckptctl.cli._resolve_names import OneCheckpoint, pick, place_in, split_place
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._resolve_names import OneCheckpoint, find_by_name, path_from, split_place
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.retention.explain import explain
 from ckptctl.stores import open_store
 
@@ -48,15 +48,15 @@ def command(
     configured = configure(flags, [where])
     flags = configured.flags
     policy = make_policy(flags, spared=configured.spared)
-    names = Names(template, layout, ext, equals)
+    names = NameOptions(template, layout, ext, equals)
     resumable = not flags.no_protect_last
     scanning = read_options(
         names, monitor=flags.monitor, exact=exact, resumable=resumable, sure=True, now=store.clock()
     )
-    pruning = Pruning([store], scanning, Terms(policy, is_dry=True))
-    draft = draw_all(pruning, console)
+    pruning = PruneJob([store], scanning, PruneOptions(policy, is_dry=True))
+    draft = plan_stores(pruning, console)
     runs = [run for run in draft.runs if run.checkpoints]
-    path = pick(runs, place_in(where, checkpoint), checkpoint).path
+    path = find_by_name(runs, path_from(where, checkpoint), checkpoint).path
     explanation = explain(runs, draft.plan, scanning.now, path)
     if json:
         from ckptctl.render.json import explain as as_json

@@ -14,13 +14,23 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._output import write_whole
-from ckptctl.cli._sort import Key, parse_key, sort_run
-from ckptctl.cli._targets import Names, Sight, open_all, placed, read_options, require_some, require_whole, see, select
+from ckptctl.cli._sort import SortKey, parse_key, sort_run
+from ckptctl.cli._targets import (
+    LocatedRun,
+    NameOptions,
+    filter_runs,
+    locate_errors,
+    open_stores,
+    read_options,
+    require_all_listed,
+    require_found,
+    scan_stores,
+)
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
-from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, doubt_mode, rank, score_of
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, describe_mode_doubt, rank, score_of
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
@@ -35,7 +45,7 @@ EPILOG = """Examples:
 """
 
 
-class FormatName(str, Enum):
+class ExportFormat(str, Enum):
     """What to write."""
 
     json = "json"
@@ -47,7 +57,7 @@ class FormatName(str, Enum):
 
 def command(
     paths: opt.Paths = None,
-    form: Annotated[FormatName, typer.Option("--format", help="What to write.")] = FormatName.json,
+    form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.json,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
     sort: Annotated[str, typer.Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
@@ -66,24 +76,24 @@ def command(
     yaml is what Lightning's to_yaml writes: one run's paths and scores, of all that have a score or of the best.
     """
     _check_output(output, ext or ())
-    console, stores = Console(), open_all(paths)
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
-    terms = Terms(len(stores) > 1 and form is not FormatName.yaml, scanning.now, top_k, monitor, mode.value)
+    console, stores = Console(), open_stores(paths)
+    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
+    terms = ExportOptions(len(stores) > 1 and form is not ExportFormat.yaml, scanning.now, top_k, monitor, mode.value)
     wanted = tuple(map(parse_filter, filters or ()))
-    sights = select(see(stores, scanning, console), wanted, scanning.now)
-    if form is FormatName.yaml or top_k is not None:
+    sights = filter_runs(scan_stores(stores, scanning, console), wanted, scanning.now)
+    if form is ExportFormat.yaml or top_k is not None:
         extracts = iter(list(_keep_best(sights, terms, console)))
     else:
-        extracts = (Extract(store, _look(store, run, terms)) for store, run in sights)
+        extracts = (ExportedRun(store, _look(store, run, terms)) for store, run in sights)
     first = next(extracts, None)
-    require_some(first, stores, wanted)
+    require_found(first, stores, wanted)
     pieces = _WRITERS[form](_arrange(chain([first] if first else [], extracts), parse_key(sort), limit), terms)
     if output is None:
         console.answer(pieces)
     else:
         write_whole(output, pieces)
         console.remark(f"wrote {escape(output)}")
-    require_whole(console)
+    require_all_listed(console)
 
 
 def _check_output(path: str | None, extensions: Sequence[str]) -> None:
@@ -94,7 +104,7 @@ def _check_output(path: str | None, extensions: Sequence[str]) -> None:
         raise UsageError(text, path=path, hint="give the file another extension")
 
 
-class Terms(NamedTuple):
+class ExportOptions(NamedTuple):
     """What the writers must know."""
 
     many: bool
@@ -105,25 +115,25 @@ class Terms(NamedTuple):
     mode: str
 
 
-class Extract(NamedTuple):
+class ExportedRun(NamedTuple):
     """What is written of a run."""
 
     store: Store
-    seen: View
+    seen: RunView
     """Its best and newest are those of the whole run, also where the run has been cut."""
 
 
-def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Iterator[Extract]:
+def _keep_best(sights: Iterable[LocatedRun], options: ExportOptions, console: Console) -> Iterator[ExportedRun]:
     """The runs with only their best checkpoints, with a score each; a run that has no score is left out with a warning.
 
     Raises MetricUnclear and ModeUnclear, and NoScore where no run has a score.
     """
     found, missing = False, []
     for store, run in sights:
-        extract = _cut_if_scored(store, run, terms)
-        if isinstance(extract, Extract):
+        extract = _cut_if_scored(store, run, options)
+        if isinstance(extract, ExportedRun):
             found = True
-            _warn_of_mode(extract.seen.run, terms, console)
+            _warn_of_mode(extract.seen.run, options, console)
             yield extract
         elif run.checkpoints:
             missing.append(extract)
@@ -133,57 +143,61 @@ def _keep_best(sights: Iterable[Sight], terms: Terms, console: Console) -> Itera
         console.warn(f"{error.path or '.'}: {error.text}: left out")
 
 
-def _arrange(extracts: Iterable[Extract], key: Key, limit: int | None) -> Iterator[Extract]:
+def _arrange(extracts: Iterable[ExportedRun], key: SortKey, limit: int | None) -> Iterator[ExportedRun]:
     """The runs in the asked order, and no more of each than the limit; of the best, in theirs."""
-    is_asked = key != Key("step") or limit is not None
-    for it in extracts:
-        yield it._replace(seen=it.seen._replace(run=sort_run(it.seen.run, key, limit))) if is_asked else it
+    is_asked = key != SortKey("step") or limit is not None
+    for extract in extracts:
+        yield (
+            extract._replace(seen=extract.seen._replace(run=sort_run(extract.seen.run, key, limit)))
+            if is_asked
+            else extract
+        )
 
 
-def _warn_of_mode(run: Run, terms: Terms, console: Console) -> None:
+def _warn_of_mode(run: Run, options: ExportOptions, console: Console) -> None:
     """Warn where the best are chosen the way that the metric's name does not say."""
-    if terms.top_k is None or run.monitor is None or run.mode is None:
+    if options.top_k is None or run.monitor is None or run.mode is None:
         return
-    doubt = doubt_mode(Metric(run.monitor, run.mode), terms.mode)
+    doubt = describe_mode_doubt(Metric(run.monitor, run.mode), options.mode)
     if doubt is not None:
         console.warn(f"{run.path or '.'}: {doubt}")
 
 
-def _cut_if_scored(store: Store, run: Run, terms: Terms) -> Extract | NoScore:
+def _cut_if_scored(store: Store, run: Run, options: ExportOptions) -> ExportedRun | NoScore:
     try:
-        with placed(store):
-            return _cut(store, run, terms)
+        with locate_errors(store):
+            return _cut(store, run, options)
     except NoScore as error:
         return error
 
 
-def _cut(store: Store, run: Run, terms: Terms) -> Extract:
-    metric = choose_metric(run, monitor=terms.monitor, mode=terms.mode)
-    run = resolve_ties(store, run, metric, terms.top_k or 0)._replace(monitor=metric.name, mode=metric.mode)
-    seen = _look(store, run, terms)
+def _cut(store: Store, run: Run, options: ExportOptions) -> ExportedRun:
+    metric = choose_metric(run, monitor=options.monitor, mode=options.mode)
+    run = resolve_ties(store, run, metric, options.top_k or 0)._replace(monitor=metric.name, mode=metric.mode)
+    seen = _look(store, run, options)
     complete = [it for it in seen.run.checkpoints if it.state == "complete" and "last" not in it.roles]
     scored = [it for it in complete if score_of(it, metric.name)]
-    chosen = scored if terms.top_k is None else [it.checkpoint for it in rank(scored, metric)][: terms.top_k]
-    return Extract(store, seen._replace(run=seen.run._replace(checkpoints=tuple(chosen))))
+    chosen = scored if options.top_k is None else [it.checkpoint for it in rank(scored, metric)][: options.top_k]
+    return ExportedRun(store, seen._replace(run=seen.run._replace(checkpoints=tuple(chosen))))
 
 
-def _look(store: Store, run: Run, terms: Terms) -> View:
-    return view(relocate(run, store.url) if terms.many else run, monitor=terms.monitor, mode=terms.mode)
+def _look(store: Store, run: Run, options: ExportOptions) -> RunView:
+    return view_run(relocate(run, store.url) if options.many else run, monitor=options.monitor, mode=options.mode)
 
 
-def _json(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _json(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     from ckptctl.render.json import export
 
     return export(it.seen.run for it in extracts)
 
 
-def _jsonl(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _jsonl(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     from ckptctl.render.json import lines
 
     return (piece for it in extracts for piece in lines(it.seen.run))
 
 
-def _csv(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _csv(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """All runs are read before the first line: each metric of any has a column."""
     from ckptctl.render import csv
     from ckptctl.render.columns import metrics_of
@@ -195,24 +209,24 @@ def _csv(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: A
         yield from csv.rows(run, metrics)
 
 
-def _markdown(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:
+def _markdown(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:
     from ckptctl.render.columns import metrics_of
     from ckptctl.render.markdown import listing
 
     views = [it.seen for it in extracts]
     names = [name for name in metrics_of(it.run for it in views) if name not in COUNTERS]
-    return listing(views, terms.now, names)
+    return listing(views, options.now, names)
 
 
-def _yaml(extracts: Iterable[Extract], terms: Terms) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _yaml(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """Absolute paths and scores, NaN as the callback stores it: the infinity that is worst."""
     from ckptctl.render.yaml import best_k_models
 
     scores: dict[str, float] = {}
     for store, seen in extracts:
         top = store.url if "://" in store.url else realpath(store.url)
-        for it in seen.run.checkpoints:
-            scores[locate(top, it.path)] = _as_recorded(it, seen.run)
+        for checkpoint in seen.run.checkpoints:
+            scores[locate(top, checkpoint.path)] = _as_recorded(checkpoint, seen.run)
     yield best_k_models(scores)
 
 
@@ -227,10 +241,10 @@ def _as_recorded(checkpoint: Checkpoint, run: Run) -> float:
     return worst if isnan(value) else value
 
 
-_WRITERS: dict[FormatName, Callable[[Iterable[Extract], Terms], Iterator[str]]] = {
-    FormatName.json: _json,
-    FormatName.jsonl: _jsonl,
-    FormatName.csv: _csv,
-    FormatName.yaml: _yaml,
-    FormatName.markdown: _markdown,
+_WRITERS: dict[ExportFormat, Callable[[Iterable[ExportedRun], ExportOptions], Iterator[str]]] = {
+    ExportFormat.json: _json,
+    ExportFormat.jsonl: _jsonl,
+    ExportFormat.csv: _csv,
+    ExportFormat.yaml: _yaml,
+    ExportFormat.markdown: _markdown,
 }

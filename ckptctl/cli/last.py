@@ -8,10 +8,19 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import Names, Sight, open_all, read_options, require_some, require_whole, see, warn_of_lineage
-from ckptctl.core.filters import Filter, all_hold, parse_filter
+from ckptctl.cli._targets import (
+    LocatedRun,
+    NameOptions,
+    open_stores,
+    print_restart_warning,
+    read_options,
+    require_all_listed,
+    require_found,
+    scan_stores,
+)
+from ckptctl.core.filters import Filter, meets_all, parse_filter
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.render.names import locate
 
 EPILOG = """Examples:
@@ -41,21 +50,21 @@ def command(
     trainings that used one folder, the latest time.
     """
     opt.refuse_together(json=json, null=null)
-    console, stores = Console(), open_all([path])
-    scanning = read_options(Names(template, layout, ext, equals), resumable=resumable)
+    console, stores = Console(), open_stores([path])
+    scanning = read_options(NameOptions(template, layout, ext, equals), resumable=resumable)
     wanted = tuple(map(parse_filter, filters or ()))
     found = [
         (sight, newest)
-        for sight in see(stores, scanning, console)
+        for sight in scan_stores(stores, scanning, console)
         if (newest := _newest(sight, wanted, scanning.now, resumable=resumable)) is not None
     ]
-    require_some(found, stores, wanted)
-    latest: dict[str, tuple[Sight, Checkpoint]] = {}
+    require_found(found, stores, wanted)
+    latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
     for sight, newest in found:
         group = opt.group_of(sight.store.url, sight.run.path, group_by)
         latest[group] = max(latest.get(group, (sight, newest)), (sight, newest), key=lambda pair: pair[1].modified)
     for sight, newest in latest.values():
-        warn_of_lineage(console, sight)
+        print_restart_warning(console, sight)
         _warn_of_newer(console, sight, newest)
     if json:
         from ckptctl.render.json import last
@@ -63,26 +72,26 @@ def command(
         console.answer(last(newest for _, newest in latest.values()))
     else:
         console.hand_over([(locate(it.store.url, newest.path), "") for it, newest in latest.values()], null=null)
-    require_whole(console)
+    require_all_listed(console)
 
 
-def _warn_of_newer(console: Console, sight: Sight, newest: Checkpoint) -> None:
+def _warn_of_newer(console: Console, located: LocatedRun, newest: Checkpoint) -> None:
     """Tell of what was saved later and is not whole, or not known to be."""
-    order = [it for it in in_order(sight.run.checkpoints) if not it.is_made]
-    for it in order[order.index(newest) + 1 :]:
-        if it.state != "complete":
-            why = f": {it.note}" if it.note else ""
-            console.warn(f"{locate(sight.store.url, it.path)} is newer, but {it.state}{why}")
+    order = [it for it in in_save_order(located.run.checkpoints) if not it.is_made]
+    for newer in order[order.index(newest) + 1 :]:
+        if newer.state != "complete":
+            why = f": {newer.note}" if newer.note else ""
+            console.warn(f"{locate(located.store.url, newer.path)} is newer, but {newer.state}{why}")
 
 
-def _newest(sight: Sight, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:
+def _newest(located: LocatedRun, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:
     """The end of a run's order, among the complete ones."""
     complete = [
-        it
-        for it in in_order(sight.run.checkpoints)
-        if it.state == "complete"
-        and not it.is_made
-        and (it.resumable is True or not resumable)
-        and all_hold(filters, it, now)
+        checkpoint
+        for checkpoint in in_save_order(located.run.checkpoints)
+        if checkpoint.state == "complete"
+        and not checkpoint.is_made
+        and (checkpoint.resumable is True or not resumable)
+        and meets_all(filters, checkpoint, now)
     ]
     return complete[-1] if complete else None

@@ -8,8 +8,8 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._linking import Linking, link_all
-from ckptctl.cli._targets import Names, open_apart, read_options
+from ckptctl.cli._linking import LinkOptions, link_all
+from ckptctl.cli._targets import NameOptions, open_separate_stores, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:
@@ -45,6 +45,6 @@ def command(
     if name is not None and last and best:
         raise UsageError("--name with both --last and --best names two links alike", hint="make them one by one")
     opt.check_name(name)
-    linking = Linking(last, best, name, kind.value, monitor, mode.value, threshold, is_dry=dry_run)
-    scanning = read_options(Names(template, layout, ext, equals), monitor=monitor, sure=True)
-    link_all(open_apart(paths), scanning, linking, Console())
+    linking = LinkOptions(last, best, name, kind.value, monitor, mode.value, threshold, is_dry=dry_run)
+    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor, sure=True)
+    link_all(open_separate_stores(paths), scanning, linking, Console())

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._listing import Listing, list_runs
-from ckptctl.cli._targets import Names
+from ckptctl.cli._listing import ListOptions, list_runs
+from ckptctl.cli._targets import NameOptions
 
 EPILOG = """Examples:
 
@@ -46,8 +46,8 @@ def command(
     opt.refuse_together(runs=runs, quiet=quiet or null)
     opt.refuse_together(explain_layout=explain_layout, quiet=quiet or null)
     opt.refuse_together(explain_layout=explain_layout, runs=runs)
-    names = Names(template, layout, ext, equals)
-    listing = Listing(
+    names = NameOptions(template, layout, ext, equals)
+    listing = ListOptions(
         runs, metrics, sort, limit, monitor, mode.value, exact, names, quiet, null, json, color.value, explain_layout
     )
     list_runs(paths, listing._replace(filters=filters or ()))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from ckptctl.cli._console import ReaderGone
-from ckptctl.cli._listing import Listing, list_runs
+from ckptctl.cli._listing import ListOptions, list_runs
 from ckptctl.errors import CkptctlError, StorageFailed
 from ckptctl.render.messages import error_lines
 
@@ -47,12 +47,12 @@ def _open_what_is_closed() -> None:
 def _run(argv: Sequence[str]) -> int:
     if argv[:1] in (["ls"], ["list"]) and not any(word.startswith("-") for word in argv):
         # The commonest call of all, and it has no options: Typer would take two thirds of its time to read it.
-        list_runs(argv[1:], Listing())
+        list_runs(argv[1:], ListOptions())
         return 0
     if argv[:1] == ["show"] and len(argv) == 2 and not argv[1].startswith("-"):  # noqa: PLR2004 - as above: a bare path
-        from ckptctl.cli._showing import Form, show_one
+        from ckptctl.cli._showing import ShowOptions, show_one
 
-        return show_one(argv[1], Form())
+        return show_one(argv[1], ShowOptions())
     from ckptctl.cli._parser import parse_and_run
 
     return parse_and_run(argv)

@@ -8,8 +8,8 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve_names import Checkpoints, Found, find_all
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._resolve_names import Checkpoints, LocatedCheckpoint, find_checkpoints
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.dates import parse_moment
 from ckptctl.core.pin import Pin
 from ckptctl.core.units import NANOSECONDS, parse_duration
@@ -41,17 +41,17 @@ def command(
     """
     opt.refuse_together(**{"for": span is not None, "until": until is not None})
     console = Console()
-    for it in find_all(checkpoints, read_options(Names(None, layout, ext))):
-        require_writable(it)
-        path = it.checkpoint.path
-        asked = Pin(_read_until(span, until, it.store.clock()), reason)
-        older = find_pin(it.store, path)
+    for found in find_checkpoints(checkpoints, read_options(NameOptions(None, layout, ext))):
+        require_writable(found)
+        path = found.checkpoint.path
+        asked = Pin(_read_until(span, until, found.store.clock()), reason)
+        older = find_pin(found.store, path)
         pin = asked if older is None else older.extend(asked)
-        write(it.store, path, pin)
-        console.say(f"{escape(locate(it.store.url, path))}: {escape(pin.describe(it.store.clock()))}\n")
+        write(found.store, path, pin)
+        console.say(f"{escape(locate(found.store.url, path))}: {escape(pin.describe(found.store.clock()))}\n")
 
 
-def require_writable(found: Found) -> None:
+def require_writable(found: LocatedCheckpoint) -> None:
     """Raise Refused where nothing may be written."""
     if found.store.read_only:
         raise Refused(found.store.read_only, id="read-only-store", path=found.store.url, done="no pin was changed")

@@ -11,13 +11,13 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
 from ckptctl.cli._plan_file import write_plan
-from ckptctl.cli._planning import Terms
+from ckptctl.cli._planning import PruneOptions
 from ckptctl.cli._policy import make_policy
 from ckptctl.cli._policy_flags import Flags, takes_flags
 from ckptctl.cli._pruning import prune
 from ckptctl.cli._repeat import repeat
-from ckptctl.cli._request import Asked, take_up
-from ckptctl.cli._targets import Names, expand, open_apart
+from ckptctl.cli._request import PruneRequest, make_prune_job
+from ckptctl.cli._targets import NameOptions, expand_globs, open_separate_stores
 from ckptctl.core.retention.rules import TopK
 from ckptctl.errors import UsageError
 
@@ -63,14 +63,14 @@ def command(
     opt.refuse_together(every=every is not None, plan_out=plan_out is not None)
     if every is not None and not yes and not (dry_run or check):
         raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
-    configured = configure(flags, expand(paths))
+    configured = configure(flags, expand_globs(paths))
     flags = configured.flags._replace(policy=None)
-    asked = Asked(flags, Names(template, layout, ext, equals), exact, configured.spared)
+    asked = PruneRequest(flags, NameOptions(template, layout, ext, equals), exact, configured.spared)
     policy = make_policy(flags, spared=configured.spared)
     keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
     opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
     console = Console(color.value)
-    terms = Terms(
+    terms = PruneOptions(
         policy,
         is_dry=dry_run or check or plan_out is not None,
         is_check=check,
@@ -85,7 +85,7 @@ def command(
 
     def once() -> int:
         """All of it, from the listing on."""
-        pruning = take_up(asked, open_apart(paths), terms)
+        pruning = make_prune_job(asked, open_separate_stores(paths), terms)
         write = None if plan_out is None else partial(write_plan, plan_out, pruning, asked)
         return prune(pruning._replace(write=write), console, json=json, verbose=bool(verbose))
 

@@ -11,11 +11,11 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._planning import Pruning, Terms
+from ckptctl.cli._planning import PruneJob, PruneOptions
 from ckptctl.cli._policy import read_min_age, read_size
 from ckptctl.cli._policy_flags import Flags
 from ckptctl.cli._pruning import prune
-from ckptctl.cli._targets import Names, open_all, read_options
+from ckptctl.cli._targets import NameOptions, open_stores, read_options
 from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
@@ -53,14 +53,14 @@ def command(
     All of them or none: what a link names, what is pinned and what is being written is refused.
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
-    stores = open_all([split(_place(it))[0] or "." for it in checkpoints])
+    stores = open_stores([split(_place(it))[0] or "." for it in checkpoints])
     configured = configure(Flags(), [it.url for it in stores])
-    policy = name_all(checkpoints, stores)._replace(
+    policy = policy_for_named(checkpoints, stores)._replace(
         may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
     )
     keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
-    scanning = read_options(Names(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
-    terms = Terms(
+    scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
+    terms = PruneOptions(
         policy,
         is_dry=dry_run,
         has_consent=yes,
@@ -71,10 +71,10 @@ def command(
         takes_open=allow_open,
         command="rm",
     )
-    raise typer.Exit(prune(Pruning(stores, scanning, terms), Console(color.value), json=json, verbose=True))
+    raise typer.Exit(prune(PruneJob(stores, scanning, terms), Console(color.value), json=json, verbose=True))
 
 
-def name_all(checkpoints: Sequence[str], stores: Sequence[Store]) -> Policy:
+def policy_for_named(checkpoints: Sequence[str], stores: Sequence[Store]) -> Policy:
     """The policy that lets go what is named, by its paths as a plan of these stores has them; raises Refused."""
     for path in checkpoints:
         if islink(_place(path)):

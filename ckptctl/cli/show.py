@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._showing import Form, show_one
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._showing import ShowOptions, show_one
+from ckptctl.cli._targets import NameOptions, read_options
 
 EPILOG = """Examples:
 
@@ -37,7 +37,7 @@ def command(
     """
     opt.refuse_together(json=json, tensors=tensors)
     opt.refuse_together(json=json, tree=tree)
-    form = Form(tensors, tree, json, color.value)
-    code = show_one(checkpoint, form, read_options(Names(template, layout, ext, equals)))
+    form = ShowOptions(tensors, tree, json, color.value)
+    code = show_one(checkpoint, form, read_options(NameOptions(template, layout, ext, equals)))
     if code:
         raise typer.Exit(code)

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import Configured, configure
+from ckptctl.cli._configured import EffectiveConfig, configure
 from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._slimming import Terms, slim_all
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._slimming import SlimRequest, slim_all
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import UsageError
 
 EPILOG = """Examples:
@@ -23,7 +23,7 @@ EPILOG = """Examples:
 """
 
 
-class FormatName(str, Enum):
+class SlimFormat(str, Enum):
     """What to write."""
 
     torch = "torch"
@@ -37,7 +37,7 @@ def command(
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Put it in place of the whole one.")] = False,
     bare: Annotated[bool, typer.Option("--bare", help="Keep the mapping with the weights alone.")] = False,
-    to: Annotated[FormatName, typer.Option("--to", help="What to write of a file.")] = FormatName.torch,
+    to: Annotated[SlimFormat, typer.Option("--to", help="What to write of a file.")] = SlimFormat.torch,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
     trash: opt.Trash = False,
@@ -57,14 +57,14 @@ def command(
     opt.refuse_together(yes=yes, dry_run=dry_run)
     if in_place == (output is not None):
         raise UsageError("it must be told where to", hint="pass -o OUT for a copy, or --in-place")
-    if in_place and to is FormatName.safetensors:
+    if in_place and to is SlimFormat.safetensors:
         raise UsageError("--in-place keeps the format", hint="pass -o OUT with --to safetensors")
     if (trash or trash_for is not None) and not in_place:
         raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
-    found = configure(Flags(), checkpoints) if in_place else Configured(Flags())
+    found = configure(Flags(), checkpoints) if in_place else EffectiveConfig(Flags())
     keeps, keeps_for = found.choose_trash(trash=trash, trash_for=trash_for)
-    scanning = read_options(Names(template, layout, ext, equals))
-    terms = Terms(
+    scanning = read_options(NameOptions(template, layout, ext, equals))
+    terms = SlimRequest(
         output,
         bare=bare,
         to=to.value,

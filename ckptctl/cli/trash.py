@@ -10,8 +10,8 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._recovery import Find, find_all
-from ckptctl.cli._restore import empty_all, part_words, put_back_all, put_back_some, require_one
+from ckptctl.cli._recovery import TrashedPrune, find_trashed
+from ckptctl.cli._restore import empty_prunes, require_one, split_arguments, undo_all, undo_some
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
 
@@ -24,7 +24,7 @@ EPILOG = """Examples:
 """
 
 
-class Action(str, Enum):
+class TrashAction(str, Enum):
     """What to do."""
 
     ls = "ls"
@@ -40,7 +40,7 @@ OlderThan = Annotated[str, typer.Option(metavar="TIME", help="Empty only what wa
 
 
 def command(
-    action: Annotated[Action, typer.Argument(metavar="ACTION", help="ls, restore or empty.")],
+    action: Annotated[TrashAction, typer.Argument(metavar="ACTION", help="ls, restore or empty.")],
     words: Words = None,
     older_than: OlderThan = "0",
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before emptying.")] = False,
@@ -50,13 +50,13 @@ def command(
 ) -> None:
     """List what was set aside, put it back, or remove it for good."""
     console = Console(color.value)
-    if action is Action.restore:
+    if action is TrashAction.restore:
         restore(words, console, json=json)
         return
-    txid, paths = part_words(words)
+    txid, paths = split_arguments(words)
     found = _choose(txid, paths, parse_duration(older_than) * NANOSECONDS)
-    if action is Action.empty:
-        empty_all(found, console, has_consent=yes, json=json)
+    if action is TrashAction.empty:
+        empty_prunes(found, console, has_consent=yes, json=json)
     else:
         show(found, console, json=json, verbose=bool(verbose))
 
@@ -65,26 +65,29 @@ def restore(typed: Sequence[str] | None, console: Console, *, json: bool) -> Non
     """Put a whole prune back by its identifier, or checkpoints by where they lay."""
     if not typed:
         raise UsageError("nothing says what to restore", hint="name a checkpoint by where it lay, or a prune by its id")
-    txid, paths = part_words(typed)
+    txid, paths = split_arguments(typed)
     if txid is None:
-        put_back_some(paths, console, json=json)
+        undo_some(paths, console, json=json)
     else:
-        put_back_all(require_one(txid, paths), console, json=json)
+        undo_all(require_one(txid, paths), console, json=json)
 
 
-def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[Find]:
+def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[TrashedPrune]:
     """The prunes in the trash that are meant, oldest first."""
-    found = [require_one(txid, paths)] if txid else list(find_all(paths))
+    found = [require_one(txid, paths)] if txid else list(find_trashed(paths))
     chosen = [it for it in found if it.store.clock() - it.transaction.deed.since >= older]
     return sorted(chosen, key=lambda it: it.transaction.deed.since)
 
 
-def show(found: Sequence[Find], console: Console, *, json: bool, verbose: bool) -> None:
+def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose: bool) -> None:
     """List what lies there."""
-    from ckptctl.prune.trash import held
-    from ckptctl.render.trash import Heap, rows, screen
+    from ckptctl.prune.trash import restorable_items
+    from ckptctl.render.trash import TrashedItems, rows, screen
 
-    heaps = [Heap(it.store.url, it.transaction.deed, tuple(held(it.store, it.transaction))) for it in found]
+    heaps = [
+        TrashedItems(it.store.url, it.transaction.deed, tuple(restorable_items(it.store, it.transaction)))
+        for it in found
+    ]
     if json:
         from ckptctl.render.json import trash as as_json
 

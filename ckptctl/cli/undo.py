@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._restore import part_words, put_back_all, require_one
+from ckptctl.cli._restore import require_one, split_arguments, undo_all
 
 EPILOG = """Examples:
 
@@ -29,5 +29,5 @@ def command(words: Words = None, json: opt.Json = False) -> None:
 
     Everything goes to where it was, byte for byte, with its times. What is in the way stays.
     """
-    txid, paths = part_words(words)
-    put_back_all(require_one(txid, paths), Console(), json=json)
+    txid, paths = split_arguments(words)
+    undo_all(require_one(txid, paths), Console(), json=json)

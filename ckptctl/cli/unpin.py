@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve_names import Checkpoints, find_all
-from ckptctl.cli._targets import Names, read_options
+from ckptctl.cli._resolve_names import Checkpoints, find_checkpoints
+from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.cli.pin import require_writable
 from ckptctl.errors import NotFound
 from ckptctl.render.names import escape, locate
@@ -24,12 +24,12 @@ def command(checkpoints: Checkpoints, layout: opt.LayoutName = None, ext: opt.Ex
 
     Nothing is deleted but the pin. One that is not pinned is told; where none is, the exit code is 4.
     """
-    console, found = Console(), find_all(checkpoints, read_options(Names(None, layout, ext)))
+    console, found = Console(), find_checkpoints(checkpoints, read_options(NameOptions(None, layout, ext)))
     count = 0
-    for it in found:
-        require_writable(it)
-        shown = escape(locate(it.store.url, it.checkpoint.path))
-        is_done = unpin(it.store, it.checkpoint.path)
+    for one in found:
+        require_writable(one)
+        shown = escape(locate(one.store.url, one.checkpoint.path))
+        is_done = unpin(one.store, one.checkpoint.path)
         count += is_done
         console.say(f"{shown}: {'no longer pinned' if is_done else 'was not pinned'}\n")
     if not count:

@@ -13,17 +13,17 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import Target, find_target
-from ckptctl.cli._targets import Names, expand, read_options, require_whole, tell_notices
+from ckptctl.cli._targets import NameOptions, expand_globs, print_notices, read_options, require_all_listed
 from ckptctl.errors import Damaged, NoCheckpoint
-from ckptctl.formats.flaws import Examined
+from ckptctl.formats.flaws import VerifyResult
 from ckptctl.render import verify as screens
 from ckptctl.render.names import locate
-from ckptctl.scan.inspect import Depth, examine
+from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
 
 if TYPE_CHECKING:
-    from ckptctl.sandbox.torch_load import Loader
+    from ckptctl.sandbox.torch_load import TorchLoader
 
 EPILOG = """Examples:
 
@@ -64,10 +64,10 @@ def command(
     opt.refuse_together(json=json, quiet=quiet)
     opt.refuse_together(json=json, null=null)
     console, progress = Console(), Progress()
-    scanning = read_options(Names(template, layout, ext, equals))
-    with _loading(load) as loader:
-        depth = Depth(deep, finite, tuple(allow or ()))
-        seen = Counted(_examine(_find(paths, scanning, console), depth, progress, loader))
+    scanning = read_options(NameOptions(template, layout, ext, equals))
+    with _torch_if_wanted(load) as loader:
+        depth = VerifyDepth(deep, finite, tuple(allow or ()))
+        seen = CountedResults(_examine(_find(paths, scanning, console), depth, progress, loader))
         if quiet or null:
             console.hand_over(((it.path, "") for it in seen if not it.ok), null=null)
         else:
@@ -78,34 +78,34 @@ def command(
         console.say(screens.closing(seen.tally, seconds=progress.seconds if deep else 0, torch=torch))
     if seen.tally.broken or seen.tally.suspect:
         raise typer.Exit(Damaged.exit_code)
-    require_whole(console)
+    require_all_listed(console)
 
 
-def _loading(wanted: bool) -> AbstractContextManager[Loader | None]:
+def _torch_if_wanted(wanted: bool) -> AbstractContextManager[TorchLoader | None]:
     """torch, where it is wanted; raises MissingLibrary, UsageError."""
     if not wanted:
         return nullcontext()
-    from ckptctl.sandbox.torch_load import loading
+    from ckptctl.sandbox.torch_load import start_torch
 
-    return loading()
+    return start_torch()
 
 
-class Counted:
+class CountedResults:
     """What was examined, summed up as it passes."""
 
-    def __init__(self, examined: Iterable[Examined]) -> None:
-        self.tally = screens.Tally()
+    def __init__(self, examined: Iterable[VerifyResult]) -> None:
+        self.tally = screens.VerifyTotals()
         self._examined = examined
 
-    def __iter__(self) -> Iterator[Examined]:
-        for it in self._examined:
-            self.tally = self.tally.add(it)
-            yield it
+    def __iter__(self) -> Iterator[VerifyResult]:
+        for result in self._examined:
+            self.tally = self.tally.add(result)
+            yield result
 
 
 def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> Iterator[Target]:
     """Every checkpoint that the paths mean; raises NoCheckpoint where one means none, and what opening raises."""
-    for path in expand(paths):
+    for path in expand_globs(paths):
         found = 0
         for target in _find_in(path, scanning, console) if "://" in path or isdir(path) else ():
             found += 1
@@ -119,7 +119,7 @@ def _find_in(path: str, scanning: Options, console: Console) -> Iterator[Target]
     store = open_store(path)
     for run in scan(store, scanning):
         if run.checkpoints or not run.listed:
-            tell_notices(console, store, run)
+            print_notices(console, store, run)
         yield from (Target(store, run, it) for it in run.checkpoints)
 
 
@@ -130,14 +130,16 @@ def _find_one(path: str, scanning: Options) -> Target:
         raise NoCheckpoint("no checkpoint found", path=path, hint="name a checkpoint, or a folder of some") from None
 
 
-def _examine(targets: Iterable[Target], depth: Depth, progress: Progress, loader: Loader | None) -> Iterator[Examined]:
-    for store, _, it in targets:
-        examined = examine(store, it, depth, progress.add, loader)
+def _examine(
+    targets: Iterable[Target], depth: VerifyDepth, progress: Progress, loader: TorchLoader | None
+) -> Iterator[VerifyResult]:
+    for store, _, target in targets:
+        examined = verify_checkpoint(store, target, depth, progress.add, loader)
         progress.count()
-        yield examined._replace(path=locate(store.url, it.path))
+        yield examined._replace(path=locate(store.url, target.path))
 
 
-def _write(seen: Iterable[Examined], console: Console, progress: Progress, *, json: bool) -> Iterator[str]:
+def _write(seen: Iterable[VerifyResult], console: Console, progress: Progress, *, json: bool) -> Iterator[str]:
     if json:
         from ckptctl.render.json_contents import verify
 

@@ -45,12 +45,12 @@ class Setting(NamedTuple):
     """``runs/ckptctl.toml:3``, or the name of a variable."""
 
 
-def combine(settings: Iterable[Setting]) -> dict[str, Setting]:
+def merge_settings(settings: Iterable[Setting]) -> dict[str, Setting]:
     """Of each protection the value that counts: the most careful, of several as careful the first."""
     held: dict[str, Setting] = {}
-    for it in settings:
-        first = held.get(it.key)
-        held[it.key] = it if first is None else _more_careful(first, it)
+    for setting in settings:
+        first = held.get(setting.key)
+        held[setting.key] = setting if first is None else _more_careful(first, setting)
     return held
 
 

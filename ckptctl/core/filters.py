@@ -89,6 +89,6 @@ def _read_bound(key: str, bound: str, text: str) -> float:
     return number
 
 
-def all_hold(filters: tuple[Filter, ...], checkpoint: Checkpoint, now: int) -> bool:
+def meets_all(filters: tuple[Filter, ...], checkpoint: Checkpoint, now: int) -> bool:
     """Whether every filter is met."""
     return all(it.holds(checkpoint, now) for it in filters)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run, relocate_path
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 
 Severity = Literal["error", "advice"]
@@ -46,7 +46,7 @@ class Report(NamedTuple):
     is_run: bool = True
 
 
-class Count(NamedTuple):
+class FindingCount(NamedTuple):
     """Sums over reports."""
 
     runs: int = 0
@@ -54,15 +54,15 @@ class Count(NamedTuple):
     errors: int = 0
     advice: int = 0
 
-    def add(self, report: Report) -> Count:
+    def add(self, report: Report) -> FindingCount:
         """The sums with one more report."""
         errors = sum(it.severity == "error" for it in report.findings)
         advice = len(report.findings) - errors
         runs = self.runs + report.is_run
-        return Count(runs, self.checkpoints + report.checkpoints, self.errors + errors, self.advice + advice)
+        return FindingCount(runs, self.checkpoints + report.checkpoints, self.errors + errors, self.advice + advice)
 
 
-class Known(NamedTuple):
+class DoctorContext(NamedTuple):
     """What must be known beside a run to examine it."""
 
     now: int
@@ -77,7 +77,7 @@ class Known(NamedTuple):
     """By path of a folder that could not be listed: why."""
 
 
-def arrange(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Errors first, then by path."""
     return tuple(sorted(findings, key=lambda it: (it.severity != "error", it.path)))
 
@@ -87,23 +87,23 @@ def relocate_report(report: Report, folder: str) -> Report:
     return report._replace(
         path=relocate_path(report.path, folder),
         findings=tuple(
-            it._replace(
-                path=relocate_path(it.path, folder),
-                hint=it.hint._replace(paths=tuple(relocate_path(path, folder) for path in it.hint.paths)),
+            finding._replace(
+                path=relocate_path(finding.path, folder),
+                hint=finding.hint._replace(paths=tuple(relocate_path(path, folder) for path in finding.hint.paths)),
             )
-            for it in report.findings
+            for finding in report.findings
         ),
     )
 
 
-def bare(path: str) -> str:
+def quote_basename(path: str) -> str:
     """The last part of a path, in quotes."""
     return f"'{path.rpartition('/')[2]}'"
 
 
-def tell_names(paths: Sequence[str]) -> str:
+def describe_names(paths: Sequence[str]) -> str:
     """The last parts of a few paths in quotes, and how many more there are."""
-    shown = ", ".join(map(bare, paths[:_FEW]))
+    shown = ", ".join(map(quote_basename, paths[:_FEW]))
     more = len(paths) - _FEW
     return f"{shown} and {more} more" if more > 0 else shown
 
@@ -111,17 +111,17 @@ def tell_names(paths: Sequence[str]) -> str:
 def newest_of(run: Run) -> Checkpoint | None:
     """The newest whole one that training saved under a name of its own."""
     whole = [it for it in run.checkpoints if it.state == "complete" and not it.is_set_aside]
-    return in_order(whole)[-1] if whole else None
+    return in_save_order(whole)[-1] if whole else None
 
 
-def measure(it: Checkpoint, now: int) -> str:
+def describe_size_and_age(checkpoint: Checkpoint, now: int) -> str:
     """How large and how old it is: ``10.6 GB, written 3d ago``."""
-    return f"{write_size(it.size)}, written {write_age((now - it.modified) / NANOSECONDS)} ago"
+    return f"{write_size(checkpoint.size)}, written {write_age((now - checkpoint.modified) / NANOSECONDS)} ago"
 
 
-def name_parts(it: Checkpoint) -> tuple[str, tuple[str, ...]]:
+def make_placeholders(checkpoint: Checkpoint) -> tuple[str, tuple[str, ...]]:
     """A place in a hint for each part that a person must take in hand, and their paths; of many the first alone."""
-    tops = tuple(entry.path for entry in it.tops)
+    tops = tuple(entry.path for entry in checkpoint.tops)
     if len(tops) > _FEW:
         return f"{{}} and the {len(tops) - 1} other parts of it", tops[:1]
     return " ".join(["{}"] * len(tops)), tops

@@ -12,10 +12,10 @@ from itertools import islice
 from math import inf, isnan
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["file", "dir", "link", "other"]
+EntryKind = Literal["file", "dir", "link", "other"]
 Unit = Literal["file", "dir", "family"]
 State = Literal["complete", "partial", "live", "damaged", "unknown"]
-Source = Literal["state", "sibling", "yaml", "csv", "json", "npz", "name"]
+ScoreSource = Literal["state", "sibling", "yaml", "csv", "json", "npz", "name"]
 Finiteness = Literal["finite", "nan", "inf", "-inf"]
 PointerState = Literal["ok", "dangling", "loop", "outside"]
 SET_ASIDE = frozenset({"last", "final", "resume", "derived", "export", "named"})
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     """A name that the store listed."""
 
     path: str
-    kind: Kind
+    kind: EntryKind
     size: int | None = None
     """Bytes; None until it was asked for."""
     modified: int | None = None
@@ -81,7 +81,7 @@ class Score(NamedTuple):
     value: float
     text: str | None
     """As the source wrote it, where it was text: its digits are the precision that it has."""
-    source: Source
+    source: ScoreSource
 
     @property
     def state(self) -> Finiteness:
@@ -261,11 +261,12 @@ def relocate(run: Run, folder: str) -> Run:
         path=move(run.path),
         folder=run.path if run.folder is None else run.folder,
         checkpoints=tuple(
-            it._replace(path=move(it.path), aliases=tuple(map(move, it.aliases))) for it in run.checkpoints
+            checkpoint._replace(path=move(checkpoint.path), aliases=tuple(map(move, checkpoint.aliases)))
+            for checkpoint in run.checkpoints
         ),
         pointers=tuple(
-            it._replace(path=move(it.path), target=None if it.target is None else move(it.target))
-            for it in run.pointers
+            pointer._replace(path=move(pointer.path), target=None if pointer.target is None else move(pointer.target))
+            for pointer in run.pointers
         ),
         strays=tuple(it._replace(path=move(it.path)) for it in run.strays),
         rosters=tuple(

@@ -18,7 +18,7 @@ class Failure(NamedTuple):
     """Whether it was found not to be whole."""
 
 
-class Change(NamedTuple):
+class TrashChange(NamedTuple):
     """What became of things in the trash."""
 
     txid: str = ""
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
     """Bytes really freed."""
     is_kept: bool = False
     """Whether what went lies in the trash, from which it can be put back."""
-    earlier: tuple[Change, ...] = ()
+    earlier: tuple[TrashChange, ...] = ()
     """What became of that which earlier runs had left in the trash."""
     slimmed: tuple[str, ...] = ()
 
@@ -56,7 +56,7 @@ class Outcome(NamedTuple):
         return not self.skipped and not self.failed
 
 
-def add_up(outcomes: Iterable[Outcome]) -> Outcome:
+def combine_outcomes(outcomes: Iterable[Outcome]) -> Outcome:
     """What was done in several places, as one; there is at least one."""
     one, *others = outcomes
     for other in others:

@@ -68,7 +68,7 @@ def infer_mode(name: str) -> Mode | None:
     for at, word in reversed(list(enumerate(words))):
         told = _mode_of_word(word)
         if told:
-            return opposite(told) if any(negation in words[:at] for negation in _NEGATIONS) else told
+            return opposite_mode(told) if any(negation in words[:at] for negation in _NEGATIONS) else told
     return None
 
 
@@ -81,7 +81,7 @@ def _mode_of_word(word: str) -> Mode | None:
     return next((mode for ending, mode in _ENDINGS.items() if word.endswith(ending)), None)
 
 
-def opposite(mode: Mode) -> Mode:
+def opposite_mode(mode: Mode) -> Mode:
     """The other way round."""
     return "max" if mode == "min" else "min"
 
@@ -118,7 +118,7 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
     """
     name = monitor or run.monitor or _only(run)
     if not any(score_of(checkpoint, name) for checkpoint in run.checkpoints):
-        raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_tell_found(run))
+        raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_describe_found(run))
     if mode != "auto":
         return Metric(name, "max" if mode == "max" else "min")
     recorded = run.mode if run.monitor is not None and same_metric(name, run.monitor) else None
@@ -131,7 +131,7 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
     return Metric(name, told)
 
 
-def agree(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:
+def require_same_metric(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:
     """Raise MetricUnclear or ModeUnclear where two runs, given by their paths, are not watched by one metric.
 
     ``where`` is the path of the error.
@@ -150,17 +150,17 @@ def _only(run: Run) -> str:
     if len(counts) == 1:
         return next(iter(counts))
     if not counts:
-        raise NoScore("no checkpoint has a metric", path=run.path, hint=_tell_found(run))
-    text = f"several metrics, and none is named: {tell_counts(counts)}"
+        raise NoScore("no checkpoint has a metric", path=run.path, hint=_describe_found(run))
+    text = f"several metrics, and none is named: {describe_counts(counts)}"
     raise MetricUnclear(text, path=run.path, hint="choose one with --monitor NAME")
 
 
-def _tell_found(run: Run) -> str:
-    found = tell_counts(count_metrics(run.checkpoints))
+def _describe_found(run: Run) -> str:
+    found = describe_counts(count_metrics(run.checkpoints))
     return f"metrics found: {found}" if found else "the names and the files beside them hold none"
 
 
-def tell_counts(counts: Counter[str]) -> str:
+def describe_counts(counts: Counter[str]) -> str:
     """Metrics with the number of checkpoints that have them, the commonest first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} ({count})" for name, count in ordered)
@@ -179,7 +179,7 @@ def is_better(value: float, bar: float, mode: Mode) -> bool:
     return value < bar if mode == "min" else value > bar
 
 
-def doubt_mode(metric: Metric, asked: str) -> str | None:
+def describe_mode_doubt(metric: Metric, asked: str) -> str | None:
     """What to warn of where the way that counts is not the one that the metric's name says."""
     told = infer_mode(metric.name)
     if told is None or told == metric.mode:
@@ -188,7 +188,7 @@ def doubt_mode(metric: Metric, asked: str) -> str | None:
     return f"{who} says {metric.mode}, but '{metric.name}' reads as if {told} were better: {metric.mode} counts"
 
 
-def doubt_best(best: Ranked, name: str) -> str | None:
+def describe_best_doubt(best: Ranked, name: str) -> str | None:
     """What to warn of where the first may be there by mistake: an infinity, or a 0 that only its name says."""
     if best.score.state != "finite":
         return f"{best.checkpoint.path}: {name} is {best.score.state}, and counts as the best"
@@ -197,7 +197,7 @@ def doubt_best(best: Ranked, name: str) -> str | None:
     return None
 
 
-def tell_tie(score: Score, name: str) -> str:
+def describe_tie(score: Score, name: str) -> str:
     """What to warn of where another has the very score of the last that was chosen."""
     return f"{name} is {score.text or score.value} of another too: the order of saving decided"
 
@@ -218,13 +218,13 @@ def rank(
         and is_usable(score, metric.mode)
         and (threshold is None or is_better(score.value, threshold, metric.mode))
     ]
-    age = order_of(checkpoints)
+    age = save_order_key(checkpoints)
     scored.sort(key=lambda pair: age(pair[0]), reverse=latest_wins)
     scored.sort(key=lambda pair: pair[1].value if metric.mode == "min" else -pair[1].value)
     return [Ranked(checkpoint, score, place) for place, (checkpoint, score) in enumerate(scored, 1)]
 
 
-def order_of(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[float | int | str, ...]]:
+def save_order_key(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], tuple[float | int | str, ...]]:
     """The key that puts a run's checkpoints in the order in which training saved them.
 
     By training, step, epoch, save counter, time, version, name; step and epoch count only where every numbered
@@ -258,15 +258,15 @@ def _have_own_steps(checkpoints: Collection[Checkpoint]) -> bool:
     return len(steps) == len(checkpoints) and None not in steps and len(set(map(_LINEAGE, checkpoints))) == 1
 
 
-def in_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+def in_save_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     """Oldest save first."""
     held = list(checkpoints)
-    return sorted(held, key=order_of(held))
+    return sorted(held, key=save_order_key(held))
 
 
-def in_time(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+def in_time_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     """Earliest written first; of one time, in order."""
-    return sorted(in_order(checkpoints), key=lambda checkpoint: checkpoint.modified)
+    return sorted(in_save_order(checkpoints), key=lambda checkpoint: checkpoint.modified)
 
 
 def came_later(one: Checkpoint, other: Checkpoint) -> bool:
@@ -276,7 +276,7 @@ def came_later(one: Checkpoint, other: Checkpoint) -> bool:
 
 def was_restarted(checkpoints: Iterable[Checkpoint]) -> bool:
     """Whether steps fall while times rise: training began anew in a used folder, or something changed the times."""
-    numbered = in_order(it for it in checkpoints if it.step is not None or it.epoch is not None)
+    numbered = in_save_order(it for it in checkpoints if it.step is not None or it.epoch is not None)
     latest = numbered[0] if numbered else None
     for checkpoint in numbered:
         if latest is not None and came_later(latest, checkpoint):

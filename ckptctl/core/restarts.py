@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.ranking import came_later, in_order
+from ckptctl.core.ranking import came_later, in_save_order
 
 MOST = 32
 """Trainings told apart; a folder with more has times that nothing can be read from."""
 
-Kept = Callable[[Checkpoint], "set[str] | None"]
+KeptPaths = Callable[[Checkpoint], "set[str] | None"]
 
 
-def part(held: Mapping[str, Checkpoint], list_kept: Kept) -> dict[str, int]:
+def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths) -> dict[str, int]:
     """The number of each checkpoint's training, from 0; by the keys of ``held``.
 
     Where the highest step is older than another save, training was begun anew, or a copy has mixed up the times. The
@@ -32,9 +32,9 @@ def part(held: Mapping[str, Checkpoint], list_kept: Kept) -> dict[str, int]:
     return dict.fromkeys(held, 0)
 
 
-def _border(pool: list[Checkpoint], list_kept: Kept) -> int | None:
+def _border(pool: list[Checkpoint], list_kept: KeptPaths) -> int | None:
     """The time after which another training wrote; None where there is only one."""
-    numbered = in_order(it for it in pool if it.step is not None or it.epoch is not None)
+    numbered = in_save_order(it for it in pool if it.step is not None or it.epoch is not None)
     if not numbered:
         return None
     highest, latest = numbered[-1], max(numbered, key=lambda it: it.modified)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckptctl.core.model import Run
-from ckptctl.core.ranking import Metric, choose_metric, in_order, rank
+from ckptctl.core.ranking import Metric, choose_metric, in_save_order, rank
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoScore
 
 
-class View(NamedTuple):
+class RunView(NamedTuple):
     """A run and what to point out in it."""
 
     run: Run
@@ -25,14 +25,14 @@ class View(NamedTuple):
     """Checkpoints of the run that are not to be shown."""
 
 
-def view(run: Run, *, monitor: str | None = None, mode: str = "auto") -> View:
+def view_run(run: Run, *, monitor: str | None = None, mode: str = "auto") -> RunView:
     """Look at a run; that it cannot be ranked is no error here."""
     complete = [checkpoint for checkpoint in run.checkpoints if checkpoint.state == "complete"]
-    saved = in_order(it for it in complete if not it.is_made)
+    saved = in_save_order(it for it in complete if not it.is_made)
     newest = saved[-1].path if saved else None
     try:
         metric = choose_metric(run, monitor=monitor, mode=mode)
     except (NoScore, MetricUnclear, ModeUnclear) as error:
-        return View(run, last=newest, doubt=error)
+        return RunView(run, last=newest, doubt=error)
     ranked = rank(complete, metric)
-    return View(run, metric, ranked[0].checkpoint.path if ranked else None, newest)
+    return RunView(run, metric, ranked[0].checkpoint.path if ranked else None, newest)

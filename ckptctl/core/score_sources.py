@@ -20,7 +20,7 @@ _FLOAT32 = 1e-6
 """Relative: what a score loses by passing through a float32 tensor, with room."""
 
 
-class Dispute(NamedTuple):
+class ScoreConflict(NamedTuple):
     """Two sources that do not agree."""
 
     path: str
@@ -46,7 +46,7 @@ _SOURCES = {
 }
 
 
-def settle(claims: Sequence[Score]) -> tuple[Score, Score | None]:
+def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:
     """The most trusted of the claims on one score, and the most trusted that contradicts it, if any.
 
     Lightning records an infinity for a NaN; so where the name or a table says which of them it was, that counts.
@@ -58,20 +58,20 @@ def settle(claims: Sequence[Score]) -> tuple[Score, Score | None]:
     if not isfinite(trusted.value):
         written = next((it for it in ordered if it.text is not None and not isfinite(it.value)), trusted)
         trusted = written._replace(source=trusted.source)
-    return trusted, next((claim for claim in ordered[1:] if not do_agree(trusted, claim)), None)
+    return trusted, next((claim for claim in ordered[1:] if not scores_agree(trusted, claim)), None)
 
 
-def do_agree(one: Score, other: Score) -> bool:
+def scores_agree(one: Score, other: Score) -> bool:
     """Whether two scores are equal at the precision that the coarser of them shows."""
     if isnan(one.value) or isnan(other.value):
         return (isnan(one.value) or isinf(one.value)) and (isnan(other.value) or isinf(other.value))
     if one.value == other.value or not (isfinite(one.value) and isfinite(other.value)):
         return one.value == other.value
-    room = max(half_digit(one.text), half_digit(other.text), _FLOAT32 * abs(one.value))
+    room = max(rounding_error(one.text), rounding_error(other.text), _FLOAT32 * abs(one.value))
     return abs(one.value - other.value) <= room * (1 + 1e-9)
 
 
-def half_digit(text: str | None) -> float:
+def rounding_error(text: str | None) -> float:
     """How far a number, as written, may be from what was measured: half of the last digit shown.
 
     0.005 for "0.32", 0.0005 for "87.6%", 5e-07 for "1.5e-05"; 0 where nothing is written.

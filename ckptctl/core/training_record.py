@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 
-class Watch(NamedTuple):
+class CallbackState(NamedTuple):
     """The memory of one callback that saves the best (Lightning: one ModelCheckpoint)."""
 
     monitor: str | None
@@ -22,7 +22,7 @@ class Watch(NamedTuple):
     """The score of the newest accepted save (before 1.5 the only score of the file itself)."""
 
 
-class Record(NamedTuple):
+class TrainingRecord(NamedTuple):
     """What one checkpoint says of the training that wrote it."""
 
     writer: str | None
@@ -31,4 +31,4 @@ class Record(NamedTuple):
     step: int | None
     resumable: bool
     """Whether optimizer state is inside."""
-    watches: tuple[Watch, ...] = ()
+    watches: tuple[CallbackState, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Heir(NamedTuple):
+class Replacement(NamedTuple):
     """A file of ours that takes a part's place: what stays of it."""
 
     identity: object
@@ -16,7 +16,7 @@ class Heir(NamedTuple):
     """Nanoseconds since 1970."""
 
 
-class Part(NamedTuple):
+class RenameStep(NamedTuple):
     """What is moved in one rename."""
 
     path: str
@@ -25,11 +25,11 @@ class Part(NamedTuple):
     """Where to, relative to the root."""
     identity: object
     """As the store tells it: of the file or folder itself, wherever it lies."""
-    heir: Heir | None = None
+    heir: Replacement | None = None
     """None before it is written, and where nothing takes the place."""
 
 
-class Kin(NamedTuple):
+class RetainedFile(NamedTuple):
     """A file of weights that stays in its place, to which the parts belong that are taken out."""
 
     path: str
@@ -42,7 +42,7 @@ class Kin(NamedTuple):
     """Nanoseconds since 1970."""
 
 
-class Item(NamedTuple):
+class TransactionItem(NamedTuple):
     """One checkpoint."""
 
     path: str
@@ -52,18 +52,18 @@ class Item(NamedTuple):
     files: int
     frees: int
     """Bytes that its going frees."""
-    parts: tuple[Part, ...]
+    parts: tuple[RenameStep, ...]
     marker: str = ""
     """The framework's mark of an unfinished save, that stands beside it while its several parts are moved."""
     is_slim: bool = False
     """Whether only that goes which serves to resume: then the parts are the files that change, or go."""
     times: tuple[tuple[str, int], ...] = ()
     """Folders that keep their times, nanoseconds since 1970, though parts are taken out of them."""
-    kin: tuple[Kin, ...] = ()
+    kin: tuple[RetainedFile, ...] = ()
     """What must be there, as it was, for the parts to come back: beside other weights they would be of another save."""
 
 
-class Listed(NamedTuple):
+class RosterEdit(NamedTuple):
     """A file in which training lists checkpoints, that is to be corrected."""
 
     path: str
@@ -73,7 +73,7 @@ class Listed(NamedTuple):
     """CRC-32 of the corrected content: what is there still if nobody has written to it since."""
 
 
-class Moved(NamedTuple):
+class SymlinkChange(NamedTuple):
     """A symbolic link that is to lead elsewhere."""
 
     path: str
@@ -82,7 +82,7 @@ class Moved(NamedTuple):
     after: str
 
 
-class Deed(NamedTuple):
+class Transaction(NamedTuple):
     """What is intended."""
 
     txid: str
@@ -92,10 +92,10 @@ class Deed(NamedTuple):
     """The policy in a sentence."""
     since: int
     """Nanoseconds since 1970, by the file server's clock."""
-    items: tuple[Item, ...]
-    lists: tuple[Listed, ...] = ()
+    items: tuple[TransactionItem, ...]
+    lists: tuple[RosterEdit, ...] = ()
     keeps: bool = False
     """Whether it all stays in the trash."""
     until: int | None = None
     """When that may be emptied by itself; nanoseconds since 1970."""
-    links: tuple[Moved, ...] = ()
+    links: tuple[SymlinkChange, ...] = ()

@@ -10,7 +10,7 @@ from random import Random
 from struct import pack, unpack
 from typing import NamedTuple
 
-from ckptctl.formats.torch_writer import Tensor, make_tensor, write_torch
+from ckptctl.formats.torch_writer import FloatTensor, make_tensor, write_torch
 
 _HOUR = 3600
 _ORIGIN = "/data/runs"
@@ -151,10 +151,10 @@ def _name_state(training: _Training) -> str:
 def _score(training: _Training, epoch: int) -> dict[str, float]:
     """What the callback had ranked at the end of an epoch: NaN stands as the worst there is, as Lightning has it."""
     return {
-        f"{_ORIGIN}/{training.folder}/{training.name_of(it)}": inf if isnan(loss) else _round(loss)
-        for it in training.saved
-        if it <= epoch
-        for loss in (training.losses[it],)
+        f"{_ORIGIN}/{training.folder}/{training.name_of(saved)}": inf if isnan(loss) else _round(loss)
+        for saved in training.saved
+        if saved <= epoch
+        for loss in (training.losses[saved],)
     }
 
 
@@ -219,7 +219,7 @@ def _count_loops(epoch: int, steps: int) -> dict[str, object]:
     }
 
 
-def _draw(random: Random, shape: tuple[int, ...], low: float = -0.1) -> Tensor:
+def _draw(random: Random, shape: tuple[int, ...], low: float = -0.1) -> FloatTensor:
     return make_tensor((random.uniform(low, 0.1) for _ in range(prod(shape))), shape)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.findings import Finding, Hint, tell_names
+from ckptctl.core.findings import Finding, Hint, describe_names
 from ckptctl.core.units import write_size
 from ckptctl.errors import Damaged
 from ckptctl.formats.zip import open_archive
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, Run
-    from ckptctl.stores import Source, Store
+    from ckptctl.stores import ReadableFile, Store
 
 WHOLE = 1 << 20
 """Bytes up to which a file is compared whole."""
@@ -21,7 +21,7 @@ PIECES = 16
 """Of a larger file: its end, which differs where its zip directory does, and so many pieces from its start on."""
 
 
-class Look(NamedTuple):
+class FilesSeen(NamedTuple):
     """What was seen of a checkpoint's files."""
 
     traits: tuple[Hashable, ...]
@@ -30,7 +30,7 @@ class Look(NamedTuple):
     """Whether files with equal traits are equal: all bytes were read, or checksums of them."""
 
 
-def find_twins(store: Store, run: Run) -> Iterator[Finding]:
+def find_duplicates(store: Store, run: Run) -> Iterator[Finding]:
     """The groups of whole checkpoints in a run that hold the same bytes, and are not one file under several names."""
     if store.read_only:  # no links could be made there
         return
@@ -55,41 +55,45 @@ def _group(marked: Iterable[tuple[Checkpoint, Hashable]]) -> list[list[Checkpoin
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _shape_of(it: Checkpoint) -> Hashable:
+def _shape_of(checkpoint: Checkpoint) -> Hashable:
     """The names of its files within it, and their sizes; None where it has no bytes."""
-    start = len(it.path)
-    return (it.unit, tuple(sorted((entry.path[start:], entry.size) for entry in _files_of(it)))) if it.size else None
+    start = len(checkpoint.path)
+    return (
+        (checkpoint.unit, tuple(sorted((entry.path[start:], entry.size) for entry in _files_of(checkpoint))))
+        if checkpoint.size
+        else None
+    )
 
 
-def _files_of(it: Checkpoint) -> list[Entry]:
-    return sorted(entry for entry in it.entries if entry.kind == "file")
+def _files_of(checkpoint: Checkpoint) -> list[Entry]:
+    return sorted(entry for entry in checkpoint.entries if entry.kind == "file")
 
 
-def _ends(source: Source) -> Hashable:
+def _ends(source: ReadableFile) -> Hashable:
     return _digest([source.read(max(0, source.size - PIECE), PIECE)])
 
 
-def _try(store: Store, it: Checkpoint, read: Callable[[Source], Hashable]) -> Hashable:
+def _try(store: Store, checkpoint: Checkpoint, read: Callable[[ReadableFile], Hashable]) -> Hashable:
     """What a function reads of each file; None where one cannot be read."""
     try:
-        return tuple(_read(store, entry, read) for entry in _files_of(it))
+        return tuple(_read(store, entry, read) for entry in _files_of(checkpoint))
     except OSError:
         return None
 
 
-def _read(store: Store, entry: Entry, read: Callable[[Source], Hashable]) -> Hashable:
+def _read(store: Store, entry: Entry, read: Callable[[ReadableFile], Hashable]) -> Hashable:
     with store.open(entry.path) as source:
         return read(source)
 
 
-def _look_at(store: Store, it: Checkpoint) -> Look | None:
-    looks = _try(store, it, _look)
+def _look_at(store: Store, checkpoint: Checkpoint) -> FilesSeen | None:
+    looks = _try(store, checkpoint, _look)
     if not isinstance(looks, tuple):
         return None
-    return Look(looks, all(is_sure for _, is_sure in looks))
+    return FilesSeen(looks, all(is_sure for _, is_sure in looks))
 
 
-def _look(source: Source) -> tuple[Hashable, bool]:
+def _look(source: ReadableFile) -> tuple[Hashable, bool]:
     """What tells a file from others of its size, and whether that is all of it."""
     if source.size <= WHOLE:
         return _digest([source.read(0, source.size)]), True
@@ -117,7 +121,7 @@ def _tell(twins: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
     identities = {entry.identity for entry in first.entries}
     saved = sum(entry.size or 0 for it in others for entry in it.entries if entry.identity not in identities)
     same = "holds the same bytes as" if is_sure else "seems to hold the same bytes as"
-    text = f"{same} {tell_names([it.path for it in others])}: hard links would save {write_size(saved)}"
+    text = f"{same} {describe_names([it.path for it in others])}: hard links would save {write_size(saved)}"
     return Finding("duplicates", "advice", first.path, text, _choose(first, others))
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ckptctl.core.findings import Finding, Hint, bare
+from ckptctl.core.findings import Finding, Hint, quote_basename
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
-from ckptctl.doctor.pointer_checks import broken_tracker
-from ckptctl.doctor.tracker_checks import read_tracker, trackers_named
+from ckptctl.doctor.pointer_checks import broken_tracker_finding
+from ckptctl.doctor.tracker_checks import read_tracker, trackers_by_name
 from ckptctl.scan.pins import PIN
 from ckptctl.stores import PRIVATE
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry, Run
-    from ckptctl.layouts.index import Catalogue
+    from ckptctl.layouts.index import LayoutIndex
     from ckptctl.stores import Folder, Store
 
 TEMPORARY = f"{PRIVATE}-"
@@ -33,13 +33,13 @@ class Leftover(NamedTuple):
     """Of a pin or marker: the checkpoint that it is about, as its name says it."""
 
 
-class Leftovers:
+class LeftoverCollector:
     """What one walk saw, by folder, until a run explains it; with the links of the folders, to know what they say."""
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, index: LayoutIndex) -> None:
         self.links: dict[str, list[Entry]] = {}
         self._store = store
-        self._catalogue = catalogue
+        self._index = index
         self._held: dict[str, list[Leftover]] = {}
         self._failures: dict[str, str] = {}
         for folder in store.walk(stat=False):
@@ -62,7 +62,7 @@ class Leftovers:
 
     def _is_for_checkpoints(self, name: str) -> bool:
         """Whether an empty folder's name says what was to come; a bare number may be of anything."""
-        candidates = self._catalogue.recognise(name, ())
+        candidates = self._index.recognise(name, ())
         return name in HOMES or (not name.isdigit() and any(it.is_numbered for it in candidates))
 
     def _leftover_of(self, entry: Entry) -> Leftover | None:
@@ -73,22 +73,22 @@ class Leftovers:
             return None
         if name.endswith(PIN) and name != PIN:
             return Leftover("pin", entry.path, entry.path.removesuffix(PIN))
-        marker = next((it for it in self._catalogue.markers if name.endswith(it) and name != it), None)
+        marker = next((it for it in self._index.markers if name.endswith(it) and name != it), None)
         if marker is not None:
             return Leftover("marker", entry.path, entry.path.removesuffix(marker))
-        return Leftover("tracker", entry.path) if trackers_named(self._catalogue.layouts, name) else None
+        return Leftover("tracker", entry.path) if trackers_by_name(self._index.layouts, name) else None
 
     def take_failures(self, folder: str) -> dict[str, str]:
         """The folders from one on down that could not be listed, and why; each is given once."""
         below = [it for it in self._failures if not folder or f"{it}/".startswith(f"{folder}/")]
         return {path: self._failures.pop(path) for path in below}
 
-    def tell_of(self, run: Run, now: int) -> Iterator[Finding]:
+    def warn_run(self, run: Run, now: int) -> Iterator[Finding]:
         """What was left in a run's folder, but what its checkpoints explain; each is told once."""
-        for it in self._take(run):
-            yield from self._tell(it, now, run)
+        for leftover in self._take(run):
+            yield from self._tell(leftover, now, run)
 
-    def tell_rest(self, now: int) -> Iterator[tuple[str, list[Finding]]]:
+    def warn_rest(self, now: int) -> Iterator[tuple[str, list[Finding]]]:
         """What was left in folders that no run was taken of, folder by folder."""
         for folder, left in sorted(self._held.items()):
             found = [finding for it in left for finding in self._tell(it, now, None)]
@@ -100,53 +100,53 @@ class Leftovers:
         for folder in [it for it in self._held if f"{it}/".startswith(inside)]:
             del self._held[folder]
         known = {it.path for it in run.checkpoints} | {it.path for it in run.pointers} | {it.path for it in run.rosters}
-        endings = self._catalogue.free_endings
+        endings = self._index.free_endings
         marked = known | {path.removesuffix(ending) for path in known for ending in endings}
         left = self._held.pop(run.path, [])
         return [it for it in left if it.path not in known and it.of not in (known if it.kind == "pin" else marked)]
 
-    def _tell(self, it: Leftover, now: int, run: Run | None) -> Iterator[Finding]:
+    def _tell(self, leftover: Leftover, now: int, run: Run | None) -> Iterator[Finding]:
         """The finding on a leftover, unless it is young, gone, or nothing to speak of."""
-        if it.kind == "pin":
-            yield from self._tell_pin(it, run)
-        elif it.kind == "tracker":
-            said = read_tracker(self._store, it.path, self._catalogue.layouts)
+        if leftover.kind == "pin":
+            yield from self._warn_pin(leftover, run)
+        elif leftover.kind == "tracker":
+            said = read_tracker(self._store, leftover.path, self._index.layouts)
             if said is not None:
-                yield broken_tracker(it.path, f"'{said}', which is not here", None)
+                yield broken_tracker_finding(leftover.path, f"'{said}', which is not here", None)
         else:
-            yield from self._tell_old(it, now)
+            yield from self._warn_old(leftover, now)
 
-    def _tell_pin(self, it: Leftover, run: Run | None) -> Iterator[Finding]:
+    def _warn_pin(self, leftover: Leftover, run: Run | None) -> Iterator[Finding]:
         """A pin that keeps nothing; what is meant may lack its ending."""
-        if run is None and not it.of.endswith(self._catalogue.free_endings):
+        if run is None and not leftover.of.endswith(self._index.free_endings):
             return
-        meant = [own.path for own in run.checkpoints if own.path.startswith(f"{it.of}.")] if run else []
-        hint = Hint("remove {} by hand", (it.path,))
+        meant = [own.path for own in run.checkpoints if own.path.startswith(f"{leftover.of}.")] if run else []
+        hint = Hint("remove {} by hand", (leftover.path,))
         if meant:
-            hint = Hint("a pin has the checkpoint's whole name", (it.path, meant[0] + PIN), "mv -n {} {}")
-        text = f"pins {bare(it.of)}, which is no checkpoint here: it keeps nothing"
-        yield Finding("orphan-pin", "advice", it.path, text, hint)
+            hint = Hint("a pin has the checkpoint's whole name", (leftover.path, meant[0] + PIN), "mv -n {} {}")
+        text = f"pins {quote_basename(leftover.of)}, which is no checkpoint here: it keeps nothing"
+        yield Finding("orphan-pin", "advice", leftover.path, text, hint)
 
-    def _tell_old(self, it: Leftover, now: int) -> Iterator[Finding]:
+    def _warn_old(self, leftover: Leftover, now: int) -> Iterator[Finding]:
         try:
-            entry = self._store.stat(it.path)
+            entry = self._store.stat(leftover.path)
         except OSError:
             return
         age = now - (entry.modified or 0)
-        if age < QUIET or (it.kind == "marker" and entry.size):
+        if age < QUIET or (leftover.kind == "marker" and entry.size):
             return
         ago = write_age(age / NANOSECONDS)
-        if it.kind == "temporary":
+        if leftover.kind == "temporary":
             text = "a temporary name of ckptctl's own, left by a call that was killed; "
             text += "what it leads to is kept" if entry.kind == "link" else write_size(entry.size or 0)
-            yield Finding("temporary-name", "advice", it.path, text, Hint("remove {} by hand", (it.path,)))
-        elif it.kind == "marker":
-            text = f"marks {bare(it.of)} as unfinished, which is not here any more; written {ago} ago"
-            yield Finding("orphan-marker", "advice", it.path, text, Hint(_ONCE, (it.path,)))
+            yield Finding("temporary-name", "advice", leftover.path, text, Hint("remove {} by hand", (leftover.path,)))
+        elif leftover.kind == "marker":
+            text = f"marks {quote_basename(leftover.of)} as unfinished, which is not here any more; written {ago} ago"
+            yield Finding("orphan-marker", "advice", leftover.path, text, Hint(_ONCE, (leftover.path,)))
         else:
             text = f"an empty folder for checkpoints, {ago} old"
-            hint = Hint("once no training runs here", (it.path,), "rmdir {}")
-            yield Finding("empty-run", "advice", it.path, text, hint)
+            hint = Hint("once no training runs here", (leftover.path,), "rmdir {}")
+            yield Finding("empty-run", "advice", leftover.path, text, hint)
 
 
 def is_temporary(path: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ckptctl.core.findings import Finding, Hint, Known, Severity, bare, newest_of, tell_names
+from ckptctl.core.findings import DoctorContext, Finding, Hint, Severity, describe_names, newest_of, quote_basename
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score
 from ckptctl.core.ranking import Metric, choose_metric, is_better, rank, score_of
-from ckptctl.core.score_sources import do_agree
+from ckptctl.core.score_sources import scores_agree
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
 
 _LAST = re.compile(r"(?i:last|latest)(?![A-Za-z])|checkpoint$")
@@ -28,17 +28,17 @@ def names_last(path: str) -> bool:
     return _LAST.match(path.rpartition("/")[2]) is not None
 
 
-def see_broken(run: Run, known: Known) -> Iterator[Finding]:
+def find_broken_pointers(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Names that lead to nothing, round in a loop, or out of what was looked at."""
     for pointer in run.pointers:
-        says = known.said.get(pointer.path)
+        says = context.said.get(pointer.path)
         if pointer.kind in ("text", "json") and pointer.target is None:
             yield _dangling_file(run, pointer, says)
         elif pointer.state == "dangling":
             text = f"leads to '{says}', which is not there" if says else "leads to nothing"
-            yield Finding("dangling-link", "error", pointer.path, text, _relink(run, pointer, known))
+            yield Finding("dangling-link", "error", pointer.path, text, _relink(run, pointer, context))
         elif pointer.state == "loop":
-            hint = _relink(run, pointer, known)
+            hint = _relink(run, pointer, context)
             yield Finding("looping-link", "error", pointer.path, "leads back to itself", hint)
         elif pointer.state == "outside":
             text = f"leads out of what was looked at, to '{says}'" if says else "leads out of what was looked at"
@@ -53,10 +53,10 @@ def _dangling_file(run: Run, pointer: Pointer, says: str | None) -> Finding:
         text = f"names {named}: training will not find its best at the end"
         hint = Hint("restore it from a copy if the best matters; resuming does not need it")
         return Finding("dangling-pointer", "advice", pointer.path, text, hint)
-    return broken_tracker(pointer.path, named, newest_of(run))
+    return broken_tracker_finding(pointer.path, named, newest_of(run))
 
 
-def broken_tracker(path: str, named: str, newest: Checkpoint | None) -> Finding:
+def broken_tracker_finding(path: str, named: str, newest: Checkpoint | None) -> Finding:
     """The finding on a file by which training resumes; ``named`` says what it names, as the object of a sentence."""
     text = f"names {named}: training will fail to resume, or start from scratch"
     if _BEST.match(path.rpartition("/")[2]):
@@ -68,7 +68,7 @@ def broken_tracker(path: str, named: str, newest: Checkpoint | None) -> Finding:
     return Finding("dangling-pointer", "error", path, text, hint)
 
 
-def _relink(run: Run, pointer: Pointer, known: Known) -> Hint:
+def _relink(run: Run, pointer: Pointer, context: DoctorContext) -> Hint:
     """How to set a link right: by our own command where that makes one of this very name."""
     newest = newest_of(run)
     if newest is None:
@@ -78,52 +78,52 @@ def _relink(run: Run, pointer: Pointer, known: Known) -> Hint:
     target = newest.path.rpartition("/")[2]
     is_alike = target.endswith(dot + ending) if dot else "." not in target
     if word in _FLAGS and folder == run.path and is_alike:
-        flags = _FLAGS[word] + (_ranking_flags(known) if word == "best" else "")
+        flags = _FLAGS[word] + (_ranking_flags(context) if word == "best" else "")
         return Hint("", (run.path,), f"ckptctl link {{}} {flags}")
     return Hint("remove {} by hand, or let it lead to a checkpoint that is here", (pointer.path,))
 
 
-def _ranking_flags(known: Known) -> str:
+def _ranking_flags(context: DoctorContext) -> str:
     """By what to rank, as it was asked for; a name that a shell would read otherwise is left to the person."""
-    monitor = f" --monitor {known.monitor}" if re.fullmatch(r"\w[\w./-]*", known.monitor or "", re.ASCII) else ""
-    return monitor + (f" --mode {known.mode}" if known.mode != "auto" else "")
+    monitor = f" --monitor {context.monitor}" if re.fullmatch(r"\w[\w./-]*", context.monitor or "", re.ASCII) else ""
+    return monitor + (f" --mode {context.mode}" if context.mode != "auto" else "")
 
 
-def see_rosters(run: Run, known: Known) -> Iterator[Finding]:
+def find_stale_rosters(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Lists of training's own in which something stands that is gone."""
     for roster in run.rosters:
-        lost = known.lost.get(roster.path, ())
+        lost = context.lost.get(roster.path, ())
         if lost:
             is_refused = roster.format == "json"  # Ray does; TensorFlow passes over them
             severity: Severity = "error" if is_refused else "advice"
-            text = f"lists what is not here: {tell_names(lost)}" + (": training may refuse to go on" * is_refused)
+            text = f"lists what is not here: {describe_names(lost)}" + (": training may refuse to go on" * is_refused)
             hint = Hint("restore it from a copy, or take it out of {} by hand", (roster.path,))
             yield Finding("roster-names-missing", severity, roster.path, text, hint)
 
 
-def see_stale(run: Run, known: Known) -> Iterator[Finding]:
+def find_stale_pointers(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Names for the newest and the best that stand for another one."""
     held = {it.path: it for it in run.checkpoints}
     named = [(it, held[it.target]) for it in run.pointers if it.target in held]
     newest = newest_of(run._replace(checkpoints=tuple(it for it in run.checkpoints if _ODD.isdisjoint(it.roles))))
     if newest is not None:
-        yield from _stale_lasts(run, known, named, newest)
+        yield from _stale_lasts(run, context, named, newest)
         yield from _stale_saves(run, newest)
-    metric = metric_of(run, known)
+    metric = metric_of(run, context)
     if metric is not None:
-        yield from _stale_bests(run, known, named, metric)
+        yield from _stale_bests(run, context, named, metric)
 
 
 def _stale_lasts(
-    run: Run, known: Known, named: Iterable[tuple[Pointer, Checkpoint]], newest: Checkpoint
+    run: Run, context: DoctorContext, named: Iterable[tuple[Pointer, Checkpoint]], newest: Checkpoint
 ) -> Iterator[Finding]:
     for pointer, target in named:
         if not (names_last(pointer.path) and _is_older(target, newest)):
             continue
-        text = f"names {bare(target.path)}, which is older than {bare(newest.path)}"
+        text = f"names {quote_basename(target.path)}, which is older than {quote_basename(newest.path)}"
         hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
         if pointer.kind == "symlink":
-            hint = _relink(run, pointer, known)
+            hint = _relink(run, pointer, context)
         elif pointer.kind in ("text", "json"):
             hint = Hint("if training should go on from the newest, let {} name {}", (pointer.path, newest.path))
         yield Finding("stale-last", "advice", pointer.path, text, hint)
@@ -131,16 +131,16 @@ def _stale_lasts(
 
 def _stale_saves(run: Run, newest: Checkpoint) -> Iterator[Finding]:
     """Saves of their own under a ``last`` name that are behind."""
-    for it in run.checkpoints:
-        is_plain = _OWN.fullmatch(it.path.rpartition("/")[2].partition(".")[0])
-        if "last" in it.roles and is_plain and it.state == "complete" and _is_older(it, newest):
-            text = f"was saved {_when(it)}, before {bare(newest.path)} ({_when(newest)})"
+    for checkpoint in run.checkpoints:
+        is_plain = _OWN.fullmatch(checkpoint.path.rpartition("/")[2].partition(".")[0])
+        if "last" in checkpoint.roles and is_plain and checkpoint.state == "complete" and _is_older(checkpoint, newest):
+            text = f"was saved {_when(checkpoint)}, before {quote_basename(newest.path)} ({_when(newest)})"
             hint = Hint(_RESUME, (run.path,), "ckptctl last {}")
-            yield Finding("stale-last", "advice", it.path, text, hint)
+            yield Finding("stale-last", "advice", checkpoint.path, text, hint)
 
 
 def _stale_bests(
-    run: Run, known: Known, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric
+    run: Run, context: DoctorContext, named: Iterable[tuple[Pointer, Checkpoint]], metric: Metric
 ) -> Iterator[Finding]:
     ranked = rank([it for it in run.checkpoints if it.state == "complete"], metric)
     for pointer, target in named:
@@ -148,10 +148,10 @@ def _stale_bests(
         if own is None or not ranked or not _BEST.match(pointer.path.rpartition("/")[2]):
             continue
         best = ranked[0]
-        if is_better(best.score.value, own.value, metric.mode) and not do_agree(best.score, own):
-            mine = f"{bare(target.path)} with {metric.name} {_tell(own)}"
-            better = f"{bare(best.checkpoint.path)} has {_tell(best.score)} ({metric.mode} counts)"
-            hint = _relink(run, pointer, known)
+        if is_better(best.score.value, own.value, metric.mode) and not scores_agree(best.score, own):
+            mine = f"{quote_basename(target.path)} with {metric.name} {_tell(own)}"
+            better = f"{quote_basename(best.checkpoint.path)} has {_tell(best.score)} ({metric.mode} counts)"
+            hint = _relink(run, pointer, context)
             yield Finding("stale-best", "advice", pointer.path, f"names {mine}, but {better}", hint)
 
 
@@ -160,10 +160,10 @@ def _tell(score: Score) -> str:
     return score.text if score.text is not None and score.source == "name" else f"{score.value:.6g}"
 
 
-def metric_of(run: Run, known: Known) -> Metric | None:
+def metric_of(run: Run, context: DoctorContext) -> Metric | None:
     """What the run is ranked by; None where nobody can tell."""
     try:
-        return choose_metric(run, monitor=known.monitor, mode=known.mode)
+        return choose_metric(run, monitor=context.monitor, mode=context.mode)
     except (NoScore, MetricUnclear, ModeUnclear):
         return None
 
@@ -175,7 +175,7 @@ def _is_older(one: Checkpoint, other: Checkpoint) -> bool:
     return told is not None and one.lineage == other.lineage and told[0] < told[1]
 
 
-def _when(it: Checkpoint) -> str:
+def _when(checkpoint: Checkpoint) -> str:
     """When it was saved, by the first number that it has."""
-    numbers = (("step", it.step), ("epoch", it.epoch), ("save", it.counter))
+    numbers = (("step", checkpoint.step), ("epoch", checkpoint.epoch), ("save", checkpoint.counter))
     return next(f"at {word} {number}" for word, number in numbers if number is not None)

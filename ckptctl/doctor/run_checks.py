@@ -4,49 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ckptctl.core.findings import Finding, Hint, Known, tell_names
+from ckptctl.core.findings import DoctorContext, Finding, Hint, describe_names
 from ckptctl.core.model import Run
-from ckptctl.core.ranking import doubt_mode, infer_mode, was_restarted
+from ckptctl.core.ranking import describe_mode_doubt, infer_mode, was_restarted
 from ckptctl.core.retention.plan import families_of
-from ckptctl.doctor.pointer_checks import metric_of, see_broken, see_rosters, see_stale
-from ckptctl.doctor.state_checks import see_states
+from ckptctl.doctor.pointer_checks import find_broken_pointers, find_stale_pointers, find_stale_rosters, metric_of
+from ckptctl.doctor.state_checks import find_state_problems
 
 
-def examine(run: Run, known: Known) -> list[Finding]:
+def examine_run(run: Run, context: DoctorContext) -> list[Finding]:
     """What is wrong with a run, or may surprise."""
-    return [finding for look in _LOOKS for finding in look(run, known)]
+    return [finding for look in _LOOKS for finding in look(run, context)]
 
 
-def _see_listing(run: Run, known: Known) -> Iterator[Finding]:
+def _see_listing(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Folders that could not be listed."""
-    yield from (unlisted(path, why) for path, why in known.failures.items())
-    if not (run.listed or known.failures):
-        yield unlisted(run.path, "not whole")
+    yield from (unlisted_finding(path, why) for path, why in context.failures.items())
+    if not (run.listed or context.failures):
+        yield unlisted_finding(run.path, "not whole")
 
 
-def unlisted(path: str, why: str) -> Finding:
+def unlisted_finding(path: str, why: str) -> Finding:
     """The finding on a folder that could not be listed."""
     hint = Hint("get the right to read {}, then look again: until then nothing is pruned here", (path,))
     return Finding("unreadable", "error", path, f"could not be listed: {why}", hint)
 
 
-def _see_notices(run: Run, known: Known) -> Iterator[Finding]:
+def _see_notices(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """What the scan noticed: sources that disagree, side files that cannot be read."""
-    told = {f"{path or '.'}: {why}" for path, why in known.failures.items()}
+    told = {f"{path or '.'}: {why}" for path, why in context.failures.items()}
     for notice in run.notices:
         if notice not in told:
             hint = Hint("see what counts", (run.path,), "ckptctl ls {} --metrics --exact")
             yield Finding("notice", "advice", run.path, notice, hint)
 
 
-def _see_emptiness(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 - every look takes both
+def _see_emptiness(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - every look takes both
     """A folder in which only names are left, none of which leads anywhere."""
     if run.pointers and not run.checkpoints and all(it.state in ("dangling", "loop") for it in run.pointers):
         hint = Hint("if its training is not to go on, remove {} by hand", (run.path,))
         yield Finding("empty-run", "advice", run.path, "holds links, and no checkpoint", hint)
 
 
-def _see_restart(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 - as above
+def _see_restart(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
     """Several trainings in one folder, one after the other."""
     candidates = [it for it in run.checkpoints if it.state == "complete" and not it.is_set_aside]
     later = [it.path for it in candidates if it.lineage]
@@ -54,12 +54,12 @@ def _see_restart(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 -
         return
     text = "steps fall while times rise: training was restarted here, or a copy changed the times"
     if later:
-        text = f"more than one training saved here; of a later one: {tell_names(later)}"
+        text = f"more than one training saved here; of a later one: {describe_names(later)}"
     hint = Hint("give each training a folder of its own; see the ages", (run.path,), "ckptctl ls {} --sort age")
     yield Finding("reused-folder", "advice", run.path, text, hint)
 
 
-def _see_mixture(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 - as above
+def _see_mixture(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
     """Several frameworks in one folder."""
     families = families_of(run.checkpoints)
     if len(families) > 1:
@@ -68,21 +68,21 @@ def _see_mixture(run: Run, known: Known) -> Iterator[Finding]:  # noqa: ARG001 -
         yield Finding("mixed-layouts", "advice", run.path, text, hint)
 
 
-def _see_mode(run: Run, known: Known) -> Iterator[Finding]:
+def _see_mode(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """A mode that is not the one that the metric's name says."""
-    metric = metric_of(run, known)
-    doubt = doubt_mode(metric, known.mode) if metric else None
+    metric = metric_of(run, context)
+    doubt = describe_mode_doubt(metric, context.mode) if metric else None
     if metric and doubt:
         hint = Hint(f"if the name is right, pass --mode {infer_mode(metric.name)} to best, link and prune")
         yield Finding("mode-against-name", "advice", run.path, doubt, hint)
 
 
-_LOOKS: tuple[Callable[[Run, Known], Iterator[Finding]], ...] = (
+_LOOKS: tuple[Callable[[Run, DoctorContext], Iterator[Finding]], ...] = (
     _see_listing,
-    see_broken,
-    see_rosters,
-    see_stale,
-    see_states,
+    find_broken_pointers,
+    find_stale_rosters,
+    find_stale_pointers,
+    find_state_problems,
     _see_emptiness,
     _see_restart,
     _see_mixture,

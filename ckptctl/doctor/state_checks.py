@@ -6,13 +6,21 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from ckptctl.core.findings import Finding, Hint, Known, measure, name_parts, newest_of, tell_names
+from ckptctl.core.findings import (
+    DoctorContext,
+    Finding,
+    Hint,
+    describe_names,
+    describe_size_and_age,
+    make_placeholders,
+    newest_of,
+)
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.doctor.pointer_checks import names_last
 
 
-class Case(NamedTuple):
+class DoubtfulGroup(NamedTuple):
     """Checkpoints of one run in the same doubt: those that nobody can judge together, each other one alone."""
 
     run: Run
@@ -36,12 +44,12 @@ class Case(NamedTuple):
     def note(self) -> str:
         """Why it is in doubt; of several with their names."""
         note = self.first.note or self.first.state
-        return note if len(self.checkpoints) == 1 else f"{tell_names([it.path for it in self.checkpoints])}: {note}"
+        return note if len(self.checkpoints) == 1 else f"{describe_names([it.path for it in self.checkpoints])}: {note}"
 
     @property
     def text(self) -> str:
         """The note with size and age."""
-        return self.note if len(self.checkpoints) > 1 else f"{self.note}; {measure(self.first, self.now)}"
+        return self.note if len(self.checkpoints) > 1 else f"{self.note}; {describe_size_and_age(self.first, self.now)}"
 
 
 _MARKED = re.compile(r"its name is that of a save under way|its writer's marker says unfinished")
@@ -59,7 +67,7 @@ _NOTES: tuple[tuple[str, str], ...] = (
 _STATES = {"partial": "unfinished", "damaged": "damaged", "unknown": "unproved"}
 
 
-def see_states(run: Run, known: Known) -> Iterator[Finding]:
+def find_state_problems(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Checkpoints that are not whole, or in doubt."""
     doubtful = [it for it in run.checkpoints if it.state in _STATES and (it.state != "unknown" or it.note)]
     following = _resumed_from(run) if doubtful else frozenset()
@@ -70,69 +78,71 @@ def see_states(run: Run, known: Known) -> Iterator[Finding]:
         note = group[0].note or ""
         found = next((name for pattern, name in _NOTES if re.fullmatch(pattern, note)), _STATES[group[0].state])
         is_next = any(it.path in following for it in group)
-        yield _FINDINGS[found](Case(run, tuple(group), found, known.now, is_next=is_next))
+        yield _FINDINGS[found](DoubtfulGroup(run, tuple(group), found, context.now, is_next=is_next))
 
 
 def _resumed_from(run: Run) -> frozenset[str]:
     """What training would take: what a name for the last stands for, else the highest number, whole or not."""
     named = {it.target for it in run.pointers if it.target and names_last(it.path)}
     numbered = [
-        it
-        for it in run.checkpoints
-        if not (it.is_set_aside or _MARKED.fullmatch(it.note or ""))
-        and any(number is not None for number in (it.step, it.epoch, it.counter))
+        checkpoint
+        for checkpoint in run.checkpoints
+        if not (checkpoint.is_set_aside or _MARKED.fullmatch(checkpoint.note or ""))
+        and any(number is not None for number in (checkpoint.step, checkpoint.epoch, checkpoint.counter))
     ]
-    return frozenset(named or {it.path for it in in_order(numbered)[-1:]})
+    return frozenset(named or {it.path for it in in_save_order(numbered)[-1:]})
 
 
-def _unfinished(case: Case) -> Finding:
+def _unfinished(group: DoubtfulGroup) -> Finding:
     """A leftover; where training would resume from it, it keeps it from going on."""
-    text = case.text if case.id == "missing-part" else f"a save that was not finished: {case.text}"
-    names, paths = name_parts(case.first)
-    if not case.is_next:
-        first = "restore what is missing from a copy; or, " if case.id == "missing-part" else ""
+    text = group.text if group.id == "missing-part" else f"a save that was not finished: {group.text}"
+    names, paths = make_placeholders(group.first)
+    if not group.is_next:
+        first = "restore what is missing from a copy; or, " if group.id == "missing-part" else ""
         hint = Hint(f"{first}once no training runs here, remove by hand: {names}", paths)
-        return Finding(case.id, "advice", case.path, text, hint)
+        return Finding(group.id, "advice", group.path, text, hint)
     hint = Hint(f"nothing whole is here to resume from: restore from a copy: {names}", paths)
-    if newest_of(case.run) is not None:
+    if newest_of(group.run) is not None:
         steps = f"once no training runs here, move {names} away by hand, and resume from what this prints"
-        hint = Hint(steps, (*paths, case.run.path), "ckptctl last {}")
-    return Finding(case.id, "error", case.path, text, hint)
+        hint = Hint(steps, (*paths, group.run.path), "ckptctl last {}")
+    return Finding(group.id, "error", group.path, text, hint)
 
 
-def _damaged(case: Case) -> Finding:
-    hint = Hint("restore {} from a copy; if there is none, remove it by hand", (case.path,))
-    if case.is_next and newest_of(case.run) is not None:
+def _damaged(group: DoubtfulGroup) -> Finding:
+    hint = Hint("restore {} from a copy; if there is none, remove it by hand", (group.path,))
+    if group.is_next and newest_of(group.run) is not None:
         steps = "restore {} from a copy, or resume from what this prints"
-        hint = Hint(steps, (case.path, case.run.path), "ckptctl last {}")
-    return Finding(case.id, "error", case.path, case.text, hint)
+        hint = Hint(steps, (group.path, group.run.path), "ckptctl last {}")
+    return Finding(group.id, "error", group.path, group.text, hint)
 
 
-def _uncommitted(case: Case) -> Finding:
+def _uncommitted(group: DoubtfulGroup) -> Finding:
     hint = Hint("training resumes from the older one; once none runs here, load it to see, or remove it by hand")
-    return Finding(case.id, "advice", case.path, f"newer than what training says is done: {case.text}", hint)
+    return Finding(group.id, "advice", group.path, f"newer than what training says is done: {group.text}", hint)
 
 
-def _ambiguous(case: Case) -> Finding:
-    hint = Hint("choose one; until then prune leaves it alone", (case.run.path,), "ckptctl ls {} --layout NAME")
-    return Finding(case.id, "advice", case.path, case.note.removesuffix(": choose one with --layout"), hint)
+def _ambiguous(group: DoubtfulGroup) -> Finding:
+    hint = Hint("choose one; until then prune leaves it alone", (group.run.path,), "ckptctl ls {} --layout NAME")
+    return Finding(group.id, "advice", group.path, group.note.removesuffix(": choose one with --layout"), hint)
 
 
-def _series(case: Case) -> Finding:
+def _series(group: DoubtfulGroup) -> Finding:
     hint = Hint("give each series a folder of its own; until then prune leaves all of them alone")
-    return Finding(case.id, "advice", case.path, case.note, hint)
+    return Finding(group.id, "advice", group.path, group.note, hint)
 
 
-def _unreadable(case: Case) -> Finding:
-    return Finding(case.id, "error", case.path, case.note, Hint("get the right to read {}, or its disk", (case.path,)))
+def _unreadable(group: DoubtfulGroup) -> Finding:
+    return Finding(
+        group.id, "error", group.path, group.note, Hint("get the right to read {}, or its disk", (group.path,))
+    )
 
 
-def _unproved(case: Case) -> Finding:
-    text = f"nobody can tell whether it is whole: {case.text}"
-    return Finding(case.id, "advice", case.path, text, Hint("load it to see; prune leaves it alone"))
+def _unproved(group: DoubtfulGroup) -> Finding:
+    text = f"nobody can tell whether it is whole: {group.text}"
+    return Finding(group.id, "advice", group.path, text, Hint("load it to see; prune leaves it alone"))
 
 
-_FINDINGS: Mapping[str, Callable[[Case], Finding]] = {
+_FINDINGS: Mapping[str, Callable[[DoubtfulGroup], Finding]] = {
     "unfinished": _unfinished,
     "missing-part": _unfinished,
     "damaged": _damaged,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Pointer
 from ckptctl.errors import Damaged
-from ckptctl.layouts import find
-from ckptctl.layouts.index import Candidate, match, matches
-from ckptctl.scan.pointers import LONGEST_NAME, MOST_BYTES, follow
+from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import Match, glob_matches, match
+from ckptctl.scan.pointers import LONGEST_NAME, MOST_BYTES, resolve_link
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def find_broken(store: Store, run: Run, links: Sequence[Entry]) -> Iterator[Poin
     if not run.checkpoints:
         return
     known = {it.path for it in run.pointers}
-    layouts = [find(name) for name in run.layouts]
+    layouts = [find_layout(name) for name in run.layouts]
     meant = (it for it in links if _name(it.path) in NAMES or _is_one_of(layouts, it.target or ""))
-    followed = (follow(store, it) for it in meant if it.path not in known)
+    followed = (resolve_link(store, it) for it in meant if it.path not in known)
     yield from (it for it in followed if it.state in ("dangling", "loop"))
     for stray in run.strays:
         said = _read_line(store, stray.path) if _name(stray.path) in NAMES else None
@@ -41,27 +41,29 @@ def find_broken(store: Store, run: Run, links: Sequence[Entry]) -> Iterator[Poin
             yield Pointer(stray.path, "text", None, "dangling")
 
 
-def read_said(store: Store, run: Run, links: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
+def read_broken_targets(store: Store, run: Run, links: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
     """By path of each of a run's names that leads to nothing here: what it says, as far as it can be read."""
     said: dict[str, str | None] = {}
-    for it in run.pointers:
-        if it.state == "ok":
+    for pointer in run.pointers:
+        if pointer.state == "ok":
             continue
-        if it.kind == "symlink":
-            beside = links.get(it.path.rpartition("/")[0], ())
-            said[it.path] = next((entry.target for entry in beside if entry.path == it.path), None)
+        if pointer.kind == "symlink":
+            beside = links.get(pointer.path.rpartition("/")[0], ())
+            said[pointer.path] = next((entry.target for entry in beside if entry.path == pointer.path), None)
         else:
-            said[it.path] = _read_pointer(store, it.path, run)
+            said[pointer.path] = _read_pointer(store, pointer.path, run)
     return {path: text for path, text in said.items() if text}
 
 
 def _read_pointer(store: Store, path: str, run: Run) -> str | None:
-    specs = [spec for name in run.layouts for spec in find(name).pointers if matches(spec.path, _name(path))]
+    specs = [
+        spec for name in run.layouts for spec in find_layout(name).pointers if glob_matches(spec.path, _name(path))
+    ]
     told = (_read_by(store, path, spec) for spec in specs)
     return next(filter(None, told), None) or _read_line(store, path)
 
 
-def list_lost(store: Store, run: Run) -> dict[str, list[str]]:
+def list_missing_names(store: Store, run: Run) -> dict[str, list[str]]:
     """By path of each of a run's rosters: the names in it that nothing here has."""
     lost = {}
     for roster in run.rosters:
@@ -86,7 +88,7 @@ def _read_roster(store: Store, roster: Roster) -> Iterable[str]:
     return ()
 
 
-def trackers_named(layouts: Iterable[Layout], name: str) -> list[tuple[Layout, PointerFile]]:
+def trackers_by_name(layouts: Iterable[Layout], name: str) -> list[tuple[Layout, PointerFile]]:
     """The layouts that note the newest in a file of that very name, and how."""
     return [
         (layout, spec)
@@ -98,7 +100,7 @@ def trackers_named(layouts: Iterable[Layout], name: str) -> list[tuple[Layout, P
 
 def read_tracker(store: Store, path: str, layouts: Iterable[Layout]) -> str | None:
     """The checkpoint that a tracker names; None where what it holds is none of any layout that has such a file."""
-    for layout, spec in trackers_named(layouts, _name(path)):
+    for layout, spec in trackers_by_name(layouts, _name(path)):
         said = _read_by(store, path, spec)
         is_plain = spec.value == "textproto" or (spec.value == "step" and said is not None and said.isdecimal())
         if said is not None and (is_plain or _is_one_of([layout], said)):
@@ -110,7 +112,7 @@ def _is_one_of(layouts: Iterable[Layout], said: str) -> bool:
     """Whether a text ends in a name that a layout gives its checkpoints, number included."""
     name = _name(said.strip().replace("\\", "/").rstrip("/"))
     found = ((it, match(it, name)) for it in layouts)
-    return any(groups is not None and (not it.names or Candidate(it, groups).is_numbered) for it, groups in found)
+    return any(groups is not None and (not it.names or Match(it, groups).is_numbered) for it, groups in found)
 
 
 def _read_by(store: Store, path: str, spec: PointerFile) -> str | None:

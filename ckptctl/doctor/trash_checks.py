@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ckptctl.core.findings import Finding, Hint
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.errors import CkptctlError
-from ckptctl.prune.journal import LIST, NAME, TRASH, Transaction, has_trash, load
+from ckptctl.prune.journal import LIST, NAME, TRASH, JournaledTransaction, has_trash, load_transaction
 from ckptctl.stores import open_store
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def _tell(top: Entry, own: list[Entry], store: Store, folder: str, now: int) -> 
     return Finding("trash", "advice", path, text, hint)
 
 
-def _load(root: str, txid: str) -> Transaction | None:
+def _load(root: str, txid: str) -> JournaledTransaction | None:
     """The prune that put something there; None where no journal tells."""
     try:
-        return load(open_store(root), txid)
+        return load_transaction(open_store(root), txid)
     except (OSError, CkptctlError):
         return None

@@ -14,10 +14,10 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, Files
+from ckptctl.formats.contents import Contents, FileSet
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.parts import part_of_file
-from ckptctl.formats.zip import Source, find_end
+from ckptctl.formats.zip import ByteSource, find_end
 
 _HEAD = 4200
 """Bytes from the start of a file, and of its end, that tell its format."""
@@ -32,10 +32,10 @@ _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin."""
 
 
-class Reader(Protocol):
+class FormatReader(Protocol):
     """A module of a format."""
 
-    def read(self, source: Source, name: str, files: Files, *, placed: bool) -> Contents:
+    def read(self, source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
         """The contents of a file; raises Damaged, OSError.
 
         With ``placed`` each stretch of storage is looked up where it takes a read of its own, and proved.
@@ -43,7 +43,7 @@ class Reader(Protocol):
         ...
 
 
-def recognise(head: bytes, tail: bytes, name: str) -> str | None:
+def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
     """The module for a file that begins and ends with these bytes; None for what holds no weights, or is not known."""
     plain = name.rpartition("/")[2]
     if plain == ".metadata" and head[:1] == b"\x80":
@@ -73,30 +73,34 @@ def _is_old_pickle(head: bytes, tail: bytes, name: str) -> bool:
     return head[:1] in (b"(", b"c", b"}", b"]", b"i", b"S", b"V") and ends and b"\n" in head[:4096]
 
 
-def read_file(files: Files, name: str, *, placed: bool = True) -> Contents | None:
+def read_file(files: FileSet, name: str, *, placed: bool = True) -> Contents | None:
     """What is in one file, None for what holds no weights; of what is broken, an empty one that tells it."""
     contents = _read(files, name, placed=placed)
     return None if contents is None else contents._replace(size=files.sizes[name])
 
 
-def _read(files: Files, name: str, *, placed: bool) -> Contents | None:
+def _read(files: FileSet, name: str, *, placed: bool) -> Contents | None:
     try:
         with files.open(name) as source:
             head = source.read(0, _HEAD)
             tail = source.read(max(0, source.size - _TAIL), _TAIL)
-            kind = recognise(head, tail, name)
-            return _tell_unknown(source, name) if kind is None else _load(kind).read(source, name, files, placed=placed)
+            kind = recognise_format(head, tail, name)
+            return (
+                _describe_unknown(source, name)
+                if kind is None
+                else _load(kind).read(source, name, files, placed=placed)
+            )
     except Damaged as error:
         return _broken(error, name)
     except OSError as error:
         return Contents("?", flaws=(Flaw("unreadable", f"cannot be read: {error.strerror or error}", name),))
 
 
-def _load(kind: str) -> Reader:
-    return cast("Reader", import_module(f"ckptctl.formats.{kind}"))
+def _load(kind: str) -> FormatReader:
+    return cast("FormatReader", import_module(f"ckptctl.formats.{kind}"))
 
 
-def read_files(files: Files, *, placed: bool = True, every: bool = False) -> dict[str, Contents]:
+def read_files(files: FileSet, *, placed: bool = True, every: bool = False) -> dict[str, Contents]:
     """What is in each file of a checkpoint that holds weights, but those that another speaks for.
 
     With ``every`` also in those whose names say that they hold texts.
@@ -130,7 +134,7 @@ def _may_hold(name: str) -> bool:
     return not name.endswith((".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log"))
 
 
-def _claims(contents: Contents, name: str, files: Files) -> Iterator[str]:
+def _claims(contents: Contents, name: str, files: FileSet) -> Iterator[str]:
     """The files that a map of others has told of."""
     if contents.format == "orbax":
         folder = name.rpartition("/")[0]
@@ -139,16 +143,16 @@ def _claims(contents: Contents, name: str, files: Files) -> Iterator[str]:
         yield from {storage.file for storage in contents.storages.values()}
 
 
-def _tell_unknown(source: Source, name: str) -> Contents | None:
+def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
     """Of a file in no format that is read: what is wrong with it, where its name says that it holds weights."""
     if not re.search(_WEIGHTS, name):
         return None
-    from ckptctl.formats.quick_check import prove
+    from ckptctl.formats.quick_check import prove_whole
 
     if _ends_as_zip(source):
         flaw = Flaw("broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad", name)
         return Contents("?", flaws=(flaw,))
-    proof = prove(source)
+    proof = prove_whole(source)
     if 0 < source.size < _SHORTEST:
         return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
     if proof.whole is False:
@@ -158,7 +162,7 @@ def _tell_unknown(source: Source, name: str) -> Contents | None:
     return Contents("?", flaws=(Flaw("not-read", why, name),))
 
 
-def _ends_as_zip(source: Source) -> bool:
+def _ends_as_zip(source: ByteSource) -> bool:
     try:
         return find_end(source) is not None
     except Damaged:

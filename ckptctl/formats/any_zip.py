@@ -5,26 +5,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
-from ckptctl.formats.contents import Contents, Files
-from ckptctl.formats.zip import Archive, Source, open_archive
+from ckptctl.formats.contents import Contents, FileSet
+from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive
 
 
-class Reader(Protocol):
+class ArchiveReader(Protocol):
     """A module of a kind of archive."""
 
-    def read_archive(self, archive: Archive, name: str, files: Files, *, placed: bool) -> Contents:
+    def read_archive(self, archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:
         """The contents of a file whose directory was read; raises Damaged, OSError."""
         ...
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
     """The contents of an archive; raises Damaged, OSError."""
     archive = open_archive(source)
-    module = cast("Reader", import_module(f"ckptctl.formats.{recognise(archive)}"))
+    module = cast("ArchiveReader", import_module(f"ckptctl.formats.{recognise_archive(archive)}"))
     return module.read_archive(archive, name, files, placed=placed)
 
 
-def recognise(archive: Archive) -> str:
+def recognise_archive(archive: ZipArchive) -> str:
     """The module for an archive, by the names of its members."""
     root = next(iter(archive.members), b"").partition(b"/")[0]
     if root + b"/data.pkl" in archive.members:

@@ -15,7 +15,7 @@ from math import prod
 from typing import Literal, NamedTuple, Protocol
 
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 Part = Literal["weights", "optimizer", "other"]
 Packing = Literal["", "deflate", "hdf5", "hdf5-unproved"]
@@ -26,7 +26,7 @@ _LONGEST_TYPE = 32
 PARTS: tuple[Part, ...] = ("weights", "optimizer", "other")
 
 
-class Files(Protocol):
+class FileSet(Protocol):
     """The files of one checkpoint, by their paths in it."""
 
     @property
@@ -34,7 +34,7 @@ class Files(Protocol):
         """Bytes of each."""
         ...
 
-    def open(self, name: str) -> AbstractContextManager[Source]:
+    def open(self, name: str) -> AbstractContextManager[ByteSource]:
         """Open one of them; raises OSError."""
         ...
 
@@ -95,7 +95,7 @@ class Tensor(NamedTuple):
         return (self.elements * BITS.get(self.dtype, 0) + 7) // 8
 
 
-class Named(NamedTuple):
+class PickledGlobal(NamedTuple):
     """A class or function that a pickle names, and that loading it would import."""
 
     name: str
@@ -106,7 +106,7 @@ class Named(NamedTuple):
     """Whether loading would call it, or hand it to what is called; an instance made without a call does not count."""
 
 
-class Record(NamedTuple):
+class ChecksumRecord(NamedTuple):
     """A stretch of a file with its checksum."""
 
     file: str
@@ -128,10 +128,10 @@ class Contents(NamedTuple):
     storages: Mapping[str, Storage] = {}
     metadata: Mapping[str, Plain] = {}
     """Plain values beside the tensors; names of nested ones joined by ``/``."""
-    globals: tuple[Named, ...] = ()
+    globals: tuple[PickledGlobal, ...] = ()
     oddities: tuple[str, ...] = ()
     """What honest pickles do not do."""
-    records: tuple[Record, ...] = ()
+    records: tuple[ChecksumRecord, ...] = ()
     checks: str = ""
     """The checksums that cover it, in words (``CRC-32 of each member``); "" where it has none."""
     size: int = 0
@@ -174,7 +174,7 @@ def name_type(said: str) -> str:
     return said if said in BITS or (said.isascii() and said.isidentifier() and len(said) <= _LONGEST_TYPE) else "?"
 
 
-def merge(held: Mapping[str, Contents]) -> Contents:
+def merge_contents(held: Mapping[str, Contents]) -> Contents:
     """The contents of several files as one; of tensors with one name, each gets its file's before it."""
     found = list(held.values())
     if len(found) == 1:
@@ -182,8 +182,8 @@ def merge(held: Mapping[str, Contents]) -> Contents:
     shared = _shared(tensor.name for it in found for tensor in it.tensors)
     tensors = [
         tensor._replace(name=f"{file}/{tensor.name}") if tensor.name in shared else tensor
-        for file, it in held.items()
-        for tensor in it.tensors
+        for file, contents in held.items()
+        for tensor in contents.tensors
     ]
     known = _shared(name for it in found for name in it.metadata)
     return Contents(
@@ -192,8 +192,8 @@ def merge(held: Mapping[str, Contents]) -> Contents:
         {key: storage for it in found for key, storage in it.storages.items()},
         {
             f"{file}/{key}" if key in known else key: own
-            for file, it in held.items()
-            for key, own in it.metadata.items()
+            for file, contents in held.items()
+            for key, own in contents.metadata.items()
         },
         tuple(dict.fromkeys(named for it in found for named in it.globals)),
         tuple(dict.fromkeys(odd for it in found for odd in it.oddities)),

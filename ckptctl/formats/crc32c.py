@@ -29,7 +29,7 @@ def crc32c(data: bytes | memoryview, before: int = 0) -> int:
     return _by_byte(bytes(data[length * _LANES :]), found) ^ _FULL
 
 
-def unmask(masked: int) -> int:
+def unmask_crc(masked: int) -> int:
     """The checksum that LevelDB's format stores rotated, so that one of data with a checksum in them says something."""
     rotated = (masked - _MASK_DELTA) & _FULL
     return ((rotated >> 17) | (rotated << 15)) & _FULL

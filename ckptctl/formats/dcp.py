@@ -10,27 +10,27 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, Files, Piece, Plain, Record, Storage, Tensor, name_type
+from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Plain, Storage, Tensor, name_type
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.pickle.allowlist import name_all
-from ckptctl.formats.pickle.nodes import Call, Global, Key
-from ckptctl.formats.pickle.reader import Pickled, read_all
+from ckptctl.formats.pickle.allowlist import list_globals
+from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PickledCall
+from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.saved_values import items_of
 from ckptctl.formats.torch import CHECKS, list_records
 from ckptctl.formats.torch_archive import read_pickled, root_of
-from ckptctl.formats.torch_contents import is_dense, tell_oddities
+from ckptctl.formats.torch_contents import is_dense, warn_oddities
 from ckptctl.formats.torch_tensors import DECODERS
-from ckptctl.formats.torch_tensors import Tensor as Described
-from ckptctl.formats.zip import Source, Window, open_archive
+from ckptctl.formats.torch_tensors import PickledTensor as Described
+from ckptctl.formats.zip import ByteSource, FileWindow, open_archive
 
 _SMALL = 8 << 10
 """Bytes of a stretch that is read for its plain value."""
 _MOST_VALUES = 32
 
 
-class Stretch(NamedTuple):
+class DcpItem(NamedTuple):
     """What one rank wrote of one thing."""
 
     name: str
@@ -46,11 +46,11 @@ class Stretch(NamedTuple):
         return f"{self.file}:{self.offset}"
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
     """The contents of the whole folder; raises Damaged, OSError."""
     if source.size > LIMITS.data:
         raise Damaged(f"{source.size:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
-    pickles = read_all(source.read(0, source.size), decoders=DECODERS)
+    pickles = read_pickles(source.read(0, source.size), decoders=DECODERS)
     told = dict(items_of(pickles[0].value))
     folder = name.rpartition("/")[0]
     stretches = list(_read_stretches(told.get("storage_data"), folder))
@@ -65,14 +65,14 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
         tuple(_make_tensors(shapes, stretches, opened.pieces)),
         opened.storages,
         opened.values,
-        name_all(found),
+        list_globals(found),
         records=tuple(opened.records),
         checks=CHECKS,
-        flaws=(*opened.flaws, *tell_oddities(found)),
+        flaws=(*opened.flaws, *warn_oddities(found)),
     )
 
 
-class Shape(NamedTuple):
+class DcpShape(NamedTuple):
     """What the metadata say of a tensor."""
 
     shape: tuple[int, ...]
@@ -84,21 +84,21 @@ class Shape(NamedTuple):
 class _Opened:
     """What was found in the files, stretch by stretch."""
 
-    def __init__(self, files: Files, shapes: Mapping[str, Shape], *, placed: bool) -> None:
+    def __init__(self, files: FileSet, shapes: Mapping[str, DcpShape], *, placed: bool) -> None:
         self.files = files
         self.shapes = shapes
         self.placed = placed
         self.storages: dict[str, Storage] = {}
         self.pieces: dict[str, Piece] = {}
         """By the keys of the stretches."""
-        self.pickles: list[Pickled] = []
-        self.records: list[Record] = []
+        self.pickles: list[ParsedPickle] = []
+        self.records: list[ChecksumRecord] = []
         self.values: dict[str, Plain] = {}
         self.flaws: list[Flaw] = []
 
-    def visit(self, stretches: list[Stretch]) -> None:
+    def visit(self, stretches: list[DcpItem]) -> None:
         """Look at every stretch, file by file."""
-        by_file: dict[str, list[Stretch]] = {}
+        by_file: dict[str, list[DcpItem]] = {}
         for stretch in stretches:
             by_file.setdefault(stretch.file, []).append(stretch)
         for file, own in sorted(by_file.items()):
@@ -112,106 +112,106 @@ class _Opened:
                 self.flaws.append(Flaw("cut-short", f"cut short: {size:,} of {expected:,} bytes", file))
             self._visit_file(file, own, size)
 
-    def _is_value(self, it: Stretch) -> bool:
+    def _is_value(self, item: DcpItem) -> bool:
         """Whether a stretch may be one of a few plain values."""
-        return it.name not in self.shapes and it.length <= _SMALL and len(self.values) < _MOST_VALUES
+        return item.name not in self.shapes and item.length <= _SMALL and len(self.values) < _MOST_VALUES
 
     def _visit_file(  # nested: the file stays open for all that is in it
-        self, file: str, own: list[Stretch], size: int
+        self, file: str, own: list[DcpItem], size: int
     ) -> None:
         with self.files.open(file) as source:
-            for it in own:
-                self._note(it)
-                if it.offset + it.length <= size and (self.placed or self._is_value(it)):
-                    self._look(source, it)
+            for item in own:
+                self._note(item)
+                if item.offset + item.length <= size and (self.placed or self._is_value(item)):
+                    self._look(source, item)
 
-    def _note(self, it: Stretch) -> None:
+    def _note(self, item: DcpItem) -> None:
         """What the metadata say of a stretch, without a look at it: the numbers, but not where in it they begin."""
-        known = self.shapes.get(it.name)
+        known = self.shapes.get(item.name)
         if known is None:
-            self.storages[it.key] = Storage(it.file, None, it.length)
+            self.storages[item.key] = Storage(item.file, None, item.length)
             return
-        shape = known.chunks.get(it.at, known.shape)
+        shape = known.chunks.get(item.at, known.shape)
         bits = BITS.get(known.dtype)
-        size = it.length if bits is None else prod(shape) * bits // 8
-        self.storages[it.key] = Storage(it.file, None, min(size, it.length))
-        self.pieces[it.key] = Piece(it.key, 0, shape, at=it.at)
+        size = item.length if bits is None else prod(shape) * bits // 8
+        self.storages[item.key] = Storage(item.file, None, min(size, item.length))
+        self.pieces[item.key] = Piece(item.key, 0, shape, at=item.at)
 
-    def _look(self, source: Source, it: Stretch) -> None:
+    def _look(self, source: ByteSource, item: DcpItem) -> None:
         """Read a stretch as the file of torch's that it is."""
-        window = Window(source, it.offset, it.length)
+        window = FileWindow(source, item.offset, item.length)
         try:
             archive = open_archive(window)
             pickled = read_pickled(archive)
             self.pickles.append(pickled)
             if self.placed:
-                self.records += list_records(archive, it.file, it.offset) if archive.has_checksums else ()
+                self.records += list_records(archive, item.file, item.offset) if archive.has_checksums else ()
             if type(pickled.value) is Described:
                 member = root_of(archive) + b"data/" + pickled.value.key.encode()
-                at = it.offset + archive.locate(member)
-                self.storages[it.key] = Storage(it.file, at, archive.members[member].size)
-                self.pieces[it.key] = _place(it, pickled.value)
+                at = item.offset + archive.locate(member)
+                self.storages[item.key] = Storage(item.file, at, archive.members[member].size)
+                self.pieces[item.key] = _place(item, pickled.value)
             elif pickled.value is None or type(pickled.value) in (int, float, str, bool):
-                self.values[it.name] = pickled.value  # type: ignore[assignment] # one of these kinds
+                self.values[item.name] = pickled.value  # type: ignore[assignment] # one of these kinds
         except (Damaged, KeyError) as error:
             text = error.text if isinstance(error, Damaged) else "its numbers are missing"
-            self.flaws.append(Flaw("broken", f"{it.name!a} at byte {it.offset:,}: {text}", it.file))
+            self.flaws.append(Flaw("broken", f"{item.name!a} at byte {item.offset:,}: {text}", item.file))
 
 
-def _place(it: Stretch, saved: Described) -> Piece:
+def _place(item: DcpItem, saved: Described) -> Piece:
     stride = None if is_dense(saved.shape, saved.stride) else saved.stride
-    return Piece(it.key, saved.offset * BITS.get(saved.dtype, 0) // 8, saved.shape, stride, it.at)
+    return Piece(item.key, saved.offset * BITS.get(saved.dtype, 0) // 8, saved.shape, stride, item.at)
 
 
 def _make_tensors(
-    shapes: Mapping[str, Shape], stretches: list[Stretch], pieces: Mapping[str, Piece]
+    shapes: Mapping[str, DcpShape], stretches: list[DcpItem], pieces: Mapping[str, Piece]
 ) -> Iterator[Tensor]:
     by_name: dict[str, list[Piece]] = {}
-    for it in stretches:
-        if it.key in pieces:
-            by_name.setdefault(it.name, []).append(pieces[it.key])
+    for stretch in stretches:
+        if stretch.key in pieces:
+            by_name.setdefault(stretch.name, []).append(pieces[stretch.key])
     for name, known in shapes.items():
         own = tuple(by_name.get(name, ()))
         yield Tensor(name, known.shape, known.dtype, part_of(name.split("."), is_number=not known.shape), own)
 
 
-def _read_stretches(node: object, folder: str) -> Iterator[Stretch]:
+def _read_stretches(node: object, folder: str) -> Iterator[DcpItem]:
     for key, value in node.items() if isinstance(node, dict) else ():
-        index = dict(items_of(key.node if type(key) is Key else key))
+        index = dict(items_of(key.node if type(key) is OpaqueKey else key))
         info = dict(items_of(value))
         match (index.get("fqn"), info.get("relative_path"), info.get("offset"), info.get("length")):
             case (str() as name, str() as path, int() as offset, int() as length) if offset >= 0 and length >= 0:
                 file = f"{folder}/{path}" if folder else path
-                yield Stretch(name, _read_size(index.get("offset")) or (), file, offset, length)
+                yield DcpItem(name, _read_size(index.get("offset")) or (), file, offset, length)
             case _:
                 raise Damaged("its .metadata has an entry that is malformed")
 
 
-def _read_shapes(node: object) -> dict[str, Shape]:
-    found: dict[str, Shape] = {}
+def _read_shapes(node: object) -> dict[str, DcpShape]:
+    found: dict[str, DcpShape] = {}
     for name, value in node.items() if isinstance(node, dict) else ():
         told = dict(items_of(value))
         shape, chunks = _read_size(told.get("size")), told.get("chunks")
         if type(name) is str and shape is not None:
             held = [dict(items_of(it)) for it in chunks] if type(chunks) is list else []
             pairs = [(_read_size(it.get("offsets")), _read_size(it.get("sizes"))) for it in held]
-            found[name] = Shape(shape, _read_type(told.get("properties")), {a: b for a, b in pairs if a and b})
+            found[name] = DcpShape(shape, _read_type(told.get("properties")), {a: b for a, b in pairs if a and b})
     return found
 
 
 def _read_type(node: object) -> str:
     match node:
-        case Call(state=(Global(module="torch") as dtype, *_)):
+        case PickledCall(state=(GlobalName(module="torch") as dtype, *_)):
             return name_type(dtype.name)
         case _:
             named = dict(items_of(node)).get("dtype")
-            return name_type(named.name) if type(named) is Global else "?"
+            return name_type(named.name) if type(named) is GlobalName else "?"
 
 
 def _read_size(node: object) -> tuple[int, ...] | None:
     """A ``torch.Size``."""
     match node:
-        case Call(target=Global(module="torch", name="Size"), args=(tuple() as shape,)):
+        case PickledCall(target=GlobalName(module="torch", name="Size"), args=(tuple() as shape,)):
             return shape if all(type(it) is int and it >= 0 for it in shape) else None
         case _:
             return None

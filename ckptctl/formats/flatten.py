@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Call, Global, Ordered
+from ckptctl.formats.pickle.nodes import GlobalName, PickledCall, PickledOrderedDict
 from ckptctl.formats.saved_values import items_of
-from ckptctl.formats.torch_tensors import Tensor
+from ckptctl.formats.torch_tensors import PickledTensor
 
 _MOST_VALUES = 1_000_000
 _MOST_LETTERS = 32 << 20
@@ -16,26 +16,26 @@ _MOST_LETTERS = 32 << 20
 _DEEPEST = 64
 """Keys; honest data nests less than half as deep."""
 _LONGEST_KEY = 200
-_CONTAINERS = frozenset({dict, Ordered, Call, list, tuple})
+_CONTAINERS = frozenset({dict, PickledOrderedDict, PickledCall, list, tuple})
 _SILENT = frozenset({"_modules", "_parameters", "_buffers"})
 """What every module of torch keeps its parts under."""
 _RECONSTRUCT = frozenset(
-    {Global("numpy.core.multiarray", "_reconstruct"), Global("numpy._core.multiarray", "_reconstruct")}
+    {GlobalName("numpy.core.multiarray", "_reconstruct"), GlobalName("numpy._core.multiarray", "_reconstruct")}
 )
-_DTYPE = Global("numpy", "dtype")
+_DTYPE = GlobalName("numpy", "dtype")
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 Keys = tuple[str, ...]
 
 
-class Array(NamedTuple):
+class PickledArray(NamedTuple):
     """An array of numpy, whose numbers lie in the pickle itself."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
-def find_leaves(root: object) -> Iterator[tuple[Keys, Tensor | Array]]:
+def find_leaves(root: object) -> Iterator[tuple[Keys, PickledTensor | PickledArray]]:
     """Every tensor under what was saved, in its order; what several names share is looked into once.
 
     Raises Damaged beyond the budget.
@@ -45,7 +45,7 @@ def find_leaves(root: object) -> Iterator[tuple[Keys, Tensor | Array]]:
     pending: list[tuple[Keys, object]] = [((), root)]
     while pending:
         keys, node = pending.pop()
-        leaf = node if type(node) is Tensor else _read_array(node)
+        leaf = node if type(node) is PickledTensor else _read_array(node)
         if leaf is not None:
             letters -= sum(map(len, keys))
             yield keys, leaf
@@ -59,13 +59,13 @@ def find_leaves(root: object) -> Iterator[tuple[Keys, Tensor | Array]]:
 
 
 def _may_hold(value: object) -> bool:
-    return type(value) is Tensor or type(value) in _CONTAINERS
+    return type(value) is PickledTensor or type(value) in _CONTAINERS
 
 
 def _inside(node: object) -> list[tuple[object, object]]:
     """What a container holds; of a call also its arguments, and what would be appended."""
     items = items_of(node)
-    if type(node) is not Call:
+    if type(node) is not PickledCall:
         return items
     args = node.args if type(node.args) is tuple else ()
     return [*enumerate(args), *items, *enumerate(node.items)]
@@ -74,24 +74,24 @@ def _inside(node: object) -> list[tuple[object, object]]:
 def _extend(keys: Keys, key: object) -> Keys:
     if type(key) is str:
         return keys if key in _SILENT else (*keys, key[:_LONGEST_KEY])
-    if type(key) is Global:
+    if type(key) is GlobalName:
         return (*keys, key.name)
     return (*keys, str(key) if type(key) in (int, float, bool) and abs(key) < 2**64 else "?")  # type: ignore[arg-type] # a number
 
 
-def _read_array(node: object) -> Array | None:
+def _read_array(node: object) -> PickledArray | None:
     """The array that numpy would put together, None where the node is another."""
     match node:
-        case Call(target=Global() as target, state=(_, tuple() as shape, Call() as dtype, *_)) if (
+        case PickledCall(target=GlobalName() as target, state=(_, tuple() as shape, PickledCall() as dtype, *_)) if (
             target in _RECONSTRUCT
         ):
             name = _read_dtype(dtype)
-            return Array(name, shape) if name and all(type(it) is int and it >= 0 for it in shape) else None
+            return PickledArray(name, shape) if name and all(type(it) is int and it >= 0 for it in shape) else None
         case _:
             return None
 
 
-def _read_dtype(call: Call) -> str | None:
+def _read_dtype(call: PickledCall) -> str | None:
     match (call.target, call.args):
         case (target, (str() as code, *_)) if target == _DTYPE:
             kind, width = _KINDS.get(code.lstrip("<>|=")[:1]), code.lstrip("<>|=")[1:]

@@ -60,7 +60,7 @@ class Flaw(NamedTuple):
         return FLAWS[self.id][0]
 
 
-class Examined(NamedTuple):
+class VerifyResult(NamedTuple):
     """A checkpoint that was examined."""
 
     path: str

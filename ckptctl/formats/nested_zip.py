@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, Files, Plain, merge
+from ckptctl.formats.contents import Contents, FileSet, Plain, merge_contents
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
 from ckptctl.formats.torch import CHECKS, list_records
-from ckptctl.formats.zip import STORED, Archive, Source, Window, show
+from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, printable_name
 
 _MOST_JSON = 64 << 10
 _MOST_MEMBERS = 10_000
 
 
-class Members:
+class ArchiveMembers:
     """The stored members of an archive as the files of a checkpoint."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: ZipArchive) -> None:
         self.archive = archive
         self.names = {str(name, "utf-8", "replace"): name for name in archive.members}
         self.sizes = {
@@ -29,24 +29,29 @@ class Members:
         }
 
     @contextmanager
-    def open(self, name: str) -> Iterator[Source]:
+    def open(self, name: str) -> Iterator[ByteSource]:
         """A member as a file; raises Damaged."""
-        yield Window(self.archive.source, self.archive.locate(self.names[name]), self.sizes[name])
+        yield FileWindow(self.archive.source, self.archive.locate(self.names[name]), self.sizes[name])
 
 
-def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents of all members; raises Damaged, OSError."""
     from ckptctl.formats import read_files
 
     if len(archive.members) > _MOST_MEMBERS:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
-    members = Members(archive)
+    members = ArchiveMembers(archive)
     held = read_files(members, placed=placed, every=True)
     inner = (
-        merge({member: _move(it, name, member, members) for member, it in held.items()}) if held else Contents("zip")
+        merge_contents({member: _move(it, name, member, members) for member, it in held.items()})
+        if held
+        else Contents("zip")
     )
     packed = [it for it in archive.members.values() if it.method != STORED]
-    flaws = [Flaw("not-read", f"{show(it.name)} is compressed, so nobody looked into it", name) for it in packed[:3]]
+    flaws = [
+        Flaw("not-read", f"{printable_name(it.name)} is compressed, so nobody looked into it", name)
+        for it in packed[:3]
+    ]
     return inner._replace(
         format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",
         metadata={**inner.metadata, **_read_metadata(archive)},
@@ -56,7 +61,7 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
     )
 
 
-def _move(contents: Contents, name: str, member: str, members: Members) -> Contents:
+def _move(contents: Contents, name: str, member: str, members: ArchiveMembers) -> Contents:
     """What is in a member, its places as those of the archive."""
     start = members.archive.locate(members.names[member])
     storages = {
@@ -64,14 +69,14 @@ def _move(contents: Contents, name: str, member: str, members: Members) -> Conte
         for key, it in contents.storages.items()
     }
     tensors = (
-        it._replace(pieces=tuple(piece._replace(storage=f"{name}/{piece.storage}") for piece in it.pieces))
-        for it in contents.tensors
+        tensor._replace(pieces=tuple(piece._replace(storage=f"{name}/{piece.storage}") for piece in tensor.pieces))
+        for tensor in contents.tensors
     )
     flaws = tuple(it._replace(text=f"{member}: {it.text}", file=name) for it in contents.flaws)
     return contents._replace(tensors=tuple(tensors), storages=storages, flaws=flaws, records=())
 
 
-def _read_metadata(archive: Archive) -> dict[str, Plain]:
+def _read_metadata(archive: ZipArchive) -> dict[str, Plain]:
     """What Keras notes of itself, and what Stable-Baselines3 notes of its version."""
     found: dict[str, Plain] = {}
     if b"_stable_baselines3_version" in archive.members:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, Files, Tensor
+from ckptctl.formats.contents import Contents, FileSet, Tensor
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 _MOST_BYTES = 64 << 20
 _LONGEST_KEY = 200
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents of the item in whose folder the file lies; raises Damaged, OSError."""
     if source.size > _MOST_BYTES:
         raise Damaged(f"{source.size:,} bytes of names", id="not-read")
@@ -48,7 +48,7 @@ def _make(keys: list[object], shape: list[object]) -> Tensor:
     return Tensor(".".join(names), known, "?", part_of(names, is_number=not shape))
 
 
-def _find_missing(folder: str, files: Files) -> Iterator[Flaw]:
+def _find_missing(folder: str, files: FileSet) -> Iterator[Flaw]:
     """The map of the database, and of each process that wrote a part."""
     front = f"{folder}/" if folder else ""
     inside = [it[len(front) :] for it in files.sizes if it.startswith(front)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.zip import Source, find_end
+from ckptctl.formats.zip import ByteSource, find_end
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = b"\x80"
@@ -45,7 +45,7 @@ _LONGEST_HEADER = 32 << 20
 """Bytes of a safetensors header that are read; the format allows 100 MB."""
 
 
-class Proof(NamedTuple):
+class WholeFileProof(NamedTuple):
     """What could be shown of a file."""
 
     whole: bool | None
@@ -54,11 +54,11 @@ class Proof(NamedTuple):
     """A few words; None where it is whole."""
 
 
-_WHOLE = Proof(whole=True, why=None)
-_SILENT = Proof(whole=None, why="its format does not say where it ends")
+_WHOLE = WholeFileProof(whole=True, why=None)
+_SILENT = WholeFileProof(whole=None, why="its format does not say where it ends")
 
 
-def prove(source: Source) -> Proof:
+def prove_whole(source: ByteSource) -> WholeFileProof:
     """Tell whether a file was written to its end; raises OSError.
 
     Zip (torch, Keras, npz, Stable-Baselines3), torch before 1.6, pickles (Paddle), HDF5, safetensors and the index of
@@ -66,7 +66,7 @@ def prove(source: Source) -> Proof:
     that a file is in no known format is one.
     """
     if source.size == 0:
-        return Proof(whole=False, why="empty file")
+        return WholeFileProof(whole=False, why="empty file")
     head = source.read(0, _HEAD)
     if head[:4] == b"PK\x03\x04":
         return _prove_zip(source)
@@ -76,21 +76,21 @@ def prove(source: Source) -> Proof:
     if head[8:9] == b"{":
         return _prove_safetensors(source, int.from_bytes(head[:8], "little"))
     if not any(head):  # what a crash leaves of a file whose blocks had not been written yet
-        return Proof(whole=False, why="it begins with nothing but zeros")
+        return WholeFileProof(whole=False, why="it begins with nothing but zeros")
     if head[:1] == _PICKLE and head[1:2] <= _NEWEST_PROTOCOL:
         return _prove_legacy(source) if _is_legacy(head) else _prove_pickle(source)
     return _prove_index(source, head)
 
 
-def _prove_index(source: Source, head: bytes) -> Proof:
+def _prove_index(source: ByteSource, head: bytes) -> WholeFileProof:
     """Of a table as TensorFlow's index is one; of all else, that nothing can be proved."""
     import re
 
     if source.read(max(0, source.size - len(_TABLE)), len(_TABLE)) == _TABLE:
         return _WHOLE
     if re.match(_INDEX, head, re.DOTALL):
-        return Proof(whole=False, why="cut short: its footer is missing")
-    return _SILENT if head.startswith(_SILENT_HEADS) else Proof(whole=None, why="in no format that is known")
+        return WholeFileProof(whole=False, why="cut short: its footer is missing")
+    return _SILENT if head.startswith(_SILENT_HEADS) else WholeFileProof(whole=None, why="in no format that is known")
 
 
 def _is_legacy(head: bytes) -> bool:
@@ -99,20 +99,20 @@ def _is_legacy(head: bytes) -> bool:
     return is_legacy(head)
 
 
-def _prove_legacy(source: Source) -> Proof:
-    from ckptctl.formats.torch_legacy import CUT_SHORT, open_legacy, prove_counts
+def _prove_legacy(source: ByteSource) -> WholeFileProof:
+    from ckptctl.formats.torch_legacy import CUT_SHORT, open_legacy, verify_counts
 
     try:
         file = open_legacy(source)
     except Damaged as error:
-        return Proof(whole=False if error.text == CUT_SHORT else None, why=error.text)
+        return WholeFileProof(whole=False if error.text == CUT_SHORT else None, why=error.text)
     proof = _compare(source.size, file.end)
-    if proof.whole and not prove_counts(file):
-        return Proof(whole=None, why="its storages are not where its pickles say")
+    if proof.whole and not verify_counts(file):
+        return WholeFileProof(whole=None, why="its storages are not where its pickles say")
     return proof
 
 
-def _prove_pickle(source: Source) -> Proof:
+def _prove_pickle(source: ByteSource) -> WholeFileProof:
     """Of a file that is one pickle; what is no such, or too long to walk, does not say where it ends."""
     from ckptctl.formats.pickle.scan import find_ends
 
@@ -124,50 +124,50 @@ def _prove_pickle(source: Source) -> Proof:
         return _WHOLE if ends == [source.size] else _SILENT
     if _JOBLIB in source.read(0, _JOBLIB_WITHIN):  # it writes arrays into the midst of a pickle, as bare bytes
         return _SILENT
-    return Proof(whole=False, why="cut short: a pickle without its end")
+    return WholeFileProof(whole=False, why="cut short: a pickle without its end")
 
 
-def _prove_zip(source: Source) -> Proof:
+def _prove_zip(source: ByteSource) -> WholeFileProof:
     try:
         end = find_end(source)
     except Damaged as error:
-        return Proof(whole=None, why=error.text)
+        return WholeFileProof(whole=None, why=error.text)
     if end is None:
-        return Proof(whole=False, why="cut short: end record missing")
+        return WholeFileProof(whole=False, why="cut short: end record missing")
     expected = end.directory + end.length + source.size - end.start
     if expected > source.size:
         return _cut_short(source.size, expected)
     if expected < source.size:
-        return Proof(whole=None, why="several archives behind each other, or bytes before the first")
+        return WholeFileProof(whole=None, why="several archives behind each other, or bytes before the first")
     if end.members and source.read(end.directory, 4) != b"PK\x01\x02":
-        return Proof(whole=None, why="zip: its directory is broken")
+        return WholeFileProof(whole=None, why="zip: its directory is broken")
     return _WHOLE
 
 
-def _prove_hdf5(source: Source, superblock: bytes) -> Proof:
+def _prove_hdf5(source: ByteSource, superblock: bytes) -> WholeFileProof:
     if len(superblock) < _SUPERBLOCK:
-        return Proof(whole=False, why="cut short inside its superblock")
+        return WholeFileProof(whole=False, why="cut short inside its superblock")
     version = superblock[8]
     if version not in _BASES:
-        return Proof(whole=None, why=f"HDF5: superblock version {version} is unknown")
+        return WholeFileProof(whole=None, why=f"HDF5: superblock version {version} is unknown")
     width = superblock[9 if version > 1 else 13]
     at = _BASES[version] + 2 * width
     address = superblock[at : at + width]
     if width not in (2, 4, 8) or address == b"\xff" * width:
-        return Proof(whole=None, why="HDF5: its superblock does not say where it ends")
+        return WholeFileProof(whole=None, why="HDF5: its superblock does not say where it ends")
     if version == 3 and superblock[11] & _OPEN_FOR_WRITING:  # noqa: PLR2004 - the first version that has the flag
-        return Proof(whole=None, why="HDF5: it was not closed by its writer")
+        return WholeFileProof(whole=None, why="HDF5: it was not closed by its writer")
     return _compare(source.size, int.from_bytes(address, "little"))
 
 
-def _prove_safetensors(source: Source, length: int) -> Proof:
+def _prove_safetensors(source: ByteSource, length: int) -> WholeFileProof:
     if not 2 <= length <= _LONGEST_HEADER:  # noqa: PLR2004 - a pair of braces
         return _SILENT
     header = source.read(8, length)
     if len(header) < length:
-        return Proof(whole=False, why="cut short inside its header")
+        return WholeFileProof(whole=False, why="cut short inside its header")
     if not header.rstrip().endswith(b"}"):
-        return Proof(whole=None, why="safetensors: its header is broken")
+        return WholeFileProof(whole=None, why="safetensors: its header is broken")
     return _compare(source.size, 8 + length + _find_last_offset(header))
 
 
@@ -179,15 +179,15 @@ def _find_last_offset(header: bytes) -> int:
     return max(map(int, ends), default=0)
 
 
-def _compare(size: int, expected: int) -> Proof:
+def _compare(size: int, expected: int) -> WholeFileProof:
     if size < expected:
         return _cut_short(size, expected)
     if size > expected:
-        return Proof(whole=None, why="longer than it says itself")
+        return WholeFileProof(whole=None, why="longer than it says itself")
     return _WHOLE
 
 
-def _cut_short(size: int, expected: int) -> Proof:
+def _cut_short(size: int, expected: int) -> WholeFileProof:
     from ckptctl.core.units import write_size
 
-    return Proof(whole=False, why=f"cut short: {write_size(size)} of {write_size(expected)}")
+    return WholeFileProof(whole=False, why=f"cut short: {write_size(size)} of {write_size(expected)}")

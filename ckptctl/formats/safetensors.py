@@ -8,11 +8,11 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, Files, Piece, Storage, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 MOST_HEADER = 100_000_000
 """Bytes that the format allows."""
@@ -49,7 +49,7 @@ TYPES: Mapping[str, str] = {
 }
 
 
-class Place(NamedTuple):
+class SafetensorsEntry(NamedTuple):
     """An entry of the header."""
 
     start: int
@@ -60,7 +60,7 @@ class Place(NamedTuple):
     shape: tuple[int, ...]
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents; raises Damaged, OSError."""
     text = _read_text(source)
     header = _parse(text)
@@ -70,25 +70,25 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
     storages = {f"{name}:{it.name}": Storage(name, start + it.start, it.end - it.start) for it in places}
     tensors = (
         Tensor(
-            it.name,
-            it.shape,
-            it.dtype,
-            "optimizer" if part_of(it.name.split(".")) == "optimizer" else "weights",
-            (Piece(f"{name}:{it.name}", 0, it.shape),),
+            place.name,
+            place.shape,
+            place.dtype,
+            "optimizer" if part_of(place.name.split(".")) == "optimizer" else "weights",
+            (Piece(f"{name}:{place.name}", 0, place.shape),),
         )
-        for it in places
+        for place in places
     )
     flaws = _compare(source.size, start + (places[-1].end if places else 0), name)
     noted = {key: value for key, value in _read_notes(header).items() if len(value) <= _LONGEST_SETTING}
     return Contents("safetensors", tuple(tensors), storages, noted, flaws=tuple(flaws))
 
 
-def read_notes(source: Source) -> dict[str, str]:
+def read_metadata(source: ByteSource) -> dict[str, str]:
     """The texts that stand beside the tensors, of any length; raises Damaged, OSError."""
     return _read_notes(_parse(_read_text(source)))
 
 
-def _read_text(source: Source) -> bytes:
+def _read_text(source: ByteSource) -> bytes:
     """The header; raises Damaged, OSError."""
     length = int.from_bytes(source.read(0, 8), "little")
     if length > MOST_HEADER:
@@ -114,7 +114,7 @@ def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
-def _read_places(header: Mapping[str, object]) -> Iterator[Place]:
+def _read_places(header: Mapping[str, object]) -> Iterator[SafetensorsEntry]:
     if len(header) > _MOST_TENSORS:
         text = f"safetensors: {len(header):,} tensors are more than the {_MOST_TENSORS:,} that are read"
         raise Damaged(text, id="not-read")
@@ -128,7 +128,7 @@ def _read_places(header: Mapping[str, object]) -> Iterator[Place]:
                 raise Damaged(f"safetensors: the entry of {name[:200]!a} is malformed")
 
 
-def _read_place(name: str, dtype: str, shape: list[object], start: object, end: object) -> Place:
+def _read_place(name: str, dtype: str, shape: list[object], start: object, end: object) -> SafetensorsEntry:
     """An entry, proved; raises Damaged where its numbers do not agree."""
     numbers = [start, end, *shape]
     if len(shape) > _MOST_AXES or not all(type(it) is int and it >= 0 for it in numbers):
@@ -137,10 +137,10 @@ def _read_place(name: str, dtype: str, shape: list[object], start: object, end: 
     expected = prod(shape) * BITS.get(known, 0)  # type: ignore[arg-type] # they are numbers
     if known != "?" and expected != 8 * (end - start):  # type: ignore[operator] # as above
         raise Damaged(f"safetensors: {name[:200]!a} has other bytes than its shape needs")
-    return Place(start, end, name, known, tuple(shape))  # type: ignore[arg-type] # as above
+    return SafetensorsEntry(start, end, name, known, tuple(shape))  # type: ignore[arg-type] # as above
 
 
-def _prove(places: list[Place]) -> None:
+def _prove(places: list[SafetensorsEntry]) -> None:
     """Raise Damaged where tensors overlap or leave a hole."""
     if places and places[0].start:
         raise Damaged("safetensors: its first tensor does not begin behind the header")

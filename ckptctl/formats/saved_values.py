@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Call, Global, Ordered
-from ckptctl.formats.torch_tensors import Tensor, is_number
+from ckptctl.formats.pickle.nodes import GlobalName, PickledCall, PickledOrderedDict
+from ckptctl.formats.torch_tensors import PickledTensor, is_number
 
 Scalar = str | int | float
 Row = Mapping[str, Scalar]
-Measure = Callable[[Tensor], float | int | None]
+Measure = Callable[[PickledTensor], float | int | None]
 """Reads the number in a tensor of one element."""
 Items = list[tuple[object, object]]
 """Keys and values, or attributes and values."""
@@ -32,11 +32,11 @@ _LONGEST_TEXT = 4096
 _NUMBERS = range(-(2**63), 2**64)
 """A whole number beyond has no column that could hold it."""
 _LISTS = (list, tuple)
-_CONTAINERS = frozenset({dict, Ordered, Call, *_LISTS})
+_CONTAINERS = frozenset({dict, PickledOrderedDict, PickledCall, *_LISTS})
 _LAST = "-1"
 
 
-class Walk:
+class RowWalk:
     """One look through what a file holds."""
 
     __slots__ = ("cells", "kinds", "measure", "tensors", "values")
@@ -80,12 +80,12 @@ class Walk:
         has_weights = _are_mostly_weights(items)
         for key, node in items:
             name = _join(prefix, key)
-            value = resolve(node) if type(node) is Call else node
+            value = resolve(node) if type(node) is PickledCall else node
             if name is None:
                 continue
             if type(value) in _CONTAINERS:
                 yield name, value
-            elif name not in row and not (has_weights and type(value) is Tensor):
+            elif name not in row and not (has_weights and type(value) is PickledTensor):
                 self._enter(row, name, value)
 
     def _enter(self, row: dict[str, Scalar], name: str, value: object) -> None:
@@ -104,7 +104,7 @@ class Walk:
             return value if value in _NUMBERS else None
         if type(value) is str:
             return value if len(value) <= _LONGEST_TEXT else None
-        if type(value) is not Tensor or not self.tensors or not is_number(value):
+        if type(value) is not PickledTensor or not self.tensors or not is_number(value):
             return None
         self.tensors -= 1
         return self.measure(value)
@@ -115,7 +115,7 @@ class Walk:
             raise Damaged(f"more than {_MOST_VALUES:,} values inside each other")
 
 
-def find(node: object, at: str) -> object:
+def find_node(node: object, at: str) -> object:
     """What lies behind keys joined by ``/``, attributes and positions in lists among them; None where nothing does."""
     for key in filter(None, at.split("/")):
         items = items_of(resolve(node))
@@ -132,20 +132,24 @@ def items_of(node: object) -> Items:
         return list(node.items())
     if type(node) in _LISTS:
         return list(enumerate(node))  # type: ignore[arg-type] # it is one
-    return [*node.pairs, *_attributes(node).items()] if type(node) is Call else []
+    return [*node.pairs, *_attributes(node).items()] if type(node) is PickledCall else []
 
 
 def resolve(node: object) -> object:
     """The value that a node of OmegaConf stands for; every other node is what it is."""
     for _ in range(2):  # a value may be held by one more node
-        if type(node) is not Call or type(node.target) is not Global or not node.target.module.startswith("omegaconf."):
+        if (
+            type(node) is not PickledCall
+            or type(node.target) is not GlobalName
+            or not node.target.module.startswith("omegaconf.")
+        ):
             return node
         state = _attributes(node)
         node = state.get("_content", state.get("_val"))
     return node
 
 
-def _attributes(call: Call) -> dict[object, object]:
+def _attributes(call: PickledCall) -> dict[object, object]:
     """What BUILD would set: the state, or the pair of it and of what is kept in slots."""
     parts = call.state if type(call.state) is tuple else (call.state,)
     return {key: value for part in parts if isinstance(part, dict) for key, value in part.items()}
@@ -157,13 +161,13 @@ def _parts(holder: object) -> Items:
         last = holder[-1:]  # type: ignore[index] # it is one
         return [(_LAST, last[0])] if last and _is_mapping(resolve(last[0])) else []
     items = items_of(holder)
-    if type(holder) is Call:
+    if type(holder) is PickledCall:
         return [] if {"_parameters", "_modules"} <= {key for key, _ in items if type(key) is str} else items
     return [] if _is_table(items, only_numbers=True) else items
 
 
 def _is_mapping(node: object) -> bool:
-    return isinstance(node, (dict, Call))
+    return isinstance(node, (dict, PickledCall))
 
 
 def _is_table(items: Items, *, only_numbers: bool = False) -> bool:
@@ -179,7 +183,7 @@ def _is_index(key: object, only_numbers: bool) -> bool:  # noqa: FBT001 - passed
 
 def _are_mostly_weights(items: Items) -> bool:
     """Whether most values are tensors of several elements; then those of one are weights too, or statistics."""
-    several = sum(type(value) is Tensor and not set(value.shape) <= {1} for _, value in items)
+    several = sum(type(value) is PickledTensor and not set(value.shape) <= {1} for _, value in items)
     return 2 * several > len(items)
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, Files
+from ckptctl.formats.contents import Contents, FileSet
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 _MOST_BYTES = 64 << 20
 _MANY = 3
 """Missing tensors of a file that are named one by one."""
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
     """The map's own contents: nothing but what is missing of what it names; raises Damaged, OSError."""
     if source.size > _MOST_BYTES:
         raise Damaged(f"a map of {source.size:,} bytes", id="not-read")
@@ -39,7 +39,7 @@ def _group(held: Mapping[str, object]) -> dict[str, set[str]]:
     return found
 
 
-def _find_missing(by_file: Mapping[str, set[str]], folder: str, files: Files, *, placed: bool) -> Iterator[Flaw]:
+def _find_missing(by_file: Mapping[str, set[str]], folder: str, files: FileSet, *, placed: bool) -> Iterator[Flaw]:
     for file, tensors in sorted(by_file.items()):
         path = f"{folder}/{file}" if folder else file
         if path not in files.sizes:
@@ -48,7 +48,7 @@ def _find_missing(by_file: Mapping[str, set[str]], folder: str, files: Files, *,
             yield from _find_lacking(path, tensors, files)
 
 
-def _find_lacking(path: str, tensors: set[str], files: Files) -> Iterator[Flaw]:
+def _find_lacking(path: str, tensors: set[str], files: FileSet) -> Iterator[Flaw]:
     """The tensors that a file should have and has not."""
     from ckptctl.formats import read_file
 

@@ -7,11 +7,11 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, Files, Piece, Record, Storage, Tensor
-from ckptctl.formats.crc32c import crc32c, unmask
+from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor
+from ckptctl.formats.crc32c import crc32c, unmask_crc
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 _FOOTER = 48
 _MAGIC = 8
@@ -38,7 +38,7 @@ _TYPES: Mapping[int, str] = dict(
 Fields = dict[int, list["int | bytes"]]
 
 
-class Entry(NamedTuple):
+class BundleEntry(NamedTuple):
     """Where a tensor lies."""
 
     dtype: str
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
     is_sliced: bool
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
     """The contents of the index and its shards; raises Damaged, OSError."""
     pairs = list(_read_table(source, checked=placed))
     if not pairs or pairs[0][0] != b"":
@@ -67,7 +67,9 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
     storages = {f"{names[it.shard]}:{key}": Storage(names[it.shard], it.offset, it.size) for key, it in kept.items()}
     is_big = _number(header, 2, 0) == 1
     tensors = (
-        _make(key, it, names[it.shard], is_big=is_big) for key, it in entries.items() if not key.startswith("\0")
+        _make(key, entry, names[entry.shard], is_big=is_big)
+        for key, entry in entries.items()
+        if not key.startswith("\0")
     )
     return Contents(
         "tensorflow",
@@ -79,25 +81,25 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:
     )
 
 
-def _make(key: str, it: Entry, file: str, *, is_big: bool) -> Tensor:
+def _make(key: str, entry: BundleEntry, file: str, *, is_big: bool) -> Tensor:
     name = key.removesuffix(_SUFFIX)
-    expected = prod(it.shape) * BITS.get(it.dtype, 0) // 8
-    pieces = (Piece(f"{file}:{key}", 0, it.shape),) if it.size and not it.is_sliced else ()
-    if expected and pieces and expected != it.size:
+    expected = prod(entry.shape) * BITS.get(entry.dtype, 0) // 8
+    pieces = (Piece(f"{file}:{key}", 0, entry.shape),) if entry.size and not entry.is_sliced else ()
+    if expected and pieces and expected != entry.size:
         raise Damaged(f"{name!a} has other bytes than its shape needs")
     keys = [key for key in name.split("/") if not (key == "optimizer" and _VARIABLES in name)]
-    return Tensor(name, it.shape, it.dtype, part_of(keys, is_number=not it.shape), pieces, is_big)
+    return Tensor(name, entry.shape, entry.dtype, part_of(keys, is_number=not entry.shape), pieces, is_big)
 
 
-def _list_records(entries: Mapping[str, Entry], names: list[str]) -> Iterator[Record]:
-    for key, it in entries.items():
-        if it.checksum is not None:
-            check = "crc32c-text" if it.dtype == "string" else "crc32c"
+def _list_records(entries: Mapping[str, BundleEntry], names: list[str]) -> Iterator[ChecksumRecord]:
+    for key, entry in entries.items():
+        if entry.checksum is not None:
+            check = "crc32c-text" if entry.dtype == "string" else "crc32c"
             shown = key.removesuffix(_SUFFIX)
-            yield Record(names[it.shard], shown, it.offset, it.size, it.checksum, check)  # type: ignore[arg-type] # one of the two
+            yield ChecksumRecord(names[entry.shard], shown, entry.offset, entry.size, entry.checksum, check)  # type: ignore[arg-type] # one of the two
 
 
-def _find_missing(names: list[str], entries: Mapping[str, Entry], files: Files) -> Iterator[Flaw]:
+def _find_missing(names: list[str], entries: Mapping[str, BundleEntry], files: FileSet) -> Iterator[Flaw]:
     for shard, file in enumerate(names):
         expected = max((it.offset + it.size for it in entries.values() if it.shard == shard), default=0)
         size = files.sizes.get(file)
@@ -113,18 +115,18 @@ def _show(key: bytes) -> str:
     return str(key, "utf-8", "backslashreplace")
 
 
-def _read_entry(value: bytes) -> Entry:
+def _read_entry(value: bytes) -> BundleEntry:
     told = _parse(value)
     dims = [_parse(it) for it in _parse(_text(told, 2)).get(2, []) if type(it) is bytes]
     shape = tuple(_number(it, 1, 0) for it in dims)
     checksum = told.get(6, [None])[-1]
-    entry = Entry(
+    entry = BundleEntry(
         _TYPES.get(_number(told, 1, 0), "?"),
         shape,
         _number(told, 3, 0),
         _number(told, 4, 0),
         _number(told, 5, 0),
-        unmask(checksum) if type(checksum) is int else None,
+        unmask_crc(checksum) if type(checksum) is int else None,
         _SLICES in told,
     )
     if max((*shape, entry.offset, entry.size), default=0) >= 1 << 62:
@@ -145,7 +147,7 @@ def _number(told: Fields, key: int, missing: int) -> int:
 # The table -----------------------------------------------------------------------------------------------------------
 
 
-def _read_table(source: Source, *, checked: bool) -> Iterator[tuple[bytes, bytes]]:
+def _read_table(source: ByteSource, *, checked: bool) -> Iterator[tuple[bytes, bytes]]:
     """Every key and value, in their order."""
     footer = source.read(max(0, source.size - _FOOTER), _FOOTER)
     if len(footer) < _FOOTER:
@@ -164,14 +166,14 @@ def _read_table(source: Source, *, checked: bool) -> Iterator[tuple[bytes, bytes
         yield pair
 
 
-def _read_block(source: Source, handle: tuple[int, int], *, checked: bool) -> Iterator[tuple[bytes, bytes]]:
+def _read_block(source: ByteSource, handle: tuple[int, int], *, checked: bool) -> Iterator[tuple[bytes, bytes]]:
     """The pairs of one block; each key may begin as the one before it did."""
     offset, size = handle
     if size > _MOST_BLOCK or offset + size + _TRAILER > source.size:
         raise Damaged("its index has a block beyond its end")
     block = source.read(offset, size + _TRAILER)
     is_packed = block[size] != 0
-    if (checked or is_packed) and crc32c(block[: size + 1]) != unmask(int.from_bytes(block[size + 1 :], "little")):
+    if (checked or is_packed) and crc32c(block[: size + 1]) != unmask_crc(int.from_bytes(block[size + 1 :], "little")):
         raise Damaged("a block of its index does not fit its checksum")
     if is_packed:
         raise Damaged("its index is compressed, which is not read", id="not-read")

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, Files, Record, Storage
+from ckptctl.formats.contents import ChecksumRecord, Contents, FileSet, Storage
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.pickle.allowlist import name_all
-from ckptctl.formats.pickle.reader import Pickled, read_all
+from ckptctl.formats.pickle.allowlist import list_globals
+from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.torch_archive import read_byteorder, read_pickled, root_of, scalar
-from ckptctl.formats.torch_contents import Saved, describe, measure_storages, tell_oddities
-from ckptctl.formats.zip import STORED, Archive, show
+from ckptctl.formats.torch_contents import PickledFile, measure_storages, read_contents, warn_oddities
+from ckptctl.formats.zip import STORED, ZipArchive, printable_name
 
 CHECKS = "CRC-32 of each member"
 _KNOWN = frozenset({b"data.pkl", b"version", b"byteorder", b".format_version", b".storage_alignment"})
@@ -23,7 +23,7 @@ _LOOK = 2
 """Bytes that tell a pickle."""
 
 
-def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents; raises Damaged, OSError."""
     root = root_of(archive)
     pickled = read_pickled(archive)
@@ -32,9 +32,9 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
     others = list(_read_others(archive, root))
     needed = measure_storages([pickled])
     storages, flaws = _place(archive, root, name, needed, placed=placed)
-    contents = describe(
+    contents = read_contents(
         "torchscript" if root + b"constants.pkl" in archive.members else "torch",
-        Saved(
+        PickledFile(
             [pickled],
             pickled.value,
             storages,
@@ -44,20 +44,20 @@ def read_archive(archive: Archive, name: str, files: Files, *, placed: bool) -> 
         ),
     )
     return contents._replace(
-        globals=name_all([pickled, *others]),
+        globals=list_globals([pickled, *others]),
         records=tuple(list_records(archive, name)) if placed else (),
         checks=CHECKS if archive.has_checksums else "",
-        flaws=(*flaws, *tell_oddities(others), *contents.flaws),
+        flaws=(*flaws, *warn_oddities(others), *contents.flaws),
     )
 
 
-def list_records(archive: Archive, name: str, start: int = 0) -> Iterator[Record]:
+def list_records(archive: ZipArchive, name: str, start: int = 0) -> Iterator[ChecksumRecord]:
     """The members with their checksums, none where the archive has none; ``start``: offset of the archive."""
     for member in archive.members.values() if archive.has_checksums else ():
         shown = str(member.name, "utf-8", "replace")
         at = start + archive.locate_packed(member.name)
         unpacked = None if member.method == STORED else member.size
-        yield Record(name, shown, at, member.packed, member.crc, unpacked=unpacked)
+        yield ChecksumRecord(name, shown, at, member.packed, member.crc, unpacked=unpacked)
 
 
 def _key(file: str, key: str) -> str:
@@ -65,7 +65,7 @@ def _key(file: str, key: str) -> str:
 
 
 def _place(
-    archive: Archive, root: bytes, name: str, needed: Mapping[str, int], *, placed: bool
+    archive: ZipArchive, root: bytes, name: str, needed: Mapping[str, int], *, placed: bool
 ) -> tuple[dict[str, Storage], list[Flaw]]:
     """Where each storage lies that the pickle names, and what is wrong with those that do not hold enough."""
     storages: dict[str, Storage] = {}
@@ -74,21 +74,27 @@ def _place(
         member_name = root + b"data/" + key.encode("utf-8", "surrogatepass")
         member = archive.members.get(member_name)
         if member is None:
-            flaws.append(Flaw("missing-storage", f"{show(member_name)} is missing, which its pickle names", name))
+            flaws.append(
+                Flaw("missing-storage", f"{printable_name(member_name)} is missing, which its pickle names", name)
+            )
             continue
         if member.size < least:
             flaws.append(
-                Flaw("short-storage", f"{show(member_name)} has {member.size:,} bytes of {least:,} that it needs", name)
+                Flaw(
+                    "short-storage",
+                    f"{printable_name(member_name)} has {member.size:,} bytes of {least:,} that it needs",
+                    name,
+                )
             )
         storages[_key(name, key)] = Storage(name, archive.locate(member_name) if placed else None, member.size)
     return storages, flaws
 
 
-def _read_others(archive: Archive, root: bytes) -> Iterator[Pickled]:
+def _read_others(archive: ZipArchive, root: bytes) -> Iterator[ParsedPickle]:
     """Pickles in members where torch writes none, and the constants of TorchScript."""
     for member in archive.members.values():
         own = member.name.removeprefix(root)
         if own in _KNOWN or own.startswith(_KNOWN_FOLDERS) or member.size < _LOOK:
             continue
         if archive.source.read(archive.locate_packed(member.name), 1) == b"\x80":
-            yield from read_all(archive.read(member.name, LIMITS.data))
+            yield from read_pickles(archive.read(member.name, LIMITS.data))

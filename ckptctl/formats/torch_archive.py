@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.reader import Pickled, read
+from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
 from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.torch_tensors import DECODERS, Tensor, decode_number, is_number, width_of
-from ckptctl.formats.zip import Archive, Source, open_archive, show
+from ckptctl.formats.torch_tensors import DECODERS, PickledTensor, decode_number, is_number, width_of
+from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive, printable_name
 
 UNSUPPORTED = "unsupported"
 """The id of the Damaged that is raised for a sound file of another kind: it has no state that could be read."""
@@ -27,7 +27,7 @@ _SMALL_STORAGE = 4096
 """Bytes; up to here a storage is read whole, so that its checksum can be proved."""
 
 
-def read_values(source: Source | Archive) -> Mapping[object, object]:
+def read_values(source: ByteSource | ZipArchive) -> Mapping[object, object]:
     """What a checkpoint's dictionary holds: plain data, Tensor and inert nodes; raises Damaged.
 
     A sound file that is no dictionary in torch's zip format comes out as Damaged with the id ``unsupported``.
@@ -38,41 +38,41 @@ def read_values(source: Source | Archive) -> Mapping[object, object]:
     return value
 
 
-def read_value(source: Source | Archive) -> object:
+def read_value(source: ByteSource | ZipArchive) -> object:
     """What was saved, be it a dictionary or not: plain data, Tensor and inert nodes; raises Damaged."""
     return read_pickled(_open(source)).value
 
 
-def read_pickled(archive: Archive) -> Pickled:
+def read_pickled(archive: ZipArchive) -> ParsedPickle:
     """What was saved, with all that its pickle names; raises Damaged."""
     root = root_of(archive)
     if not all(name.startswith(root) for name in archive.members):
         raise Damaged("ambiguous zip: its members are not all in one folder")
     data = archive.read(root + b"data.pkl", LIMITS.data)
-    return _read_again(data) if len(data) <= _WORTH_KEEPING else read(data, decoders=DECODERS)
+    return _read_again(data) if len(data) <= _WORTH_KEEPING else read_pickle(data, decoders=DECODERS)
 
 
 @lru_cache(maxsize=1)
-def _read_again(data: bytes) -> Pickled:
+def _read_again(data: bytes) -> ParsedPickle:
     """A pickle that was the last one read, as when a listing asks for its scores and then for its tensors."""
-    return read(data, decoders=DECODERS)
+    return read_pickle(data, decoders=DECODERS)
 
 
-def scalar(source: Source | Archive, node: object) -> float | int | None:
+def scalar(source: ByteSource | ZipArchive, node: object) -> float | int | None:
     """The number in a tensor of one element, None for anything else; raises Damaged where its storage cannot be."""
-    if type(node) is not Tensor or not is_number(node):
+    if type(node) is not PickledTensor or not is_number(node):
         return None
     archive = _open(source)
     root = root_of(archive)
     name = root + b"data/" + node.key.encode("utf-8", "surrogatepass")
     if name not in archive.members:
-        raise Damaged(f"{show(name)}: the storage of a tensor is missing")
+        raise Damaged(f"{printable_name(name)}: the storage of a tensor is missing")
     order = "big" if read_byteorder(archive, root) == b"big" else "little"
     return decode_number(_read_element(archive, name, node), node.dtype, order)
 
 
-def _open(source: Source | Archive) -> Archive:
-    if isinstance(source, Archive):
+def _open(source: ByteSource | ZipArchive) -> ZipArchive:
+    if isinstance(source, ZipArchive):
         return source
     begin = source.read(0, len(_LEGACY))
     if not begin:
@@ -84,7 +84,7 @@ def _open(source: Source | Archive) -> Archive:
     return open_archive(source)
 
 
-def root_of(archive: Archive) -> bytes:
+def root_of(archive: ZipArchive) -> bytes:
     """The folder of the archive, with its slash; torch takes it from the first member."""
     root = next(iter(archive.members), b"").partition(b"/")[0] + b"/"
     if root + b"data.pkl" not in archive.members:
@@ -92,17 +92,17 @@ def root_of(archive: Archive) -> bytes:
     return root
 
 
-def read_byteorder(archive: Archive, root: bytes) -> bytes:
+def read_byteorder(archive: ZipArchive, root: bytes) -> bytes:
     """As the member says it (since torch 2.1)."""
     name = root + b"byteorder"
     return archive.read(name, len("little")) if name in archive.members else b"little"
 
 
-def _read_element(archive: Archive, name: bytes, tensor: Tensor) -> bytes:
+def _read_element(archive: ZipArchive, name: bytes, tensor: PickledTensor) -> bytes:
     width = width_of(tensor.dtype)
     member, at = archive.members[name], tensor.offset * width
     if at + width > member.size:
-        raise Damaged(f"{show(name)}: a tensor reaches beyond its storage")
+        raise Damaged(f"{printable_name(name)}: a tensor reaches beyond its storage")
     if member.size <= _SMALL_STORAGE:
         return archive.read(name, _SMALL_STORAGE)[at : at + width]
     return archive.source.read(archive.locate(name) + at, width)

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import BITS, Contents, Part, Piece, Plain, Storage, Tensor, name_type
-from ckptctl.formats.flatten import Array, Keys, find_leaves
+from ckptctl.formats.flatten import Keys, PickledArray, find_leaves
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.pickle.allowlist import name_all
-from ckptctl.formats.pickle.reader import Pickled
+from ckptctl.formats.pickle.allowlist import list_globals
+from ckptctl.formats.pickle.reader import ParsedPickle
 from ckptctl.formats.pickle.vm import BARE, COMPUTED, UNSPEAKABLE
-from ckptctl.formats.saved_values import Measure, Walk
-from ckptctl.formats.torch_tensors import Tensor as Described
+from ckptctl.formats.saved_values import Measure, RowWalk
+from ckptctl.formats.torch_tensors import PickledTensor as Described
 from ckptctl.formats.torch_tensors import read_reference
 
 _DEEPEST = 4
@@ -24,10 +24,10 @@ KeyOf = Callable[[str], str]
 """The key of a storage in the contents, from that in the pickle."""
 
 
-class Saved(NamedTuple):
+class PickledFile(NamedTuple):
     """A file whose pickles were read."""
 
-    pickles: Sequence[Pickled]
+    pickles: Sequence[ParsedPickle]
     root: object
     """What was saved."""
     storages: Mapping[str, Storage]
@@ -36,30 +36,30 @@ class Saved(NamedTuple):
     big_endian: bool = False
 
 
-def describe(format_name: str, saved: Saved) -> Contents:
+def read_contents(format_name: str, saved: PickledFile) -> Contents:
     """The contents of such a file."""
-    flaws = list(tell_oddities(saved.pickles))
+    flaws = list(warn_oddities(saved.pickles))
     leaves = list(find_leaves(saved.root))
     is_bare = any(leaf.shape and len(keys) == 1 and part_of(keys) == "weights" for keys, leaf in leaves)
     tensors = tuple(_make(keys, leaf, saved, is_bare=is_bare) for keys, leaf in leaves)
     try:
-        found: Mapping[str, Plain] = Walk(saved.measure, with_flags=True).row(saved.root, _DEEPEST)
+        found: Mapping[str, Plain] = RowWalk(saved.measure, with_flags=True).row(saved.root, _DEEPEST)
     except Damaged as error:
         found = {}
         flaws.append(Flaw("not-read", f"its plain values: {error.text}"))
     numbers = {it.name for it in tensors if it.part != "other"}  # weights of one element are no settings
     metadata = {key: value for key, value in found.items() if key.replace("/", ".") not in numbers}
-    return Contents(format_name, tensors, saved.storages, metadata, name_all(saved.pickles), flaws=tuple(flaws))
+    return Contents(format_name, tensors, saved.storages, metadata, list_globals(saved.pickles), flaws=tuple(flaws))
 
 
-def tell_oddities(pickles: Sequence[Pickled]) -> Iterator[Flaw]:
+def warn_oddities(pickles: Sequence[ParsedPickle]) -> Iterator[Flaw]:
     """What honest pickles do not do, each once."""
     for oddity in dict.fromkeys(odd for pickled in pickles for odd in pickled.oddities):
         kind = "odd-pickle" if oddity in _ATTACKS else "unusual-pickle"
         yield Flaw(kind, f"its pickle has {oddity}")
 
 
-def measure_storages(pickles: Sequence[Pickled]) -> dict[str, int]:
+def measure_storages(pickles: Sequence[ParsedPickle]) -> dict[str, int]:
     """Key of each storage that the pickles name to the bytes that it must have; 0 where its class is unknown."""
     needed: dict[str, int] = {}
     for reference in filter(None, (read_reference(it) for pickled in pickles for it in pickled.references)):
@@ -68,13 +68,13 @@ def measure_storages(pickles: Sequence[Pickled]) -> dict[str, int]:
     return needed
 
 
-def _make(keys: Keys, leaf: Described | Array, saved: Saved, *, is_bare: bool) -> Tensor:
+def _make(keys: Keys, leaf: Described | PickledArray, saved: PickledFile, *, is_bare: bool) -> Tensor:
     """A tensor; ``is_bare``: the weights lie at the top, so that what lies beside them is one too (CLIP's scale)."""
     name, shape, dtype = ".".join(keys), leaf.shape, name_type(leaf.dtype)
     part: Part = part_of(keys, is_number=not shape)
     if is_bare and len(keys) == 1 and part == "other":
         part = "weights"
-    if isinstance(leaf, Array):
+    if isinstance(leaf, PickledArray):
         return Tensor(name, shape, dtype, part)
     width = BITS.get(dtype, 0) // 8
     stride = None if is_dense(shape, leaf.stride) else leaf.stride

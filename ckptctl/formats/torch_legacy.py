@@ -14,21 +14,21 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Persistent
-from ckptctl.formats.pickle.reader import Pickled, read_all
+from ckptctl.formats.pickle.nodes import PersistentId
+from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.scan import find_ends
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.torch_archive import UNSUPPORTED
 from ckptctl.formats.torch_tensors import (
     DECODERS,
-    Reference,
-    Tensor,
+    PickledTensor,
+    StorageReference,
     decode_number,
     is_number,
     read_reference,
     width_of,
 )
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 CUT_SHORT = "cut short inside its pickles"
 _MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
@@ -41,7 +41,7 @@ _COUNT = 8
 """Bytes of the count before each storage."""
 
 
-class Storage(NamedTuple):
+class LegacyStorage(NamedTuple):
     """Where the numbers of tensors lie."""
 
     start: int
@@ -60,14 +60,14 @@ class Storage(NamedTuple):
 class LegacyFile(NamedTuple):
     """A file whose pickles were read."""
 
-    source: Source
+    source: ByteSource
     value: object
     """What was saved: plain data, Tensor and inert nodes."""
-    storages: Mapping[str, Storage]
+    storages: Mapping[str, LegacyStorage]
     """By their keys, in the order of the file."""
     end: int
     """Bytes that the file must have."""
-    pickles: tuple[Pickled, ...]
+    pickles: tuple[ParsedPickle, ...]
     """All five, in their order."""
 
 
@@ -76,7 +76,7 @@ def is_legacy(head: bytes) -> bool:
     return head[:1] == b"\x80" and _MAGIC in head[:_HEAD]
 
 
-def open_legacy(source: Source) -> LegacyFile:
+def open_legacy(source: ByteSource) -> LegacyFile:
     """Read the pickles and reckon where each storage lies; raises Damaged, OSError.
 
     That a storage is missing at the end of the file is no reason to refuse: ``end`` tells it.
@@ -86,7 +86,7 @@ def open_legacy(source: Source) -> LegacyFile:
         raise Damaged(CUT_SHORT)
     if ends[-1] > LIMITS.data:
         raise Damaged(f"pickle: {ends[-1]:,} bytes are more than the {LIMITS.data:,} that are read")
-    pickles = tuple(read_all(source.read(0, ends[-1]), decoders=DECODERS))
+    pickles = tuple(read_pickles(source.read(0, ends[-1]), decoders=DECODERS))
     if len(pickles) != _PICKLES:
         raise Damaged("torch's format from before 1.6: its pickles are broken")
     _, version, _, saved, keys = pickles
@@ -97,7 +97,7 @@ def open_legacy(source: Source) -> LegacyFile:
     return LegacyFile(source, saved.value, storages, end, pickles)
 
 
-def read_values(source: Source) -> Mapping[object, object]:
+def read_values(source: ByteSource) -> Mapping[object, object]:
     """What a checkpoint's dictionary holds; raises Damaged, with the id ``unsupported`` where it holds none."""
     value = open_legacy(source).value
     if not isinstance(value, dict):
@@ -107,7 +107,7 @@ def read_values(source: Source) -> Mapping[object, object]:
 
 def scalar(file: LegacyFile, node: object) -> float | int | None:
     """The number in a tensor of one element, None for anything else; raises Damaged where its storage cannot be."""
-    if type(node) is not Tensor or not is_number(node):
+    if type(node) is not PickledTensor or not is_number(node):
         return None
     storage, width = file.storages[node.key], width_of(node.dtype)
     start = storage.start + node.offset * width
@@ -116,7 +116,7 @@ def scalar(file: LegacyFile, node: object) -> float | int | None:
     return decode_number(file.source.read(start, width), node.dtype, "little")
 
 
-def prove_counts(file: LegacyFile, *, every: bool = False) -> bool:
+def verify_counts(file: LegacyFile, *, every: bool = False) -> bool:
     """Whether the first and the last storage, or every one, say of themselves what the pickles say.
 
     Of a file that is long enough.
@@ -126,7 +126,7 @@ def prove_counts(file: LegacyFile, *, every: bool = False) -> bool:
     return all(_count_at(file.source, it.start - _COUNT) == it.elements for it in looked_at)
 
 
-def _count_at(source: Source, offset: int) -> int:
+def _count_at(source: ByteSource, offset: int) -> int:
     return int.from_bytes(source.read(offset, _COUNT), "little", signed=True)
 
 
@@ -136,9 +136,9 @@ def _read_keys(value: object) -> list[str]:
     return value
 
 
-def _collect(references: tuple[Persistent, ...]) -> dict[str, Reference]:
+def _collect(references: tuple[PersistentId, ...]) -> dict[str, StorageReference]:
     """Key to what is said of the storage; of several the first, by which torch writes it."""
-    found: dict[str, Reference] = {}
+    found: dict[str, StorageReference] = {}
     for node in references:
         reference = read_reference(node)
         if reference is not None:
@@ -146,15 +146,15 @@ def _collect(references: tuple[Persistent, ...]) -> dict[str, Reference]:
     return found
 
 
-def _place(start: int, keys: list[str], references: Mapping[str, Reference]) -> dict[str, Storage]:
+def _place(start: int, keys: list[str], references: Mapping[str, StorageReference]) -> dict[str, LegacyStorage]:
     """Where each storage lies, from ``start`` on; raises Damaged where the list and the references differ."""
     if set(keys) != references.keys():
         raise Damaged("torch's format from before 1.6: its storages are not those that it refers to")
-    places: dict[str, Storage] = {}
+    places: dict[str, LegacyStorage] = {}
     for key in keys:
         reference = references[key]
         if reference.width is None:
             raise Damaged(f"torch's format from before 1.6: storages of type {reference.dtype!a} are unknown")
-        places[key] = Storage(start + _COUNT, reference.elements, reference.width)
+        places[key] = LegacyStorage(start + _COUNT, reference.elements, reference.width)
         start = places[key].end
     return places

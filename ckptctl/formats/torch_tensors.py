@@ -8,7 +8,7 @@ from struct import calcsize, unpack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Global, Ordered, Persistent
+from ckptctl.formats.pickle.nodes import GlobalName, PersistentId, PickledOrderedDict
 from ckptctl.formats.pickle.numpy_scalars import DECODERS as NUMPY
 from ckptctl.formats.pickle.vm import Decoder
 
@@ -56,7 +56,7 @@ _STORAGES = {
 """Class of a storage to the data type of its elements and the bytes that each takes."""
 
 
-class Tensor(NamedTuple):
+class PickledTensor(NamedTuple):
     """A tensor's description; its numbers stay in the file."""
 
     dtype: str
@@ -71,7 +71,7 @@ class Tensor(NamedTuple):
     """Of the storage; tensors that share memory share it."""
 
 
-class Reference(NamedTuple):
+class StorageReference(NamedTuple):
     """What a pickle says of a storage."""
 
     key: str
@@ -86,7 +86,7 @@ class Reference(NamedTuple):
 
 def is_number(node: object) -> bool:
     """Whether a node is a tensor of one element, of a type that can be read."""
-    return type(node) is Tensor and prod(node.shape) == 1 and node.dtype in _FORMATS
+    return type(node) is PickledTensor and prod(node.shape) == 1 and node.dtype in _FORMATS
 
 
 def width_of(dtype: str) -> int:
@@ -104,13 +104,13 @@ def decode_number(raw: bytes, dtype: str, order: str) -> float | int:
     return int(number) if dtype == "bool" else number
 
 
-def read_reference(node: Persistent) -> Reference | None:
+def read_reference(node: PersistentId) -> StorageReference | None:
     """The storage that a reference means, None where it means something else, or is not what torch writes."""
     match node.value:
-        case ("storage", Global() as kind, str() as key, _, int() as count, *view) if count >= 0:
+        case ("storage", GlobalName() as kind, str() as key, _, int() as count, *view) if count >= 0:
             dtype, width = _STORAGES.get(kind.name, (kind.name, None))
             offset = _read_view(view)
-            return None if offset is None else Reference(key, dtype, width, count, offset)
+            return None if offset is None else StorageReference(key, dtype, width, count, offset)
         case _:
             return None
 
@@ -127,7 +127,7 @@ def _read_view(view: list[object]) -> int | None:
 
 
 def _decode_ordered(args: tuple[object, ...]) -> object:
-    return None if args else Ordered()
+    return None if args else PickledOrderedDict()
 
 
 def _decode_tensor(args: tuple[object, ...]) -> object:
@@ -142,14 +142,14 @@ def _decode_oldest(args: tuple[object, ...]) -> object:
 
 def _decode_tensor_v3(args: tuple[object, ...]) -> object:
     """The same with the data type, on a storage of bytes."""
-    if len(args) < _V3_ARGUMENTS or type(args[6]) is not Global:
+    if len(args) < _V3_ARGUMENTS or type(args[6]) is not GlobalName:
         return None
     return _describe(args[0], args[1], args[2:4], args[6].name)
 
 
 def _decode_parameter(args: tuple[object, ...]) -> object:
     """``_rebuild_parameter(tensor, requires_grad, hooks)``."""
-    return args[0] if args and type(args[0]) is Tensor else None
+    return args[0] if args and type(args[0]) is PickledTensor else None
 
 
 def _decode_quantized(args: tuple[object, ...]) -> object:
@@ -160,15 +160,15 @@ def _decode_quantized(args: tuple[object, ...]) -> object:
 def _decode_typed(args: tuple[object, ...]) -> object:
     """``_rebuild_from_type_v2(function, type, arguments, state)``: a tensor with attributes of its own."""
     match args:
-        case (Global() as function, _, tuple() as inner, _) if function in _TENSORS:
+        case (GlobalName() as function, _, tuple() as inner, _) if function in _TENSORS:
             return _TENSORS[function](inner)
         case _:
             return None
 
 
-def _describe(storage: object, offset: object, places: tuple[object, ...], dtype: str | None) -> Tensor | None:
+def _describe(storage: object, offset: object, places: tuple[object, ...], dtype: str | None) -> PickledTensor | None:
     """The Tensor, None where the arguments are not what torch writes: then the call stays as it is."""
-    reference = read_reference(storage) if type(storage) is Persistent else None
+    reference = read_reference(storage) if type(storage) is PersistentId else None
     shape, stride = places
     if reference is None or type(shape) is not tuple or type(stride) is not tuple:
         return None
@@ -177,22 +177,22 @@ def _describe(storage: object, offset: object, places: tuple[object, ...], dtype
     numbers = (reference.offset, offset, *shape, *stride)
     if set(map(type, numbers)) != {int} or min(numbers) < 0:
         return None
-    return Tensor(dtype or reference.dtype, shape, stride, sum(numbers[:2]), reference.key)
+    return PickledTensor(dtype or reference.dtype, shape, stride, sum(numbers[:2]), reference.key)
 
 
-_TENSORS: dict[Global, Decoder] = {
-    Global("torch._utils", "_rebuild_tensor"): _decode_oldest,
-    Global("torch._utils", "_rebuild_tensor_v2"): _decode_tensor,
-    Global("torch._utils", "_rebuild_tensor_v3"): _decode_tensor_v3,
-    Global("torch._utils", "_rebuild_qtensor"): _decode_quantized,
-    Global("torch._utils", "_rebuild_parameter"): _decode_parameter,
-    Global("torch._utils", "_rebuild_parameter_with_state"): _decode_parameter,
+_TENSORS: dict[GlobalName, Decoder] = {
+    GlobalName("torch._utils", "_rebuild_tensor"): _decode_oldest,
+    GlobalName("torch._utils", "_rebuild_tensor_v2"): _decode_tensor,
+    GlobalName("torch._utils", "_rebuild_tensor_v3"): _decode_tensor_v3,
+    GlobalName("torch._utils", "_rebuild_qtensor"): _decode_quantized,
+    GlobalName("torch._utils", "_rebuild_parameter"): _decode_parameter,
+    GlobalName("torch._utils", "_rebuild_parameter_with_state"): _decode_parameter,
 }
 
-DECODERS: Mapping[Global, Decoder] = {
+DECODERS: Mapping[GlobalName, Decoder] = {
     **NUMPY,
     **_TENSORS,
-    Global("torch._tensor", "_rebuild_from_type_v2"): _decode_typed,
-    Global("collections", "OrderedDict"): _decode_ordered,
+    GlobalName("torch._tensor", "_rebuild_from_type_v2"): _decode_typed,
+    GlobalName("collections", "OrderedDict"): _decode_ordered,
 }
 """What stands for torch's own calls: Tensor, Ordered, and plain numbers for the scalars of numpy."""

@@ -22,7 +22,7 @@ _ALIGNMENT = 64
 _INT32 = range(-(2**31), 2**31)
 
 
-class Tensor(NamedTuple):
+class FloatTensor(NamedTuple):
     """A float32 tensor on the CPU that owns its storage."""
 
     shape: tuple[int, ...]
@@ -31,12 +31,12 @@ class Tensor(NamedTuple):
     """Little-endian, four bytes a number, the last axis fastest."""
 
 
-def make_tensor(values: Iterable[float], shape: tuple[int, ...] = ()) -> Tensor:
+def make_tensor(values: Iterable[float], shape: tuple[int, ...] = ()) -> FloatTensor:
     """Round numbers to float32; raises ValueError where the shape asks for another count."""
     numbers = list(values)
     if len(numbers) != prod(shape):
         raise ValueError(f"{len(numbers)} numbers do not fill the shape {shape}")
-    return Tensor(shape, pack(f"<{len(numbers)}f", *numbers))
+    return FloatTensor(shape, pack(f"<{len(numbers)}f", *numbers))
 
 
 def write_torch(path: str, value: object) -> None:
@@ -79,7 +79,7 @@ def _pickle(value: object, storages: list[bytes]) -> bytes:
     match value:
         case None | bool() | int() | float() | str():
             return _pickle_atom(value)
-        case Tensor():
+        case FloatTensor():
             return _pickle_tensor(value, storages)
         case OrderedDict():
             return b"ccollections\nOrderedDict\n)R" + _pickle_items(value, storages)
@@ -117,7 +117,7 @@ def _pickle_int(value: int) -> bytes:
     return b"\x8a" + pack("<B", length) + value.to_bytes(length, "little", signed=True)
 
 
-def _pickle_tensor(tensor: Tensor, storages: list[bytes]) -> bytes:
+def _pickle_tensor(tensor: FloatTensor, storages: list[bytes]) -> bytes:
     """A call of the rebuilder that every torch since 0.4 names, with the storage as a persistent id."""
     strides = (1, *accumulate(reversed(tensor.shape[1:]), mul))[::-1] if tensor.shape else ()
     key, count = str(len(storages)), len(tensor.data) // 4

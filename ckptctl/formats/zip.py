@@ -36,7 +36,7 @@ _EXTRA = Struct("<HH")
 _TAIL = _END.size + _LOCATOR.size + _END64.size
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """An open file, read by position."""
 
     @property
@@ -49,10 +49,10 @@ class Source(Protocol):
         ...
 
 
-class Window(NamedTuple):
+class FileWindow(NamedTuple):
     """A stretch of a file, read as a file of its own."""
 
-    source: Source
+    source: ByteSource
     start: int
     size: int
 
@@ -61,7 +61,7 @@ class Window(NamedTuple):
         return self.source.read(self.start + offset, max(0, min(length, self.size - offset)))
 
 
-class End(NamedTuple):
+class EndRecord(NamedTuple):
     """What the end records say."""
 
     directory: int
@@ -74,7 +74,7 @@ class End(NamedTuple):
     """Where the end records begin: the directory must reach to there."""
 
 
-class Member(NamedTuple):
+class ZipMember(NamedTuple):
     """One member, as the central directory has it."""
 
     name: bytes
@@ -88,12 +88,12 @@ class Member(NamedTuple):
     flags: int
 
 
-class Archive:
+class ZipArchive:
     """An archive whose directory was proved to be unambiguous."""
 
     __slots__ = ("_starts", "has_checksums", "members", "source")
 
-    def __init__(self, source: Source, end: End, members: dict[bytes, Member]) -> None:
+    def __init__(self, source: ByteSource, end: EndRecord, members: dict[bytes, ZipMember]) -> None:
         self.source = source
         self._starts = [*sorted(member.header for member in members.values()), end.directory]
         self.members = members
@@ -104,19 +104,19 @@ class Archive:
         """Offset of a stored member's data; raises Damaged where its local header says otherwise, KeyError."""
         member = self.members[name]
         if member.method != STORED or member.packed != member.size:
-            raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
+            raise Damaged(f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does")
         return self.locate_packed(name)
 
     def locate_packed(self, name: bytes) -> int:
         """Offset of a member's data, stored or deflated; raises as ``locate``."""
         member = self.members[name]
         if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
-            raise Damaged(f"ambiguous zip: {show(name)} is compressed or encrypted, which torch never does")
+            raise Damaged(f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does")
         if member.method == STORED and member.packed != member.size:
-            raise Damaged(f"ambiguous zip: {show(name)} has two sizes")
+            raise Damaged(f"ambiguous zip: {printable_name(name)} has two sizes")
         data = prove_header(self.source, member)
         if data + member.packed > self.next_after(name):
-            raise Damaged(f"ambiguous zip: {show(name)} reaches into what follows it")
+            raise Damaged(f"ambiguous zip: {printable_name(name)} reaches into what follows it")
         return data
 
     def next_after(self, name: bytes) -> int:
@@ -127,16 +127,16 @@ class Archive:
         """Give a stored member's content, its checksum proved; raises Damaged, also for more than ``most`` bytes."""
         member = self.members[name]
         if member.size > most:
-            raise Damaged(f"{show(name)}: {member.size:,} bytes are more than the {most:,} that are read")
+            raise Damaged(f"{printable_name(name)}: {member.size:,} bytes are more than the {most:,} that are read")
         content = self.source.read(self.locate(name), member.size)
         if len(content) != member.size:
-            raise Damaged(f"{show(name)}: the file ended while it was read")
+            raise Damaged(f"{printable_name(name)}: the file ended while it was read")
         if self.has_checksums and _checksum(content) != member.crc:
-            raise Damaged(f"{show(name)}: its checksum does not fit its content")
+            raise Damaged(f"{printable_name(name)}: its checksum does not fit its content")
         return content
 
 
-def open_archive(source: Source) -> Archive:
+def open_archive(source: ByteSource) -> ZipArchive:
     """Read the directory; raises Damaged for what is no zip, cut short or ambiguous."""
     end = find_end(source)
     if end is None:
@@ -150,10 +150,10 @@ def open_archive(source: Source) -> Archive:
     if len({name.lower() for name in members}) != len(entries):
         raise Damaged("ambiguous zip: two members have one name")
     _prove_places(source, entries, end)
-    return Archive(source, end, members)
+    return ZipArchive(source, end, members)
 
 
-def find_end(source: Source) -> End | None:
+def find_end(source: ByteSource) -> EndRecord | None:
     """Read the end records, None where the file does not end in one; raises Damaged where they are ambiguous."""
     tail = source.read(max(0, source.size - _TAIL), _TAIL)
     if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
@@ -162,7 +162,7 @@ def find_end(source: Source) -> End | None:
     _, disk, first_disk, here, count, length, directory, _ = _END.unpack_from(tail, len(tail) - _END.size)
     if disk or first_disk or here != count:
         raise Damaged("ambiguous zip: it says that it has several parts")
-    short = End(directory, length, count, source.size - _END.size)
+    short = EndRecord(directory, length, count, source.size - _END.size)
     if tail[-_END.size - _LOCATOR.size :][:4] == b"PK\x06\x07":
         return _widen(short, tail, source.size)
     if count == _FULL16 or _FULL32 in (length, directory):
@@ -170,23 +170,23 @@ def find_end(source: Source) -> End | None:
     return short
 
 
-def prove_header(source: Source, member: Member) -> int:
+def prove_header(source: ByteSource, member: ZipMember) -> int:
     """Offset of a member's data; raises Damaged where its local header and the directory differ."""
     length = _HEADER.size + len(member.name)
     header = source.read(member.header, length)
     if len(header) != length:
-        raise Damaged(f"cut short inside {show(member.name)}")
+        raise Damaged(f"cut short inside {printable_name(member.name)}")
     magic, flags, method, crc, packed, size, name_length, extra_length = _HEADER.unpack_from(header)
     same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
     if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
-        raise Damaged(f"ambiguous zip: {show(member.name)} is described otherwise in its own header")
+        raise Damaged(f"ambiguous zip: {printable_name(member.name)} is described otherwise in its own header")
     told = crc == member.crc and _agree(packed, member.packed) and _agree(size, member.size)
     if not told and not flags & _HAS_DESCRIPTOR:
-        raise Damaged(f"ambiguous zip: {show(member.name)} has another size or checksum in its own header")
+        raise Damaged(f"ambiguous zip: {printable_name(member.name)} has another size or checksum in its own header")
     return int(member.header + length + extra_length)
 
 
-def show(name: bytes) -> str:
+def printable_name(name: bytes) -> str:
     """Write a member's name as text fit for a message."""
     return ascii(str(name, "utf-8", "replace"))
 
@@ -201,7 +201,7 @@ def _checksum(content: bytes) -> int:
     return crc32(content)
 
 
-def _refuse_behind(source: Source) -> None:
+def _refuse_behind(source: ByteSource) -> None:
     """Raise Damaged where an end record stands near the end of the file, but something follows it."""
     longest = _END.size + _LONGEST_COMMENT
     tail = source.read(max(0, source.size - longest), longest)
@@ -210,7 +210,7 @@ def _refuse_behind(source: Source) -> None:
         raise Damaged("ambiguous zip: bytes follow its end record")
 
 
-def _widen(short: End, tail: bytes, size: int) -> End:
+def _widen(short: EndRecord, tail: bytes, size: int) -> EndRecord:
     """The end as its zip64 record has it; raises Damaged where a 32-bit field says something else."""
     _, disk, at, disks = _LOCATOR.unpack_from(tail, len(tail) - _END.size - _LOCATOR.size)
     if len(tail) < _TAIL or disk or disks != 1 or at != size - _TAIL:
@@ -218,15 +218,15 @@ def _widen(short: End, tail: bytes, size: int) -> End:
     magic, length, disk, first_disk, here, count, directory_length, directory = _END64.unpack_from(tail)
     if magic != b"PK\x06\x06" or length != _END64.size - 12 or disk or first_disk or here != count:
         raise Damaged("ambiguous zip: its zip64 end record is malformed")
-    wide = End(directory, directory_length, count, at)
+    wide = EndRecord(directory, directory_length, count, at)
     same = _agree(short.length, wide.length) and _agree(short.directory, wide.directory)
     if not same or short.members not in (count, _FULL16):
         raise Damaged("ambiguous zip: its two end records differ")
     return wide
 
 
-def _read_entries(directory: bytes, count: int) -> list[Member]:
-    entries: list[Member] = []
+def _read_entries(directory: bytes, count: int) -> list[ZipMember]:
+    entries: list[ZipMember] = []
     at = 0
     for _ in range(count):
         if at + _ENTRY.size > len(directory):
@@ -240,7 +240,7 @@ def _read_entries(directory: bytes, count: int) -> list[Member]:
         names = at + _ENTRY.size
         extra = names + name_length
         at = extra + extra_length + comment_length
-        member = Member(directory[names:extra], header, size, packed, crc, method, flags)
+        member = ZipMember(directory[names:extra], header, size, packed, crc, method, flags)
         if _FULL32 in (packed, size, header):
             member = _widen_member(member, directory[extra : extra + extra_length])
         entries.append(member)
@@ -249,12 +249,12 @@ def _read_entries(directory: bytes, count: int) -> list[Member]:
     return entries
 
 
-def _widen_member(member: Member, extra: bytes) -> Member:
+def _widen_member(member: ZipMember, extra: bytes) -> ZipMember:
     """The member with the 64-bit values that its extra field has for every 32-bit field that is full."""
     values = _find_extra(extra)
     full = [field for field in ("size", "packed", "header") if getattr(member, field) == _FULL32]
     if len(values) < 8 * len(full):
-        raise Damaged(f"zip: {show(member.name)} lacks its 64-bit size")
+        raise Damaged(f"zip: {printable_name(member.name)} lacks its 64-bit size")
     wide = {field: int.from_bytes(values[8 * place : 8 * place + 8], "little") for place, field in enumerate(full)}
     return member._replace(**wide)  # type: ignore[arg-type] # all of them are integers
 
@@ -269,12 +269,12 @@ def _find_extra(extra: bytes) -> bytes:
     return b""
 
 
-def _prove_places(source: Source, entries: list[Member], end: End) -> None:
+def _prove_places(source: ByteSource, entries: list[ZipMember], end: EndRecord) -> None:
     """Raise Damaged where members overlap, or where bytes that no member owns stand before or behind them."""
     free = 0
     for member in sorted(entries, key=lambda entry: entry.header):
         if member.header < free or (free == 0 and member.header):
-            raise Damaged(f"ambiguous zip: {show(member.name)} does not begin behind the member before it")
+            raise Damaged(f"ambiguous zip: {printable_name(member.name)} does not begin behind the member before it")
         free = member.header + _HEADER.size + len(member.name) + member.packed
     if entries:
         last = max(entries, key=lambda entry: entry.header)

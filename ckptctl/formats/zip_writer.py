@@ -15,7 +15,7 @@ from struct import Struct, pack
 from typing import NamedTuple, Protocol
 from zlib import crc32
 
-from ckptctl.formats.zip import Archive, Member, Source
+from ckptctl.formats.zip import ByteSource, ZipArchive, ZipMember
 
 _ALIGNMENT = 64
 """Bytes; each member's data begins at a multiple."""
@@ -38,7 +38,7 @@ _LOCATOR = Struct("<4sIQI")
 _END = Struct("<4sHHHHIIH")
 
 
-class Draft(Source, Protocol):
+class ArchiveDraft(ByteSource, Protocol):
     """A file that is being written; ``size`` is where the next byte goes."""
 
     def write(self, data: bytes | memoryview) -> None:
@@ -53,12 +53,12 @@ class Draft(Source, Protocol):
         """Leave bytes out, which then read as zeros."""
         ...
 
-    def copy(self, source: Source, offset: int, length: int) -> None:
+    def copy(self, source: ByteSource, offset: int, length: int) -> None:
         """Append a stretch of an open file."""
         ...
 
 
-class Written(NamedTuple):
+class WrittenMember(NamedTuple):
     """Where a member's data lies now, and where it came from."""
 
     name: bytes
@@ -77,12 +77,12 @@ class _Run(NamedTuple):
     names: tuple[bytes, ...]
 
 
-class Writer:
+class ZipWriter:
     """An archive that is being written to a draft."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: ArchiveDraft) -> None:
         self.draft = draft
-        self.members: dict[bytes, Member] = {}
+        self.members: dict[bytes, ZipMember] = {}
 
     def add(self, name: bytes, content: bytes) -> None:
         """Write a small member."""
@@ -91,7 +91,7 @@ class Writer:
 
     def begin(self, name: bytes, size: int, crc: int = 0) -> None:
         """Write the head of a member of so many bytes, which the caller writes then."""
-        member = Member(name, self.draft.size, size, size, crc, 0, _UTF8)
+        member = ZipMember(name, self.draft.size, size, size, crc, 0, _UTF8)
         wide = pack("<HHQQ", 1, 16, size, size) if size >= _FULL32 else b""
         front = self.draft.size + _HEADER.size + len(name) + len(wide) + 4
         gap = -front % _ALIGNMENT
@@ -110,18 +110,18 @@ class Writer:
         self.draft.write_at(member.header + _CRC_AT, pack("<I", crc))
         self.members[name] = member._replace(crc=crc)
 
-    def plan(self, archive: Archive, names: Iterable[bytes]) -> list[Written]:
+    def plan(self, archive: ZipArchive, names: Iterable[bytes]) -> list[WrittenMember]:
         """Where the data of members would lie, were they copied now."""
         at, found = self.draft.size, []
         for run in _find_runs(archive, names):
             at += _gap(at, run)
             for name in run.names:
                 member, origin = archive.members[name], archive.locate(name)
-                found.append(Written(name, at + origin - run.start, member.size, member.crc, origin))
+                found.append(WrittenMember(name, at + origin - run.start, member.size, member.crc, origin))
             at += run.end - run.start
         return found
 
-    def copy(self, archive: Archive, names: Iterable[bytes], tick: Callable[[int], object]) -> None:
+    def copy(self, archive: ZipArchive, names: Iterable[bytes], tick: Callable[[int], object]) -> None:
         """Copy members as they are, in long runs; ``tick`` is told how far the draft reaches."""
         for run in _find_runs(archive, names):
             self.draft.skip(_gap(self.draft.size, run))
@@ -146,7 +146,7 @@ class Writer:
         self.draft.write(_END.pack(b"PK\x05\x06", 0, 0, count, count, length, start, 0))
 
 
-def _find_runs(archive: Archive, names: Iterable[bytes]) -> Iterator[_Run]:
+def _find_runs(archive: ZipArchive, names: Iterable[bytes]) -> Iterator[_Run]:
     """The members in runs without anything else between them, in the order of the file."""
     spans = sorted((archive.members[name].header, _end_of(archive, name), name) for name in names)
     breaks: list[int] = []
@@ -158,7 +158,7 @@ def _find_runs(archive: Archive, names: Iterable[bytes]) -> Iterator[_Run]:
         yield _Run(held[0][0], held[-1][1], tuple(name for _, _, name in held))
 
 
-def _end_of(archive: Archive, name: bytes) -> int:
+def _end_of(archive: ZipArchive, name: bytes) -> int:
     """Where what follows a member begins, with what may stand behind its data."""
     return min(archive.next_after(name), archive.locate(name) + archive.members[name].packed + _DESCRIPTOR)
 
@@ -168,10 +168,10 @@ def _gap(at: int, run: _Run) -> int:
     return (run.start - at) % (_PAGE if run.end - run.start >= _LARGE else _ALIGNMENT)
 
 
-def _write_entry(it: Member) -> bytes:
-    wide = [value for value in (it.size, it.packed, it.header) if value >= _FULL32]
+def _write_entry(member: ZipMember) -> bytes:
+    wide = [value for value in (member.size, member.packed, member.header) if value >= _FULL32]
     extra = pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-    size, packed, header = (min(value, _FULL32) for value in (it.size, it.packed, it.header))
+    size, packed, header = (min(value, _FULL32) for value in (member.size, member.packed, member.header))
     version = 45 if wide else 20
-    fields = (version, version, it.flags, it.method, 0, it.crc, packed, size)
-    return _ENTRY.pack(b"PK\x01\x02", *fields, len(it.name), len(extra), 0, 0, 0, 0, header) + it.name + extra
+    fields = (version, version, member.flags, member.method, 0, member.crc, packed, size)
+    return _ENTRY.pack(b"PK\x01\x02", *fields, len(member.name), len(extra), 0, 0, 0, 0, header) + member.name + extra

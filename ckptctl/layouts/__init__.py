@@ -96,7 +96,7 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 
 
-def find(name: str) -> Layout:
+def find_layout(name: str) -> Layout:
     """The layout of a name that a checkpoint has; raises KeyError."""
     if not _index or _index[0] is not LAYOUTS:  # the table may have got a row since
         _index[:] = LAYOUTS, {layout.name: layout for layout in LAYOUTS}
@@ -105,7 +105,7 @@ def find(name: str) -> Layout:
 
 def find_slimming(name: str) -> Slimming | None:
     """What the layout of a checkpoint says of slimming it; None where it says nothing, or is not known."""
-    return None if name == "unknown" else find(name).slimming
+    return None if name == "unknown" else find_layout(name).slimming
 
 
 _index: list[object] = []

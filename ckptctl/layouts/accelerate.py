@@ -21,7 +21,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<free>.+)",
         ),
         sentinels=("random_states_0.pkl",),
-        signs=(
+        hints=(
             "model*.safetensors",
             "pytorch_model*",
             "optimizer*.bin",

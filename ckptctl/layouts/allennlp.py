@@ -8,7 +8,7 @@ that ``metrics_epoch_0.json`` is about it; in 1 both count from 0. In the middle
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _KIND = r"(?:(?P<lead>model)|training)_state_"
 _RANK = r"(?:_w(?P<rank>\d+))?\.th"
@@ -30,9 +30,9 @@ _WHOLE = ("model_state_*", "training_state_*")
 _SLIMMING = Slimming(files=("training_state_*",), require=("model_state_*",))
 
 
-def _metrics(offset: int) -> Source:
+def _metrics(offset: int) -> MetricSource:
     """What was measured at the end of an epoch; its ``best_`` values are those of another one."""
-    return Source(
+    return MetricSource(
         "metrics_epoch_*.json",
         "beside",
         "json",
@@ -82,7 +82,7 @@ LAYOUTS: tuple[Layout, ...] = (
         name="allennlp-best",
         unit="family",
         names=(rf"(?P<stem>(?P<best>best)){_RANK}",),
-        witnesses=("metrics_epoch_*.json", "model_state_e*.th"),
+        neighbors=("metrics_epoch_*.json", "model_state_e*.th"),
         beside=_BESIDE,
         is_proved=True,
         examples=("best.th", "best_w0.th"),

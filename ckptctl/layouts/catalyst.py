@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ckptctl.layouts.schema import Layout, PointerFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, RecordedMetric, Slimming
 
 _MODES: Mapping[str, Literal["min", "max"]] = {"true": "min", "false": "max"}
 
@@ -23,7 +23,7 @@ def _layout(kind: str, slimming: Slimming | None) -> Layout:
         unit="file",
         extensions=(".pth",),
         names=(rf"{kind}\.(?P<epoch>\d{{4,}})\.pth", rf"{kind}\.(?P<best>best)\.pth", rf"{kind}\.(?P<last>last)\.pth"),
-        witnesses=(storage,),
+        neighbors=(storage,),
         beside=(
             "*.storage.json",
             "*.csv",
@@ -37,8 +37,10 @@ def _layout(kind: str, slimming: Slimming | None) -> Layout:
             "trace",
         ),
         pointers=(PointerFile(storage, "json", listing="storage", listed="logpath"),),
-        sources=(Source(storage, "beside", "json", rows="storage", column="logpath", by="name", take=("metric",)),),
-        recorded=(Recorded(storage, "beside", "json", mode="minimize", modes=_MODES),),
+        sources=(
+            MetricSource(storage, "beside", "json", rows="storage", column="logpath", by="name", take=("metric",)),
+        ),
+        recorded=(RecordedMetric(storage, "beside", "json", mode="minimize", modes=_MODES),),
         epoch_base=1,
         slimming=slimming,
         is_proved=True,

@@ -6,7 +6,7 @@ done. The loss inside is ``{"train_loss", "eval_loss"}``, in old releases a plai
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -14,7 +14,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(r"checkpoint_(?P<step>\d+)\.pth", r"(?P<best>best)_model(?:_(?P<step>\d+))?\.pth"),
-        witnesses=("trainer_[0-9]*_log.txt", "best_model_[0-9]*.pth", "config.json"),
+        neighbors=("trainer_[0-9]*_log.txt", "best_model_[0-9]*.pth", "config.json"),
         beside=(
             "config.json",
             "trainer_*_log.txt",
@@ -25,7 +25,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "language_ids.json",
         ),
         sources=(
-            Source(
+            MetricSource(
                 "",
                 "inside",
                 "torch",

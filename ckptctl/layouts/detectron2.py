@@ -7,7 +7,7 @@ saved last, ``model_best.pth`` too. An evaluation's row has the very iteration; 
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -15,7 +15,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(r"model_(?P<step>\d{7,})\.pth", r"model_(?P<final>final)\.pth", r"model_(?P<best>best)\.pth"),
-        witnesses=("last_checkpoint", "metrics.json", "model_[0-9][0-9][0-9][0-9][0-9][0-9][0-9]*.pth"),
+        neighbors=("last_checkpoint", "metrics.json", "model_[0-9][0-9][0-9][0-9][0-9][0-9][0-9]*.pth"),
         beside=(
             "metrics.json",
             "config.yaml",
@@ -31,7 +31,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         pointers=(PointerFile("last_checkpoint", "name"),),
         sources=(
-            Source(
+            MetricSource(
                 "metrics.json",
                 "beside",
                 "jsonl",
@@ -40,7 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (
                 reach=19,
                 take=("*/*", "*loss*", "*accuracy*"),
             ),
-            Source("", "inside", "torch", take=(), numbers={"step": "iteration"}),
+            MetricSource("", "inside", "torch", take=(), numbers={"step": "iteration"}),
         ),
         step_base=1,
         slimming=Slimming(drop=("optimizer", "scheduler", "trainer")),

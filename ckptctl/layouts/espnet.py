@@ -8,7 +8,7 @@ be links to each other (``ave`` to ``ave_1best`` to an epoch).
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -20,7 +20,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<resume>checkpoint)\.pth",
             r"(?P<derived>\w+\.[\w.]+?\.ave(?:_\d+best)?(?:\.till\d+epoch)?)\.pth",
         ),
-        witnesses=("[0-9]*epoch.pth",),
+        neighbors=("[0-9]*epoch.pth",),
         beside=(
             "config.yaml",
             "*.log",
@@ -35,7 +35,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "perturb_*",
         ),
         sources=(
-            Source(
+            MetricSource(
                 "checkpoint.pth",
                 "beside",
                 "torch",

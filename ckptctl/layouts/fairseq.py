@@ -23,7 +23,7 @@ LAYOUTS: tuple[Layout, ...] = (
             rf"(?P<stem>checkpoint\.best_(?P<metric>.+)_(?P<value>-?\d+\.\d+|nan|-?inf)\d*){_MEMBER}",
             rf"(?P<stem>(?P<exception>crash)){_MEMBER}",
         ),
-        witnesses=("checkpoint_last*.pt", "checkpoint_best*.pt", "checkpoint.best_*.pt"),
+        neighbors=("checkpoint_last*.pt", "checkpoint_best*.pt", "checkpoint.best_*.pt"),
         beside=(
             "*.log",
             "*.txt",

@@ -7,7 +7,7 @@ from 0, in the table too. ``model.pth`` is what did best; ``every_epoch`` number
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -15,9 +15,9 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(r"model_(?P<epoch>0|[1-9]\d{0,4})\.pth", r"(?P<best>model)\.pth"),
-        witnesses=("../history.csv",),
+        neighbors=("../history.csv",),
         sources=(
-            Source(
+            MetricSource(
                 "history.csv",
                 "above",
                 "csv",

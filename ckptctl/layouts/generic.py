@@ -70,7 +70,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="family",
         extensions=(".pt", ".pth"),
         names=(rf"(?:(?P<lead>model|net_?G|G|gen|generator|actor|encoder)|{_TOGETHER})[-_.]{_STEM}\.pth?",),
-        witnesses=(
+        neighbors=(
             "optim*[0-9].pt*",
             "opt_*[0-9].pt*",
             "*sched*[0-9].pt*",

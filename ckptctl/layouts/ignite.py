@@ -59,7 +59,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pt", ".pth"),
         names=(rf"(?:[A-Za-z][A-Za-z_]*_)?checkpoint_(?P<step>\d+){_EXTENSION}",),
-        witnesses=("*[a-z]_[0-9]*_*=*.pt", "*_key_metric=*.pt"),
+        neighbors=("*[a-z]_[0-9]*_*=*.pt", "*_key_metric=*.pt"),
         beside=_BESIDE,
         slimming=_SLIMMING,
         is_proved=True,

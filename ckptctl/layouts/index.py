@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ckptctl.layouts.schema import Layout
 
 Groups = Mapping[str, "str | None"]
-Witness = Callable[[Layout], "str | None"]
+NeighborLookup = Callable[[Layout], "str | None"]
 NUMBERS = ("epoch", "step", "index")
 """Groups of a pattern that say which save it is."""
 _MEMORY = 512
@@ -22,7 +22,7 @@ _FEW = 64
 """Contents of folders that are remembered, and how many names they may have: runs hold more, and never the same."""
 
 
-class Candidate(NamedTuple):
+class Match(NamedTuple):
     """A layout that something may be of."""
 
     layout: Layout
@@ -44,7 +44,7 @@ class Candidate(NamedTuple):
         return any([value is not None for key, value in self.groups.items() if key != "free"])  # noqa: C419 - faster
 
 
-class Clue(NamedTuple):
+class Marker(NamedTuple):
     """What in a folder speaks for a layout."""
 
     layout: Layout
@@ -53,28 +53,28 @@ class Clue(NamedTuple):
     is_proof: bool
 
 
-class Catalogue:
+class LayoutIndex:
     """The rows, for looking up."""
 
     def __init__(self, layouts: Sequence[Layout], others: Sequence[Layout] = ()) -> None:
         self.layouts = tuple(layouts)
-        self.others = Catalogue(others) if others else None
+        self.others = LayoutIndex(others) if others else None
         """Of folders that are checkpoints of layouts which were not asked for: what lies in one is part of it."""
         self._files: dict[str, list[Layout]] = {}
         """Rows of files and families, by the kind of ending that their names have."""
-        self._literal: dict[str, list[Clue]] = {}
-        self._ended: dict[str, list[Clue]] = {}
-        self._begun: dict[str, list[Clue]] = {}
+        self._literal: dict[str, list[Marker]] = {}
+        self._ended: dict[str, list[Marker]] = {}
+        self._begun: dict[str, list[Marker]] = {}
         """Clues by a whole name, by the kind of ending of a glob, and by the front of one that ends in anything."""
         self._rows: dict[str, Sequence[Layout]] = {}
         """By extension, as met so far."""
-        self._contents: dict[frozenset[str], list[tuple[Clue, str]]] = {}
+        self._contents: dict[frozenset[str], list[tuple[Marker, str]]] = {}
         self._beside: dict[tuple[str, ...], tuple[frozenset[str], tuple[str, ...]]] = {}
         for layout in self.layouts:
             self._enter(layout)
         self._fronts = tuple(filter(None, self._begun))
         self.markers = tuple({it.marker for it in self.layouts if it.marker})
-        self._progress = [(it, anchor_of(pattern), pattern) for it in self.layouts for pattern in it.in_progress]
+        self._progress = [(it, required_text(pattern), pattern) for it in self.layouts for pattern in it.in_progress]
         self.sides_below = frozenset(
             it.path.rpartition("/")[2] for layout in self.layouts for it in layout.sources if it.place == "below"
         )
@@ -83,33 +83,35 @@ class Catalogue:
             {it for layout in self.layouts if not layout.names for it in layout.extensions if layout.unit != "family"}
         )
         """Endings of names that are read by the grammar alone."""
-        self._rank_folders = [(it, anchor_of(pattern), pattern) for it in self.layouts for pattern in it.rank_folders]
+        self._rank_folders = [
+            (it, required_text(pattern), pattern) for it in self.layouts for pattern in it.rank_folders
+        ]
 
     def _enter(self, layout: Layout) -> None:
         if layout.unit != "dir":
-            for ending in {ending_of(it) for it in (*layout.extensions, *layout.examples)}:
+            for ending in {ending_kind(it) for it in (*layout.extensions, *layout.examples)}:
                 self._files.setdefault(ending, []).append(layout)
             return
         needed = [(it,) if isinstance(it, str) else tuple(sorted(it, key=_is_magic)) for it in layout.sentinels]
-        clues = [Clue(layout, it, is_proof=True) for it in needed]
-        clues += [Clue(layout, (it,), is_proof=False) for it in layout.signs]
-        for clue in clues:
-            glob = clue.needed[0]
+        markers = [Marker(layout, it, is_proof=True) for it in needed]
+        markers += [Marker(layout, (it,), is_proof=False) for it in layout.hints]
+        for marker in markers:
+            glob = marker.needed[0]
             front, star, _ = glob.partition("*")
             back = glob.rpartition("*")[2]
             if not star and not _is_magic(glob):
-                self._literal.setdefault(glob, []).append(clue)
+                self._literal.setdefault(glob, []).append(marker)
             elif "." in back and not _is_magic(back):
-                self._ended.setdefault(ending_of(back), []).append(clue)
+                self._ended.setdefault(ending_kind(back), []).append(marker)
             else:
-                self._begun.setdefault(front.partition("[")[0].partition("?")[0], []).append(clue)
+                self._begun.setdefault(front.partition("[")[0].partition("?")[0], []).append(marker)
 
-    def match_name(self, name: str) -> Iterator[Candidate]:
+    def match_name(self, name: str) -> Iterator[Match]:
         """The layouts of files and families that a name may be of, in their order."""
         for layout in self.rows_for(name):
             groups = match(layout, name)
             if groups is not None:
-                yield Candidate(layout, groups)
+                yield Match(layout, groups)
 
     def rows_for(self, name: str) -> Sequence[Layout]:
         """The rows of files and families for names with such an ending."""
@@ -117,28 +119,28 @@ class Catalogue:
         key = dot + extension if dot else ""
         rows = self._rows.get(key)
         if rows is None:
-            rows = self._files.get(ending_of(name), ())
+            rows = self._files.get(ending_kind(name), ())
             if not extension.isdigit():
                 self._rows[key] = rows
         return rows
 
-    def recognise(self, name: str, held: Collection[str], witness: Witness = lambda _: None) -> list[Candidate]:
+    def recognise(self, name: str, held: Collection[str], lookup: NeighborLookup = lambda _: None) -> list[Match]:
         """The layouts that a folder may be of, by its name and the names in it; in order, proved ones first.
 
         Whose name is proved to be its framework's own is nothing else. A folder without anything in it may be any whose
-        name it has: someone is about to write. ``witness`` says what lies beside the folder and shows a layout, as a
+        name it has: someone is about to write. ``lookup`` says what lies beside the folder and shows a layout, as a
         sentence's end.
         """
-        found: dict[str, Candidate] = {}
+        found: dict[str, Match] = {}
         is_sure = False
-        for clue, what in self._clues(frozenset(held)):
-            if is_sure and not clue.is_proof:
+        for marker, what in self._clues(frozenset(held)):
+            if is_sure and not marker.is_proof:
                 break
-            groups = match(clue.layout, name)
-            seen = witness(clue.layout) if groups is not None and clue.layout.witnesses else None
-            if groups is not None and (seen or not clue.layout.witnesses):
+            groups = match(marker.layout, name)
+            seen = lookup(marker.layout) if groups is not None and marker.layout.neighbors else None
+            if groups is not None and (seen or not marker.layout.neighbors):
                 evidence = seen or f"{what} lies in it"
-                found[clue.layout.name] = it = Candidate(clue.layout, groups, clue.is_proof, evidence)
+                found[marker.layout.name] = it = Match(marker.layout, groups, marker.is_proof, evidence)
                 is_sure = is_sure or (it.is_proved and it.is_numbered)
         if is_sure and len(found) == 1:
             return list(found.values())
@@ -149,13 +151,13 @@ class Catalogue:
             return proved
         return [*proved, *(it for it in found.values() if it.is_numbered)]
 
-    def _named(self, name: str) -> Iterator[Candidate]:
+    def _named(self, name: str) -> Iterator[Match]:
         for layout in self.layouts:
             groups = match(layout, name) if layout.unit == "dir" and layout.names else None
             if groups is not None and any(groups.get(key) is not None for key in NUMBERS):
-                yield Candidate(layout, groups, is_proved=False)
+                yield Match(layout, groups, is_proved=False)
 
-    def _clues(self, held: frozenset[str]) -> list[tuple[Clue, str]]:
+    def _clues(self, held: frozenset[str]) -> list[tuple[Marker, str]]:
         """What speaks most for each layout in a folder, and by which name, proofs first.
 
         The folders of one training hold the same names.
@@ -163,8 +165,10 @@ class Catalogue:
         known = self._contents.get(held)
         if known is None:
             order = {layout.name: place for place, layout in enumerate(self.layouts)}
-            clues = sorted(self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof, it[1]))
-            strongest = list({clue.layout.name: (clue, what) for clue, what in reversed(clues)}.values())[::-1]
+            markers = sorted(
+                self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof, it[1])
+            )
+            strongest = list({marker.layout.name: (marker, what) for marker, what in reversed(markers)}.values())[::-1]
             known = sorted(strongest, key=lambda it: not it[0].is_proof)
             if len(self._contents) > _MEMORY:
                 self._contents.clear()
@@ -172,18 +176,18 @@ class Catalogue:
                 self._contents[held] = known
         return known
 
-    def _find_clues(self, held: frozenset[str]) -> Iterator[tuple[Clue, str]]:
-        possible = [clue for name in held & self._literal.keys() for clue in self._literal[name]]
+    def _find_clues(self, held: frozenset[str]) -> Iterator[tuple[Marker, str]]:
+        possible = [marker for name in held & self._literal.keys() for marker in self._literal[name]]
         extensions = {name.rpartition(".")[1:] for name in held} if self._ended else set()
-        endings = {ending_of("".join(extension)) for extension in extensions if extension[0]}
-        possible += [clue for ending in endings & self._ended.keys() for clue in self._ended[ending]]
+        endings = {ending_kind("".join(extension)) for extension in extensions if extension[0]}
+        possible += [marker for ending in endings & self._ended.keys() for marker in self._ended[ending]]
         begun = [name for name in held if name.startswith(self._fronts)] if self._fronts else []
         fronts = [front for front in self._fronts if any(name.startswith(front) for name in begun)]
-        possible += [clue for front in ("", *fronts) for clue in self._begun.get(front, ())]
-        for clue in possible:
-            found = list(takewhile(bool, (first_match(glob, held) for glob in clue.needed)))
-            if len(found) == len(clue.needed):
-                yield clue, " and ".join(map(str, found))
+        possible += [marker for front in ("", *fronts) for marker in self._begun.get(front, ())]
+        for marker in possible:
+            found = list(takewhile(bool, (first_match(glob, held) for glob in marker.needed)))
+            if len(found) == len(marker.needed):
+                yield marker, " and ".join(map(str, found))
 
     def known_beside(self, names: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
         """What training with these layouts leaves beside checkpoints: whole names, and globs."""
@@ -193,27 +197,27 @@ class Catalogue:
         known = {glob for it in rows for glob in (*it.beside, *(p.path for p in it.pointers if p.place == "beside"))}
         sources = (source for it in rows for source in it.sources if source.place == "beside")
         known |= {re.sub(r"\{\w+\}", "*", source.path) for source in sources}
-        known |= {glob for it in rows for glob in it.witnesses if not glob.startswith("../")}
+        known |= {glob for it in rows for glob in it.neighbors if not glob.startswith("../")}
         plain = frozenset(it for it in known if not _is_magic(it))
         self._beside[names] = plain, tuple(sorted(known - plain))
         return self._beside[names]
 
-    def in_progress(self, name: str) -> list[Candidate]:
+    def in_progress(self, name: str) -> list[Match]:
         """The layouts whose saves have such a name while they are written."""
-        found: dict[str, Candidate] = {}
+        found: dict[str, Match] = {}
         for layout, anchor, pattern in self._progress:
             matched = _compile(pattern).fullmatch(name) if anchor in name else None
             if matched:
-                found.setdefault(layout.name, Candidate(layout, matched.groupdict(), is_proved=False))
+                found.setdefault(layout.name, Match(layout, matched.groupdict(), is_proved=False))
         return list(found.values())
 
-    def rank_folder_of(self, name: str) -> Candidate | None:
+    def rank_folder_of(self, name: str) -> Match | None:
         """The layout of which a folder holds one rank's share of the checkpoints of the folder above."""
         rows = (it for it, anchor, pattern in self._rank_folders if anchor in name and _full(pattern, name))
-        return next((Candidate(it, {}) for it in rows), None)
+        return next((Match(it, {}) for it in rows), None)
 
 
-def _is_above(candidate: Candidate, held: Collection[str]) -> bool:
+def _is_above(candidate: Match, held: Collection[str]) -> bool:
     """Whether a folder that any name would do for holds checkpoints of its layout: then it is a run's.
 
     Some programs leave a last state in the folder of the run itself, beside those that have folders of their own.
@@ -221,12 +225,12 @@ def _is_above(candidate: Candidate, held: Collection[str]) -> bool:
     if candidate.is_numbered:
         return False
     inside = (match(candidate.layout, name) for name in held)
-    return any(Candidate(candidate.layout, groups).is_numbered for groups in inside if groups)
+    return any(Match(candidate.layout, groups).is_numbered for groups in inside if groups)
 
 
-def _most_particular(proved: Sequence[Candidate]) -> list[Candidate]:
+def _most_particular(proved: Sequence[Match]) -> list[Match]:
     """Those that a witness shows, else those whose name is their framework's own: layouts of any name give way."""
-    shown = {it.layout.family for it in proved if it.layout.witnesses}
+    shown = {it.layout.family for it in proved if it.layout.neighbors}
     return [it for it in proved if it.layout.family in shown] or [it for it in proved if it.is_numbered] or list(proved)
 
 
@@ -237,13 +241,13 @@ def match(layout: Layout, name: str) -> Groups | None:
     if not layout.names:
         return {}
     for pattern in layout.names:
-        found = _compile(pattern).fullmatch(name) if anchor_of(pattern) in name else None
+        found = _compile(pattern).fullmatch(name) if required_text(pattern) in name else None
         if found:
             return found.groupdict()
     return None
 
 
-def ending_of(name: str) -> str:
+def ending_kind(name: str) -> str:
     """The kind of ending that a name has: what stands behind its last dot, without the numbers of shards and saves.
 
     >>> ending_of("ckpt-7.data-00000-of-00001"), ending_of("model.snapshot_iter_100"), ending_of("last.pth.tar")
@@ -267,7 +271,7 @@ def first_match(glob: str, names: Collection[str]) -> str | None:
     return None
 
 
-def matches(glob: str, name: str) -> bool:
+def glob_matches(glob: str, name: str) -> bool:
     """Whether a glob matches a name, as fnmatch would say."""
     return _matcher(glob)(name)
 
@@ -320,7 +324,7 @@ _INNERMOST = re.compile(r"(?<!\\)\((\?P<\w+>|\?:|)([^()]*)\)([*?{]?)")
 
 
 @cache
-def anchor_of(pattern: str) -> str:
+def required_text(pattern: str) -> str:
     """A text that each name which a pattern matches must hold; "" where none is plain."""
     if re.search(r"\(\?[^:P]|\\[()]|\[[^\]]*[()]", pattern):  # looks around, or holds a literal parenthesis
         return ""

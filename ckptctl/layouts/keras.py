@@ -6,7 +6,7 @@ From keras ``src/callbacks/model_checkpoint.py``, ``src/callbacks/backup_and_res
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _BESIDE = ("*.csv", "*.log", "events.out.tfevents.*", "train", "validation")
 _ENTANGLED = Slimming(refuse="HDF5 does not shrink: what is kept would have to be copied to a new file")
@@ -21,7 +21,9 @@ LAYOUTS: tuple[Layout, ...] = (
         required=("latest.weights.h5", "training_metadata.json"),
         beside=_BESIDE,
         sources=(
-            Source("training_metadata.json", "inside", "json", take=(), numbers={"epoch": "epoch", "batch": "batch"}),
+            MetricSource(
+                "training_metadata.json", "inside", "json", take=(), numbers={"epoch": "epoch", "batch": "batch"}
+            ),
         ),
         epoch_base=1,
         slimming=Slimming(refuse="it only serves to resume training"),
@@ -33,7 +35,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="family",
         names=(r"(?P<stem>(?P<free>.+?))(?:_(?P<shard>\d{5})\.weights\.h5|(?P<lead>\.weights)\.json)",),
         manifest="*.weights.json",
-        witnesses=("*.weights.json", "*_00000.weights.h5"),
+        neighbors=("*.weights.json", "*_00000.weights.h5"),
         required=("*.weights.json", "*.weights.h5"),
         beside=_BESIDE,
         epoch_base=1,

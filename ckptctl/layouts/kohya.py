@@ -7,7 +7,7 @@ The last model has no number: only beside numbered ones does it show what it is.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _DIGIT = "[0-9]"
 _BESIDE = ("sample", "logs", "wandb", "*.toml", "*.json", "*.txt", "*.log", "events.out.tfevents.*")
@@ -18,12 +18,12 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r".+-(?P<epoch>\d{6})-state", r".+-step(?P<step>\d{8})-state", r"(?P<last>.+-state)"),
         sentinels=("random_states_0.pkl", "train_state.json"),
-        signs=("model*.safetensors", "pytorch_model*", "optimizer*.bin", "scheduler*.bin"),
+        hints=("model*.safetensors", "pytorch_model*", "optimizer*.bin", "scheduler*.bin"),
         required=("random_states_0.pkl",),
         ranks=(r"random_states_(\d+)\.pkl",),
         beside=_BESIDE,
         sources=(
-            Source(
+            MetricSource(
                 "train_state.json",
                 "inside",
                 "json",
@@ -40,7 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r".+-(?P<epoch>\d{6})", r".+-step(?P<step>\d{8})"),
         sentinels=("model_index.json",),
-        signs=("unet", "vae", "text_encoder"),
+        hints=("unet", "vae", "text_encoder"),
         required=("model_index.json",),
         beside=_BESIDE,
         epoch_base=1,
@@ -55,7 +55,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<series>.+)-step(?P<step>\d{8})\.safetensors",
             r"(?P<final>.+)\.safetensors",
         ),
-        witnesses=(f"*-{_DIGIT * 6}.safetensors", f"*-step{_DIGIT * 8}.safetensors"),
+        neighbors=(f"*-{_DIGIT * 6}.safetensors", f"*-step{_DIGIT * 8}.safetensors"),
         beside=_BESIDE,
         epoch_base=1,
         slimming=Slimming(refuse="it holds nothing but weights"),

@@ -7,7 +7,7 @@ and training rows that have both: so those of epochs and of iterations are layou
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, PointerFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, PointerFile, Slimming
 
 _BEST = r"(?:(?P<best>best)_[^/]+_)?"
 """One for each metric, its slashes written ``_``; training itself removes the one before."""
@@ -32,14 +32,14 @@ _BESIDE = (
 )
 _POINTERS = (PointerFile("last_checkpoint", "name"),)
 _EPOCH_SOURCES = (
-    Source("*/vis_data/scalars.json", "below", "jsonl", column="epoch|step", by="epoch", take=_METRICS),
-    Source("*.log.json", "beside", "jsonl", column="epoch", by="epoch", take=_METRICS),
+    MetricSource("*/vis_data/scalars.json", "below", "jsonl", column="epoch|step", by="epoch", take=_METRICS),
+    MetricSource("*.log.json", "beside", "jsonl", column="epoch", by="epoch", take=_METRICS),
 )
 _ITER_SOURCES = (
-    Source("*/vis_data/scalars.json", "below", "jsonl", column="step", by="step", take=_METRICS),
-    Source("*.log.json", "beside", "jsonl", column="iter", by="step", take=_METRICS),
+    MetricSource("*/vis_data/scalars.json", "below", "jsonl", column="step", by="step", take=_METRICS),
+    MetricSource("*.log.json", "beside", "jsonl", column="iter", by="step", take=_METRICS),
 )
-_EPOCH_NUMBERS = Source("", "inside", "torch", take=(), numbers={"epoch": "meta/epoch", "step": "meta/iter"})
+_EPOCH_NUMBERS = MetricSource("", "inside", "torch", take=(), numbers={"epoch": "meta/epoch", "step": "meta/iter"})
 _SLIMMING = Slimming(drop=("optimizer", "param_schedulers", "message_hub", "optimizer_states"))
 _WITNESSES = ("last_checkpoint", "*.log.json")
 
@@ -66,7 +66,7 @@ LAYOUTS: tuple[Layout, ...] = (
         extensions=(".pth",),
         names=_FOLDERS,
         sentinels=(("meta.pth", "model"),),
-        signs=("model",),
+        hints=("model",),
         required=("meta.pth", "model"),
         beside=_BESIDE,
         pointers=_POINTERS,
@@ -81,7 +81,7 @@ LAYOUTS: tuple[Layout, ...] = (
         extensions=(".pth",),
         names=_FOLDERS,
         sentinels=("*_model_states.pt",),
-        signs=("*_optim_states.pt",),
+        hints=("*_optim_states.pt",),
         required=("*_model_states.pt",),
         ranks=(
             r"mp_rank_(\d+)_model_states\.pt",
@@ -100,7 +100,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(_EPOCH + _PUBLISHED, _LATEST),
-        witnesses=_WITNESSES,
+        neighbors=_WITNESSES,
         beside=_BESIDE,
         pointers=_POINTERS,
         sources=(*_EPOCH_SOURCES, _EPOCH_NUMBERS),
@@ -120,7 +120,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(_ITER + _PUBLISHED,),
-        witnesses=_WITNESSES,
+        neighbors=_WITNESSES,
         beside=_BESIDE,
         pointers=_POINTERS,
         sources=_ITER_SOURCES,

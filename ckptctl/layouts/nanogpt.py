@@ -5,7 +5,7 @@ From nanoGPT ``train.py``. ``best_val_loss`` is this save's: it is set to what w
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -14,7 +14,7 @@ LAYOUTS: tuple[Layout, ...] = (
         extensions=(".pt",),
         names=(r"(?P<last>ckpt)\.pt",),
         sources=(
-            Source(
+            MetricSource(
                 "",
                 "inside",
                 "torch",

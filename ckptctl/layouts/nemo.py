@@ -31,7 +31,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=_FOLDERS,
         sentinels=("weights",),
-        signs=("context",),
+        hints=("context",),
         required=("weights",),
         beside=_BESIDE,
         marker=_MARKER,
@@ -47,7 +47,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=_FOLDERS,
         sentinels=("__*_*.distcp", ".metadata", "metadata.json"),
-        signs=("common.pt",),
+        hints=("common.pt",),
         required=("metadata.json",),
         manifest=".metadata",
         beside=_BESIDE,
@@ -59,7 +59,7 @@ LAYOUTS: tuple[Layout, ...] = (
         name="nemo",
         unit="family",
         names=(r"(?P<stem>(?P<free>.+?--[A-Za-z][^/]*?=[^/]*?))(?:-EMA|(?P<lead>))\.ckpt",),
-        witnesses=(
+        neighbors=(
             "*--*-last.ckpt",
             "*.nemo",
             "*-unfinished",

@@ -7,7 +7,7 @@ called ``val:NAME`` or ``train:NAME``; steps count from 1.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, RecordedMetric, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -15,14 +15,14 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r"step_(?P<step>\d+)",),
         sentinels=("training_info.json",),
-        signs=("policy", "value"),
-        closes=True,
+        hints=("policy", "value"),
+        written_last=True,
         required=("training_info.json", "policy"),
         beside=("latest_checkpoint_status.json", "logs", "wandb", "*.log"),
         in_progress=(r"tmp_step_(?P<step>\d+)", r"old_step_(?P<step>\d+)"),
-        sources=(Source("training_info.json", "inside", "json", take=("val:*", "train:*", "val_*")),),
+        sources=(MetricSource("training_info.json", "inside", "json", take=("val:*", "train:*", "val_*")),),
         recorded=(
-            Recorded(
+            RecordedMetric(
                 "config.yaml",
                 "inside",
                 "yaml",

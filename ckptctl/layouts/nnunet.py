@@ -6,7 +6,7 @@ From nnUNet ``nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py``. ``current_epoc
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -18,7 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"checkpoint_(?P<best>best)\.pth",
             r"checkpoint_(?P<final>final)\.pth",
         ),
-        witnesses=("training_log_*.txt", "progress.png", "debug.json", "../plans.json"),
+        neighbors=("training_log_*.txt", "progress.png", "debug.json", "../plans.json"),
         beside=(
             "training_log_*.txt",
             "progress.png",
@@ -27,7 +27,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "validation",
             "validation_*",
         ),
-        sources=(Source("", "inside", "torch", take=(), numbers={"epoch": "current_epoch"}),),
+        sources=(MetricSource("", "inside", "torch", take=(), numbers={"epoch": "current_epoch"}),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer_state", "grad_scaler_state")),
         is_proved=True,

@@ -6,9 +6,9 @@ are those done, so the first is 1, in ``results.jsonl`` too. The latest is writt
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, Slimming
 
-_RESULTS = Source(
+_RESULTS = MetricSource(
     "results.jsonl",
     "beside",
     "jsonl",
@@ -23,14 +23,14 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r"epoch_(?P<epoch>\d+)", r"epoch_(?P<last>latest)"),
         sentinels=("_metadata_extra.pt",),
-        signs=(".metadata", "__[0-9]*_[0-9]*.distcp"),
+        hints=(".metadata", "__[0-9]*_[0-9]*.distcp"),
         required=(".metadata", "_metadata_extra.pt"),
         manifest=".metadata",
         beside=("results.jsonl",),
         in_progress=("_tmp_latest", "_trash_latest"),
         sources=(
             _RESULTS,
-            Source(
+            MetricSource(
                 "_metadata_extra.pt",
                 "inside",
                 "torch",
@@ -47,13 +47,13 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pt",),
         names=(r"epoch_(?P<epoch>\d+)\.pt", r"epoch_(?P<last>latest)\.pt"),
-        witnesses=("results.jsonl", "epoch_latest.pt", "../params.txt"),
+        neighbors=("results.jsonl", "epoch_latest.pt", "../params.txt"),
         beside=("results.jsonl",),
         origins=(OriginFile("params.txt", ("resume", "pretrained"), "resume: runs/a/x"),),
         in_progress=(r"tmp\.pt",),
         sources=(
             _RESULTS,
-            Source("", "inside", "torch", take=(), numbers={"epoch": "epoch", "step": "global_step"}),
+            MetricSource("", "inside", "torch", take=(), numbers={"epoch": "epoch", "step": "global_step"}),
         ),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer", "scaler")),

@@ -6,7 +6,7 @@ every few minutes in between. Metrics go to the log and TensorBoard alone.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -14,8 +14,8 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(r"checkpoint_epoch_(?P<epoch>\d+)\.pth", r"(?P<last>latest)_model\.pth"),
-        witnesses=("checkpoint_epoch_[0-9]*.pth", "../train_*.log", "../log_train_*.txt"),
-        sources=(Source("", "inside", "torch", take=(), numbers={"epoch": "epoch", "step": "it"}),),
+        neighbors=("checkpoint_epoch_[0-9]*.pth", "../train_*.log", "../log_train_*.txt"),
+        sources=(MetricSource("", "inside", "torch", take=(), numbers={"epoch": "epoch", "step": "it"}),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer_state",)),
         is_proved=True,

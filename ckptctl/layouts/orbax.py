@@ -9,7 +9,7 @@ Steps of before 0.5.11 have no file of their own in their folder, and are not re
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _STEP = r"(?:.+_)?(?P<step>\d+)"
 _BESIDE = (
@@ -29,8 +29,8 @@ _BESIDE = (
     "*.log",
 )
 _SOURCES = (
-    Source("metrics/metrics", "inside", "json"),
-    Source("_CHECKPOINT_METADATA", "inside", "json", rows="metrics"),
+    MetricSource("metrics/metrics", "inside", "json"),
+    MetricSource("_CHECKPOINT_METADATA", "inside", "json", rows="metrics"),
 )
 _DONE = (r"commit_success\.txt",)
 """Not required, since many are without: the one that lacks it among others that have it is in doubt."""
@@ -47,7 +47,7 @@ LAYOUTS: tuple[Layout, ...] = (
         sentinels=(("_CHECKPOINT_METADATA", "items"), ("commit_success.txt", "items")),
         required=("items", "_CHECKPOINT_METADATA|commit_success.txt"),
         ranks=_DONE,
-        closes=True,
+        written_last=True,
         beside=_BESIDE,
         sources=_SOURCES,
         slimming=Slimming(refuse="weights and optimizer state share one tree"),
@@ -67,7 +67,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         required=("_CHECKPOINT_METADATA|commit_success.txt|_METADATA",),
         ranks=_DONE,
-        closes=True,
+        written_last=True,
         beside=_BESIDE,
         in_progress=(r".+\.orbax-checkpoint-tmp.*",),
         sources=_SOURCES,
@@ -81,7 +81,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(r"(?P<free>(?!.*\.orbax-checkpoint-tmp).+)",),
         sentinels=("_CHECKPOINT_METADATA",),
         required=("_CHECKPOINT_METADATA",),
-        closes=True,
+        written_last=True,
         beside=_BESIDE,
         sources=_SOURCES,
         slimming=_ITEMS,

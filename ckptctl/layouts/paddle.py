@@ -8,7 +8,7 @@ where ``.pdema`` holds the raw ones), the optimizer ``.pdopt``, what an evaluati
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _MEMBER = r"\.(?:(?P<lead>pdparams)|pdopt|pdema|pdstates|states)"
 """An evaluation leaves a ``.pdstates`` for epochs too that are not saved: weights lead."""
@@ -29,7 +29,7 @@ _BESIDE = (
 )
 _SLIMMING = Slimming(files=("*.pdopt", "*.pdstates"), require=("*.pdparams",))
 _WHOLE = ("*.pdparams", "*.pdopt")
-_INFO = Source("{name}.info.json", "inside", "json", take=("metric",))
+_INFO = MetricSource("{name}.info.json", "inside", "json", take=("metric",))
 
 LAYOUTS: tuple[Layout, ...] = (
     # A number may be the name of a run's folder as well: not weights in it, the description written first proves it.
@@ -38,7 +38,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r"(?P<epoch>\d+)",),
         sentinels=(("*.info.json", "*.pdparams"),),
-        signs=("*.info.json",),
+        hints=("*.info.json",),
         required=_WHOLE,
         beside=("train_result.json", "train_results.json", *_BESIDE),
         sources=(_INFO,),

@@ -8,7 +8,7 @@ it committed in a snapshot, and refuses to go on where one that it lists is gone
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, Slimming
 
 _SNAPSHOT = "checkpoint_manager_snapshot.json"
 _NAMES = (r"checkpoint_(?P<index>0\d{5})", r"checkpoint_(?P<stamp>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+)")
@@ -59,7 +59,7 @@ _BOOKKEEPING = (
     "info/*",
 )
 _SOURCES = (
-    Source(
+    MetricSource(
         _SNAPSHOT,
         "beside",
         "json",
@@ -68,7 +68,7 @@ _SOURCES = (
         by="name",
         front="metrics/",
     ),
-    Source("result.json", "beside", "jsonl", column="checkpoint_dir_name", by="name", leave=_BOOKKEEPING),
+    MetricSource("result.json", "beside", "jsonl", column="checkpoint_dir_name", by="name", leave=_BOOKKEEPING),
 )
 _IN_PROGRESS = (r"checkpoint_tmp_[0-9a-f]+",)
 
@@ -90,7 +90,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=_NAMES,
         sentinels=("*",),
-        witnesses=(_SNAPSHOT, "result.json", "params.json", "../experiment_state-*.json", ".metadata.json"),
+        neighbors=(_SNAPSHOT, "result.json", "params.json", "../experiment_state-*.json", ".metadata.json"),
         beside=_BESIDE,
         in_progress=_IN_PROGRESS,
         pointers=_POINTERS,

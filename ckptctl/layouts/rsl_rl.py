@@ -7,7 +7,7 @@ go to TensorBoard alone.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -15,9 +15,9 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pt",),
         names=(r"model_(?P<step>0|[1-9]\d{0,8})\.pt",),
-        witnesses=("git", "params", "exported"),
+        neighbors=("git", "params", "exported"),
         beside=("git", "params", "exported", "videos", "events.out.tfevents.*", "wandb", "*.diff"),
-        sources=(Source("", "inside", "torch", take=(), numbers={"step": "iter"}),),
+        sources=(MetricSource("", "inside", "torch", take=(), numbers={"step": "iter"}),),
         slimming=Slimming(drop=("optimizer_state_dict", "rnd_optimizer_state_dict")),
         is_proved=True,
         examples=("model_0.pt", "model_1500.pt"),

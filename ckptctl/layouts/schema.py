@@ -10,21 +10,21 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Unit
 
-Place = Literal["inside", "beside", "above", "below"]
+FilePlace = Literal["inside", "beside", "above", "below"]
 """Where a file lies: in the checkpoint's own folder, in the folder of the checkpoints, in the one above that, or, by a
 relative glob, in a folder below it."""
-Format = Literal["json", "jsonl", "csv", "yaml", "npz", "torch"]
+FileFormat = Literal["json", "jsonl", "csv", "yaml", "npz", "torch"]
 Join = Literal["step", "epoch", "index", "name"]
 
 
-class Source(NamedTuple):
+class MetricSource(NamedTuple):
     """A file in which training left metrics, and how its rows are matched with checkpoints."""
 
     path: str
     """The file's name. ``{epoch}``, ``{step}`` and ``{name}`` stand for the checkpoint's; "" is the checkpoint itself.
     ``inside`` it may hold ``/``; ``below`` it is a relative glob (``*/vis_data/scalars.json``)."""
-    place: Place
-    format: Format
+    place: FilePlace
+    format: FileFormat
     rows: str = ""
     """Where the rows are, keys joined by ``/`` ("log_history"); "": the whole is a row, a list of them, or a table."""
     column: str = ""
@@ -80,11 +80,11 @@ class OriginFile(NamedTuple):
     """A line as it is written, which names ``runs/a/x``; the tests read each."""
 
 
-class Recorded(NamedTuple):
+class RecordedMetric(NamedTuple):
     """A file in which training noted by what it ranks."""
 
     path: str
-    place: Place
+    place: FilePlace
     format: Literal["json", "yaml", "torch"]
     monitor: str = ""
     """Keys to the metric's name, joined by ``/``."""
@@ -127,15 +127,15 @@ class Layout(NamedTuple):
     role (last, best, final, …) gives that role."""
     sentinels: tuple[str | tuple[str, ...], ...] = ()
     """Of a folder: globs of which one lies directly in it and proves the layout; a tuple is needed as a whole."""
-    signs: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     """Of a folder: globs of what a save under way may hold first; with the name they show the layout, if no other."""
-    witnesses: tuple[str, ...] = ()
+    neighbors: tuple[str, ...] = ()
     """Globs of which one lies beside the checkpoint (``../x``: in the folder above) and shows the layout. Without any,
     the name of a file or family must be plain enough; a folder's row that needs one goes before those that do not."""
     required: tuple[str, ...] = ()
     """Of a folder: globs, of each of which something is there once the save is complete; ``a|b``: of either. Of a
     family: the same of its members' names."""
-    closes: bool = False
+    written_last: bool = False
     """Whether what is required is written last, or all of it appears at once by a rename: then it proves a save done.
     Else one is only taken for whole when nobody has written to it for a while."""
     newest_lacks: tuple[str, ...] = ()
@@ -156,9 +156,9 @@ class Layout(NamedTuple):
     """The ending of an empty file that stands beside a checkpoint, named as it without extension, while the framework
     writes or deletes it."""
     pointers: tuple[PointerFile, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[MetricSource, ...] = ()
     """The first that tells a metric counts."""
-    recorded: tuple[Recorded, ...] = ()
+    recorded: tuple[RecordedMetric, ...] = ()
     """The first that is there counts."""
     origins: tuple[OriginFile, ...] = ()
     epoch_base: int = 0
@@ -185,7 +185,7 @@ class Layout(NamedTuple):
     @property
     def tells_end(self) -> bool:
         """Whether a save that is done can be told from one under way by more than its age."""
-        return self.closes or bool(self.marker)
+        return self.written_last or bool(self.marker)
 
     @property
     def family(self) -> str:

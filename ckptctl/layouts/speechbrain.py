@@ -7,7 +7,7 @@ second, and the last number parts saves of one second; ``epoch`` is known where 
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -18,7 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"CKPT\+(?P<free>.+)",
         ),
         sentinels=("CKPT.yaml",),
-        signs=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),
+        hints=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),
         required=("CKPT.yaml", "*.ckpt"),
         beside=(
             "*.csv",
@@ -34,7 +34,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "tokenizer",
             "*_checkpoint*",
         ),
-        sources=(Source("CKPT.yaml", "inside", "yaml", numbers={"epoch": "epoch", "time": "unixtime"}),),
+        sources=(MetricSource("CKPT.yaml", "inside", "yaml", numbers={"epoch": "epoch", "time": "unixtime"}),),
         slimming=Slimming(
             files=("optimizer*.ckpt", "*opt*.ckpt", "scheduler*.ckpt", "lr_annealing*.ckpt", "dataloader-*.ckpt"),
             require=("*model*.ckpt",),

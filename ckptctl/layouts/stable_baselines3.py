@@ -7,12 +7,12 @@ checkpoint of the same number of environment steps: the two callbacks count call
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Place, Slimming, Source
+from ckptctl.layouts.schema import FilePlace, Layout, MetricSource, Slimming
 
 
-def _evaluations(place: Place) -> Source:
+def _evaluations(place: FilePlace) -> MetricSource:
     """What EvalCallback measured: mean over the episodes, called as in its logger."""
-    return Source(
+    return MetricSource(
         "evaluations.npz",
         place,
         "npz",

@@ -32,7 +32,7 @@ LAYOUTS: tuple[Layout, ...] = (
             rf"(?P<stem>[A-Za-z].*-(?P<index>\d+)){_MEMBER}",
             rf"(?P<stem>(?!variables\.)(?P<free>.+?)(?:\.ckpt)?){_MEMBER}",
         ),
-        closes=True,
+        written_last=True,
         required=("*.index",),
         beside=(
             *_LOGS,

@@ -7,7 +7,7 @@ that, so three names may be one file. The extension says tar, the content is tor
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, RecordedMetric, Slimming
 
 _BESIDE = ("summary.csv", "args.yaml", "train-batch-*.jpg", "log.txt", "events.out.tfevents.*")
 _WITNESSES = (
@@ -18,7 +18,7 @@ _WITNESSES = (
     "last.pth.tar",
 )
 _SLIMMING = Slimming(drop=("optimizer", "amp_scaler", "amp"))
-_LOG = Source(
+_LOG = MetricSource(
     "log.txt",
     "beside",
     "jsonl",
@@ -26,7 +26,7 @@ _LOG = Source(
     by="epoch",
     take=("test_*", "train_loss*", "train_acc*", "train_class_*"),
 )
-_EPOCH_INSIDE = Source("", "inside", "torch", take=(), numbers={"epoch": "epoch"})
+_EPOCH_INSIDE = MetricSource("", "inside", "torch", take=(), numbers={"epoch": "epoch"})
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -38,18 +38,18 @@ LAYOUTS: tuple[Layout, ...] = (
             r"model_(?P<best>best)\.pth\.tar",
             r"(?P<last>last)\.pth\.tar",
         ),
-        witnesses=_WITNESSES,
+        neighbors=_WITNESSES,
         beside=_BESIDE,
         origins=(OriginFile("args.yaml", ("resume", "initial_checkpoint"), "resume: runs/a/x"),),
         in_progress=(r"tmp\.pth\.tar", r"recovery_tmp\.pth\.tar"),
         sources=(
-            Source("summary.csv", "beside", "csv", column="epoch", by="epoch", take=("train_*", "eval_*")),
-            Source(
+            MetricSource("summary.csv", "beside", "csv", column="epoch", by="epoch", take=("train_*", "eval_*")),
+            MetricSource(
                 "", "inside", "torch", take=("metric",), names={"metric": "eval_metric"}, numbers={"epoch": "epoch"}
             ),
         ),
         recorded=(
-            Recorded(
+            RecordedMetric(
                 "args.yaml",
                 "beside",
                 "yaml",
@@ -68,7 +68,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth.tar",),
         names=(r"(?P<recovery>recovery)-(?P<epoch>\d+)-\d+\.pth\.tar",),
-        witnesses=_WITNESSES,
+        neighbors=_WITNESSES,
         beside=_BESIDE,
         slimming=_SLIMMING,
         is_proved=True,
@@ -79,7 +79,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth.tar",),
         names=(r"(?P<named>milestone)-\d+\.pth\.tar",),
-        witnesses=_WITNESSES,
+        neighbors=_WITNESSES,
         beside=_BESIDE,
         slimming=_SLIMMING,
         is_proved=True,
@@ -90,7 +90,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pth",),
         names=(r"checkpoint-(?P<epoch>\d+)\.pth", r"checkpoint-(?P<best>best)(?:-ema)?\.pth"),
-        witnesses=("log.txt",),
+        neighbors=("log.txt",),
         beside=("log.txt", "events.out.tfevents.*", "*.yaml"),
         sources=(_LOG, _EPOCH_INSIDE),
         slimming=Slimming(drop=("optimizer", "scaler")),
@@ -106,7 +106,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<last>checkpoint)\.pth",
             r"(?P<best>best)_checkpoint\.pth",
         ),
-        witnesses=("log.txt",),
+        neighbors=("log.txt",),
         beside=("log.txt", "eval", "eval.pth", "events.out.tfevents.*"),
         sources=(_LOG, _EPOCH_INSIDE),
         slimming=Slimming(drop=("optimizer", "lr_scheduler", "scaler")),

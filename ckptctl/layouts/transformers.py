@@ -7,7 +7,7 @@ weeks of 2025 in ``tmp-checkpoint-XXXXXXXX``. What lies in the output folder its
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, PointerFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, PointerFile, RecordedMetric, Slimming
 
 _BESIDE = (
     "runs",
@@ -64,15 +64,15 @@ _PLAIN = Layout(
     unit="dir",
     names=(r"checkpoint-(?P<step>\d+)",),
     sentinels=("trainer_state.json",),
-    signs=_SIGNS,
-    closes=True,
+    hints=_SIGNS,
+    written_last=True,
     required=("trainer_state.json",),
     ranks=(r"rng_state_(\d+)\.pth", r"pytorch_model_fsdp_rank(\d+)\.bin", r"rank(\d+)-of-\d+-optimizer\.pt"),
     beside=_BESIDE,
     in_progress=(r"tmp-checkpoint-[0-9a-z_]+",),
     pointers=(PointerFile("trainer_state.json", "json", field="best_model_checkpoint", place="inside"),),
     sources=(
-        Source(
+        MetricSource(
             "trainer_state.json",
             "inside",
             "json",
@@ -85,7 +85,7 @@ _PLAIN = Layout(
         ),
     ),
     recorded=(
-        Recorded(
+        RecordedMetric(
             "training_args.bin",
             "inside",
             "torch",

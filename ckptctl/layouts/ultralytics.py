@@ -9,7 +9,7 @@ they are no epoch's.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, Slimming
 
 _NAMES = (r"epoch(?P<epoch>\d+)\.pt", r"(?P<last>last)\.pt", r"(?P<best>best)\.pt")
 _METRICS = ("train/*", "metrics/*", "val/*")
@@ -33,10 +33,10 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pt",),
         names=_NAMES,
-        witnesses=("../opt.yaml",),
+        neighbors=("../opt.yaml",),
         beside=_BESIDE,
         origins=(OriginFile("opt.yaml", ("weights", "resume"), "weights: runs/a/x"),),
-        sources=(Source("results.csv", "above", "csv", column="epoch", by="epoch", take=_METRICS),),
+        sources=(MetricSource("results.csv", "above", "csv", column="epoch", by="epoch", take=_METRICS),),
         slimming=Slimming(drop=("optimizer",)),
         is_proved=True,
         examples=_EXAMPLES,
@@ -46,12 +46,12 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="file",
         extensions=(".pt",),
         names=_NAMES,
-        witnesses=("../args.yaml", "../results.csv"),
+        neighbors=("../args.yaml", "../results.csv"),
         beside=_BESIDE,
         origins=(OriginFile("args.yaml", ("model", "resume", "pretrained"), "model: runs/a/x"),),
         sources=(
-            Source("", "inside", "torch", rows="train_metrics", take=(*_METRICS, "fitness")),
-            Source("results.csv", "above", "csv", column="epoch", by="epoch", offset=1, take=_METRICS),
+            MetricSource("", "inside", "torch", rows="train_metrics", take=(*_METRICS, "fitness")),
+            MetricSource("results.csv", "above", "csv", column="epoch", by="epoch", offset=1, take=_METRICS),
         ),
         slimming=Slimming(drop=("optimizer", "scaler")),
         is_proved=True,

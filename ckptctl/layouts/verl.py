@@ -15,7 +15,7 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="dir",
         names=(r"global_step_(?P<step>\d+)",),
         sentinels=("actor", "critic", "model_world_size_*_rank_*.pt", "fsdp_config.json"),
-        signs=("data.pt", "data_*.pt", "huggingface", "dist_ckpt"),
+        hints=("data.pt", "data_*.pt", "huggingface", "dist_ckpt"),
         required=("actor|model_world_size_*_rank_*.pt|dist_ckpt", "data*.pt"),
         ranks=(
             r"actor/model_world_size_\d+_rank_(\d+)\.pt",

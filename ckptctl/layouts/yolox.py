@@ -6,7 +6,7 @@ done; ``curr_ap`` the average precision of this save (``best_ap`` that of the be
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -18,9 +18,9 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<last>latest|last_epoch|last_mosaic_epoch)_ckpt\.pth",
             r"(?P<best>best)_ckpt\.pth",
         ),
-        witnesses=("train_log.txt", "latest_ckpt.pth", "last_epoch_ckpt.pth", "epoch_[0-9]*_ckpt.pth"),
+        neighbors=("train_log.txt", "latest_ckpt.pth", "last_epoch_ckpt.pth", "epoch_[0-9]*_ckpt.pth"),
         beside=("train_log.txt", "val_log.txt", "tensorboard", "events.out.tfevents.*", "vis_res", "wandb"),
-        sources=(Source("", "inside", "torch", take=("curr_ap",), numbers={"epoch": "start_epoch"}),),
+        sources=(MetricSource("", "inside", "torch", take=("curr_ap",), numbers={"epoch": "start_epoch"}),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer",)),
         is_proved=True,

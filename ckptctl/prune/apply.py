@@ -29,28 +29,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.outcome import STOPPED, Change, Failure, Outcome, add_up
+from ckptctl.core.outcome import STOPPED, Failure, Outcome, TrashChange, combine_outcomes
 from ckptctl.core.retention.plan import Verdict
-from ckptctl.core.transaction import Deed
+from ckptctl.core.transaction import Transaction
 from ckptctl.errors import CkptctlError, Damaged, Refused, StorageFailed
 from ckptctl.prune import replace
-from ckptctl.prune.journal import TRASH, Journal, begin, folder_of
-from ckptctl.prune.lock import NOTHING, take
-from ckptctl.prune.move import move_out, write_heirs
-from ckptctl.prune.steps import Batch, Task, prepare, tell_stuck
+from ckptctl.prune.journal import TRASH, Journal, begin_journal, trash_folder_of
+from ckptctl.prune.lock import NOTHING, acquire_lock
+from ckptctl.prune.move import move_parts, write_replacements
+from ckptctl.prune.steps import Batch, MoveTask, describe_stuck, prepare_batches
 from ckptctl.prune.trash import (
-    discard,
-    expire,
+    describe_error,
+    discard_transaction,
+    empty_expired,
     find_part,
-    folders_of,
-    give_name,
-    move_link,
-    purge,
-    put_back,
+    folders_between,
+    link_over,
+    purge_items,
     recover,
-    tell,
+    repoint_link,
+    restore_items,
 )
-from ckptctl.stores import PRIVATE, Changed, InUse
+from ckptctl.stores import PRIVATE, EntryChanged, EntryInUse
 
 if TYPE_CHECKING:
     from ckptctl.core.retention.plan import Plan, RunPlan
@@ -61,7 +61,7 @@ MOST_WAITING, MOST_BYTES_WAITING = 256, 1 << 30
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-class Order(NamedTuple):
+class ApplyOptions(NamedTuple):
     """How a plan is to be carried out."""
 
     txid: str
@@ -75,7 +75,7 @@ class Order(NamedTuple):
     """Whether also that goes which another process is reading."""
 
 
-class Watch(NamedTuple):
+class ApplyCallbacks(NamedTuple):
     """Who looks on, and may stop it."""
 
     tell: Callable[[Verdict], object] = bool
@@ -89,22 +89,22 @@ class Watch(NamedTuple):
 class _Work:
     """What is under way in a store: what was done, and what was moved and waits to be removed."""
 
-    def __init__(self, store: Store, order: Order, watch: Watch, journal: Journal) -> None:
+    def __init__(self, store: Store, options: ApplyOptions, callbacks: ApplyCallbacks, journal: Journal) -> None:
         self.store = store
-        self.order = order
-        self.watch = watch
+        self.order = options
+        self.watch = callbacks
         self.journal = journal
         self.skipped: list[Failure] = []
         self.failed: list[Failure] = []
         self.dropped: list[str] = []
         self.slimmed: list[str] = []
         self.freed = 0
-        self.used = frozenset[object]() if order.takes_open else store.in_use()
+        self.used = frozenset[object]() if options.takes_open else store.in_use()
         """What other processes have open."""
-        self.waiting: list[Task] = []
+        self.waiting: list[MoveTask] = []
         self._bytes = 0
 
-    def count(self, task: Task) -> None:
+    def count(self, task: MoveTask) -> None:
         """Count what was moved; remove what waits where that is enough. What is to be kept waits for the end."""
         self.waiting.append(task)
         self._bytes += task.item.size
@@ -116,13 +116,13 @@ class _Work:
         """Say in the journal that what waits is gone, or is to be kept; then remove it, or not; raises OSError."""
         if not self.waiting:
             return
-        self.store.sync(folders_of(task.item for task in self.waiting))
+        self.store.sync(folders_between(task.item for task in self.waiting))
         if self.order.keeps:
             self.journal.note_state("kept")
         else:
             self.journal.note_gone(task.number for task in self.waiting)
         tasks, self.waiting, self._bytes = self.waiting, [], 0
-        change = Change() if self.order.keeps else purge(self.store, [task.item for task in tasks])
+        change = TrashChange() if self.order.keeps else purge_items(self.store, [task.item for task in tasks])
         self.freed += change.freed
         whys = {failure.path: failure.why for failure in change.failed}
         for task in tasks:
@@ -135,11 +135,11 @@ class _Work:
     def give_back(self, why: str) -> None:
         """Put back what waits: the journal cannot say that it is gone."""
         for task in reversed(self.waiting):
-            self.failed += put_back(self.store, [task.item]).failed or [Failure(task.verdict.path, why)]
+            self.failed += restore_items(self.store, [task.item]).failed or [Failure(task.verdict.path, why)]
         self.waiting = []
 
 
-def apply(plan: Plan, store: Store, order: Order, watch: Watch | None = None) -> Outcome:
+def apply(plan: Plan, store: Store, options: ApplyOptions, callbacks: ApplyCallbacks | None = None) -> Outcome:
     """Carry out a plan, one checkpoint at a time; what changed since the plan is skipped, what fails is named.
 
     Raises Refused for a store that is read-only, Locked and Unfinished where another run is in the way, StorageFailed
@@ -148,38 +148,40 @@ def apply(plan: Plan, store: Store, order: Order, watch: Watch | None = None) ->
     if store.read_only:
         raise Refused(store.read_only, id="read-only-store")
     alone: list[Verdict] = []
-    while (outcome := _try(plan, store, order, watch or Watch(), alone)) is None:
+    while (outcome := _try(plan, store, options, callbacks or ApplyCallbacks(), alone)) is None:
         plan = _without(plan, alone[-1])
     freed = sum(verdict.frees for verdict in alone)
-    return add_up([Outcome(order.txid, tuple(verdict.path for verdict in alone), freed=freed), outcome])
+    return combine_outcomes([Outcome(options.txid, tuple(verdict.path for verdict in alone), freed=freed), outcome])
 
 
-def _try(plan: Plan, store: Store, order: Order, watch: Watch, alone: list[Verdict]) -> Outcome | None:
+def _try(
+    plan: Plan, store: Store, options: ApplyOptions, callbacks: ApplyCallbacks, alone: list[Verdict]
+) -> Outcome | None:
     """Carry a plan out; None where there was no space for that, and one more went alone."""
     try:
-        return _carry_out(plan, store, order, watch)
+        return _carry_out(plan, store, options, callbacks)
     except StorageFailed as error:
-        one = _make_room(plan, store, order) if _is_full(error) else None
+        one = _make_room(plan, store, options) if _is_full(error) else None
         if one is not None:
             alone.append(one)
             return None
         if not alone:
             raise
-        return Outcome(order.txid, failed=tuple(Failure(it.path, error.text) for it in plan.changed))
+        return Outcome(options.txid, failed=tuple(Failure(it.path, error.text) for it in plan.changed))
 
 
-def _carry_out(plan: Plan, store: Store, order: Order, watch: Watch) -> Outcome:
+def _carry_out(plan: Plan, store: Store, options: ApplyOptions, callbacks: ApplyCallbacks) -> Outcome:
     if not plan.changed:
-        return Outcome(order.txid)
-    with take(store, order.command):
+        return Outcome(options.txid)
+    with acquire_lock(store, options.command):
         earlier = _tidy(store)
-        batches = list(prepare(plan, store, order.txid))
-        with _begun(store, _write_deed(plan, store, order, batches)) as journal:
-            work = _Work(store, order, watch, journal)
+        batches = list(prepare_batches(plan, store, options.txid))
+        with _begun(store, _write_deed(plan, store, options, batches)) as journal:
+            work = _Work(store, options, callbacks, journal)
             _do_all(work, batches)
-        discard(store, folder_of(order.txid))
-    outcome = Outcome(order.txid, tuple(work.dropped), tuple(work.skipped), tuple(work.failed), work.freed)
-    return outcome._replace(is_kept=order.keeps, earlier=earlier, slimmed=tuple(work.slimmed))
+        discard_transaction(store, trash_folder_of(options.txid))
+    outcome = Outcome(options.txid, tuple(work.dropped), tuple(work.skipped), tuple(work.failed), work.freed)
+    return outcome._replace(is_kept=options.keeps, earlier=earlier, slimmed=tuple(work.slimmed))
 
 
 def _is_full(error: StorageFailed) -> bool:
@@ -192,13 +194,13 @@ def _without(plan: Plan, verdict: Verdict) -> Plan:
     return plan._replace(runs=tuple(runs))
 
 
-def _make_room(plan: Plan, store: Store, order: Order) -> Verdict | None:
+def _make_room(plan: Plan, store: Store, options: ApplyOptions) -> Verdict | None:
     """Remove one file of the plan without a journal, which a full disk has no space for; None where none can go."""
-    used = store.in_use() if not order.takes_open else frozenset()
-    for run in plan.runs if not order.keeps else ():
+    used = store.in_use() if not options.takes_open else frozenset()
+    for run in plan.runs if not options.keeps else ():
         with ExitStack() as holding:
             is_free = not run.rosters and not run.moves and _why_not(store, run, holding) is None
-            one = next((it for it in run.dropped if is_free and _remove_alone(store, it, used, order.txid)), None)
+            one = next((it for it in run.dropped if is_free and _remove_alone(store, it, used, options.txid)), None)
         if one is not None:
             return one
     return None
@@ -221,36 +223,36 @@ def _remove_alone(store: Store, verdict: Verdict, used: frozenset[object], txid:
     return False
 
 
-def _tidy(store: Store) -> tuple[Change, ...]:
+def _tidy(store: Store) -> tuple[TrashChange, ...]:
     """Finish or take back what interrupted runs left, and empty what has lain in the trash for long enough."""
     try:
-        return (*recover(store), *expire(store, store.clock()))
+        return (*recover(store), *empty_expired(store, store.clock()))
     except OSError as error:
         text = f"what an earlier run left cannot be put in order: {error.strerror or error}"
         raise StorageFailed(text, path=TRASH, done=NOTHING) from error
 
 
-def _write_deed(plan: Plan, store: Store, order: Order, batches: Sequence[Batch]) -> Deed:
+def _write_deed(plan: Plan, store: Store, options: ApplyOptions, batches: Sequence[Batch]) -> Transaction:
     now = store.clock()
     items = tuple(task.item for batch in batches for task in batch.tasks)
     lists = tuple(listed for batch in batches for listed, _, _ in batch.lists)
-    until = None if order.keeps_for is None else now + order.keeps_for
+    until = None if options.keeps_for is None else now + options.keeps_for
     links = tuple(link for batch in batches for link in batch.links)
-    return Deed(order.txid, order.command, plan.words, now, items, lists, order.keeps, until, links)
+    return Transaction(options.txid, options.command, plan.words, now, items, lists, options.keeps, until, links)
 
 
 @contextmanager
-def _begun(store: Store, deed: Deed) -> Iterator[Journal]:
+def _begun(store: Store, transaction: Transaction) -> Iterator[Journal]:
     """The journal of a deed, on the disk with all that is intended; raises StorageFailed where it cannot be."""
     with ExitStack() as opened:
         try:
-            store.make_folder(folder_of(deed.txid))
-            journal = opened.enter_context(begin(store, deed))
+            store.make_folder(trash_folder_of(transaction.txid))
+            journal = opened.enter_context(begin_journal(store, transaction))
         except OSError as error:
-            discard(store, folder_of(deed.txid))
+            discard_transaction(store, trash_folder_of(transaction.txid))
             text = f"no journal can be written there: {error.strerror or error}"
             hint = "free some space by hand first" if error.errno in _FULL else None
-            raise StorageFailed(text, path=folder_of(deed.txid), done=NOTHING, hint=hint) from error
+            raise StorageFailed(text, path=trash_folder_of(transaction.txid), done=NOTHING, hint=hint) from error
         yield journal
 
 
@@ -276,7 +278,7 @@ def _do(work: _Work, batch: Batch) -> None:
     work.skipped += _name(left, why or STOPPED)
 
 
-def _take_all(work: _Work, tasks: Sequence[Task]) -> Sequence[Task]:
+def _take_all(work: _Work, tasks: Sequence[MoveTask]) -> Sequence[MoveTask]:
     """Move one after the other; what is left where somebody stops it."""
     for number, task in enumerate(tasks):
         if work.watch.stop():
@@ -285,7 +287,7 @@ def _take_all(work: _Work, tasks: Sequence[Task]) -> Sequence[Task]:
     return ()
 
 
-def _name(tasks: Iterable[Task], why: str) -> Iterator[Failure]:
+def _name(tasks: Iterable[MoveTask], why: str) -> Iterator[Failure]:
     return (Failure(task.verdict.path, why) for task in tasks)
 
 
@@ -308,56 +310,56 @@ def _correct(store: Store, batch: Batch) -> str | None:
     """Take what will go out of the lists of training, and move the links to it; why that failed: then nothing goes."""
     for listed, entry, data in batch.lists:
         try:
-            give_name(store, listed.path, listed.place)
+            link_over(store, listed.path, listed.place)
             store.rewrite(entry, data)
         except OSError as error:
-            return tell_stuck(listed.path, error)
+            return describe_stuck(listed.path, error)
     for link in batch.links:
         try:
-            move_link(store, link.path, link.before, link.after)
+            repoint_link(store, link.path, link.before, link.after)
         except OSError as error:
-            return f"{link.path} leads to it, and could not be moved: {tell(error)}"
+            return f"{link.path} leads to it, and could not be moved: {describe_error(error)}"
     return None
 
 
-def _take_out(work: _Work, task: Task) -> None:
+def _take_out(work: _Work, task: MoveTask) -> None:
     """Move one checkpoint out of its place; back where it is not what was planned, or somebody is at work on it."""
     if any(entry.identity in work.used for entry in task.checkpoint.entries):
         work.skipped += _name([task], "another process has it open")
         return
     try:
-        task = write_heirs(work.store, task, work.journal, work.watch.tick)
-        move_out(work.store, task)
+        task = write_replacements(work.store, task, work.journal, work.watch.tick)
+        move_parts(work.store, task)
     except (OSError, CkptctlError) as error:
         _leave(work, task, error)
         return
     work.count(task)
 
 
-def _leave(work: _Work, task: Task, error: OSError | CkptctlError) -> None:
+def _leave(work: _Work, task: MoveTask, error: OSError | CkptctlError) -> None:
     """Put back what was moved of a checkpoint, and name it: as skipped where it is not what was planned any more."""
-    why = tell(error)
+    why = describe_error(error)
     has_moved = _went(work.store, task)
-    if has_moved and put_back(work.store, [task.item]).failed:
+    if has_moved and restore_items(work.store, [task.item]).failed:
         work.failed += _name([task], f"{why}: moved to {task.item.parts[0].place}, not removed")
         return
-    replace.discard(work.store, task.item)
-    if isinstance(error, InUse):
+    replace.discard_replacements(work.store, task.item)
+    if isinstance(error, EntryInUse):
         work.skipped += _name([task], why)
     elif isinstance(error, FileNotFoundError) and not has_moved:
         work.skipped += _name([task], "gone since the plan")
-    elif isinstance(error, Changed):
+    elif isinstance(error, EntryChanged):
         work.skipped += _name([task], "changed since the plan")
     else:
         damage = isinstance(error, Damaged)
         work.failed.append(Failure(task.verdict.path, f"{why}: left in place", is_damage=damage))
 
 
-def _went(store: Store, task: Task) -> bool:
+def _went(store: Store, task: MoveTask) -> bool:
     """Whether any of it was moved, though the move may have seemed to fail: a file server may lose the answer."""
     try:
         return any(find_part(store, part) for part in task.item.parts)
-    except Changed:
+    except EntryChanged:
         return False
     except OSError:
         return True

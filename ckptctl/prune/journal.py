@@ -22,7 +22,15 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
 
-from ckptctl.core.transaction import Deed, Heir, Item, Kin, Listed, Moved, Part
+from ckptctl.core.transaction import (
+    RenameStep,
+    Replacement,
+    RetainedFile,
+    RosterEdit,
+    SymlinkChange,
+    Transaction,
+    TransactionItem,
+)
 from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
@@ -41,16 +49,16 @@ _RECORD = 32
 _HEIR = 160
 """Bytes that to note an heir takes at most."""
 
-State = Literal["open", "kept", "emptying"]
+TransactionState = Literal["open", "kept", "emptying"]
 """Under way or cut off; done, with all of it in the trash; being removed for good."""
 _STRANGE = "it does not say what it should"
 
 
-class Transaction(NamedTuple):
+class JournaledTransaction(NamedTuple):
     """A deed, and how far it came."""
 
-    deed: Deed
-    state: State = "open"
+    deed: Transaction
+    state: TransactionState = "open"
     gone: frozenset[int] = frozenset()
     """The numbers of the items that are not to come back: they may be removed already."""
     end: int = 0
@@ -59,9 +67,9 @@ class Transaction(NamedTuple):
     @property
     def folder(self) -> str:
         """Where it lies."""
-        return folder_of(self.deed.txid)
+        return trash_folder_of(self.deed.txid)
 
-    def items(self, *, gone: bool) -> list[Item]:
+    def items(self, *, gone: bool) -> list[TransactionItem]:
         """The items that are not to come back, or the others."""
         return [item for number, item in enumerate(self.deed.items) if (number in self.gone) == gone]
 
@@ -74,15 +82,15 @@ class Journal:
 
     def note_gone(self, numbers: Iterable[int]) -> None:
         """Say that items are in the trash and may be removed; raises OSError."""
-        self._log.add(encode({"gone": list(numbers)}))
+        self._log.add(encode_record({"gone": list(numbers)}))
 
-    def note_heir(self, number: int, part: int, heir: Heir) -> None:
+    def note_replacement(self, number: int, part: int, replacement: Replacement) -> None:
         """Say what is going to take the place of an item's part, before that leaves it; raises OSError."""
-        self._log.add(encode({"heir": [number, part, heir]}))
+        self._log.add(encode_record({"heir": [number, part, replacement]}))
 
-    def note_state(self, state: State) -> None:
+    def note_state(self, state: TransactionState) -> None:
         """Say that all is in the trash and stays there, or is to be removed; raises OSError."""
-        self._log.add(encode({"state": state}))
+        self._log.add(encode_record({"state": state}))
 
 
 def new_id() -> str:
@@ -90,18 +98,18 @@ def new_id() -> str:
     return os.urandom(4).hex()
 
 
-def folder_of(txid: str) -> str:
+def trash_folder_of(txid: str) -> str:
     """The place of a prune in the trash."""
     return f"{TRASH}/{txid}"
 
 
-def encode(record: Mapping[str, object]) -> bytes:
+def encode_record(record: Mapping[str, object]) -> bytes:
     """A record as a line, with its checksum before it."""
     body = json.dumps(record, separators=(",", ":")).encode()
     return b"%08x %b\n" % (crc32(body), body)
 
 
-def decode(data: bytes) -> tuple[list[dict[str, Any]], int]:
+def decode_records(data: bytes) -> tuple[list[dict[str, Any]], int]:
     """The records, and where they end; a torn last one is left out. Raises Damaged where another is broken."""
     lines = data.rstrip(b"\0").splitlines(keepends=True)
     whole = list(takewhile(_is_whole, lines))
@@ -125,47 +133,47 @@ def _is_whole(line: bytes) -> bool:
 
 
 @contextmanager
-def begin(store: Store, deed: Deed) -> Iterator[Journal]:
+def begin_journal(store: Store, transaction: Transaction) -> Iterator[Journal]:
     """Write down a deed before any of it is done, with room reserved for what will be done; raises OSError."""
-    intents = b"".join(map(encode, _tell(deed)))
-    heirs = sum(len(item.parts) for item in deed.items if item.is_slim)
-    room = len(intents) + _RECORD * (len(deed.items) + 4) + _HEIR * heirs
-    with store.log(f"{folder_of(deed.txid)}/{NAME}", room=room) as log:
+    intents = b"".join(map(encode_record, _tell(transaction)))
+    replacements = sum(len(item.parts) for item in transaction.items if item.is_slim)
+    room = len(intents) + _RECORD * (len(transaction.items) + 4) + _HEIR * replacements
+    with store.log(f"{trash_folder_of(transaction.txid)}/{NAME}", room=room) as log:
         log.add(intents)
         yield Journal(log)
 
 
-def _tell(deed: Deed) -> Iterator[dict[str, object]]:
+def _tell(transaction: Transaction) -> Iterator[dict[str, object]]:
     """A deed as records: what it is, with how many follow, and each of those."""
-    told = deed._asdict()
-    yield {"journal": VERSION, **told, "items": len(deed.items), "lists": len(deed.lists)}
-    yield from ({**item._asdict(), "parts": item.parts} for item in deed.items)
-    yield from (listed._asdict() for listed in deed.lists)
+    told = transaction._asdict()
+    yield {"journal": VERSION, **told, "items": len(transaction.items), "lists": len(transaction.lists)}
+    yield from ({**item._asdict(), "parts": item.parts} for item in transaction.items)
+    yield from (listed._asdict() for listed in transaction.lists)
 
 
 @contextmanager
-def go_on(store: Store, transaction: Transaction) -> Iterator[Journal]:
+def resume_journal(store: Store, transaction: JournaledTransaction) -> Iterator[Journal]:
     """Open the journal of something that was begun, to add to it; raises OSError."""
     with store.log(f"{transaction.folder}/{NAME}", end=transaction.end) as log:
         yield Journal(log)
 
 
-def load(store: Store, txid: str) -> Transaction | None:
+def load_transaction(store: Store, txid: str) -> JournaledTransaction | None:
     """What a journal tells; None where nothing can have been done: there is none, or it was not written to its end.
 
     Raises OSError, and Damaged where it cannot be understood.
     """
     try:
-        data = read_whole(store, f"{folder_of(txid)}/{NAME}", MOST_BYTES)
+        data = read_whole(store, f"{trash_folder_of(txid)}/{NAME}", MOST_BYTES)
     except FileNotFoundError:
         return None
-    records, end = decode(data)
+    records, end = decode_records(data)
     if not records:
         return None
     return _understand(records, end)
 
 
-def _understand(records: Sequence[dict[str, Any]], end: int) -> Transaction | None:
+def _understand(records: Sequence[dict[str, Any]], end: int) -> JournaledTransaction | None:
     head, rest = records[0], records[1:]
     if head.get("journal") != VERSION:
         raise Damaged(f"it is of version {head.get('journal')}, and only {VERSION} is known")
@@ -174,12 +182,12 @@ def _understand(records: Sequence[dict[str, Any]], end: int) -> Transaction | No
         if len(rest) < count + lists:
             return None
         _require_times(head)
-        plain = {name: head[name] for name in Deed._fields if name not in {"items", "lists"}}
-        listed = tuple(Listed(**it) for it in rest[count : count + lists])
-        plain["links"] = tuple(Moved(*it) for it in plain["links"])
-        deed = Deed(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
-        _require_own_places(deed)
-        return _follow(Transaction(deed, end=end), rest[count + lists :])
+        plain = {name: head[name] for name in Transaction._fields if name not in {"items", "lists"}}
+        listed = tuple(RosterEdit(**it) for it in rest[count : count + lists])
+        plain["links"] = tuple(SymlinkChange(*it) for it in plain["links"])
+        transaction = Transaction(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
+        _require_own_places(transaction)
+        return _follow(JournaledTransaction(transaction, end=end), rest[count + lists :])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Damaged(_STRANGE) from error
 
@@ -190,28 +198,31 @@ def _require_times(head: Mapping[str, Any]) -> None:
         raise TypeError
 
 
-def _require_own_places(deed: Deed) -> None:
+def _require_own_places(transaction: Transaction) -> None:
     """Raise ValueError where something is said to lie elsewhere than in the deed's own folder: anybody's."""
-    own = folder_of(deed.txid)
-    places = {part.place for item in deed.items for part in item.parts}.union(it.place for it in deed.lists)
+    own = trash_folder_of(transaction.txid)
+    places = {part.place for item in transaction.items for part in item.parts}.union(
+        it.place for it in transaction.lists
+    )
     if any(place.rpartition("/")[0] != own for place in places):
         raise ValueError
 
 
-def _read_item(record: Mapping[str, Any]) -> Item:
+def _read_item(record: Mapping[str, Any]) -> TransactionItem:
     parts = (
-        Part(path, place, _read_identity(identity), _read_heir(heir)) for path, place, identity, heir in record["parts"]
+        RenameStep(path, place, _read_identity(identity), _read_heir(replacement))
+        for path, place, identity, replacement in record["parts"]
     )
     times = tuple((path, modified) for path, modified in record["times"])
-    kin = tuple(Kin(path, _read_identity(identity), *told) for path, identity, *told in record["kin"])
-    return Item(**{**record, "parts": tuple(parts), "times": times, "kin": kin})
+    retained = tuple(RetainedFile(path, _read_identity(identity), *told) for path, identity, *told in record["kin"])
+    return TransactionItem(**{**record, "parts": tuple(parts), "times": times, "kin": retained})
 
 
-def _read_heir(written: Sequence[Any] | None) -> Heir | None:
+def _read_heir(written: Sequence[Any] | None) -> Replacement | None:
     if written is None:
         return None
     identity, size, modified = written
-    return Heir(_read_identity(identity), size, modified)
+    return Replacement(_read_identity(identity), size, modified)
 
 
 def _read_identity(written: object) -> object:
@@ -219,25 +230,27 @@ def _read_identity(written: object) -> object:
     return tuple(written) if isinstance(written, list) else written
 
 
-def _follow(transaction: Transaction, records: Sequence[Mapping[str, Any]]) -> Transaction:
+def _follow(transaction: JournaledTransaction, records: Sequence[Mapping[str, Any]]) -> JournaledTransaction:
     """How far it came; raises ValueError for what no journal says."""
     for record in records:
         gone = transaction.gone.union(record.get("gone", ()))
         deed = _inherit(transaction.deed, *record["heir"]) if "heir" in record else transaction.deed
         transaction = transaction._replace(deed=deed, gone=gone, state=record.get("state", transaction.state))
-    if transaction.state not in get_args(State) or not transaction.gone.issubset(range(len(transaction.deed.items))):
+    if transaction.state not in get_args(TransactionState) or not transaction.gone.issubset(
+        range(len(transaction.deed.items))
+    ):
         raise ValueError
     return transaction
 
 
-def _inherit(deed: Deed, number: int, part: int, heir: Sequence[Any]) -> Deed:
+def _inherit(transaction: Transaction, number: int, part: int, replacement: Sequence[Any]) -> Transaction:
     """The deed with the heir of one part; raises ValueError for one that it has not."""
-    if not (0 <= number < len(deed.items) and 0 <= part < len(deed.items[number].parts)):
+    if not (0 <= number < len(transaction.items) and 0 <= part < len(transaction.items[number].parts)):
         raise ValueError
-    items, parts = list(deed.items), list(deed.items[number].parts)
-    parts[part] = parts[part]._replace(heir=_read_heir(heir))
+    items, parts = list(transaction.items), list(transaction.items[number].parts)
+    parts[part] = parts[part]._replace(heir=_read_heir(replacement))
     items[number] = items[number]._replace(parts=tuple(parts))
-    return deed._replace(items=tuple(items))
+    return transaction._replace(items=tuple(items))
 
 
 def has_trash(store: Store, folder: str = "") -> bool:
@@ -248,9 +261,9 @@ def has_trash(store: Store, folder: str = "") -> bool:
         return False
 
 
-def load_all(store: Store) -> tuple[list[Transaction], dict[str, str]]:
+def load_transactions(store: Store) -> tuple[list[JournaledTransaction], dict[str, str]]:
     """All that lies in the trash, oldest first, and why the rest is not understood, by identifier; raises OSError."""
-    found: list[Transaction] = []
+    found: list[JournaledTransaction] = []
     strange: dict[str, str] = {}
     try:
         names = [it.path.rpartition("/")[2] for it in store.contents(TRASH)]
@@ -258,7 +271,7 @@ def load_all(store: Store) -> tuple[list[Transaction], dict[str, str]]:
         return [], {}
     for txid in names:
         try:
-            transaction = load(store, txid)
+            transaction = load_transaction(store, txid)
         except (OSError, Damaged) as error:
             strange[txid] = str(error)
             continue

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.dates import write_moment
 from ckptctl.errors import Locked, StorageFailed, Unfinished
-from ckptctl.stores import PRIVATE, Holder
+from ckptctl.stores import PRIVATE, LockHolder
 
 if TYPE_CHECKING:
     from ckptctl.stores import Store
@@ -22,7 +22,7 @@ _BOOT = "/proc/sys/kernel/random/boot_id"
 _SPACE = "/proc/self/ns/pid"
 
 
-class Owner(NamedTuple):
+class LockOwner(NamedTuple):
     """A process, as it tells of itself."""
 
     pid: int
@@ -37,13 +37,13 @@ class Owner(NamedTuple):
 
 
 @contextmanager
-def take(store: Store, command: str) -> Iterator[None]:
+def acquire_lock(store: Store, command: str) -> Iterator[None]:
     """Keep every other run out of a root meanwhile.
 
     Raises Locked where one is there, Unfinished where a killed one left its lock on a file system that cannot tell,
     StorageFailed where nothing can be written.
     """
-    me = Owner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock(), _read_space())
+    me = LockOwner(os.getpid(), os.uname().nodename, _read_boot(), command, store.clock(), _read_space())
     with ExitStack() as held:
         held.callback(_leave, store)
         try:
@@ -62,7 +62,7 @@ def _leave(store: Store) -> None:
         store.delete_exact(store.stat(PRIVATE), only_empty=True)
 
 
-def _enter(store: Store, record: bytes, held: ExitStack) -> Holder | None:
+def _enter(store: Store, record: bytes, held: ExitStack) -> LockHolder | None:
     """Take the lock; again, where another run took its folder away in that moment."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError):
@@ -71,7 +71,7 @@ def _enter(store: Store, record: bytes, held: ExitStack) -> Holder | None:
     raise FileNotFoundError("its folder is taken away again and again")
 
 
-def _refusal(holder: Holder) -> Locked | Unfinished:
+def _refusal(holder: LockHolder) -> Locked | Unfinished:
     """What to say of the one who holds it."""
     later = "try again when it has ended"
     owner = _read_owner(holder.record)
@@ -86,17 +86,17 @@ def _refusal(holder: Holder) -> Locked | Unfinished:
     return Locked(f"held by {who}", path=PRIVATE, done=NOTHING, hint=hint)
 
 
-def _read_owner(record: bytes) -> Owner | None:
+def _read_owner(record: bytes) -> LockOwner | None:
     """The process that a lock file tells of; None where it does not."""
     try:
         said = json.loads(record)
         host, boot, command = (str(said[name]) for name in ("host", "boot", "command"))
-        return Owner(int(said["pid"]), host, boot, command, int(said["since"]), str(said.get("space", "")))
+        return LockOwner(int(said["pid"]), host, boot, command, int(said["since"]), str(said.get("space", "")))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
-def _has_ended(owner: Owner) -> bool:
+def _has_ended(owner: LockOwner) -> bool:
     """Whether a process of this very machine is surely not there any more; of another one nobody can tell from here."""
     boot = _read_boot()
     if not boot or owner.host != os.uname().nodename:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ckptctl.prune import replace
-from ckptctl.prune.steps import Task, inside_of, parts_of
-from ckptctl.stores import InUse
+from ckptctl.prune.steps import MoveTask, entries_inside, parts_of
+from ckptctl.stores import EntryInUse
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from ckptctl.stores import Store
 
 
-def write_heirs(store: Store, task: Task, journal: Journal, tick: Callable[[int], None]) -> Task:
+def write_replacements(store: Store, task: MoveTask, journal: Journal, tick: Callable[[int], None]) -> MoveTask:
     """Write what takes the place of files that are slimmed, and let the journal tell of it; raises OSError, Damaged."""
     slim, parts = task.verdict.slim, list(task.item.parts)
     if slim is None:
         return task
-    from ckptctl.prune.slimming import write_heir
+    from ckptctl.prune.slimming import write_replacement
 
     for number, entry in enumerate(slim.rewritten):
-        write_heir(store, slim, entry, replace.place_of(parts[number]), tick)
-        heir = replace.describe(store, parts[number])
-        journal.note_heir(task.number, number, heir)
-        parts[number] = parts[number]._replace(heir=heir)
+        write_replacement(store, slim, entry, replace.replacement_path(parts[number]), tick)
+        replacement = replace.stat_replacement(store, parts[number])
+        journal.note_replacement(task.number, number, replacement)
+        parts[number] = parts[number]._replace(heir=replacement)
     return task._replace(item=task.item._replace(parts=tuple(parts)))
 
 
-def move_out(store: Store, task: Task) -> None:
+def move_parts(store: Store, task: MoveTask) -> None:
     """Move every part, if all are as planned, before and after; raises OSError, with some of them moved."""
     for top in task.checkpoint.tops:
-        store.check(top, inside_of(task.checkpoint, top))
+        store.check(top, entries_inside(task.checkpoint, top))
         if task.item.is_slim:  # what stays may be what somebody writes to
             _require_quiet(store, top)
     with _marked(store, task.item.marker):
         _move_parts(store, task)
 
 
-def _move_parts(store: Store, task: Task) -> None:
+def _move_parts(store: Store, task: MoveTask) -> None:
     parts = list(parts_of(task))
     for top, _, place in parts:
         store.rename(top, place)
@@ -57,12 +57,12 @@ def _move_parts(store: Store, task: Task) -> None:
         _require_quiet(store, moved)
     if task.item.is_slim:
         store.sync({posixpath.dirname(place) for _, _, place in parts})
-        replace.put_in_place(store, task.item)
+        replace.place_replacements(store, task.item)
 
 
 def _require_quiet(store: Store, entry: Entry) -> None:
     if store.is_being_written(entry):
-        raise InUse(errno.EBUSY, "somebody is writing to it")
+        raise EntryInUse(errno.EBUSY, "somebody is writing to it")
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import errno
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ckptctl.core.transaction import Heir, Item, Kin, Part
-from ckptctl.stores import Changed
+from ckptctl.core.transaction import RenameStep, Replacement, RetainedFile, TransactionItem
+from ckptctl.stores import EntryChanged
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
@@ -21,85 +21,92 @@ ENDING = ".slim"
 """How their names end while they lie in the trash."""
 
 
-def place_of(part: Part) -> str:
+def replacement_path(part: RenameStep) -> str:
     """Where the heir of a part lies until it takes its place, relative to the root."""
     return part.place + ENDING
 
 
-def describe(store: Store, part: Part) -> Heir:
+def stat_replacement(store: Store, part: RenameStep) -> Replacement:
     """What was written for a part, as it lies in the trash; raises OSError."""
-    entry = store.stat(place_of(part))
-    return Heir(entry.identity, entry.size or 0, entry.modified or 0)
+    entry = store.stat(replacement_path(part))
+    return Replacement(entry.identity, entry.size or 0, entry.modified or 0)
 
 
-def put_in_place(store: Store, item: Item) -> None:
+def place_replacements(store: Store, item: TransactionItem) -> None:
     """Let all heirs of an item take their places, and its folders have their times again; raises Changed, OSError."""
     for part in item.parts:
         if part.heir is not None:
-            store.rename(_require(store, place_of(part), part.heir), part.path)
+            store.rename(_require(store, replacement_path(part), part.heir), part.path)
     restore_times(store, item)
 
 
-def is_in_place(store: Store, part: Part) -> bool:
+def is_replacement_in_place(store: Store, part: RenameStep) -> bool:
     """Whether the heir of a part has its place, and is as it was put there."""
     return part.heir is not None and (found := _stat(store, part.path)) is not None and _is_heir(found, part.heir)
 
 
-def withdraw(store: Store, part: Part) -> None:
+def withdraw_replacement(store: Store, part: RenameStep) -> None:
     """Move an heir back to the trash where it has its place; raises OSError."""
-    if part.heir is not None and is_in_place(store, part):
-        store.rename(store.stat(part.path), place_of(part))
+    if part.heir is not None and is_replacement_in_place(store, part):
+        store.rename(store.stat(part.path), replacement_path(part))
 
 
-def require_kin(store: Store, item: Item) -> None:
+def require_retained(store: Store, item: TransactionItem) -> None:
     """Raise Changed where the weights that stayed are not there as they were: an optimizer's state fits no others."""
-    for kin in item.kin:
-        found = _stat(store, kin.path)
-        if found is None or not _is_heir(found, kin):
-            raise Changed(errno.ESTALE, f"{kin.path}, which it belongs to, was changed since, or is gone")
+    for retained in item.kin:
+        found = _stat(store, retained.path)
+        if found is None or not _is_heir(found, retained):
+            raise EntryChanged(errno.ESTALE, f"{retained.path}, which it belongs to, was changed since, or is gone")
 
 
-def is_withdrawn(store: Store, part: Part) -> bool:
+def is_withdrawn(store: Store, part: RenameStep) -> bool:
     """Whether an heir lies in the trash, and nothing at its place."""
-    return part.heir is not None and _stat(store, place_of(part)) is not None and _stat(store, part.path) is None
+    return (
+        part.heir is not None and _stat(store, replacement_path(part)) is not None and _stat(store, part.path) is None
+    )
 
 
-def is_back(store: Store, item: Item) -> bool:
+def is_restored(store: Store, item: TransactionItem) -> bool:
     """Whether all that was taken out of it lies in its place again; raises OSError."""
     found = ((part, _stat(store, part.path)) for part in item.parts)
-    return item.is_slim and all(entry is not None and is_same(entry.identity, part.identity) for part, entry in found)
+    return item.is_slim and all(
+        entry is not None and is_same_identity(entry.identity, part.identity) for part, entry in found
+    )
 
 
-def discard(store: Store, item: Item) -> None:
+def discard_replacements(store: Store, item: TransactionItem) -> None:
     """Remove the heirs that lie in the trash; what cannot be removed goes with the folder."""
     for part in item.parts if item.is_slim else ():
         with suppress(OSError):
-            store.delete_exact(store.stat(place_of(part)))
+            store.delete_exact(store.stat(replacement_path(part)))
 
 
-def restore_times(store: Store, item: Item) -> None:
+def restore_times(store: Store, item: TransactionItem) -> None:
     """Give folders the times that they had before something was taken out of them, or put back; raises OSError."""
     for path, modified in item.times:
         store.stamp(path, modified)
 
 
-def is_same(found: object, told: object) -> bool:
+def is_same_identity(found: object, told: object) -> bool:
     """Whether two identities are of one file; the device has another number after a mount, and the trash is on one."""
     if isinstance(found, tuple) and isinstance(told, tuple):
         return found[1:] == told[1:]
     return found == told
 
 
-def _require(store: Store, path: str, heir: Heir) -> Entry:
+def _require(store: Store, path: str, replacement: Replacement) -> Entry:
     """The entry at a path; raises Changed where that is not the heir."""
     entry = store.stat(path)
-    if not _is_heir(entry, heir):
-        raise Changed(errno.ESTALE, f"{path} is not what was put there")
+    if not _is_heir(entry, replacement):
+        raise EntryChanged(errno.ESTALE, f"{path} is not what was put there")
     return entry
 
 
-def _is_heir(found: Entry, heir: Heir | Kin) -> bool:
-    return is_same(found.identity, heir.identity) and (found.size, found.modified) == (heir.size, heir.modified)
+def _is_heir(found: Entry, replacement: Replacement | RetainedFile) -> bool:
+    return is_same_identity(found.identity, replacement.identity) and (found.size, found.modified) == (
+        replacement.size,
+        replacement.modified,
+    )
 
 
 def _stat(store: Store, path: str) -> Entry | None:

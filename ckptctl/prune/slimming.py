@@ -14,18 +14,18 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Entry, Run
-from ckptctl.core.retention.resumable import Answer, choose, find_holders, keep_whole
-from ckptctl.core.retention.slimming import SHARED, Slim, Step, Wish
+from ckptctl.core.retention.resumable import SlimAnswer, find_resume_candidates, keep_whole, slim_all_but_newest
+from ckptctl.core.retention.slimming import SHARED, SlimOptions, SlimPlan, SlimStep
 from ckptctl.errors import CkptctlError, Damaged, Refused
-from ckptctl.layouts import find, find_slimming
+from ckptctl.layouts import find_layout, find_slimming
 from ckptctl.layouts.schema import Slimming
-from ckptctl.prune.steps import stem_of
-from ckptctl.scan.completeness import judge
-from ckptctl.scan.inspect import Held
-from ckptctl.scan.peer_checks import compare
+from ckptctl.prune.steps import store_path
+from ckptctl.scan.completeness import check_completeness
+from ckptctl.scan.inspect import CheckpointFiles
+from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.stores import PRIVATE, Store
 from ckptctl.tensors.export import open_export
-from ckptctl.tensors.slim import open_cut
+from ckptctl.tensors.slim import open_slimmed
 
 if TYPE_CHECKING:
     from ckptctl.core.retention.plan import RunPlan, Verdict
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 
 Tick = Callable[[int], None]
 _UNKNOWN = Slimming()
-_PLAIN = Wish()
+_PLAIN = SlimOptions()
 
 
-def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
+def plan_slim(store: Store, checkpoint: Checkpoint, options: SlimOptions = _PLAIN) -> SlimPlan:
     """Decide what becomes of each file; raises Refused with the reason, Damaged where it is not whole, OSError."""
-    _require_whole(it)
-    slimming = find_slimming(it.layout) or _UNKNOWN
+    _require_whole(checkpoint)
+    slimming = find_slimming(checkpoint.layout) or _UNKNOWN
     if slimming.refuse is not None:
         raise Refused(slimming.refuse, id="cannot-slim")
-    if it.unit == "dir" and not slimming.files and not slimming.drop:
+    if checkpoint.unit == "dir" and not slimming.files and not slimming.drop:
         raise Refused("nobody has told what of this layout serves only to resume", id="cannot-slim")
-    drop = tuple(key for key in slimming.drop if not (wish.scores and key in slimming.scores))
-    slim = Slim(it, (), (), drop, wish)
-    if wish.to == "safetensors":
+    drop = tuple(key for key in slimming.drop if not (options.scores and key in slimming.scores))
+    slim = SlimPlan(checkpoint, (), (), drop, options)
+    if options.to == "safetensors":
         return _plan_export(store, slim)
-    files = [entry for entry in it.entries if entry.kind == "file"]
-    left = [entry for entry in files if is_meant(slimming.files, slim.place_of(entry))]
+    files = [entry for entry in checkpoint.entries if entry.kind == "file"]
+    left = [entry for entry in files if is_covered_by(slimming.files, slim.place_of(entry))]
     kept = [entry for entry in files if entry not in left]
-    weights = tuple(entry for entry in kept if is_meant(slimming.require, slim.place_of(entry)))
+    weights = tuple(entry for entry in kept if is_covered_by(slimming.require, slim.place_of(entry)))
     if slimming.require and not weights:
         named = " or ".join(slimming.require)
         raise Refused(
@@ -61,43 +61,43 @@ def plan(store: Store, it: Checkpoint, wish: Wish = _PLAIN) -> Slim:
     dropped = (*dropped, *(slim.place_of(entry) for entry in left))
     if not dropped:
         raise Refused("it holds nothing that only serves to resume training", id="nothing-to-slim")
-    steps += [Step(entry, "leave", 0) for entry in left]
+    steps += [SlimStep(entry, "leave", 0) for entry in left]
     weights = weights if left else ()
     return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown, weights=weights)
 
 
-def _plan_export(store: Store, slim: Slim) -> Slim:
+def _plan_export(store: Store, slim: SlimPlan) -> SlimPlan:
     """The weights of a single file as another one."""
     files = [entry for entry in slim.checkpoint.entries if entry.kind == "file"]
     if slim.checkpoint.unit == "dir" or len(files) != 1:
         raise Refused("only a single file can be written as safetensors", id="cannot-slim")
     with _told(slim.place_of(files[0])):
-        export = open_export(Held(store, slim.checkpoint), slim.place_of(files[0]), slim.drop)
-    return slim._replace(steps=(Step(files[0], "export", export.size),), dropped=("all but the weights",))
+        export = open_export(CheckpointFiles(store, slim.checkpoint), slim.place_of(files[0]), slim.drop)
+    return slim._replace(steps=(SlimStep(files[0], "export", export.size),), dropped=("all but the weights",))
 
 
 def _plan_files(
-    store: Store, slim: Slim, slimming: Slimming, kept: Sequence[Entry]
-) -> tuple[list[Step], tuple[str, ...], tuple[str, ...]]:
+    store: Store, slim: SlimPlan, slimming: Slimming, kept: Sequence[Entry]
+) -> tuple[list[SlimStep], tuple[str, ...], tuple[str, ...]]:
     """What becomes of the files that stay; of those that are written anew the keys that go, and names that stay."""
-    steps: list[Step] = []
+    steps: list[SlimStep] = []
     dropped: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for entry in kept:
         if slimming.files or not _is_torch(slimming, slim, entry):
-            steps.append(Step(entry, "keep", entry.size or 0))
+            steps.append(SlimStep(entry, "keep", entry.size or 0))
             continue
         with _told(slim.place_of(entry)), store.open(entry.path) as source:
-            cut = open_cut(source, slim.drop, bare=slim.wish.bare)
-            steps.append(Step(entry, "rewrite", cut.size))
+            cut = open_slimmed(source, slim.drop, bare=slim.wish.bare)
+            steps.append(SlimStep(entry, "rewrite", cut.size))
         dropped.update(dict.fromkeys(cut.dropped))
         unknown.update(dict.fromkeys(cut.unknown))
     return steps, tuple(dropped), tuple(unknown)
 
 
-def _is_torch(slimming: Slimming, slim: Slim, entry: Entry) -> bool:
+def _is_torch(slimming: Slimming, slim: SlimPlan, entry: Entry) -> bool:
     """Whether a file is one of those of torch's that the layout speaks of."""
-    return not slimming.require or is_meant(slimming.require, slim.place_of(entry))
+    return not slimming.require or is_covered_by(slimming.require, slim.place_of(entry))
 
 
 @contextmanager
@@ -114,23 +114,23 @@ def _told(place: str) -> Iterator[None]:
         raise
 
 
-def is_meant(globs: Sequence[str], path: str) -> bool:
+def is_covered_by(globs: Sequence[str], path: str) -> bool:
     """Whether a glob names a file, or a folder that it lies in; ``*`` does not match across folders."""
     parts = path.split("/")
     return any(len(own := glob.split("/")) <= len(parts) and all(map(fnmatchcase, parts, own)) for glob in globs)
 
 
-def _require_whole(it: Checkpoint) -> None:
+def _require_whole(checkpoint: Checkpoint) -> None:
     """Raise Refused, or Damaged, for what is not known to be whole."""
-    if it.state in ("damaged", "partial"):
-        raise Damaged(it.note or f"it is {it.state}")
-    if it.state == "live":
-        raise Refused(it.note or "it may still be in the writing", id="live")
-    if it.state == "unknown" and it.note:
-        raise Refused(f"it is in doubt whether it is whole: {it.note}", id="in-doubt")
+    if checkpoint.state in ("damaged", "partial"):
+        raise Damaged(checkpoint.note or f"it is {checkpoint.state}")
+    if checkpoint.state == "live":
+        raise Refused(checkpoint.note or "it may still be in the writing", id="live")
+    if checkpoint.state == "unknown" and checkpoint.note:
+        raise Refused(f"it is in doubt whether it is whole: {checkpoint.note}", id="in-doubt")
 
 
-class Sight(NamedTuple):
+class ObservedRun(NamedTuple):
     """A run, where it lies, and when it was seen."""
 
     store: Store
@@ -139,60 +139,62 @@ class Sight(NamedTuple):
     """Nanoseconds since 1970, by the clock that stamps the files."""
 
 
-def thin(sight: Sight, drawn: RunPlan, policy: Policy) -> RunPlan:
+def slim_older(observed: ObservedRun, drawn: RunPlan, policy: Policy) -> RunPlan:
     """The plan of a run with all slimmed but the newest that can resume; what is not certain stays as it is."""
     if policy.resumable is None:
         return drawn
-    answers = {it.checkpoint.path: _answer(sight.store, it.checkpoint) for it in find_holders(drawn)}
-    chosen = choose(sight.run, drawn, policy, {path: it for path, it in answers.items() if it is not None})
-    return chosen._replace(verdicts=tuple(_keep_doubtful(sight, chosen.verdicts)))
+    answers = {it.checkpoint.path: _answer(observed.store, it.checkpoint) for it in find_resume_candidates(drawn)}
+    chosen = slim_all_but_newest(
+        observed.run, drawn, policy, {path: it for path, it in answers.items() if it is not None}
+    )
+    return chosen._replace(verdicts=tuple(_keep_doubtful(observed, chosen.verdicts)))
 
 
-def _answer(store: Store, it: Checkpoint) -> Answer | None:
+def _answer(store: Store, checkpoint: Checkpoint) -> SlimAnswer | None:
     """What would stay of it, or why that is not certain; None where it holds nothing to resume from."""
     try:
-        return plan(store, it, Wish(scores=True))
+        return plan_slim(store, checkpoint, SlimOptions(scores=True))
     except CkptctlError as error:
         return None if error.id == "nothing-to-slim" else error.text
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
 
 
-def _keep_doubtful(sight: Sight, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+def _keep_doubtful(observed: ObservedRun, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
     """The verdicts, without those slims that a listing would take for unfinished, beside the slims before them."""
     for verdict in verdicts:
         if verdict.slim is None:
             yield verdict
             continue
         try:
-            sight = sight._replace(run=leave_slimmed(sight, verdict.slim))
+            observed = observed._replace(run=leave_slimmed(observed, verdict.slim))
             yield verdict
         except Refused as error:
             yield keep_whole(verdict, error.text)
 
 
-def refuse_in_place(sight: Sight, slim: Slim) -> None:
+def refuse_in_place(observed: ObservedRun, slim: SlimPlan) -> None:
     """Raise Refused where what would be left is pinned, or would be taken for an unfinished save by a listing."""
     if slim.checkpoint.pinned:
         raise Refused("it is pinned", id="pinned", hint="unpin it, or write a copy with -o")
     if slim.is_shared:
         raise Refused(SHARED, id="cannot-slim", hint="write a copy with -o")
-    leave_slimmed(sight, slim)
+    leave_slimmed(observed, slim)
 
 
-def leave_slimmed(sight: Sight, slim: Slim) -> Run:
+def leave_slimmed(observed: ObservedRun, slim: SlimPlan) -> Run:
     """The run as it would be; raises Refused where a listing would take what is left for an unfinished save."""
-    store, run, now = sight
-    it = slim.checkpoint
+    store, run, now = observed
+    checkpoint = slim.checkpoint
     gone = {step.entry.path for step in slim.steps if step.fate == "leave"}
     if not gone:
         return run
-    left = tuple(entry for entry in it.entries if entry.path not in gone)
-    state, note = judge(store, find(it.layout), left, now, it.unit)
-    after = it._replace(entries=left, state=state, note=note)
-    place = [other.path for other in run.checkpoints].index(it.path)
+    left = tuple(entry for entry in checkpoint.entries if entry.path not in gone)
+    state, note = check_completeness(store, find_layout(checkpoint.layout), left, now, checkpoint.unit)
+    after = checkpoint._replace(entries=left, state=state, note=note)
+    place = [other.path for other in run.checkpoints].index(checkpoint.path)
     beside = [*run.checkpoints[:place], after, *run.checkpoints[place + 1 :]]
-    judged = compare(store, [other._replace(path=stem_of(other)) for other in beside], now)[place]
+    judged = check_against_peers(store, [other._replace(path=store_path(other)) for other in beside], now)[place]
     if judged.state != "complete":
         why = judged.note or f"it is {judged.state}"
         raise Refused(
@@ -201,22 +203,22 @@ def leave_slimmed(sight: Sight, slim: Slim) -> Run:
     return run._replace(checkpoints=tuple(beside))
 
 
-class Way(NamedTuple):
+class CopyJob(NamedTuple):
     """From where a copy is made, and where to."""
 
     store: Store
-    slim: Slim
+    slim: SlimPlan
     target: Store
     tick: Tick = lambda _: None
     """Is told of bytes as they are written."""
 
 
-def copy(way: Way, name: str) -> None:
+def copy_slimmed(job: CopyJob, name: str) -> None:
     """Write what stays under a free name in another folder, a folder in one rename; raises Damaged, OSError."""
-    slim, target = way.slim, way.target
+    slim, target = job.slim, job.target
     if slim.checkpoint.unit != "dir":
         for step in _staying(slim):
-            _write(way, step, slim.place_of(step.entry) if slim.is_family else name)
+            _write(job, step, slim.place_of(step.entry) if slim.is_family else name)
         return
     made = f"{PRIVATE}-{os.urandom(8).hex()}"
     os.mkdir(os.path.join(target.url, made))
@@ -224,7 +226,7 @@ def copy(way: Way, name: str) -> None:
         for step in _staying(slim):
             place = f"{made}/{slim.place_of(step.entry)}"
             os.makedirs(os.path.join(target.url, place.rpartition("/")[0]), exist_ok=True)
-            _write(way, step, place)
+            _write(job, step, place)
         target.rename(target.stat(made), name)
     except BaseException:
         target.delete_exact(target.stat(made))
@@ -243,25 +245,27 @@ class _Meter:
         self.end = end
 
 
-def _staying(slim: Slim) -> list[Step]:
+def _staying(slim: SlimPlan) -> list[SlimStep]:
     return [step for step in slim.steps if step.fate != "leave"]
 
 
-def _write(way: Way, step: Step, path: str) -> None:
-    with way.store.open(step.entry.path) as source, way.target.draft(path) as draft:
+def _write(job: CopyJob, step: SlimStep, path: str) -> None:
+    with job.store.open(step.entry.path) as source, job.target.draft(path) as draft:
         if step.fate == "export":
-            open_export(Held(way.store, way.slim.checkpoint), way.slim.place_of(step.entry), way.slim.drop).write(draft)
+            open_export(
+                CheckpointFiles(job.store, job.slim.checkpoint), job.slim.place_of(step.entry), job.slim.drop
+            ).write(draft)
         elif step.fate == "rewrite":
-            open_cut(source, way.slim.drop, bare=way.slim.wish.bare).write(draft, _Meter(way.tick))
+            open_slimmed(source, job.slim.drop, bare=job.slim.wish.bare).write(draft, _Meter(job.tick))
         else:
             draft.copy(source, 0, source.size)
-            way.tick(draft.size)
+            job.tick(draft.size)
         draft.stamp(step.entry.modified or 0)
 
 
-def write_heir(store: Store, slim: Slim, entry: Entry, place: str, tick: Tick = lambda _: None) -> None:
+def write_replacement(store: Store, slim: SlimPlan, entry: Entry, place: str, tick: Tick = lambda _: None) -> None:
     """Write what is to take the place of one of its files, proved on the disk; raises Refused, Damaged, OSError."""
     with store.open(entry.path) as source, store.draft(place, like=entry.path) as draft:
-        open_cut(source, slim.drop, bare=slim.wish.bare).write(draft, _Meter(tick), later=draft.sync)
+        open_slimmed(source, slim.drop, bare=slim.wish.bare).write(draft, _Meter(tick), later=draft.sync)
         draft.stamp(entry.modified or 0)
         draft.sync()

@@ -10,24 +10,24 @@ from zlib import crc32
 
 from ckptctl.core.model import Checkpoint, Entry
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
-from ckptctl.core.transaction import Item, Kin, Listed, Moved, Part
+from ckptctl.core.transaction import RenameStep, RetainedFile, RosterEdit, SymlinkChange, TransactionItem
 from ckptctl.errors import Damaged
-from ckptctl.layouts import find
-from ckptctl.prune.journal import LIST, folder_of
-from ckptctl.scan.pointers import corrected
-from ckptctl.stores import Changed
+from ckptctl.layouts import find_layout
+from ckptctl.prune.journal import LIST, trash_folder_of
+from ckptctl.scan.pointers import remove_from_roster
+from ckptctl.stores import EntryChanged
 
 if TYPE_CHECKING:
-    from ckptctl.core.retention.best_last_links import Move
+    from ckptctl.core.retention.best_last_links import LinkMove
     from ckptctl.stores import Store
 
 
-class Task(NamedTuple):
+class MoveTask(NamedTuple):
     """A checkpoint to move, with what the journal says of it."""
 
     verdict: Verdict
     checkpoint: Checkpoint
-    item: Item
+    item: TransactionItem
     number: int
     tops: tuple[Entry, ...]
     """What is moved one by one: of one to be slimmed the files that change or go."""
@@ -37,16 +37,16 @@ class Batch(NamedTuple):
     """What is to be done in one run."""
 
     run: RunPlan
-    tasks: tuple[Task, ...]
-    lists: tuple[tuple[Listed, Entry, bytes], ...] = ()
+    tasks: tuple[MoveTask, ...]
+    lists: tuple[tuple[RosterEdit, Entry, bytes], ...] = ()
     """The files of training to correct: as found, and with what to put there."""
-    links: tuple[Moved, ...] = ()
+    links: tuple[SymlinkChange, ...] = ()
     """The links to move."""
     trouble: str | None = None
     """Why nothing may go."""
 
 
-def prepare(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
+def prepare_batches(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
     """What is to be done in each run, with a number for each checkpoint and each list.
 
     What goes comes first, of all runs: slimming needs room for what it writes.
@@ -59,26 +59,26 @@ def prepare(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
         if tasks and action == "slim":
             yield Batch(run, tasks)
         elif tasks:
-            batch = _list(store, Batch(run, tasks), f"{folder_of(txid)}/{LIST}", lists)
+            batch = _list(store, Batch(run, tasks), f"{trash_folder_of(txid)}/{LIST}", lists)
             lists += len(batch.lists)
             yield _relink(store, batch)
 
 
-def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -> Task:
+def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -> MoveTask:
     """A checkpoint with the places that it is moved to: one rename for a file or folder, one for each of a family."""
     slim = verdict.slim
-    tops, place = slim.tops if slim else checkpoint.tops, f"{folder_of(txid)}/{number}"
+    tops, place = slim.tops if slim else checkpoint.tops, f"{trash_folder_of(txid)}/{number}"
     places = [place] if len(tops) == 1 else [f"{place}.{part}" for part in range(len(tops))]
-    parts = tuple(Part(top.path, to, top.identity) for top, to in zip(tops, places, strict=True))
-    path, marker = stem_of(checkpoint), find(checkpoint.layout).marker
+    parts = tuple(RenameStep(top.path, to, top.identity) for top, to in zip(tops, places, strict=True))
+    path, marker = store_path(checkpoint), find_layout(checkpoint.layout).marker
     mark = path + marker if marker and len(parts) > 1 else ""
-    item = Item(path, checkpoint.size, checkpoint.files, verdict.frees, parts, mark)
+    item = TransactionItem(path, checkpoint.size, checkpoint.files, verdict.frees, parts, mark)
     if slim:
         size = sum(step.entry.size or 0 for step in slim.touched)
-        kin = tuple(Kin(it.path, it.identity, it.size or 0, it.modified or 0) for it in slim.weights)
+        retained = tuple(RetainedFile(it.path, it.identity, it.size or 0, it.modified or 0) for it in slim.weights)
         times = _times_of(checkpoint, tops)
-        item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=times, kin=kin)
-    return Task(verdict, checkpoint, item, number, tops)
+        item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=times, kin=retained)
+    return MoveTask(verdict, checkpoint, item, number, tops)
 
 
 def _times_of(checkpoint: Checkpoint, tops: Sequence[Entry]) -> tuple[tuple[str, int], ...]:
@@ -87,7 +87,7 @@ def _times_of(checkpoint: Checkpoint, tops: Sequence[Entry]) -> tuple[tuple[str,
     return tuple((it.path, it.modified or 0) for it in checkpoint.entries if it.kind == "dir" and it.path in folders)
 
 
-def stem_of(checkpoint: Checkpoint) -> str:
+def store_path(checkpoint: Checkpoint) -> str:
     """A checkpoint's path as the store knows it: that of a plan may be one seen from above the store's root."""
     if len(checkpoint.tops) == 1:
         return checkpoint.tops[0].path
@@ -98,16 +98,16 @@ def stem_of(checkpoint: Checkpoint) -> str:
 def _list(store: Store, batch: Batch, place: str, number: int) -> Batch:
     """A batch with the lists in which training names what will go; in trouble where one cannot be corrected."""
     going = {task.verdict.path for task in batch.tasks}
-    lists: list[tuple[Listed, Entry, bytes]] = []
+    lists: list[tuple[RosterEdit, Entry, bytes]] = []
     for roster in batch.run.rosters:
         gone = {written for written, target in roster.names if target in going}
         if not gone:
             continue
         try:
-            entry, data = corrected(store, roster, gone)
+            entry, data = remove_from_roster(store, roster, gone)
         except (OSError, Damaged) as error:
-            return batch._replace(trouble=tell_stuck(roster.path, error))
-        lists.append((Listed(roster.path, f"{place}{number + len(lists)}", crc32(data)), entry, data))
+            return batch._replace(trouble=describe_stuck(roster.path, error))
+        lists.append((RosterEdit(roster.path, f"{place}{number + len(lists)}", crc32(data)), entry, data))
     return batch._replace(lists=tuple(lists))
 
 
@@ -118,35 +118,35 @@ def _relink(store: Store, batch: Batch) -> Batch:
     tops = {task.verdict.path: task.checkpoint.tops[0].path for task in batch.tasks}
     try:
         links = [
-            _move_of(store, it, posixpath.join(folder, posixpath.basename(it.path)), tops[it.before])
-            for it in run.moves
+            _move_of(store, move, posixpath.join(folder, posixpath.basename(move.path)), tops[move.before])
+            for move in run.moves
         ]
     except OSError as error:
         return batch._replace(trouble=f"a link to it cannot be moved: {error.strerror or error}")
     return batch._replace(links=tuple(links))
 
 
-def _move_of(store: Store, move: Move, path: str, target: str) -> Moved:
+def _move_of(store: Store, move: LinkMove, path: str, target: str) -> SymlinkChange:
     """How the link's text changes, relative to its folder; raises OSError, Changed where it leads elsewhere."""
     entry = store.stat(path)
     if entry.kind != "link" or entry.target is None or store.resolve(path) != target:
-        raise Changed(errno.ESTALE, f"{path} was changed since the plan")
-    return Moved(path, entry.target, posixpath.relpath(move.after, posixpath.dirname(move.path) or "."))
+        raise EntryChanged(errno.ESTALE, f"{path} was changed since the plan")
+    return SymlinkChange(path, entry.target, posixpath.relpath(move.after, posixpath.dirname(move.path) or "."))
 
 
-def tell_stuck(path: str, error: Exception) -> str:
+def describe_stuck(path: str, error: Exception) -> str:
     """Why nothing of a run may go: a list would name what is gone, and training would stop at it."""
     why = getattr(error, "strerror", None) or error
     return f"{path} names it, and could not be corrected: {why}"
 
 
-def parts_of(task: Task) -> Iterator[tuple[Entry, tuple[Entry, ...], str]]:
+def parts_of(task: MoveTask) -> Iterator[tuple[Entry, tuple[Entry, ...], str]]:
     """What is moved at once, what lies in it, and where to."""
     for top, part in zip(task.tops, task.item.parts, strict=True):
-        yield top, inside_of(task.checkpoint, top), part.place
+        yield top, entries_inside(task.checkpoint, top), part.place
 
 
-def inside_of(checkpoint: Checkpoint, top: Entry) -> tuple[Entry, ...]:
+def entries_inside(checkpoint: Checkpoint, top: Entry) -> tuple[Entry, ...]:
     """What of a checkpoint lies in one of its folders."""
     if top.kind != "dir":
         return ()

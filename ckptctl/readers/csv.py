@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 256 << 20
 
 
-class Cell(NamedTuple):
+class LoggedValue(NamedTuple):
     """One logged value."""
 
     step: int | None
@@ -24,7 +24,7 @@ class Cell(NamedTuple):
     value: float
 
 
-Table = Mapping[str, Mapping[int, list[Cell]]]
+Table = Mapping[str, Mapping[int, list[LoggedValue]]]
 """Metric, then epoch, to the values logged in that epoch, in the order of logging."""
 
 
@@ -81,13 +81,13 @@ def _records(  # nested: lines, of a file that may be broken
 
 
 def _collect(rows: csv.DictReader[str]) -> Table:
-    table: dict[str, dict[int, list[Cell]]] = {}
+    table: dict[str, dict[int, list[LoggedValue]]] = {}
     for row in rows:
         epoch, step = _count(row.get("epoch")), _count(row.get("step"))
         if epoch is None:
             continue
         for name, text, value in _values(row):
-            table.setdefault(name, {}).setdefault(epoch, []).append(Cell(step, text, value))
+            table.setdefault(name, {}).setdefault(epoch, []).append(LoggedValue(step, text, value))
     return table
 
 

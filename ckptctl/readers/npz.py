@@ -38,7 +38,7 @@ _CODES = {
 _NOT_ZIP = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error)
 
 
-class Array(NamedTuple):
+class NpzArray(NamedTuple):
     """Numbers with a shape."""
 
     shape: tuple[int, ...]
@@ -65,7 +65,7 @@ def read_rows(data: bytes, at: str = "") -> list[Row]:
 
 def _read_arrays(  # nested: each member may be broken
     data: bytes,
-) -> Iterator[tuple[str, Array]]:
+) -> Iterator[tuple[str, NpzArray]]:
     """The arrays of numbers that have an axis and hold anything, by name."""
     left = MOST_NUMBERS
     try:
@@ -93,7 +93,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     return content
 
 
-def _read_array(content: bytes, most: int) -> Array | None:
+def _read_array(content: bytes, most: int) -> NpzArray | None:
     """The array of an ``.npy`` file; None where it holds anything but numbers. Raises Damaged."""
     header, body = _part(content)
     kind, shape = _KIND.search(header), _SHAPE.search(header)
@@ -107,7 +107,7 @@ def _read_array(content: bytes, most: int) -> Array | None:
     if count * int(kind[3]) != len(body):
         raise Damaged(f"an array of {count} numbers has {len(body)} bytes")
     values = struct.unpack(f"{'>' if kind[1] == b'>' else '<'}{count}{code}", body)
-    return Array(lengths, values, by_columns=_BY_COLUMNS.search(header) is not None)
+    return NpzArray(lengths, values, by_columns=_BY_COLUMNS.search(header) is not None)
 
 
 def _part(content: bytes) -> tuple[bytes, bytes]:
@@ -124,7 +124,7 @@ def _too_large() -> Damaged:
     return Damaged("its arrays are larger, unpacked, than any that training left")
 
 
-def _means(array: Array) -> Iterator[float]:
+def _means(array: NpzArray) -> Iterator[float]:
     """For each place along the first axis the mean of its numbers; the number itself where there is one."""
     length = array.shape[0]
     width = len(array.values) // length

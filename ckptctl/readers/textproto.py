@@ -36,7 +36,7 @@ _SEPARATOR = re.compile(rb"[ \t]*[;,]?[ \t]*")
 _LINE_REST = re.compile(rb"[ \t]*[;,]?[ \t]*(?:#[^\n]*)?(?:\n|\r\n|\Z)")
 
 
-class State(NamedTuple):
+class TrackerState(NamedTuple):
     """What the file says."""
 
     latest: str | None
@@ -59,11 +59,11 @@ class _Field(NamedTuple):
     """Of a text what it says; of a number as written."""
 
 
-def read(data: bytes) -> State:
+def read(data: bytes) -> TrackerState:
     """The names, as they were written; raises Damaged."""
     fields = list(_read_fields(data))
     latest = [field.text for field in fields if field.name == _LATEST]
-    return State((latest or [""])[-1] or None, tuple(field.text for field in fields if field.name == _PATHS))
+    return TrackerState((latest or [""])[-1] or None, tuple(field.text for field in fields if field.name == _PATHS))
 
 
 def without(data: bytes, gone: Collection[str]) -> bytes:

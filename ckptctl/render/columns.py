@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import COUNTERS, score_of
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 from ckptctl.render.names import escape, name_within
 
@@ -28,7 +28,7 @@ _FEW_METRICS = 3
 _YEARS = range(1, 10_000)
 
 
-class Row(NamedTuple):
+class CheckpointRow(NamedTuple):
     """A checkpoint as it is shown."""
 
     cells: tuple[str, ...]
@@ -40,7 +40,7 @@ class Row(NamedTuple):
     tone: Tone
 
 
-class Tally(NamedTuple):
+class RunTotals(NamedTuple):
     """Sums over runs."""
 
     runs: int = 0
@@ -49,11 +49,11 @@ class Tally(NamedTuple):
     """Bytes."""
     files: int = 0
 
-    def add(self, run: Run) -> Tally:
+    def add(self, run: Run) -> RunTotals:
         """The sums with one more run."""
         held = run.checkpoints
         size, files = sum(it.size for it in held), sum(it.files for it in held)
-        return Tally(self.runs + 1, self.checkpoints + len(held), self.size + size, self.files + files)
+        return RunTotals(self.runs + 1, self.checkpoints + len(held), self.size + size, self.files + files)
 
 
 def write_count(count: int, noun: str) -> str:
@@ -103,7 +103,7 @@ def metrics_of(runs: Iterable[Run]) -> list[str]:
     return sorted({name for run in runs for checkpoint in run.checkpoints for name in checkpoint.metrics})
 
 
-def columns_of(view: View, *, all_metrics: bool = False) -> list[str]:
+def columns_of(view: RunView, *, all_metrics: bool = False) -> list[str]:
     """The metrics to give a column: the one that is watched first, the others where asked or where nobody can tell.
 
     A counter has its own column already.
@@ -116,7 +116,7 @@ def columns_of(view: View, *, all_metrics: bool = False) -> list[str]:
     return watched
 
 
-def rows_of(view: View, now: int, metrics: Sequence[str]) -> Iterator[Row]:
+def rows_of(view: RunView, now: int, metrics: Sequence[str]) -> Iterator[CheckpointRow]:
     """The checkpoints of a run as rows, in the order that they have; ``now`` in nanoseconds."""
     run, links = view.run, links_of(view.run)
     for checkpoint in run.checkpoints:
@@ -129,10 +129,10 @@ def rows_of(view: View, now: int, metrics: Sequence[str]) -> Iterator[Row]:
             write_age((now - modified) / NANOSECONDS) if modified else MISSING,
         )
         marks = ", ".join(marks_of(checkpoint, view, links))
-        yield Row(cells, show_name(checkpoint, run.path), marks, _tone_of(checkpoint, view))
+        yield CheckpointRow(cells, show_name(checkpoint, run.path), marks, _tone_of(checkpoint, view))
 
 
-def best_of(view: View) -> Checkpoint | None:
+def best_of(view: RunView) -> Checkpoint | None:
     """The best checkpoint itself."""
     return next((it for it in view.run.checkpoints if it.path == view.best), None)
 
@@ -157,7 +157,7 @@ def links_of(run: Run) -> dict[str, list[str]]:
     return links
 
 
-def marks_of(checkpoint: Checkpoint, view: View, links: Mapping[str, list[str]]) -> list[str]:
+def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str]]) -> list[str]:
     """What a checkpoint stands for, each in a word or a few."""
     marks = _places_of(checkpoint, view)
     if checkpoint.unit == "family":
@@ -171,7 +171,7 @@ def marks_of(checkpoint: Checkpoint, view: View, links: Mapping[str, list[str]])
     return marks
 
 
-def _places_of(checkpoint: Checkpoint, view: View) -> list[str]:
+def _places_of(checkpoint: Checkpoint, view: RunView) -> list[str]:
     """Best and last as they are; what only its name says is said to be no more than that."""
     truly = {"best": view.best, "last": view.last}
     marks = [place for place, path in truly.items() if path == checkpoint.path]
@@ -189,7 +189,7 @@ def _write_links(names: list[str]) -> str:
     return f"linked by {shown} and {more} more" if more > 0 else f"linked by {shown}"
 
 
-def _tone_of(checkpoint: Checkpoint, view: View) -> Tone:
+def _tone_of(checkpoint: Checkpoint, view: RunView) -> Tone:
     if checkpoint.state == "damaged":
         return "damaged"
     if checkpoint.state != "complete":

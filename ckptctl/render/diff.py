@@ -9,14 +9,14 @@ from ckptctl.formats.contents import Plain, Tensor
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import clip, escape, pad, shorten
 from ckptctl.render.show import write_shape
-from ckptctl.tensors.compare import Alteration, Difference
+from ckptctl.tensors.compare import Difference, TensorChange
 
 _WORD = 10
 """Cells for what became of it."""
 _NAME_LEAST = 20
 
 
-class Row(NamedTuple):
+class DiffRow(NamedTuple):
     """One thing that is not the same."""
 
     word: str
@@ -31,43 +31,43 @@ def screen(found: Difference, *, width: int = 80) -> Iterator[str]:
     rows = list(_rows(found))
     room = max(_NAME_LEAST, width - _WORD - 3 - max((min(len(it.text), width // 2) for it in rows), default=0))
     column = min(room, max((len(escape(it.name)) for it in rows), default=0))
-    for it in rows:
-        lead = f"{pad(it.word, _WORD)}{pad(shorten(escape(it.name), column), column)}   "
-        yield f"{lead}{clip(escape(it.text), max(_NAME_LEAST, width - len(lead)))}".rstrip() + "\n"
+    for row in rows:
+        lead = f"{pad(row.word, _WORD)}{pad(shorten(escape(row.name), column), column)}   "
+        yield f"{lead}{clip(escape(row.text), max(_NAME_LEAST, width - len(lead)))}".rstrip() + "\n"
 
 
 def rows(found: Difference) -> Iterator[str]:
     """The same, tab-separated, under a line of heads."""
     yield "what\tname\ttext\tmax\tmean\n"
-    for it in _rows(found):
-        figures = "\t".join("" if value is None else f"{value!r}" for value in (it.most, it.mean))
-        yield f"{it.word}\t{escape(it.name)}\t{escape(it.text)}\t{figures}\n"
+    for row in _rows(found):
+        figures = "\t".join("" if value is None else f"{value!r}" for value in (row.most, row.mean))
+        yield f"{row.word}\t{escape(row.name)}\t{escape(row.text)}\t{figures}\n"
 
 
-def _rows(found: Difference) -> Iterator[Row]:
-    yield from (Row("added", it.name, _describe(it)) for it in found.added)
-    yield from (Row("removed", it.name, _describe(it)) for it in found.removed)
-    for it in found.reshaped:
-        yield Row("reshaped", it.name, f"{write_shape(it.old.shape)} → {write_shape(it.new.shape)}")
-    for it in found.retyped:
-        yield _compared("retyped", it, f"{it.old.dtype} → {it.new.dtype}, ")
+def _rows(found: Difference) -> Iterator[DiffRow]:
+    yield from (DiffRow("added", it.name, _describe(it)) for it in found.added)
+    yield from (DiffRow("removed", it.name, _describe(it)) for it in found.removed)
+    for change in found.reshaped:
+        yield DiffRow("reshaped", change.name, f"{write_shape(change.old.shape)} → {write_shape(change.new.shape)}")
+    for change in found.retyped:
+        yield _compared("retyped", change, f"{change.old.dtype} → {change.new.dtype}, ")
     yield from (_compared("changed", it, "") for it in found.changed)
-    yield from (Row("unread", it.name, it.why) for it in found.unread)
+    yield from (DiffRow("unread", it.name, it.why) for it in found.unread)
     for key, old, new in found.metadata:
-        yield Row("metadata", key, f"{_plain(old)} → {_plain(new)}")
+        yield DiffRow("metadata", key, f"{_plain(old)} → {_plain(new)}")
 
 
-def _describe(it: Tensor) -> str:
-    return f"{write_shape(it.shape)} {it.dtype}"
+def _describe(tensor: Tensor) -> str:
+    return f"{write_shape(tensor.shape)} {tensor.dtype}"
 
 
-def _compared(word: str, it: Alteration, front: str) -> Row:
-    distance = it.distance
+def _compared(word: str, change: TensorChange, front: str) -> DiffRow:
+    distance = change.distance
     most, odd = (distance.most, distance.odd) if distance else (None, 0)
-    mean = it.mean
+    mean = change.mean
     figures = "" if most is None else f"max {most:.3g}" + ("" if mean is None else f", mean {mean:.3g}")
     figures += f", {odd:,} of NaN or infinity" if odd else ""
-    return Row(word, it.name, f"{front}{figures}", most, mean)
+    return DiffRow(word, change.name, f"{front}{figures}", most, mean)
 
 
 def _plain(value: Plain) -> str:

@@ -16,8 +16,8 @@ def screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
     yield f"{escape(locate(root, verdict.path))}   {verdict.action}{frees}\n"
     lines = told.sayings or verdict.reasons
     width = max(len(it.rule) for it in lines)
-    for it in lines:
-        yield f"  {getattr(it, 'says', verdict.action)}  {pad(it.rule, width)}  {escape(it.text)}\n"
+    for line in lines:
+        yield f"  {getattr(line, 'says', verdict.action)}  {pad(line.rule, width)}  {escape(line.text)}\n"
 
 
 def rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
@@ -25,5 +25,5 @@ def rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
     verdict = told.verdict
     yield "rule\tsays\ttext\n"
     yield f"verdict\t{verdict.action}\t{escape(locate(root, verdict.path))}\n"
-    for it in told.sayings:
-        yield f"{it.rule}\t{it.says}\t{escape(it.text)}\n"
+    for saying in told.sayings:
+        yield f"{saying.rule}\t{saying.says}\t{escape(saying.text)}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ckptctl.core.findings import Count, Finding, Hint, Report
+from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
 
@@ -24,8 +24,8 @@ def screen(reports: Iterable[Report], *, root: str = ".", width: int = 80) -> It
 
 
 def _write_report(report: Report, root: str, width: int) -> Iterator[str]:
-    count = Count().add(report)
-    words = _tell_counts(count)
+    count = FindingCount().add(report)
+    words = _describe_counts(count)
     path = shorten(escape(locate(root, report.path)), max(_NAME_LEAST, width - measure(words) - len(_GAP)))
     yield f"{path}{_GAP}{words}\n"
     names = [_name(it, report.path) for it in report.findings]
@@ -64,9 +64,9 @@ def rows(reports: Iterable[Report], *, root: str = ".") -> Iterator[str]:
     """Severity, id, whole path, text and hint, tab-separated under a line of heads."""
     yield "severity\tid\tpath\ttext\thint\n"
     for report in reports:
-        for it in report.findings:
-            where = escape(locate(root, it.path))
-            yield f"{it.severity}\t{it.id}\t{where}\t{escape(it.text)}\t{write_hint(it.hint, root)}\n"
+        for found in report.findings:
+            where = escape(locate(root, found.path))
+            yield f"{found.severity}\t{found.id}\t{where}\t{escape(found.text)}\t{write_hint(found.hint, root)}\n"
 
 
 def write_hint(hint: Hint, root: str = ".") -> str:
@@ -83,15 +83,15 @@ def _fill(hint: Hint, root: str) -> tuple[str, str]:
     return hint.text.format(*paths[:count]), hint.command.format(*paths[count:])
 
 
-def closing(count: Count) -> str:
+def closing(count: FindingCount) -> str:
     """The line that ends a visit."""
     seen = f"{write_count(count.runs, 'run')}, {write_count(count.checkpoints, 'checkpoint')} looked at"
     if count.errors or count.advice:
-        return f"{_tell_counts(count)} · {seen}\n"
+        return f"{_describe_counts(count)} · {seen}\n"
     return f"All is well · {seen}\n"
 
 
-def _tell_counts(count: Count) -> str:
+def _describe_counts(count: FindingCount) -> str:
     """``2 errors, 1 piece of advice``; what there is none of is left out."""
     pieces = f"{count.advice} piece{'s' * (count.advice != 1)} of advice"
     errors = write_count(count.errors, "error")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score
 from ckptctl.core.ranking import Metric, Ranked
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.errors import CkptctlError
-from ckptctl.render.columns import Tally, write_time
+from ckptctl.render.columns import RunTotals, write_time
 from ckptctl.render.json_values import (
     BATCH,
     Value,
@@ -29,16 +29,16 @@ from ckptctl.render.json_values import (
 if TYPE_CHECKING:  # what only some commands have to tell: the core of a prune is a tenth of the start of the others
     from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
-    from ckptctl.core.outcome import Change, Failure, Outcome
+    from ckptctl.core.outcome import Failure, Outcome, TrashChange
     from ckptctl.core.retention.explain import Explanation
     from ckptctl.core.retention.guard import Objection
     from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
-    from ckptctl.render.trash import Heap
+    from ckptctl.render.trash import TrashedItems
 
 
-def ls(views: Iterable[View], *, root: str) -> Iterator[str]:
+def ls(views: Iterable[RunView], *, root: str) -> Iterator[str]:
     """One document, run by run, the totals at its end; paths are relative to ``root``."""
-    tally = Tally()
+    tally = RunTotals()
     yield f'{{"schema_version":1,{dump(write_path("root", root))[1:-1]},"runs":['
     for view in views:
         yield from _run(view, "," if tally.runs else "")
@@ -68,8 +68,8 @@ def bests(found: Iterable[tuple[str, Metric, Sequence[Ranked]]]) -> Iterator[str
     yield dump({"schema_version": 1, "groups": groups}) + "\n"
 
 
-def _ranked(it: Ranked) -> dict[str, Value]:
-    return {**checkpoint(it.checkpoint), "rank": it.place, "score": write_finite(it.score.value)}
+def _ranked(ranked: Ranked) -> dict[str, Value]:
+    return {**checkpoint(ranked.checkpoint), "rank": ranked.place, "score": write_finite(ranked.score.value)}
 
 
 def last(checkpoints: Iterable[Checkpoint]) -> Iterator[str]:
@@ -93,9 +93,9 @@ def prune(
 
 def doctor(reports: Iterable[Report], *, root: str) -> Iterator[str]:
     """Every finding in one document, run by run, the totals at its end; paths are relative to ``root``."""
-    from ckptctl.core.findings import Count
+    from ckptctl.core.findings import FindingCount
 
-    count, comma = Count(), ""
+    count, comma = FindingCount(), ""
     yield f'{{"schema_version":1,{dump(write_path("root", root))[1:-1]},"findings":['
     for report in reports:
         count = count.add(report)
@@ -106,11 +106,11 @@ def doctor(reports: Iterable[Report], *, root: str) -> Iterator[str]:
     yield f'],"totals":{dump(totals)}}}\n'
 
 
-def _finding(it: Finding, root: str) -> Value:
+def _finding(finding: Finding, root: str) -> Value:
     from ckptctl.render.findings import write_hint
 
-    told = {"text": write_text(it.text), "hint": write_hint(it.hint, root)}
-    return {"id": it.id, "severity": it.severity, **write_path("path", it.path), **told}
+    told = {"text": write_text(finding.text), "hint": write_hint(finding.hint, root)}
+    return {"id": finding.id, "severity": finding.severity, **write_path("path", finding.path), **told}
 
 
 def explain(told: Explanation) -> Iterator[str]:
@@ -124,48 +124,53 @@ def config(found: Settings) -> Iterator[str]:
     from ckptctl.render.config import settings_of
 
     settings = [
-        {"key": it.key, "value": write_plain(it.value), "origin": write_text(it.origin)} for it in settings_of(found)
+        {"key": setting.key, "value": write_plain(setting.value), "origin": write_text(setting.origin)}
+        for setting in settings_of(found)
     ]
     policies = [
         {
-            "name": write_text(it.name),
-            "origin": write_text(it.origin),
-            "values": {key: write_plain(value) for key, value in it.values.items()},
+            "name": write_text(policy.name),
+            "origin": write_text(policy.origin),
+            "values": {key: write_plain(value) for key, value in policy.values.items()},
         }
-        for it in found.policies.values()
+        for policy in found.policies.values()
     ]
     told = {"schema_version": 1, "settings": settings, "policies": policies, "files": write_texts(found.files)}
     yield dump(told) + "\n"
 
 
-def changes(done: Iterable[Change]) -> Iterator[str]:
+def changes(done: Iterable[TrashChange]) -> Iterator[str]:
     """What became of things in the trash."""
     told: Value = [_change(it) for it in done]
     yield f'{{"schema_version":1,"changes":{dump(told)}}}\n'
 
 
-def _change(it: Change) -> Value:
-    failed: Value = [_failure(failure, "error") for failure in it.failed]
-    lists: dict[str, Value] = {"back": write_texts(it.back), "removed": write_texts(it.removed), "failed": failed}
-    return {"txid": it.txid, **lists, "freed": it.freed}
+def _change(change: TrashChange) -> Value:
+    failed: Value = [_failure(failure, "error") for failure in change.failed]
+    lists: dict[str, Value] = {
+        "back": write_texts(change.back),
+        "removed": write_texts(change.removed),
+        "failed": failed,
+    }
+    return {"txid": change.txid, **lists, "freed": change.freed}
 
 
-def trash(heaps: Iterable[Heap]) -> Iterator[str]:
+def trash(heaps: Iterable[TrashedItems]) -> Iterator[str]:
     """What lies in the trash."""
     told: Value = [_heap(it) for it in heaps]
     yield f'{{"schema_version":1,"trash":{dump(told)}}}\n'
 
 
-def _heap(heap: Heap) -> Value:
-    deed = heap.deed
+def _heap(heap: TrashedItems) -> Value:
+    transaction = heap.deed
     items: Value = [{**write_path("path", it.path), "bytes": it.size, "files": it.files} for it in heap.items]
-    until = None if deed.until is None else write_time(deed.until)
-    told: dict[str, Value] = {"since": write_time(deed.since), "until": until, "checkpoints": items}
+    until = None if transaction.until is None else write_time(transaction.until)
+    told: dict[str, Value] = {"since": write_time(transaction.since), "until": until, "checkpoints": items}
     return {
-        "txid": deed.txid,
+        "txid": transaction.txid,
         **write_path("root", heap.root),
-        "command": deed.command,
-        "policy": write_text(deed.words),
+        "command": transaction.command,
+        "policy": write_text(transaction.words),
         **told,
     }
 
@@ -192,36 +197,36 @@ def lines(run: Run) -> Iterator[str]:
         yield piece
 
 
-def checkpoint(it: Checkpoint) -> dict[str, Value]:
+def checkpoint(checkpoint: Checkpoint) -> dict[str, Value]:
     """The contract's Checkpoint."""
     members: dict[str, Value] = (
-        {"members": write_texts(entry.path for entry in it.entries if entry.kind != "dir")}
-        if it.unit == "family"
+        {"members": write_texts(entry.path for entry in checkpoint.entries if entry.kind != "dir")}
+        if checkpoint.unit == "family"
         else {}
     )
     return {
-        **write_path("path", it.path),
-        "layout": it.layout,
-        "kind": it.unit,
+        **write_path("path", checkpoint.path),
+        "layout": checkpoint.layout,
+        "kind": checkpoint.unit,
         **members,
-        "state": it.state,
-        "roles": write_texts(it.roles),
-        "aliases": write_texts(it.aliases),
-        "epoch": write_finite(it.epoch),
-        "step": it.step,
-        "version": it.version,
-        "metrics": {write_text(name): _score(score) for name, score in it.metrics.items()},
-        "bytes": it.size,
-        "files": it.files,
-        "modified": write_time(it.modified),
-        "pinned": it.pinned,
-        "counter": it.counter,
-        "evidence": None if it.evidence is None else write_text(it.evidence),
+        "state": checkpoint.state,
+        "roles": write_texts(checkpoint.roles),
+        "aliases": write_texts(checkpoint.aliases),
+        "epoch": write_finite(checkpoint.epoch),
+        "step": checkpoint.step,
+        "version": checkpoint.version,
+        "metrics": {write_text(name): _score(score) for name, score in checkpoint.metrics.items()},
+        "bytes": checkpoint.size,
+        "files": checkpoint.files,
+        "modified": write_time(checkpoint.modified),
+        "pinned": checkpoint.pinned,
+        "counter": checkpoint.counter,
+        "evidence": None if checkpoint.evidence is None else write_text(checkpoint.evidence),
     }
 
 
-def _with_run(run: Run, it: Checkpoint) -> dict[str, Value]:
-    return {**write_path("run", run.path), **checkpoint(it)}
+def _with_run(run: Run, saved: Checkpoint) -> dict[str, Value]:
+    return {**write_path("run", run.path), **checkpoint(saved)}
 
 
 def _score(score: Score) -> Value:
@@ -229,7 +234,7 @@ def _score(score: Score) -> Value:
     return {"value": write_finite(score.value), "state": score.state, "text": text, "source": score.source}
 
 
-def _run(view: View, comma: str) -> Iterator[str]:
+def _run(view: RunView, comma: str) -> Iterator[str]:
     """A run in pieces; the metric is the one that it is ranked by, else the one that it recorded."""
     run, metric = view.run, view.metric
     monitor, mode = metric or (run.monitor, run.mode)

@@ -11,9 +11,9 @@ from ckptctl.render.json_values import Value, dump, write_batches, write_path, w
 
 if TYPE_CHECKING:
     from ckptctl.formats.contents import Contents, Tensor
-    from ckptctl.formats.flaws import Examined, Flaw
-    from ckptctl.render.slim import Line
-    from ckptctl.tensors.compare import Alteration, Difference
+    from ckptctl.formats.flaws import Flaw, VerifyResult
+    from ckptctl.render.slim import SlimRow
+    from ckptctl.tensors.compare import Difference, TensorChange
 
 
 def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
@@ -32,7 +32,7 @@ def show(it: Checkpoint, inside: Contents) -> Iterator[str]:
     yield f"],{dump(told)[1:-1]}}}}}\n"
 
 
-def verify(examined: Iterable[Examined]) -> Iterator[str]:
+def verify(examined: Iterable[VerifyResult]) -> Iterator[str]:
     """Every checkpoint that was examined, with what is wrong with it."""
     yield '{"schema_version":1,"checkpoints":['
     told = (({"ok": it.ok, "loaded": it.loaded}, it) for it in examined)
@@ -42,19 +42,19 @@ def verify(examined: Iterable[Examined]) -> Iterator[str]:
     yield "]}\n"
 
 
-def slim(lines: Iterable[Line], *, dry_run: bool, kept: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+def slim(lines: Iterable[SlimRow], *, dry_run: bool, kept: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
     """What became of each checkpoint, or would; and the name of each undo, with where."""
     undo: Value = [{"txid": txid, **write_path("root", root)} for txid, root in kept]
     yield f'{{"schema_version":1,"dry_run":{dump(dry_run)},"slimmed":['
     yield from write_batches(
         {
-            **write_path("path", it.path),
-            **write_path("place", it.place),
-            "before": it.before,
-            "after": it.after,
-            "without": write_texts(it.without),
+            **write_path("path", line.path),
+            **write_path("place", line.place),
+            "before": line.before,
+            "after": line.after,
+            "without": write_texts(line.without),
         }
-        for it in lines
+        for line in lines
     )
     yield f'],"kept":{dump(undo)}}}\n'
 
@@ -78,21 +78,27 @@ def diff(found: Difference) -> Iterator[str]:
     yield dump(told) + "\n"
 
 
-def _alteration(it: Alteration) -> Value:
+def _alteration(change: TensorChange) -> Value:
     figures: dict[str, Value] = {
-        "max": None if it.distance is None else it.distance.most,
-        "mean": it.mean,
-        "odd": None if it.distance is None else it.distance.odd,
-        "why": write_text(it.why) or None,
+        "max": None if change.distance is None else change.distance.most,
+        "mean": change.mean,
+        "odd": None if change.distance is None else change.distance.odd,
+        "why": write_text(change.why) or None,
     }
-    return {"name": write_text(it.name), "old": _tensor(it.old), "new": _tensor(it.new), **figures}
+    return {"name": write_text(change.name), "old": _tensor(change.old), "new": _tensor(change.new), **figures}
 
 
-def _flaw(it: Flaw) -> Value:
-    file: dict[str, Value] = {"file": None} if not it.file else write_path("file", it.file)
-    return {"id": it.id, "severity": it.severity, "text": write_text(it.text), **file}
+def _flaw(flaw: Flaw) -> Value:
+    file: dict[str, Value] = {"file": None} if not flaw.file else write_path("file", flaw.file)
+    return {"id": flaw.id, "severity": flaw.severity, "text": write_text(flaw.text), **file}
 
 
-def _tensor(it: Tensor) -> dict[str, Value]:
-    shape: Value = list(it.shape)
-    return {"name": write_text(it.name), "shape": shape, "dtype": it.dtype, "bytes": it.bytes, "part": it.part}
+def _tensor(tensor: Tensor) -> dict[str, Value]:
+    shape: Value = list(tensor.shape)
+    return {
+        "name": write_text(tensor.name),
+        "shape": shape,
+        "dtype": tensor.dtype,
+        "bytes": tensor.bytes,
+        "part": tensor.part,
+    }

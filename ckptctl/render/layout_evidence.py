@@ -6,23 +6,23 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, locate, shorten
 
 _HEADS = ("path", "layout", "evidence")
 
 
-def tell(checkpoint: Checkpoint) -> str:
+def describe_evidence(checkpoint: Checkpoint) -> str:
     """Why it is taken for what it is, escaped; a doubt comes with it."""
     why = escape(checkpoint.evidence or "its name")
     doubt = checkpoint.state == "unknown" and checkpoint.note
     return f"{why}; {escape(checkpoint.note or '')}" if doubt else why
 
 
-def screen(view: View, *, root: str, width: int) -> Iterator[str]:
+def screen(view: RunView, *, root: str, width: int) -> Iterator[str]:
     """For a terminal: of a run each layout, how many checkpoints are of it, and by what."""
-    counts = Counter((escape(it.layout), tell(it)) for it in view.run.checkpoints)
+    counts = Counter((escape(it.layout), describe_evidence(it)) for it in view.run.checkpoints)
     yield shorten(escape(locate(root, view.run.path)), width) + "\n"
     shown = [(layout, write_count(count, "checkpoint"), why) for (layout, why), count in counts.items()]
     widths = [max((len(row[place]) for row in shown), default=0) for place in (0, 1)]
@@ -31,10 +31,13 @@ def screen(view: View, *, root: str, width: int) -> Iterator[str]:
     yield "\n"
 
 
-def rows(view: View, *, root: str) -> Iterator[str]:
+def rows(view: RunView, *, root: str) -> Iterator[str]:
     """For a pipe: a line for each checkpoint, cells parted by tabs."""
-    for it in view.run.checkpoints:
-        yield "\t".join((escape(locate(root, it.path)), escape(it.layout), tell(it))) + "\n"
+    for checkpoint in view.run.checkpoints:
+        yield (
+            "\t".join((escape(locate(root, checkpoint.path)), escape(checkpoint.layout), describe_evidence(checkpoint)))
+            + "\n"
+        )
 
 
 def header() -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ckptctl.core.run_summary import View
-from ckptctl.render.columns import Row, rows_of
+from ckptctl.core.run_summary import RunView
+from ckptctl.render.columns import CheckpointRow, rows_of
 from ckptctl.render.names import escape, locate
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#$]|_(?![0-9A-Za-z])|(?<![0-9A-Za-z])_")
 """What GitHub would take for markup; inside a word an underscore is none."""
 
 
-def listing(views: Iterable[View], now: int, metrics: Sequence[str], *, root: str = ".") -> Iterator[str]:
+def listing(views: Iterable[RunView], now: int, metrics: Sequence[str], *, root: str = ".") -> Iterator[str]:
     """One table of all runs, a row a checkpoint, the best in bold; ``metrics`` are the columns, in their order."""
     heads = ("run", "name", "epoch", "step", *metrics, "size", "age", "marks")
     yield _join(map(escape_markup, heads))
@@ -28,7 +28,7 @@ def escape_markup(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", escape(text))
 
 
-def _line(run: str, row: Row) -> str:
+def _line(run: str, row: CheckpointRow) -> str:
     name = escape_markup(row.name)
     return _join(
         (run, f"**{name}**" if row.tone == "best" else name, *map(escape_markup, row.cells), escape_markup(row.marks))

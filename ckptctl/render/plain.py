@@ -6,9 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.core.units import write_size
-from ckptctl.render.columns import Row, Tally, Tone, columns_of, is_measured, rows_of, write_count, write_number
+from ckptctl.render.columns import (
+    CheckpointRow,
+    RunTotals,
+    Tone,
+    columns_of,
+    is_measured,
+    rows_of,
+    write_count,
+    write_number,
+)
 from ckptctl.render.names import clip, escape, locate, measure, pad, pad_left, shorten
 
 SAMPLE = 500
@@ -28,7 +37,7 @@ class Span(NamedTuple):
     tone: Tone
 
 
-class Columns(NamedTuple):
+class ColumnLayout(NamedTuple):
     """Which cells of a row are shown, and how wide."""
 
     places: tuple[int, ...]
@@ -42,20 +51,20 @@ class Columns(NamedTuple):
     """Metrics for which there is no room."""
 
 
-def listing(view: View, now: int, *, root: str = ".", width: int = 80, all_metrics: bool = False) -> Iterator[str]:
+def listing(view: RunView, now: int, *, root: str = ".", width: int = 80, all_metrics: bool = False) -> Iterator[str]:
     """A run with its checkpoints, in pieces of many lines; ``now`` in nanoseconds, ``width`` in cells."""
     spans = lay_out(view, now, root=root, width=width, all_metrics=all_metrics)
     while piece := "".join(span.text for span in islice(spans, SAMPLE)):
         yield piece
 
 
-def totals(tally: Tally) -> str:
+def totals(tally: RunTotals) -> str:
     """The line that ends a listing: ``2 runs · 8 checkpoints · 57.0 GB``."""
     checkpoints = write_count(tally.checkpoints, "checkpoint")
     return f"{write_count(tally.runs, 'run')} · {checkpoints} · {write_size(tally.size)}\n"
 
 
-def lay_out(view: View, now: int, *, root: str, width: int, all_metrics: bool) -> Iterator[Span]:
+def lay_out(view: RunView, now: int, *, root: str, width: int, all_metrics: bool) -> Iterator[Span]:
     """The same listing as spans, for who wants to style it."""
     metrics = columns_of(view, all_metrics=all_metrics)
     rows = rows_of(view, now, metrics)
@@ -69,7 +78,7 @@ def lay_out(view: View, now: int, *, root: str, width: int, all_metrics: bool) -
         yield Span(_line(row, columns, width), row.tone)
 
 
-def _title(view: View, root: str, width: int, hidden: int) -> Iterator[Span]:
+def _title(view: RunView, root: str, width: int, hidden: int) -> Iterator[Span]:
     """Where, and in a few words what."""
     path = escape(locate(root, view.run.path))
     words = clip(" · ".join(_describe(view, hidden)), width - min(measure(path), _NAME_LEAST) - 3)
@@ -77,7 +86,7 @@ def _title(view: View, root: str, width: int, hidden: int) -> Iterator[Span]:
     yield Span(f"   {words}\n", "dim")
 
 
-def _describe(view: View, hidden: int) -> Iterator[str]:
+def _describe(view: RunView, hidden: int) -> Iterator[str]:
     run = view.run
     if not run.checkpoints:
         yield f"0 of {write_count(view.hidden, 'checkpoint')}" if view.hidden else "no checkpoints"
@@ -90,10 +99,10 @@ def _describe(view: View, hidden: int) -> Iterator[str]:
     count = write_count(len(run.checkpoints) + view.hidden, "checkpoint")
     yield f"{write_number(len(run.checkpoints))} of {count}" if view.hidden else count
     if all(map(is_measured, run.checkpoints)):
-        yield write_size(Tally().add(run).size)
+        yield write_size(RunTotals().add(run).size)
 
 
-def _fit(view: View, metrics: Sequence[str], sample: Sequence[Row], width: int) -> Columns:
+def _fit(view: RunView, metrics: Sequence[str], sample: Sequence[CheckpointRow], width: int) -> ColumnLayout:
     """Give up columns, the least needed first, until a name has room; then share the rest out."""
     heads = ["epoch", "step", *(shorten(escape(name), _HEAD_MOST) for name in metrics), "size", "age"]
     widths = [max(map(measure, column)) for column in zip(heads, *(row.cells for row in sample), strict=True)]
@@ -106,10 +115,12 @@ def _fit(view: View, metrics: Sequence[str], sample: Sequence[Row], width: int) 
     hidden = sum(place not in shown for place in range(2, len(heads) - 2))
     lead = 2 + sum(widths[it] + 2 for it in places)
     name = _share_out(sample, width - lead)
-    return Columns(places, tuple(widths[it] for it in places), tuple(heads[it] for it in places), lead, name, hidden)
+    return ColumnLayout(
+        places, tuple(widths[it] for it in places), tuple(heads[it] for it in places), lead, name, hidden
+    )
 
 
-def _places_with_a_value(view: View, count: int) -> set[int]:
+def _places_with_a_value(view: RunView, count: int) -> set[int]:
     """All columns but epoch and step where no checkpoint has one."""
     places = set(range(count))
     held = view.run.checkpoints
@@ -125,7 +136,7 @@ def _least_needed_first(count: int) -> Iterable[int]:
     return (*range(count - 3, 2, -1), count - 1, count - 2, 0, 1, 2)
 
 
-def _share_out(sample: Sequence[Row], room: int) -> int:
+def _share_out(sample: Sequence[CheckpointRow], room: int) -> int:
     """How wide the names' column is."""
     name = max((measure(row.name) for row in sample), default=0)
     marks = max((measure(row.marks) for row in sample), default=0)
@@ -134,7 +145,7 @@ def _share_out(sample: Sequence[Row], room: int) -> int:
     return max(1, min(name, room - sure - 2 if has_marks else room))
 
 
-def _line(row: Row, columns: Columns, width: int) -> str:
+def _line(row: CheckpointRow, columns: ColumnLayout, width: int) -> str:
     """One row; where a cell is wider than its column, the name gives way."""
     cells = [pad_left(row.cells[place], size) for place, size in zip(columns.places, columns.widths, strict=True)]
     lead = "  ".join(("", *cells, ""))

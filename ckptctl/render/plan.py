@@ -22,7 +22,7 @@ _WHY_LEAST = 16
 _GAP = "   "
 
 
-class Item(NamedTuple):
+class PlanLine(NamedTuple):
     """One line under a run."""
 
     word: str
@@ -71,26 +71,28 @@ def question(plan: Plan, *, trash: bool = False) -> str:
     return f"{told[0].upper()}{told[1:]}, {write_size(plan.frees)}{ending}"
 
 
-def told(outcome: Outcome, *, root: str = ".", set_aside: int | None = None, seconds: float | None = None) -> str:
+def describe_outcome(
+    outcome: Outcome, *, root: str = ".", set_aside: int | None = None, seconds: float | None = None
+) -> str:
     """What was done, and each item that was not; ``set_aside`` bytes where it went to the trash, for ``seconds``."""
     if set_aside is None:
-        done = f"{_tell_done(outcome, 'Deleted')}, freed {write_size(outcome.freed)}."
+        done = f"{_describe_done(outcome, 'Deleted')}, freed {write_size(outcome.freed)}."
     else:
         end = "" if seconds is None else f"for {write_age(seconds)}, or "
         aside = f"{write_size(set_aside)}; nothing freed {end}until 'ckptctl trash empty'"
         where = "" if root in ("", ".", "./") else f" {shlex.quote(escape(root))}"
-        done = f"{_tell_done(outcome, 'Set aside')} ({aside}).\nUndo: ckptctl undo {escape(outcome.txid)}{where}"
-    return f"{done}{_tell_undone(outcome, root)}\n"
+        done = f"{_describe_done(outcome, 'Set aside')} ({aside}).\nUndo: ckptctl undo {escape(outcome.txid)}{where}"
+    return f"{done}{_describe_undone(outcome, root)}\n"
 
 
 def objections(refusals: Iterable[Objection]) -> Iterator[str]:
     """Why a plan must not run, a line each, with the flag that would let it."""
-    for it in refusals:
-        override = f" ({it.override} overrides it)" if it.override else ""
-        yield f"refused[{it.id}]: {escape(it.text)}{override}\n"
+    for refusal in refusals:
+        override = f" ({refusal.override} overrides it)" if refusal.override else ""
+        yield f"refused[{refusal.id}]: {escape(refusal.text)}{override}\n"
 
 
-def _tell_done(outcome: Outcome, verb: str) -> str:
+def _describe_done(outcome: Outcome, verb: str) -> str:
     """What was done with how many: ``Deleted 3 checkpoints and slimmed 2 checkpoints``."""
     dropped, slimmed = len(outcome.dropped), len(outcome.slimmed)
     if not slimmed:
@@ -110,23 +112,23 @@ def _tell(plan: Plan, verb: str = "delete") -> str:
     return f"{' and '.join(parts)} in {write_count(runs, 'run')}"
 
 
-def _tell_undone(outcome: Outcome, root: str) -> str:
+def _describe_undone(outcome: Outcome, root: str) -> str:
     """Each item that was not done: one in the same line, several in a line each; what a signal stopped, as a count."""
     skipped = [it for it in outcome.skipped if it.why != STOPPED]
     if stopped := len(outcome.skipped) - len(skipped):
         still = f" Stopped before {write_number(stopped)} more."
-        return still + _tell_undone(outcome._replace(skipped=tuple(skipped)), root)
+        return still + _describe_undone(outcome._replace(skipped=tuple(skipped)), root)
     groups = [("skipped", outcome.skipped), ("failed", outcome.failed)]
     if len(outcome.skipped) + len(outcome.failed) == 1:
-        return "".join(f" 1 {word}: {_tell_failure(it, root)}." for word, failures in groups for it in failures)
+        return "".join(f" 1 {word}: {_describe_failure(it, root)}." for word, failures in groups for it in failures)
     return "".join(
-        f"\n{write_number(len(failures))} {word}:" + "".join(f"\n  {_tell_failure(it, root)}" for it in failures)
+        f"\n{write_number(len(failures))} {word}:" + "".join(f"\n  {_describe_failure(it, root)}" for it in failures)
         for word, failures in groups
         if failures
     )
 
 
-def _tell_failure(failure: Failure, root: str) -> str:
+def _describe_failure(failure: Failure, root: str) -> str:
     return f"{escape(locate(root, failure.path))}: {escape(failure.why)}"
 
 
@@ -151,7 +153,7 @@ def _summarize(run: RunPlan) -> str:
     return " · ".join((*words, f"frees {write_size(run.frees)}" if changes else "nothing to delete"))
 
 
-def _items(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
+def _items(run: RunPlan, *, verbose: bool) -> Iterator[PlanLine]:
     """What is kept with its reasons, then what is slimmed and what goes, then what is left alone."""
     yield from (_name(verdict, run.path) for verdict in run.verdicts if verdict.action == "keep")
     for action in ("slim", "drop"):
@@ -160,24 +162,24 @@ def _items(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
     yield from _skips(run, verbose=verbose)
 
 
-def _change(run: RunPlan, verdicts: Sequence[Verdict], *, verbose: bool) -> Iterator[Item]:
+def _change(run: RunPlan, verdicts: Sequence[Verdict], *, verbose: bool) -> Iterator[PlanLine]:
     """What is slimmed, or goes; where it is many, their count."""
     if verbose or len(verdicts) <= _FEW:
         yield from (_name(verdict, run.path, _size_of(verdict)) for verdict in verdicts)
         return
     size = write_size(sum(verdict.frees for verdict in verdicts))
     count = write_count(len(verdicts), "checkpoint") + _span_of(verdicts)
-    yield Item(verdicts[0].action, count, size, is_name=False)
+    yield PlanLine(verdicts[0].action, count, size, is_name=False)
 
 
-def _moves(run: RunPlan) -> Iterator[Item]:
+def _moves(run: RunPlan) -> Iterator[PlanLine]:
     """The links that leave what goes."""
-    for it in run.moves:
-        after = escape(name_within(it.after, run.path))
-        yield Item("link", escape(name_within(it.path, run.path)), f"to {after}")
+    for move in run.moves:
+        after = escape(name_within(move.after, run.path))
+        yield PlanLine("link", escape(name_within(move.path, run.path)), f"to {after}")
 
 
-def _skips(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
+def _skips(run: RunPlan, *, verbose: bool) -> Iterator[PlanLine]:
     """What is left alone; where many are for one reason, their count."""
     groups: dict[str, list[Verdict]] = {}
     for verdict in run.verdicts:
@@ -187,13 +189,13 @@ def _skips(run: RunPlan, *, verbose: bool) -> Iterator[Item]:
         if verbose or len(group) <= _FEW:
             yield from (_name(verdict, run.path) for verdict in group)
         else:
-            yield Item("skip", write_count(len(group), "name"), why, is_name=False)
+            yield PlanLine("skip", write_count(len(group), "name"), why, is_name=False)
 
 
-def _name(verdict: Verdict, folder: str, size: str = "") -> Item:
-    it = verdict.checkpoint
-    what = show_name(it, folder) if it else escape(name_within(verdict.path, folder))
-    return Item(verdict.action, what, " · ".join(filter(None, (_reasons_of(verdict), size))))
+def _name(verdict: Verdict, folder: str, size: str = "") -> PlanLine:
+    checkpoint = verdict.checkpoint
+    what = show_name(checkpoint, folder) if checkpoint else escape(name_within(verdict.path, folder))
+    return PlanLine(verdict.action, what, " · ".join(filter(None, (_reasons_of(verdict), size))))
 
 
 def _reasons_of(verdict: Verdict) -> str:
@@ -220,7 +222,7 @@ def _span_of(verdicts: Sequence[Verdict]) -> str:
     return ""
 
 
-def _align(items: Sequence[Item], width: int) -> Iterator[str]:
+def _align(items: Sequence[PlanLine], width: int) -> Iterator[str]:
     """The lines under a run; reasons that are too long go on below themselves."""
     rest = width - len("  keep  ") - len(_GAP)
     why = max((measure(item.why) for item in items), default=0)
@@ -232,7 +234,7 @@ def _align(items: Sequence[Item], width: int) -> Iterator[str]:
         yield from _write_item(item, what, width)
 
 
-def _write_item(item: Item, what: int, width: int) -> Iterator[str]:
+def _write_item(item: PlanLine, what: int, width: int) -> Iterator[str]:
     """A line with as many below it as its reasons need."""
     lead = f"  {item.word}  {pad(shorten(item.what, what) if item.is_name else item.what, what)}{_GAP}"
     room = max(1, width - measure(lead))

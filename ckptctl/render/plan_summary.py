@@ -33,7 +33,7 @@ _WORDS = {
 """How rules are told in a word or two; others by their own names."""
 
 
-class Row(NamedTuple):
+class BriefRow(NamedTuple):
     """One run."""
 
     path: str
@@ -54,7 +54,7 @@ def listing(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
     columns = [max(measure(cell) for cell in column) for column in zip(_HEADS, *rows, strict=True)]
     taken = sum(columns[1:4]) + 4 * len(_GAP)
     path = min(columns[0], max(_PATH_LEAST, width - taken - min(columns[4], max(_WHY_LEAST, width // 3))))
-    for row in (Row(*_HEADS), *rows):
+    for row in (BriefRow(*_HEADS), *rows):
         cells = (pad(shorten(row.path, path), path), *map(pad_left, row[1:4], columns[1:4]))
         room = max(0, width - path - taken)
         yield f"{_GAP.join(cells)}{_GAP}{clip(row.why, room)}".rstrip() + "\n"
@@ -62,7 +62,7 @@ def listing(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
         yield f"{write_count(len(runs) - len(changing), 'more run')}: nothing to delete\n"
 
 
-def _row(run: RunPlan, root: str) -> Row:
+def _row(run: RunPlan, root: str) -> BriefRow:
     held = [it for it in run.verdicts if it.checkpoint]
     stays = [it for it in held if it.stays]
     counts = Counter(_WORDS.get(it.reasons[0].rule, it.reasons[0].rule) for it in stays)
@@ -72,4 +72,4 @@ def _row(run: RunPlan, root: str) -> Row:
     size = sum(it.checkpoint.size for it in held if it.checkpoint)
     share = f"{100 * run.frees // size} %" if size else ""
     keep = f"{write_number(len(stays))} of {write_number(len(held))}"
-    return Row(escape(locate(root, run.path)), keep, write_size(run.frees), share, ", ".join(why))
+    return BriefRow(escape(locate(root, run.path)), keep, write_size(run.frees), share, ", ".join(why))

@@ -15,6 +15,6 @@ def rows(plan: Plan, *, root: str = ".") -> Iterator[str]:
         for verdict in run.verdicts:
             reasons = "; ".join(escape(reason.text) for reason in verdict.reasons)
             yield f"{verdict.action}\t{escape(locate(root, verdict.path))}\t{verdict.frees}\t{reasons}\n"
-        for it in run.moves:
-            path, before, after = (escape(locate(root, path)) for path in it)
+        for move in run.moves:
+            path, before, after = (escape(locate(root, path)) for path in move)
             yield f"link\t{path}\t0\tto {after}, not {before} any more\n"

@@ -9,10 +9,10 @@ from math import isfinite
 from typing import NamedTuple
 
 from ckptctl.core.model import Run
-from ckptctl.core.ranking import in_order, score_of
-from ckptctl.core.run_summary import View
+from ckptctl.core.ranking import in_save_order, score_of
+from ckptctl.core.run_summary import RunView
 from ckptctl.core.units import write_size
-from ckptctl.render.columns import MISSING, Tally, best_of, write_number, write_score
+from ckptctl.render.columns import MISSING, RunTotals, best_of, write_number, write_score
 from ckptctl.render.names import escape, locate, measure, pad, pad_left, shorten
 from ckptctl.render.plain import SAMPLE
 
@@ -25,7 +25,7 @@ _METRIC_MOST = 16
 _HEADS = ("layout", "checkpoints", "size", "last step")
 
 
-class Digest(NamedTuple):
+class RunSummary(NamedTuple):
     """A run as one row."""
 
     run: str
@@ -39,12 +39,12 @@ class Digest(NamedTuple):
     best: str
 
 
-def digest(view: View, *, root: str = ".") -> Digest:
+def summarize_run(view: RunView, *, root: str = ".") -> RunSummary:
     """What one row says of a run."""
     run = view.run
-    tally = Tally().add(run)
+    tally = RunTotals().add(run)
     step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
-    return Digest(
+    return RunSummary(
         escape(locate(root, run.path)),
         (
             escape(", ".join(run.layouts)) or MISSING,
@@ -60,18 +60,18 @@ def digest(view: View, *, root: str = ".") -> Digest:
 
 def values_of(run: Run, metric: str) -> Iterator[float]:
     """The finite values of a metric, oldest save first."""
-    for checkpoint in in_order(run.checkpoints):
+    for checkpoint in in_save_order(run.checkpoints):
         score = score_of(checkpoint, metric)
         if score is not None and isfinite(score.value):
             yield score.value
 
 
-def _best_of(view: View) -> str:
+def _best_of(view: RunView) -> str:
     best = best_of(view)
     return write_score(score_of(best, view.metric.name)) if best and view.metric else MISSING
 
 
-def draw_line(values: Sequence[float], cells: int) -> str:
+def draw_sparkline(values: Sequence[float], cells: int) -> str:
     """Values as bars, one a cell, each the mean of its share where there are more values; a flat line is low."""
     count = len(values)
     shares = [values[at * count // cells : (at + 1) * count // cells] for at in range(cells)] if count > cells else []
@@ -83,7 +83,7 @@ def draw_line(values: Sequence[float], cells: int) -> str:
     return "".join(BARS[round((value - least) / span * (len(BARS) - 1))] for value in means)
 
 
-def listing(digests: Iterable[Digest], *, width: int = 80) -> Iterator[str]:
+def listing(digests: Iterable[RunSummary], *, width: int = 80) -> Iterator[str]:
     """A row for each run under a line of heads, in pieces of many lines; nothing wraps."""
     stream = iter(digests)
     if not (sample := list(islice(stream, SAMPLE))):
@@ -95,7 +95,7 @@ def listing(digests: Iterable[Digest], *, width: int = 80) -> Iterator[str]:
         yield piece
 
 
-class Sheet(NamedTuple):
+class TableLayout(NamedTuple):
     """The widths of the columns, and what their heads are."""
 
     metric: str
@@ -112,14 +112,14 @@ class Sheet(NamedTuple):
         names = [_HEADS[place] for place in self.places]
         return self._join("run", names, shorten(self.metric, self.line_width), "best")
 
-    def line(self, row: Digest) -> str:
+    def line(self, row: RunSummary) -> str:
         """One run."""
         name = (
             ""
             if row.metric in ("", self.metric)
             else shorten(row.metric, min(_METRIC_MOST, self.line_width // 2)) + " "
         )
-        bars = draw_line(row.values, max(1, min(MOST_BARS, self.line_width - measure(name))))
+        bars = draw_sparkline(row.values, max(1, min(MOST_BARS, self.line_width - measure(name))))
         return self._join(row.run, [row.facts[place] for place in self.places], name + bars, row.best)
 
     def _join(self, run: str, facts: Sequence[str], line: str, best: str) -> str:
@@ -129,7 +129,7 @@ class Sheet(NamedTuple):
         return "  ".join((*cells, pad(line, self.line_width), pad_left(best, self.best))) + "\n"
 
 
-def _fit(sample: Sequence[Digest], metric: str, width: int) -> Sheet:
+def _fit(sample: Sequence[RunSummary], metric: str, width: int) -> TableLayout:
     """Share the width out; the layout, then the size give way before a run's name gets too short to know."""
     sizes = [max(map(measure, column)) for column in zip(_HEADS, *(row.facts for row in sample), strict=True)]
     best = max(4, *(measure(row.best) for row in sample))
@@ -143,10 +143,12 @@ def _fit(sample: Sequence[Digest], metric: str, width: int) -> Sheet:
     run = max(3, *(measure(row.run) for row in sample))
     line = max(_width_of(row, metric) for row in sample)
     line = max(min(line, max(rest - run, _FEWEST_BARS)), min(measure(metric), _FEWEST_BARS))
-    return Sheet(metric, max(1, min(run, rest - line)), tuple(places), tuple(sizes[it] for it in places), line, best)
+    return TableLayout(
+        metric, max(1, min(run, rest - line)), tuple(places), tuple(sizes[it] for it in places), line, best
+    )
 
 
-def _width_of(row: Digest, metric: str) -> int:
+def _width_of(row: RunSummary, metric: str) -> int:
     """Cells that a row's line of bars would take."""
     own = min(measure(row.metric), _METRIC_MOST) + 1 if row.metric != metric else 0
     return own + max(min(MOST_BARS, len(row.values)), min(measure(metric), _METRIC_MOST))

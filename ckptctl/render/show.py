@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.units import write_size
-from ckptctl.formats.contents import PARTS, Contents, Named, Part, Plain, Tensor
+from ckptctl.formats.contents import PARTS, Contents, Part, PickledGlobal, Plain, Tensor
 from ckptctl.render.columns import MISSING, write_count, write_epoch, write_number, write_score, write_time
 from ckptctl.render.names import clip, escape, fold, locate, measure, pad, pad_left, shorten
 
@@ -30,18 +30,21 @@ _SETTINGS = ("hyper_parameters", "hparams", "args", "config", "cfg", "opt", "tra
 """Under which keys the settings of a training lie."""
 
 
-def screen(it: Checkpoint, run: Run, inside: Contents, *, width: int = 80) -> Iterator[str]:
+def screen(checkpoint: Checkpoint, run: Run, inside: Contents, *, width: int = 80) -> Iterator[str]:
     """What a person wants to know first, in lines of at most so many cells."""
-    name = it.path.rpartition("/")[2] + "/" * (it.unit == "dir")
-    facts = " · ".join(_describe(it, inside))
+    name = checkpoint.path.rpartition("/")[2] + "/" * (checkpoint.unit == "dir")
+    facts = " · ".join(_describe(checkpoint, inside))
     room = width - measure(facts) - 3
     yield f"{shorten(escape(name), max(_NAME_LEAST, room))}   {facts}\n"
-    if it.note:
-        yield from _line("because", escape(it.note), width)
+    if checkpoint.note:
+        yield from _line("because", escape(checkpoint.note), width)
     yield from _write_parts(inside, width)
-    yield from _write_scores(it, run, width)
+    yield from _write_scores(checkpoint, run, width)
     for word, text in (
-        ("names", ", ".join(filter(None, (*it.roles, *(f"{alias} stands for it" for alias in it.aliases))))),
+        (
+            "names",
+            ", ".join(filter(None, (*checkpoint.roles, *(f"{alias} stands for it" for alias in checkpoint.aliases)))),
+        ),
         ("checksums", inside.checks or "none: only its structure can be proved"),
         ("settings", _write_settings(inside)),
         ("unsafe", _write_names(inside.globals)),
@@ -49,21 +52,21 @@ def screen(it: Checkpoint, run: Run, inside: Contents, *, width: int = 80) -> It
         if text:
             yield from _line(word, escape(text), width)
     for flaw in inside.flaws:
-        where = f"{flaw.file}: " if flaw.file and it.unit != "file" else ""
+        where = f"{flaw.file}: " if flaw.file and checkpoint.unit != "file" else ""
         yield from _line(flaw.severity, escape(f"{where}{flaw.text}"), width)
 
 
-def _describe(it: Checkpoint, inside: Contents) -> Iterator[str]:
+def _describe(checkpoint: Checkpoint, inside: Contents) -> Iterator[str]:
     """Framework and version, when it was saved, how large, in what state."""
     version = _find_version(inside)
-    names = dict.fromkeys(name for name in (it.layout, inside.format) if name not in _NAMELESS)
-    yield f"{it.layout} {escape(version)}" if version else ", ".join(names) or "in no format that is known"
-    if it.epoch is not None:
-        yield f"epoch {write_epoch(it.epoch)}"
-    if it.step is not None:
-        yield f"step {write_number(it.step)}"
-    yield write_size(it.size)
-    yield it.state
+    names = dict.fromkeys(name for name in (checkpoint.layout, inside.format) if name not in _NAMELESS)
+    yield f"{checkpoint.layout} {escape(version)}" if version else ", ".join(names) or "in no format that is known"
+    if checkpoint.epoch is not None:
+        yield f"epoch {write_epoch(checkpoint.epoch)}"
+    if checkpoint.step is not None:
+        yield f"step {write_number(checkpoint.step)}"
+    yield write_size(checkpoint.size)
+    yield checkpoint.state
 
 
 def _find_version(inside: Contents) -> str:
@@ -81,12 +84,12 @@ def _write_parts(inside: Contents, width: int) -> Iterator[str]:
         if not (own or sizes[part]):
             continue
         share = f"{100 * sizes[part] / inside.size:.0f} %" if inside.size else MISSING
-        words = ", ".join(_tell_optimizer(own) if part == "optimizer" else _tell_tensors(own, part))
+        words = ", ".join(_describe_optimizer(own) if part == "optimizer" else _describe_tensors(own, part))
         lead = f"  {pad(part, _LEAD - 2)}{pad_left(write_size(sizes[part]), 8)}  {pad_left(share, 5)}   "
         yield f"{lead}{clip(words, width - measure(lead))}".rstrip() + "\n"
 
 
-def _tell_tensors(own: Sequence[Tensor], part: Part) -> Iterator[str]:
+def _describe_tensors(own: Sequence[Tensor], part: Part) -> Iterator[str]:
     if not own:
         return
     yield write_count(len(own), "tensor")
@@ -99,13 +102,13 @@ def _tell_tensors(own: Sequence[Tensor], part: Part) -> Iterator[str]:
 def _once(own: Iterable[Tensor]) -> Iterator[Tensor]:
     """Of tensors that are the same numbers under several names, the first."""
     seen: set[object] = set()
-    for it in own:
-        if not it.pieces or (it.pieces, it.shape) not in seen:
-            seen.add((it.pieces, it.shape))
-            yield it
+    for tensor in own:
+        if not tensor.pieces or (tensor.pieces, tensor.shape) not in seen:
+            seen.add((tensor.pieces, tensor.shape))
+            yield tensor
 
 
-def _tell_optimizer(own: Sequence[Tensor]) -> Iterator[str]:
+def _describe_optimizer(own: Sequence[Tensor]) -> Iterator[str]:
     """What it keeps for each parameter, and whose habit that is."""
     yield write_count(len(own), "tensor") if own else ""
     slots = Counter(it.name.replace("/", ".").rpartition(".")[2] for it in own if it.shape)
@@ -122,8 +125,8 @@ def _write_sum(count: int) -> str:
     return str(count)
 
 
-def _write_scores(it: Checkpoint, run: Run, width: int) -> Iterator[str]:
-    scores = [f"{escape(name)} {write_score(score)}" for name, score in it.metrics.items()]
+def _write_scores(checkpoint: Checkpoint, run: Run, width: int) -> Iterator[str]:
+    scores = [f"{escape(name)} {write_score(score)}" for name, score in checkpoint.metrics.items()]
     if scores:
         yield from _line("scores", " · ".join(scores[:_FEW]), width)
     if run.monitor is not None:
@@ -145,7 +148,7 @@ def _write_plain(value: Plain) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _write_names(named: Sequence[Named]) -> str:
+def _write_names(named: Sequence[PickledGlobal]) -> str:
     """What its pickles name that is not known to be harmless, the called ones first."""
     unsafe = sorted((it for it in named if not it.allowed), key=lambda it: not it.is_called)
     words = [f"{it.name}{' (called)' * it.is_called}" for it in unsafe]
@@ -184,7 +187,7 @@ def draw_tree(inside: Contents, *, width: int = 80) -> Iterator[str]:
         yield f"{lead}{shorten(escape(keys[-1]), max(_NAME_LEAST, width - measure(lead)))}\n"
 
 
-def rows(it: Checkpoint, inside: Contents, *, root: str, tensors: bool = False) -> Iterator[str]:
+def rows(checkpoint: Checkpoint, inside: Contents, *, root: str, tensors: bool = False) -> Iterator[str]:
     """Key and value, tab-separated, whole; with ``tensors`` a line for each of them under a line of heads."""
     if tensors:
         yield "name\tshape\tdtype\tbytes\tpart\n"
@@ -192,17 +195,17 @@ def rows(it: Checkpoint, inside: Contents, *, root: str, tensors: bool = False) 
             yield f"{escape(one.name)}\t{write_shape(one.shape)}\t{one.dtype}\t{one.bytes}\t{one.part}\n"
         return
     for key, value in (
-        ("path", locate(root, it.path)),
-        ("layout", it.layout),
+        ("path", locate(root, checkpoint.path)),
+        ("layout", checkpoint.layout),
         ("format", inside.format),
-        ("state", it.state),
-        ("epoch", it.epoch),
-        ("step", it.step),
-        ("modified", write_time(it.modified)),
+        ("state", checkpoint.state),
+        ("epoch", checkpoint.epoch),
+        ("step", checkpoint.step),
+        ("modified", write_time(checkpoint.modified)),
         ("bytes", inside.size),
         *inside.parts.items(),
         ("tensors", len(inside.tensors)),
-        *((name, score.text or score.value) for name, score in it.metrics.items()),
+        *((name, score.text or score.value) for name, score in checkpoint.metrics.items()),
         *inside.metadata.items(),
         *(
             (f"names {named.name}", "called" if named.is_called else "")

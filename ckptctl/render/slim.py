@@ -16,7 +16,7 @@ _MANY = 3
 """Names that are told."""
 
 
-class Line(NamedTuple):
+class SlimRow(NamedTuple):
     """A checkpoint, and where what stays of it goes."""
 
     path: str
@@ -29,25 +29,25 @@ class Line(NamedTuple):
     """Keys and files that go."""
 
 
-def screen(lines: Iterable[Line], *, width: int = 80) -> Iterator[str]:
+def screen(lines: Iterable[SlimRow], *, width: int = 80) -> Iterator[str]:
     """Where each goes, its size before and then, and what is left out, below."""
-    for it in lines:
-        sizes = f"   {write_size(it.before)} → {write_size(it.after)}"
-        shown = escape(it.path) if it.place == it.path else f"{escape(it.path)} → {escape(it.place)}"
+    for line in lines:
+        sizes = f"   {write_size(line.before)} → {write_size(line.after)}"
+        shown = escape(line.path) if line.place == line.path else f"{escape(line.path)} → {escape(line.place)}"
         yield f"{shorten(shown, max(_PATH_LEAST, width - measure(sizes)))}{sizes}\n"
-        text = fold(f"without {escape(', '.join(it.without))}", width - len(_INDENT))
+        text = fold(f"without {escape(', '.join(line.without))}", width - len(_INDENT))
         yield "".join(f"{_INDENT}{part}\n" for part in text.split("\n"))
 
 
-def rows(lines: Iterable[Line]) -> Iterator[str]:
+def rows(lines: Iterable[SlimRow]) -> Iterator[str]:
     """The same, tab-separated, under a line of heads; sizes in bytes."""
     yield "path\tplace\tbefore\tafter\twithout\n"
-    for it in lines:
-        told = f"{it.before}\t{it.after}\t{escape(', '.join(it.without))}"
-        yield f"{escape(it.path)}\t{escape(it.place)}\t{told}\n"
+    for line in lines:
+        told = f"{line.before}\t{line.after}\t{escape(', '.join(line.without))}"
+        yield f"{escape(line.path)}\t{escape(line.place)}\t{told}\n"
 
 
-def question(lines: Sequence[Line], *, trash: bool = False) -> str:
+def question(lines: Sequence[SlimRow], *, trash: bool = False) -> str:
     """What is asked before it is done in place; ``trash`` where what was there is only set aside."""
     ending = "what they were is set aside" if trash else f"{write_size(_saved(lines))} go for good"
     return f"Slim {write_count(len(lines), 'checkpoint')} in place ({ending})?"
@@ -60,7 +60,7 @@ def foreign(names: Sequence[str], *, bare: bool) -> str:
     return f"what is kept beside the weights names {shown}, which torch.load(weights_only=True) refuses{hint}"
 
 
-def closing(lines: Sequence[Line], word: str, *, kept: Sequence[tuple[str, str]] = ()) -> str:
+def closing(lines: Sequence[SlimRow], word: str, *, kept: Sequence[tuple[str, str]] = ()) -> str:
     """The line that ends it; and one for each name of an undo, with its place."""
     before, saved = sum(it.before for it in lines), _saved(lines)
     share = f", {100 * saved / before:.0f} %" if before else ""
@@ -68,5 +68,5 @@ def closing(lines: Sequence[Line], word: str, *, kept: Sequence[tuple[str, str]]
     return f"{write_count(len(lines), 'checkpoint')}: {write_size(saved)} of {write_size(before)} {word}{share}\n{end}"
 
 
-def _saved(lines: Sequence[Line]) -> int:
+def _saved(lines: Sequence[SlimRow]) -> int:
     return max(0, sum(it.before - it.after for it in lines))

@@ -8,7 +8,7 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.render.columns import Tone
 from ckptctl.render.plain import lay_out
 
@@ -17,7 +17,7 @@ STYLES: dict[Tone, str] = {"plain": "", "title": "bold", "best": "bold magenta",
 
 
 def listing(  # noqa: PLR0913 - those of plain.listing, and the colours
-    view: View,
+    view: RunView,
     now: int,
     *,
     root: str = ".",

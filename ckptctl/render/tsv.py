@@ -7,8 +7,8 @@ from itertools import islice
 
 from ckptctl.core.model import Checkpoint, Score
 from ckptctl.core.ranking import score_of
-from ckptctl.core.run_summary import View
-from ckptctl.render.columns import Tally, best_of, links_of, marks_of, write_time
+from ckptctl.core.run_summary import RunView
+from ckptctl.render.columns import RunTotals, best_of, links_of, marks_of, write_time
 from ckptctl.render.names import escape, locate
 
 BATCH = 2000
@@ -24,21 +24,27 @@ def header(metrics: Sequence[str] = ()) -> str:
     return _join([*_HEADS, *metrics, *_TAIL])
 
 
-def rows(view: View, *, root: str = ".", metrics: Sequence[str] = ()) -> Iterator[str]:
+def rows(view: RunView, *, root: str = ".", metrics: Sequence[str] = ()) -> Iterator[str]:
     """A line for each checkpoint of a run, in pieces of many lines; what is missing is empty."""
     lines = _lines(view, root, metrics)
     while piece := "".join(islice(lines, BATCH)):
         yield piece
 
 
-def _lines(view: View, root: str, metrics: Sequence[str]) -> Iterator[str]:
+def _lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str]:
     links = links_of(view.run)
     watched = view.metric.name if view.metric else None
-    for it in view.run.checkpoints:
-        score = score_of(it, watched) if watched else None
-        numbers = (it.epoch, it.step, watched, _write(score), *(_write(score_of(it, name)) for name in metrics))
-        counts = (it.size, it.files, _when(it), ", ".join(marks_of(it, view, links)))
-        yield _join([locate(root, it.path), it.layout, it.state, *numbers, *counts])
+    for checkpoint in view.run.checkpoints:
+        score = score_of(checkpoint, watched) if watched else None
+        numbers = (
+            checkpoint.epoch,
+            checkpoint.step,
+            watched,
+            _write(score),
+            *(_write(score_of(checkpoint, name)) for name in metrics),
+        )
+        counts = (checkpoint.size, checkpoint.files, _when(checkpoint), ", ".join(marks_of(checkpoint, view, links)))
+        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.state, *numbers, *counts])
 
 
 def run_header() -> str:
@@ -46,10 +52,10 @@ def run_header() -> str:
     return _join(_RUN_HEADS)
 
 
-def run_row(view: View, *, root: str = ".") -> str:
+def run_row(view: RunView, *, root: str = ".") -> str:
     """A run as one line."""
     run, metric, best = view.run, view.metric, best_of(view)
-    tally = Tally().add(run)
+    tally = RunTotals().add(run)
     step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
     where = locate(root, best.path) if best else None
     value = _write(score_of(best, metric.name)) if best and metric else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.core.units import write_size
-from ckptctl.formats.flaws import Examined, Flaw
+from ckptctl.formats.flaws import Flaw, VerifyResult
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, pad, shorten
 
@@ -27,7 +27,7 @@ _WORDS: Mapping[str, str] = {
 """Id to the word for it; every other error is damage, every other warning a doubt."""
 
 
-class Tally(NamedTuple):
+class VerifyTotals(NamedTuple):
     """Sums over what was examined."""
 
     checkpoints: int = 0
@@ -39,16 +39,16 @@ class Tally(NamedTuple):
     loaded: int = 0
     """Files that torch loaded."""
 
-    def add(self, it: Examined) -> Tally:
+    def add(self, result: VerifyResult) -> VerifyTotals:
         """The sums with one more checkpoint."""
-        words = {word_of(flaw) for flaw in it.flaws if flaw.severity == "error"}
-        return Tally(
+        words = {word_of(flaw) for flaw in result.flaws if flaw.severity == "error"}
+        return VerifyTotals(
             self.checkpoints + 1,
-            self.size + it.size,
+            self.size + result.size,
             self.broken + bool(words - {"suspect"}),
             self.suspect + ("suspect" in words),
-            self.warned + (it.ok and bool(it.flaws)),
-            self.loaded + (it.loaded or 0),
+            self.warned + (result.ok and bool(result.flaws)),
+            self.loaded + (result.loaded or 0),
         )
 
 
@@ -57,18 +57,18 @@ def word_of(flaw: Flaw) -> str:
     return _WORDS.get(flaw.id, "damaged" if flaw.severity == "error" else "doubt")
 
 
-def screen(examined: Iterable[Examined], *, width: int = 80) -> Iterator[str]:
+def screen(examined: Iterable[VerifyResult], *, width: int = 80) -> Iterator[str]:
     """A line for each thing that is wrong: a word, the path, and what it is; what is well is not told."""
-    for it in examined:
-        for flaw in it.flaws:
-            yield from _write(it, flaw, width)
+    for result in examined:
+        for flaw in result.flaws:
+            yield from _write(result, flaw, width)
 
 
-def _write(it: Examined, flaw: Flaw, width: int) -> Iterator[str]:
+def _write(result: VerifyResult, flaw: Flaw, width: int) -> Iterator[str]:
     """A path and what it is, beside each other where there is room, else below."""
     name = flaw.file.rpartition("/")[2]
-    where = f"{flaw.file}: " if flaw.file and not it.path.endswith(name) else ""
-    text, path = escape(f"{where}{flaw.text}"), escape(it.path)
+    where = f"{flaw.file}: " if flaw.file and not result.path.endswith(name) else ""
+    text, path = escape(f"{where}{flaw.text}"), escape(result.path)
     lead = pad(word_of(flaw), _LEAD)
     room = width - _LEAD - len(_GAP) - max(_TEXT_LEAST, min(len(text), width // 2))
     if len(path) <= room:
@@ -87,18 +87,18 @@ def header() -> str:
     return "verdict\tpath\tid\tfile\ttext\n"
 
 
-def rows(examined: Iterable[Examined]) -> Iterator[str]:
+def rows(examined: Iterable[VerifyResult]) -> Iterator[str]:
     """For a pipe: a line for each finding, and one for each checkpoint that has none."""
     yield header()
-    for it in examined:
-        path = escape(it.path)
-        if not it.flaws:
+    for result in examined:
+        path = escape(result.path)
+        if not result.flaws:
             yield f"ok\t{path}\t\t\t\n"
-        for flaw in it.flaws:
+        for flaw in result.flaws:
             yield f"{word_of(flaw)}\t{path}\t{flaw.id}\t{escape(flaw.file)}\t{escape(flaw.text)}\n"
 
 
-def closing(tally: Tally, *, seconds: float = 0, torch: str = "") -> str:
+def closing(tally: VerifyTotals, *, seconds: float = 0, torch: str = "") -> str:
     """The line that ends it: what was looked at, how fast where that is worth a word, and how much of it is wrong.
 
     ``torch``: the version that loaded files, where one was asked to.

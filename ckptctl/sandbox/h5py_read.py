@@ -20,7 +20,7 @@ from importlib.machinery import PathFinder
 from typing import IO, cast
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 from ckptctl.sandbox.h5py_worker import number
 from ckptctl.sandbox.process import find_code, spawn
 
@@ -46,7 +46,7 @@ _BROKEN = "what unpacks its chunks broke down"
 class Unpacker:
     """A process that unpacks datasets of one file, started when the first is asked for."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._child: _Child | None = None
         self._starts = 0

@@ -32,7 +32,7 @@ SPARE = 2 << 30
 """Bytes of address space beyond what importing h5py took."""
 
 
-class Asked(io.RawIOBase):
+class RequestedFile(io.RawIOBase):
     """The file, as the process that started this one hands it over."""
 
     def __init__(self, size: int, incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -77,7 +77,7 @@ def send(outgoing: BinaryIO, data: bytes) -> None:
     outgoing.flush()
 
 
-def take(incoming: BinaryIO, length: int) -> bytes:
+def receive_exactly(incoming: BinaryIO, length: int) -> bytes:
     """So many bytes; raises EOFError where nobody is there any more."""
     data = incoming.read(length)
     if len(data) < length:
@@ -87,10 +87,10 @@ def take(incoming: BinaryIO, length: int) -> bytes:
 
 def receive(incoming: BinaryIO) -> bytes:
     """Bytes behind their length."""
-    return take(incoming, int.from_bytes(take(incoming, 8), "little"))
+    return receive_exactly(incoming, int.from_bytes(receive_exactly(incoming, 8), "little"))
 
 
-def fence() -> None:
+def restrict_process() -> None:
     """Give up opening files, writing to them, and more memory than datasets of checkpoints need."""
     from resource import RLIMIT_NOFILE, setrlimit
 
@@ -139,7 +139,7 @@ def blocks(
 
 def answer(file: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:  # noqa: ANN401 - h5py has no types
     """Hand on all numbers of the dataset that is asked for next."""
-    width = int.from_bytes(take(incoming, 8), "little")
+    width = int.from_bytes(receive_exactly(incoming, 8), "little")
     name = receive(incoming)
     try:
         for part in (block[at : at + PART] for block in stream(file[name], width) for at in range(0, len(block), PART)):
@@ -147,12 +147,12 @@ def answer(file: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:  # noqa: 
     except (EOFError, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever h5py makes of a file of anybody's
-        tell(outgoing, error)
+        send_error(outgoing, error)
     else:
         send(outgoing, b".")
 
 
-def tell(outgoing: BinaryIO, error: Exception) -> None:
+def send_error(outgoing: BinaryIO, error: Exception) -> None:
     """Say why there are no more numbers."""
     text = str(error).encode("utf-8", "backslashreplace")[:500]
     send(outgoing, b"e" + number(len(text)) + text)
@@ -172,14 +172,14 @@ def serve() -> None:
     except ImportError:
         send(outgoing, b"!")
         return
-    fence()
+    restrict_process()
     send(outgoing, b".")
-    size = int.from_bytes(take(incoming, 8), "little")
-    held = Asked(size, incoming, outgoing)
+    size = int.from_bytes(receive_exactly(incoming, 8), "little")
+    held = RequestedFile(size, incoming, outgoing)
     try:
         file = h5py.File(held, "r", rdcc_nbytes=64 << 20, rdcc_nslots=10_007)
     except (OSError, ValueError, RuntimeError) as error:
-        tell(outgoing, error)
+        send_error(outgoing, error)
         return
     send(outgoing, b".")
     while True:

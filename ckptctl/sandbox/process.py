@@ -23,8 +23,8 @@ _KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_
 BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from ckptctl.sandbox.process import run
-run(*sys.argv[2:])
+from ckptctl.sandbox.process import run_confined
+run_confined(*sys.argv[2:])
 """
 
 
@@ -53,7 +53,7 @@ def find_code() -> list[str]:
 # In the process -------------------------------------------------------------------------------------------------------
 
 
-def run(module: str, parent: str, *words: str) -> None:
+def run_confined(module: str, parent: str, *words: str) -> None:
     """Do what the process is for; ``parent``: the process that started this one, unless it has gone since."""
     _end_with(int(parent))
     import_module(module).main(*words)

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple, Protocol, cast
 
 from ckptctl.sandbox.process import forbid_writing, limit_memory, spawn
 
-Reply = Mapping[str, object]
+WorkerReply = Mapping[str, object]
 _START_SECONDS = 120.0
 """For importing what is large, from a disk that is slow."""
 _GRACE = 5
@@ -33,7 +33,7 @@ _LONGEST = 1 << 20
 """Bytes of a request or an answer."""
 
 
-class Limits(NamedTuple):
+class WorkerLimits(NamedTuple):
     """What one answer may cost."""
 
     seconds: float
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     """Bytes of address space beyond what the process has when it is asked; only Linux keeps it."""
 
 
-class Lost(NamedTuple):
+class WorkerLost(NamedTuple):
     """How it ended where it should have answered."""
 
     how: Literal["time", "memory", "signal", "exit"]
@@ -49,23 +49,23 @@ class Lost(NamedTuple):
     """Of the signal, or the exit code."""
 
 
-class NotStarted(Exception):
+class WorkerNotStarted(Exception):
     """The process cannot do what it is for; the text tells why, as its module put it."""
 
 
-class Module(Protocol):
+class WorkerModule(Protocol):
     """What runs in the process."""
 
-    def prepare(self) -> Reply:
+    def prepare(self) -> WorkerReply:
         """Import what is needed; what it raises ends up as NotStarted."""
         ...
 
-    def answer(self, request: Reply, descriptor: int) -> Reply:
+    def answer(self, request: WorkerReply, descriptor: int) -> WorkerReply:
         """Answer a request about an open file; MemoryError ends up as Lost."""
         ...
 
 
-class Child:
+class Worker:
     """The process."""
 
     def __init__(self, module: str, variables: Mapping[str, str] | None = None) -> None:
@@ -74,18 +74,18 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
 
-    def start(self, seconds: float = _START_SECONDS) -> Reply:
+    def start(self, seconds: float = _START_SECONDS) -> WorkerReply:
         """Start it, and wait until it is prepared; raises NotStarted."""
         self.close()
         self._line, theirs = socket.socketpair()
         with theirs:
             self._process = self._run(theirs)
         reply = self._receive(seconds)
-        if isinstance(reply, Lost):
-            raise NotStarted(f"its process was lost at the start: {reply.how} {reply.number}")
+        if isinstance(reply, WorkerLost):
+            raise WorkerNotStarted(f"its process was lost at the start: {reply.how} {reply.number}")
         if "failed" in reply:
             self.close()
-            raise NotStarted(str(reply["failed"]))
+            raise WorkerNotStarted(str(reply["failed"]))
         return reply
 
     def _run(self, line: socket.socket) -> subprocess.Popen[bytes]:
@@ -94,9 +94,9 @@ class Child:
                 __name__, self.module, stdin=line.fileno(), stdout=subprocess.DEVNULL, variables=self.variables
             )
         except OSError as error:
-            raise NotStarted(f"{sys.executable}: {error.strerror or error}") from error
+            raise WorkerNotStarted(f"{sys.executable}: {error.strerror or error}") from error
 
-    def ask(self, request: Reply, descriptor: int, limits: Limits) -> Reply | Lost:
+    def ask(self, request: WorkerReply, descriptor: int, limits: WorkerLimits) -> WorkerReply | WorkerLost:
         """What it answers; raises NotStarted where it was lost before, and does not start again."""
         if self._process is None or self._process.poll() is not None:
             self.start()
@@ -105,7 +105,7 @@ class Child:
             sent = socket.send_fds(cast("socket.socket", self._line), [line], [descriptor])
             cast("socket.socket", self._line).sendall(line[sent:])
         reply = self._receive(limits.seconds)
-        return reply if isinstance(reply, Lost) or "lost" not in reply else Lost("memory")
+        return reply if isinstance(reply, WorkerLost) or "lost" not in reply else WorkerLost("memory")
 
     def close(self) -> None:
         """End it, whatever it does."""
@@ -116,18 +116,18 @@ class Child:
             self._line.close()
         self._process = self._line = None
 
-    def _receive(self, seconds: float) -> Reply | Lost:
+    def _receive(self, seconds: float) -> WorkerReply | WorkerLost:
         """The next line; Lost, and the process ended, where none comes in time."""
         data, until = b"", monotonic() + seconds
         while not data.endswith(b"\n"):
             piece = self._wait(until)
             if piece is None:
                 self.close()
-                return Lost("time")
+                return WorkerLost("time")
             if not piece or len(data) > _LONGEST:
                 return self._lose()
             data += piece
-        return cast("Reply", json.loads(data))
+        return cast("WorkerReply", json.loads(data))
 
     def _wait(self, until: float) -> bytes | None:
         """What comes next, empty where nothing will; None where the time is up."""
@@ -140,14 +140,14 @@ class Child:
         except ConnectionResetError:
             return b""
 
-    def _lose(self) -> Lost:
+    def _lose(self) -> WorkerLost:
         """How a process ended that does not speak any more."""
         process = cast("subprocess.Popen[bytes]", self._process)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
         self.close()
         code = process.returncode
-        return Lost("signal", -code) if code < 0 else Lost("exit", code)
+        return WorkerLost("signal", -code) if code < 0 else WorkerLost("exit", code)
 
 
 # In the process -------------------------------------------------------------------------------------------------------
@@ -169,10 +169,10 @@ def _close_input() -> None:
     os.close(nothing)
 
 
-def _prepare(name: str) -> tuple[Module, Reply] | str:
+def _prepare(name: str) -> tuple[WorkerModule, WorkerReply] | str:
     """The module, and what it says of itself; a text where it cannot do its work."""
     try:
-        module = cast("Module", import_module(name))
+        module = cast("WorkerModule", import_module(name))
         said = module.prepare()
     except Exception as error:  # noqa: BLE001 - a library that is broken raises anything
         return f"{type(error).__name__}: {error}"[:1000]
@@ -188,11 +188,11 @@ def _take(line: socket.socket) -> tuple[Mapping[str, object], int] | None:
     return (json.loads(data), files[0]) if data else None
 
 
-def _answer(module: Module, asked: Mapping[str, object], descriptor: int) -> Reply:
+def _answer(module: WorkerModule, asked: Mapping[str, object], descriptor: int) -> WorkerReply:
     signal.alarm(int(cast("float", asked["seconds"])) + _GRACE)
     limit_memory(cast("int", asked["memory"]))
     try:
-        return module.answer(cast("Reply", asked["request"]), descriptor)
+        return module.answer(cast("WorkerReply", asked["request"]), descriptor)
     except MemoryError:
         return {"lost": "memory"}
     finally:
@@ -201,5 +201,5 @@ def _answer(module: Module, asked: Mapping[str, object], descriptor: int) -> Rep
         signal.alarm(0)
 
 
-def _send(line: socket.socket, reply: Reply) -> None:
+def _send(line: socket.socket, reply: WorkerReply) -> None:
     line.sendall(json.dumps(reply).encode() + b"\n")

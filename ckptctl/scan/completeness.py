@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from ckptctl.core.model import Entries
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age
 from ckptctl.errors import Damaged
-from ckptctl.layouts.index import anchor_of, first_match, match, matches
+from ckptctl.layouts.index import first_match, glob_matches, match, required_text
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, State
     from ckptctl.layouts.schema import Layout
     from ckptctl.stores import Store
 
-Proof = tuple["bool | None", "str | None"]
+Completeness = tuple["bool | None", "str | None"]
 """Whether it is whole, and why not; None with a reason where it is in doubt, None alone where nothing tells."""
 FORMAT_IS_SILENT = "its format does not say where it ends"
 """What the proof says of a file in which nothing is wrong, nor can be: legacy pickles."""
@@ -27,7 +27,9 @@ _SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 """How every framework numbers the parts of a file that was too large for one."""
 
 
-def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit: str = "") -> tuple[State, str | None]:
+def check_completeness(
+    store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit: str = ""
+) -> tuple[State, str | None]:
     """Whether a checkpoint is whole, and why not; one that nothing proves counts as whole once it is quiet.
 
     ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
@@ -46,7 +48,7 @@ def judge(store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit
     return ("damaged" if kind == "file" else "partial"), why
 
 
-def judge_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple[State, str]:
+def classify_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple[State, str]:
     """The state of what is known to be unfinished, by its own name or for another reason."""
     why = why or "its name is that of a save under way"
     return ("partial" if _age_of(entries, now) >= QUIET else "live"), why
@@ -57,20 +59,20 @@ def _age_of(entries: Sequence[Entry], now: int) -> int:
     return now - Entries.of(entries).modified
 
 
-def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
+def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Completeness:
     if not layout.is_proved:
         return None, None
-    from ckptctl.formats.quick_check import prove
+    from ckptctl.formats.quick_check import prove_whole
 
     try:
         with store.open(entries[0].path) as source:
-            proof = prove(source)
+            proof = prove_whole(source)
     except OSError as error:
         return None, f"cannot be read: {error.strerror or error}"
     return proof.whole, (None if proof.why == FORMAT_IS_SILENT else proof.why)
 
 
-def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
+def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Completeness:
     """Every part is there, and each file of it whole as far as its format tells."""
     names = [entry.path.rpartition("/")[2] for entry in entries]
     lacks = _missing_of(layout.required, names) or _missing_parts(layout, names) or _empty_of(layout, entries)
@@ -88,7 +90,7 @@ def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Pro
 def _missing_of_map(store: Store, layout: Layout, entries: Sequence[Entry]) -> str | None:
     """The first member that a family's own map names and that is not there; one that cannot be read says nothing."""
     held = {entry.path.rpartition("/")[2] for entry in entries}
-    path = next((it.path for it in entries if matches(layout.manifest, it.path.rpartition("/")[2])), None)
+    path = next((it.path for it in entries if glob_matches(layout.manifest, it.path.rpartition("/")[2])), None)
     if path is None:
         return None
     try:
@@ -101,7 +103,7 @@ def _missing_of_map(store: Store, layout: Layout, entries: Sequence[Entry]) -> s
     return None if missing is None else f"{missing} is missing"
 
 
-def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Proof:
+def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Completeness:
     below = Entries.of(entries).inside
     empty = [it for it in entries if it.size == 0 and it.path.rpartition("/")[0] == entries[0].path]
     lacks = _missing_in(layout.required, layout.ranks, below) or _empty_of(layout, empty)
@@ -120,7 +122,7 @@ def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[
     return _missing_of(required, names) or _missing_shard(below) or _missing_rank(ranks, below)
 
 
-_PROOFS: Mapping[str, Callable[[Store, Layout, Sequence[Entry]], Proof]] = {
+_PROOFS: Mapping[str, Callable[[Store, Layout, Sequence[Entry]], Completeness]] = {
     "file": _prove_file,
     "family": _prove_family,
     "dir": _prove_folder,
@@ -161,7 +163,7 @@ def _missing_rank(patterns: Iterable[str], names: Collection[str]) -> str | None
         held = ranks_in(pattern, names)
         missing = next((it for it in _all_up_to(held) if it not in held), None)
         if missing is not None:
-            return f"rank {', '.join(map(str, missing))} of {pattern_words(pattern)} is missing"
+            return f"rank {', '.join(map(str, missing))} of {describe_pattern(pattern)} is missing"
     return None
 
 
@@ -180,7 +182,7 @@ _NOBODY: frozenset[tuple[int, ...]] = frozenset()
 @cache
 def _rank_pattern(pattern: str) -> tuple[str, re.Pattern[str]]:
     """What every name must hold that a pattern matches, and the pattern."""
-    return anchor_of(pattern), re.compile(pattern)
+    return required_text(pattern), re.compile(pattern)
 
 
 def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
@@ -190,7 +192,7 @@ def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
     return product(*(range(max(numbers) + 1) for numbers in zip(*held, strict=True)))
 
 
-def pattern_words(pattern: str) -> str:
+def describe_pattern(pattern: str) -> str:
     """A pattern as a person would write it: N for a number, … for anything."""
     plain = re.sub(r"\(\?:[^()]*\)\?", "", pattern)
     plain = re.sub(r"\\d(?:\{[^}]*\}|[+*])?", "N", plain)
@@ -213,7 +215,7 @@ def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:
     return None
 
 
-def _prove_manifest(store: Store, path: str, below: Sequence[str]) -> Proof:
+def _prove_manifest(store: Store, path: str, below: Sequence[str]) -> Completeness:
     """Whether every file that the manifest names is there."""
     from ckptctl.formats.dcp_files import names_in
 
@@ -231,7 +233,7 @@ def _prove_manifest(store: Store, path: str, below: Sequence[str]) -> Proof:
     return (True, None) if missing is None else (False, f"{missing} is missing")
 
 
-def look_again(store: Store, checkpoint: Checkpoint) -> tuple[Entry, ...]:
+def refresh_entries(store: Store, checkpoint: Checkpoint) -> tuple[Entry, ...]:
     """A checkpoint's entries as they are now, with sizes, times and identities; raises FileNotFoundError, OSError."""
     tops = [store.stat(entry.path) for entry in checkpoint.tops]
     return tuple(entry for top in tops for entry in (top, *_list_inside(store, top)))

@@ -8,19 +8,19 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Entry, Unit
-from ckptctl.layouts.index import NUMBERS, Candidate, Catalogue, Groups, match, matches
+from ckptctl.layouts.index import NUMBERS, Groups, LayoutIndex, Match, glob_matches, match
 from ckptctl.layouts.schema import Layout
 
 if TYPE_CHECKING:
-    from ckptctl.scan.grouping import Found, Grove
+    from ckptctl.scan.grouping import CheckpointFolder, RunFolder
 
-Member = tuple[Entry, Candidate]
+Member = tuple[Entry, Match]
 """A part of a family, and what its name says of it."""
 _MEMBER = frozenset({"rank", "shard", "of", "lead", "folder"})
 """Groups that tell the members of a family apart, not families."""
 
 
-class Find(NamedTuple):
+class Detected(NamedTuple):
     """A checkpoint, as names show it."""
 
     layout: Layout
@@ -38,21 +38,21 @@ class Find(NamedTuple):
     """What is missing of it, as far as names tell."""
 
 
-class Finds(NamedTuple):
+class DetectedAll(NamedTuple):
     """All that a grove holds."""
 
-    checkpoints: list[Find]
+    checkpoints: list[Detected]
     """In the order of their paths."""
     generic: list[Entry]
     """Names of no particular framework beside checkpoints of one: left alone."""
 
 
-def find(grove: Grove, catalogue: Catalogue) -> Finds:
+def detect(run_folder: RunFolder, index: LayoutIndex) -> DetectedAll:
     """The checkpoints of a grove."""
-    harvest = _Harvest(grove, catalogue)
-    for path, folder in grove.units.items():
+    harvest = _Harvest(run_folder, index)
+    for path, folder in run_folder.units.items():
         harvest.take_folder(path, folder)
-    for entry in grove.entries:
+    for entry in run_folder.entries:
         if entry.kind == "file":
             harvest.take_file(entry)
     return harvest.close()
@@ -61,21 +61,21 @@ def find(grove: Grove, catalogue: Catalogue) -> Finds:
 class _Harvest:
     """What was found in a grove so far."""
 
-    def __init__(self, grove: Grove, catalogue: Catalogue) -> None:
-        self.grove = grove
-        self.catalogue = catalogue
-        self.found: list[Find] = []
-        self.generic: list[Find] = []
+    def __init__(self, run_folder: RunFolder, index: LayoutIndex) -> None:
+        self.run_folder = run_folder
+        self.index = index
+        self.found: list[Detected] = []
+        self.generic: list[Detected] = []
         """Of names that many programs write."""
-        self.begun: list[Find] = []
+        self.begun: list[Detected] = []
         """Files with the name of a save under way: a few letters, which say something beside others only."""
         self.families: dict[tuple[object, ...], list[Member]] = {}
-        self.folders = {it.path: it for it in grove.entries if it.kind == "dir"} if grove.units else {}
-        self.proved = _proved_layouts(grove.units.values())
-        self.witnesses: dict[str, str | None] = {}
+        self.folders = {it.path: it for it in run_folder.entries if it.kind == "dir"} if run_folder.units else {}
+        self.proved = _proved_layouts(run_folder.units.values())
+        self.neighbors: dict[str, str | None] = {}
         """By layout: what shows it; None where it needs something that is not there."""
 
-    def take_folder(self, path: str, folder: Found) -> None:
+    def take_folder(self, path: str, folder: CheckpointFolder) -> None:
         """Enter a folder as what it is: a checkpoint, a member of a family, or another framework's."""
         top = self.folders.get(path)
         if top is None or not folder.candidates:
@@ -88,7 +88,9 @@ class _Harvest:
         if chosen is not None:
             doubt = doubt or _doubt_nested(chosen.layout, folder)
             entries = (top, *folder.entries)
-            find = Find(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress)
+            find = Detected(
+                chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress
+            )
             self.found.append(find)
 
     def take_file(self, entry: Entry) -> None:
@@ -96,51 +98,51 @@ class _Harvest:
         name = entry.path.rpartition("/")[2]
         layout, evidence, groups = self._layout_of(name)
         if layout is None:
-            rows = [it for it in self.catalogue.in_progress(name) if it.layout.unit != "dir"]
+            rows = [it for it in self.index.in_progress(name) if it.layout.unit != "dir"]
             self.begun += [
-                Find(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]
+                Detected(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]
             ]
         elif layout.unit == "family":
-            self._take_member(entry, Candidate(layout, groups))
+            self._take_member(entry, Match(layout, groups))
         else:
             kept = self.generic if layout.is_generic else self.found
-            kept.append(Find(layout, entry.path, "file", (entry,), groups, evidence))
+            kept.append(Detected(layout, entry.path, "file", (entry,), groups, evidence))
 
-    def _take_member(self, entry: Entry, candidate: Candidate) -> None:
-        key = _key_of(entry, candidate, self.grove.rank_folders)
+    def _take_member(self, entry: Entry, candidate: Match) -> None:
+        key = _key_of(entry, candidate, self.run_folder.rank_folders)
         self.families.setdefault(key, []).append((entry, candidate))
 
     def _layout_of(self, name: str) -> tuple[Layout | None, str | None, Groups]:
         """The first layout whose name it is and whose witness is there, if it needs one, with what shows it."""
-        for layout in self.catalogue.rows_for(name):
+        for layout in self.index.rows_for(name):
             groups = match(layout, name)
             if groups is None or groups.get("folder") is not None:
                 continue
-            if layout.name not in self.witnesses:
-                self.witnesses[layout.name] = self.grove.find_witness(layout) if layout.witnesses else None
-            if self.witnesses[layout.name] or not layout.witnesses:
-                return layout, self.witnesses[layout.name], groups
+            if layout.name not in self.neighbors:
+                self.neighbors[layout.name] = self.run_folder.find_neighbor(layout) if layout.neighbors else None
+            if self.neighbors[layout.name] or not layout.neighbors:
+                return layout, self.neighbors[layout.name], groups
         return None, None, {}
 
-    def close(self) -> Finds:
+    def close(self) -> DetectedAll:
         """All of it, families made of their members; generic names count where no framework's are beside them."""
         taken = {it.path for it in self.found} if self.families else set()
-        made = [it for held in self.families.values() if (it := _make_family(held, self.grove)) is not None]
+        made = [it for held in self.families.values() if (it := _make_family(held, self.run_folder)) is not None]
         made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
         found = self.found + [it for it in made if not it.layout.is_generic]
         generic = self.generic + [it for it in made if it.layout.is_generic]
         if generic and not found:
             found, generic = generic, []
         held = {it.layout.family for it in found} if self.begun else set()
-        found += [it for it in self.begun if it.layout.family in held or self.grove.find_witness(it.layout)]
+        found += [it for it in self.begun if it.layout.family in held or self.run_folder.find_neighbor(it.layout)]
         found.sort(key=_PATH)
-        return Finds(_doubt_series(found), [entry for it in generic for entry in it.entries])
+        return DetectedAll(_doubt_series(found), [entry for it in generic for entry in it.entries])
 
 
 _PATH = attrgetter("path")
 
 
-def _doubt_series(found: list[Find]) -> list[Find]:
+def _doubt_series(found: list[Detected]) -> list[Detected]:
     """The finds, in doubt where names of no framework's own differ in more than their numbers.
 
     ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
@@ -158,17 +160,17 @@ def _doubt_series(found: list[Find]) -> list[Find]:
     return [it._replace(doubt=doubt) if it.path in doubtful else it for it in found]
 
 
-def _numbers_of(it: Find) -> tuple[str | None, ...]:
-    return it.layout.name, *(it.groups.get(key) for key in NUMBERS)
+def _numbers_of(detected: Detected) -> tuple[str | None, ...]:
+    return detected.layout.name, *(detected.groups.get(key) for key in NUMBERS)
 
 
-def _series_of(it: Find) -> tuple[str, str]:
+def _series_of(detected: Detected) -> tuple[str, str]:
     """What stands before the counting word, and the extension: names that share both are one series."""
-    _, dot, extension = it.entries[0].path.rpartition(".")
-    return it.groups.get("series") or "", dot + extension
+    _, dot, extension = detected.entries[0].path.rpartition(".")
+    return detected.groups.get("series") or "", dot + extension
 
 
-def _doubt_nested(layout: Layout, folder: Found) -> str | None:
+def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> str | None:
     """Why a folder may be more than a checkpoint: somebody trained on into it, and a run lies there."""
     if not folder.nested:
         return None
@@ -179,12 +181,12 @@ def _doubt_nested(layout: Layout, folder: Found) -> str | None:
     return None
 
 
-def _proved_layouts(folders: Iterable[Found]) -> frozenset[str]:
+def _proved_layouts(folders: Iterable[CheckpointFolder]) -> frozenset[str]:
     """The layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
     return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
 
 
-def _choose(folder: Found, proved: frozenset[str]) -> tuple[Candidate | None, str | None]:
+def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | None, str | None]:
     """The layout of a folder, and why it is in doubt, if it is; None where only others beside it could have told."""
     candidates = folder.candidates
     if not (candidates[0].is_proved and candidates[0].is_numbered):
@@ -203,7 +205,7 @@ def _choose(folder: Found, proved: frozenset[str]) -> tuple[Candidate | None, st
     return candidates[0], f"it may be of {' or '.join(rivals.values())}: choose one with --layout"
 
 
-def _key_of(entry: Entry, candidate: Candidate, rank_folders: Collection[str]) -> tuple[object, ...]:
+def _key_of(entry: Entry, candidate: Match, rank_folders: Collection[str]) -> tuple[object, ...]:
     """What all members of one family share."""
     folder = entry.path.rpartition("/")[0]
     if folder in rank_folders:
@@ -214,31 +216,31 @@ def _key_of(entry: Entry, candidate: Candidate, rank_folders: Collection[str]) -
     return candidate.layout.name, folder, *(value for key, value in groups.items() if key not in _MEMBER)
 
 
-def _make_family(members: Sequence[Member], grove: Grove) -> Find | None:
+def _make_family(members: Sequence[Member], run_folder: RunFolder) -> Detected | None:
     """The family of its members; None where the one is missing without which it is none."""
     layout = members[0][1].layout
     leads = [it for it in members if it[1].groups.get("lead") is not None]
     if not leads and any("lead" in it.groups for _, it in members):
         return None
     tops = sorted((it for it, _ in members), key=lambda it: (_place_of(it, layout, leads), it.path))
-    inside = {it.path: grove.units[it.path].entries for it in tops if it.path in grove.units}
+    inside = {it.path: run_folder.units[it.path].entries for it in tops if it.path in run_folder.units}
     entries = tuple(entry for top in tops for entry in (top, *inside.get(top.path, ())))
     lead = leads[0][1] if leads else members[0][1]
     is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
-    path = tops[0].path if is_one else _path_of(leads or members, grove)
+    path = tops[0].path if is_one else _path_of(leads or members, run_folder)
     groups = {key: _any(members, key) for _, it in members for key in it.groups}
-    lacks = _missing_folder(layout, [it for it, _ in leads] or tops, grove)
-    return Find(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
+    lacks = _missing_folder(layout, [it for it, _ in leads] or tops, run_folder)
+    return Detected(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
 
 
-def _missing_folder(layout: Layout, tops: Sequence[Entry], grove: Grove) -> str | None:
+def _missing_folder(layout: Layout, tops: Sequence[Entry], run_folder: RunFolder) -> str | None:
     """The rank whose folder lacks its share of a family, where ranks have folders of their own."""
-    if not (layout.rank_folders and grove.rank_folders):
+    if not (layout.rank_folders and run_folder.rank_folders):
         return None
     held = {top.path.rpartition("/")[0] for top in tops}
-    if held.isdisjoint(grove.rank_folders):
+    if held.isdisjoint(run_folder.rank_folders):
         return None
-    missing = min(grove.rank_folders - held, default=None)
+    missing = min(run_folder.rank_folders - held, default=None)
     return None if missing is None else f"the share of {missing.rpartition('/')[2]} is missing"
 
 
@@ -249,16 +251,16 @@ def _any(members: Sequence[Member], key: str) -> str | None:
 def _place_of(entry: Entry, layout: Layout, leads: Sequence[Member]) -> int:
     """Where a member stands: what makes a family loadable first, so that it goes first, then what leads."""
     name = entry.path.rpartition("/")[2]
-    if layout.required and any(matches(part, name) for part in layout.required[0].split("|")):
+    if layout.required and any(glob_matches(part, name) for part in layout.required[0].split("|")):
         return 0
     return 1 if any(entry is lead for lead, _ in leads) else 2
 
 
-def _path_of(members: Sequence[Member], grove: Grove) -> str:
+def _path_of(members: Sequence[Member], run_folder: RunFolder) -> str:
     """The stem that a family is known by."""
     entry, candidate = members[0]
     folder = entry.path.rpartition("/")[0]
-    if folder in grove.rank_folders:
+    if folder in run_folder.rank_folders:
         folder = folder.rpartition("/")[0]
     stem = candidate.groups.get("stem") or entry.path.rpartition("/")[2].rpartition(".")[0]
     return f"{folder}/{stem}".lstrip("/")

@@ -11,8 +11,8 @@ from posixpath import abspath, basename
 from typing import TYPE_CHECKING
 
 from ckptctl.core.names.parse import is_cut_by_slash, parse
-from ckptctl.layouts.index import Candidate, Catalogue, first_match
-from ckptctl.scan.metrics.side_files import Sides
+from ckptctl.layouts.index import LayoutIndex, Match, first_match
+from ckptctl.scan.metrics.side_files import SideFiles
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ckptctl.stores import Folder, Store
 
 
-class Found:
+class CheckpointFolder:
     """A folder that is a checkpoint, or may be, with all that lies in it."""
 
-    def __init__(self, candidates: Sequence[Candidate], entries: Sequence[Entry], *, in_progress: bool = False) -> None:
+    def __init__(self, candidates: Sequence[Match], entries: Sequence[Entry], *, in_progress: bool = False) -> None:
         self.candidates = list(candidates)
         """The layouts that it may be of."""
         self.entries = list(entries)
@@ -44,15 +44,15 @@ class Found:
         return any([it.is_proved and it.is_numbered for it in self.candidates])  # noqa: C419 - faster
 
 
-class Grove:
+class RunFolder:
     """A folder with what belongs to it, while the walk is inside."""
 
-    def __init__(self, folder: Folder, parent: Grove | None, is_checkpoint: Candidate | None = None) -> None:
+    def __init__(self, folder: Folder, parent: RunFolder | None, is_checkpoint: Match | None = None) -> None:
         self.path = folder.path
         self.parent = parent
         self.entries = list(folder.entries)
         """Of the folder itself, of those that a slash made, and of ranks' folders."""
-        self.units: dict[str, Found] = {}
+        self.units: dict[str, CheckpointFolder] = {}
         """Folders that are checkpoints, or parts of one, by path."""
         self.rank_folders: set[str] = set()
         self.is_checkpoint = is_checkpoint
@@ -75,9 +75,9 @@ class Grove:
         return self._beside
 
     @property
-    def sides(self) -> Sides:
+    def sides(self) -> SideFiles:
         """Where its side files are."""
-        return Sides(
+        return SideFiles(
             self.path,
             self.beside,
             self.parent.beside if self.parent and self._is_right_below() else {},
@@ -88,13 +88,13 @@ class Grove:
         """Whether the folder right above it is a grove too; a run's own folder always is."""
         return self.parent is not None and self.path.rpartition("/")[0] == self.parent.path
 
-    def find_witness(self, layout: Layout) -> str | None:
+    def find_neighbor(self, layout: Layout) -> str | None:
         """What lies beside the checkpoints of a layout and shows it, as a sentence's end; None where nothing does."""
         above = self.parent.beside if self.parent else {}
         if self._names is None:
             start = len(self.path) + 1 if self.path else 0
             self._names = frozenset(it.path[start:] for it in self.entries)
-        for glob in layout.witnesses:
+        for glob in layout.neighbors:
             is_above = glob.startswith("../")
             name = first_match(glob.removeprefix("../"), above if is_above else self._names)
             if name is not None:
@@ -105,22 +105,22 @@ class Grove:
         """Whether a path lies in this folder."""
         return not self.path or path.startswith(self.path + "/")
 
-    def unit_of(self, path: str) -> Found | None:
+    def unit_of(self, path: str) -> CheckpointFolder | None:
         """The checkpoint folder that a path lies in: the walk goes in depth, so it can only be the last one found."""
         unit = next(reversed(self.units), None)
         return self.units[unit] if unit is not None and path.startswith(f"{unit}/") else None
 
 
-def group(store: Store, catalogue: Catalogue, *, stat: bool) -> Iterator[Grove]:
+def group_folders(store: Store, index: LayoutIndex, *, stat: bool) -> Iterator[RunFolder]:
     """The groves below a store's root, each when the walk has left it: a folder's own after those below it."""
-    open_groves: list[Grove] = []
-    sides = catalogue.sides_below
+    open_groves: list[RunFolder] = []
+    sides = index.sides_below
     for folder in store.walk(stat=stat):
         while open_groves and not open_groves[-1].holds(folder.path):
             yield open_groves.pop()
         top = open_groves[-1] if open_groves else None
-        if top is None or not _join(top, folder, catalogue):
-            open_groves.append(Grove(folder, top, None if top else _recognise_root(store, folder, catalogue)))
+        if top is None or not _join(top, folder, index):
+            open_groves.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
             _note_sides(open_groves, folder, sides)
         if open_groves[0].is_checkpoint:
             break
@@ -130,77 +130,77 @@ def group(store: Store, catalogue: Catalogue, *, stat: bool) -> Iterator[Grove]:
         yield open_groves.pop()
 
 
-def _note_sides(groves: Sequence[Grove], folder: Folder, names: frozenset[str]) -> None:
+def _note_sides(groves: Sequence[RunFolder], folder: Folder, names: frozenset[str]) -> None:
     """Let all open groves above know the side files in a folder."""
     found = [it.path for it in folder.entries if it.path.rpartition("/")[2] in names] if names else []
-    for grove in groves[:-1] if found else ():
-        grove.below += found
+    for run_folder in groves[:-1] if found else ():
+        run_folder.below += found
 
 
-def _recognise_root(store: Store, folder: Folder, catalogue: Catalogue) -> Candidate | None:
+def _recognise_root(store: Store, folder: Folder, index: LayoutIndex) -> Match | None:
     """The layout of the root, where it is a checkpoint itself: what lies in it must not be taken for a run's.
 
     The folder of one rank is no run either: in it lies a part of each checkpoint of the run above.
     """
     held = {it.path for it in folder.entries}
     name = basename(store.url.rstrip("/") if "://" in store.url else abspath(store.url))
-    found = catalogue.recognise(name, held) if held else []
-    return found[0] if found and found[0].is_proved else catalogue.rank_folder_of(name)
+    found = index.recognise(name, held) if held else []
+    return found[0] if found and found[0].is_proved else index.rank_folder_of(name)
 
 
-def _join(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:
+def _join(top: RunFolder, folder: Folder, index: LayoutIndex) -> bool:
     """Whether a folder belongs to the open one above it, and then is part of it."""
     inside = top.unit_of(folder.path) if top.units else None
     if inside is not None:
         inside.entries += folder.entries
-        found = _recognise(top, folder, catalogue)
+        found = _recognise(top, folder, index)
         if found is not None and found.is_sure:
             inside.nested.append((folder.path, found.candidates[0].layout.family))
         return True
-    found = _recognise(top, folder, catalogue)
+    found = _recognise(top, folder, index)
     if found is not None:
         top.units[folder.path] = found
         return True
-    if catalogue.rank_folder_of(folder.path.rpartition("/")[2]):
+    if index.rank_folder_of(folder.path.rpartition("/")[2]):
         top.rank_folders.add(folder.path)
-    elif not _is_cut(top, folder, catalogue):
+    elif not _is_cut(top, folder, index):
         return False
     top.entries += folder.entries
     return True
 
 
-def _recognise(top: Grove, folder: Folder, catalogue: Catalogue) -> Found | None:
+def _recognise(top: RunFolder, folder: Folder, index: LayoutIndex) -> CheckpointFolder | None:
     """The folder as a checkpoint, or as a part of a family; None where it is none."""
     start = len(folder.path) + 1
     name = folder.path[folder.path.rfind("/") + 1 :]
-    candidates = catalogue.recognise(name, [it.path[start:] for it in folder.entries], top.find_witness)
-    found = Found(candidates, folder.entries)
+    candidates = index.recognise(name, [it.path[start:] for it in folder.entries], top.find_neighbor)
+    found = CheckpointFolder(candidates, folder.entries)
     if found.is_sure:
         return found
-    other = _recognise(top, folder, catalogue.others) if catalogue.others else None
+    other = _recognise(top, folder, index.others) if index.others else None
     if other is not None and other.is_proved and not found.is_proved:
-        return Found((), folder.entries)
-    unfinished = catalogue.in_progress(name)
+        return CheckpointFolder((), folder.entries)
+    unfinished = index.in_progress(name)
     if unfinished or candidates:
-        return Found(unfinished or candidates, folder.entries, in_progress=bool(unfinished))
-    families = [it for it in catalogue.match_name(name) if it.groups.get("folder") is not None]
-    return Found(families[:1], folder.entries) if families else None
+        return CheckpointFolder(unfinished or candidates, folder.entries, in_progress=bool(unfinished))
+    families = [it for it in index.match_name(name) if it.groups.get("folder") is not None]
+    return CheckpointFolder(families[:1], folder.entries) if families else None
 
 
-def _is_cut(top: Grove, folder: Folder, catalogue: Catalogue) -> bool:
+def _is_cut(top: RunFolder, folder: Folder, index: LayoutIndex) -> bool:
     """Whether a metric's slash made the folder."""
     below = folder.path[len(top.path) :].strip("/")
-    return is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below) and _goes_on(below, folder, catalogue)
+    return is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below) and _goes_on(below, folder, index)
 
 
-def _goes_on(front: str, folder: Folder, catalogue: Catalogue) -> bool:
+def _goes_on(front: str, folder: Folder, index: LayoutIndex) -> bool:
     """Whether the checkpoints in a folder go on with a name that begins with ``front``, as far as can be known.
 
     The folder of a sweep may be called alike (``lr=0.1-vit``), and be a run of its own: then what is in it says the
     whole name again. In doubt it is one: of each run something stays, of runs taken for one it might not.
     """
     counters = parse(front).fields.keys() & {"epoch", "step", "global_step"}
-    endings = catalogue.free_endings
+    endings = index.free_endings
     held = [it.path.rpartition("/")[2] for it in folder.entries if it.kind != "link"]
     names = [name for name in held if name.endswith(endings)]
     return bool(counters) and not any(counters & parse(name).fields.keys() or "=" not in name for name in names)

@@ -1,9 +1,10 @@
 """What is inside one checkpoint of a store, and whether it is whole: its files, read as one.
 
-    contents = inspect(store, checkpoint)
-    examined = examine(store, checkpoint, Depth(deep=True))
+    contents = read_checkpoint(store, checkpoint)
+    result = verify_checkpoint(store, checkpoint, VerifyDepth(deep=True))
 
-Nothing is executed, and tensors are read for ``Depth`` alone; only a ``Loader`` has torch load what passed all else.
+Nothing is executed, and tensors are read for ``VerifyDepth`` alone; only a ``TorchLoader`` has torch load what passed
+all else.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge
-from ckptctl.formats.flaws import Examined, Flaw
+from ckptctl.formats.contents import Contents, merge_contents
+from ckptctl.formats.flaws import Flaw, VerifyResult
 from ckptctl.layouts import find_slimming
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
-    from ckptctl.sandbox.torch_load import Loader
-    from ckptctl.stores import Source, Store
+    from ckptctl.sandbox.torch_load import TorchLoader
+    from ckptctl.stores import ReadableFile, Store
     from ckptctl.tensors.full_check import Tick
 
 
-class Held:
+class CheckpointFiles:
     """The files of a checkpoint, by their paths in its folder; of a file or a family, by their names."""
 
     def __init__(self, store: Store, checkpoint: Checkpoint) -> None:
@@ -34,31 +35,31 @@ class Held:
         self.front = f"{folder}/" if folder else ""
         start = len(self.front)
         self.entries = {
-            it.path[start:]: store.stat(it.path) if it.size is None else it
-            for it in checkpoint.entries
-            if it.kind == "file"
+            entry.path[start:]: store.stat(entry.path) if entry.size is None else entry
+            for entry in checkpoint.entries
+            if entry.kind == "file"
         }
         self.sizes = {name: it.size or 0 for name, it in self.entries.items()}
 
     @contextmanager
-    def open(self, name: str) -> Iterator[Source]:
+    def open(self, name: str) -> Iterator[ReadableFile]:
         """Open one of them; raises OSError."""
         with self.store.open(self.front + name) as source:
             yield source
 
 
-def inspect(store: Store, checkpoint: Checkpoint, *, placed: bool = False) -> Contents:
+def read_checkpoint(store: Store, checkpoint: Checkpoint, *, placed: bool = False) -> Contents:
     """What is inside all files of a checkpoint; what is wrong with one is among its flaws.
 
     With ``placed`` every storage is looked up where that takes a read of its own, and checksums are listed.
     """
-    files = Held(store, checkpoint)
+    files = CheckpointFiles(store, checkpoint)
     held = read_files(files, placed=placed)
     size = sum(files.sizes.values())
-    return (merge(held) if held else Contents("none"))._replace(size=size)
+    return (merge_contents(held) if held else Contents("none"))._replace(size=size)
 
 
-class Depth(NamedTuple):
+class VerifyDepth(NamedTuple):
     """How closely to look."""
 
     deep: bool = False
@@ -73,31 +74,35 @@ _NAMES = frozenset({"suspect-name", "unlisted-name", "odd-pickle", "unusual-pick
 """What says something of a checkpoint that is still being written, too."""
 
 
-def examine(
-    store: Store, it: Checkpoint, depth: Depth, tick: Tick = lambda _: None, loader: Loader | None = None
-) -> Examined:
+def verify_checkpoint(
+    store: Store,
+    checkpoint: Checkpoint,
+    depth: VerifyDepth,
+    tick: Tick = lambda _: None,
+    loader: TorchLoader | None = None,
+) -> VerifyResult:
     """Look for all that may be wrong with a checkpoint; ``tick`` is told of bytes as they are read.
 
     Of one that may still be in the writing only what its pickles name is told. With a loader torch loads what passed.
     """
-    from ckptctl.tensors.structure_check import check
+    from ckptctl.tensors.structure_check import find_flaws
 
-    files = Held(store, it)
+    files = CheckpointFiles(store, checkpoint)
     held = read_files(files, placed=True)
-    contents = merge(held) if held else Contents("none")
-    flaws = [*check(contents, files, depth.allow), *_tell_bare(it, contents)]
-    if it.state == "live":
+    contents = merge_contents(held) if held else Contents("none")
+    flaws = [*find_flaws(contents, files, depth.allow), *_warn_no_weights(checkpoint, contents)]
+    if checkpoint.state == "live":
         flaws = [flaw for flaw in flaws if flaw.id in _NAMES]
     elif depth.deep or depth.finite:
         flaws += _read_all(contents, files, depth, tick)
     else:
-        flaws += _tell_unproved(contents)
-    told = (*_tell_state(it, flaws), *flaws)
-    examined = Examined(it.path, sum(files.sizes.values()), it.state, told)
+        flaws += _warn_unproved(contents)
+    told = (*_warn_state(checkpoint, flaws), *flaws)
+    examined = VerifyResult(checkpoint.path, sum(files.sizes.values()), checkpoint.state, told)
     return examined if loader is None else _load(examined, files, held, loader)
 
 
-def _read_all(contents: Contents, files: Held, depth: Depth, tick: Tick) -> Iterator[Flaw]:
+def _read_all(contents: Contents, files: CheckpointFiles, depth: VerifyDepth, tick: Tick) -> Iterator[Flaw]:
     """Read all numbers that can be read; what is wrong with them."""
     from ckptctl.tensors.full_check import read_deep
 
@@ -106,10 +111,10 @@ def _read_all(contents: Contents, files: Held, depth: Depth, tick: Tick) -> Iter
         from ckptctl.tensors.packed_hdf5 import read_packed
 
         yield from read_packed(contents, files, finite=depth.finite, tick=tick)
-    yield from _tell_packed(contents) if depth.finite else ()
+    yield from _warn_packed(contents) if depth.finite else ()
 
 
-def _tell_unproved(contents: Contents) -> Iterator[Flaw]:
+def _warn_unproved(contents: Contents) -> Iterator[Flaw]:
     """Say where only reading shows whether all is there."""
     unproved = [it for it in contents.storages.values() if it.packing == "hdf5-unproved"]
     if unproved:
@@ -118,25 +123,25 @@ def _tell_unproved(contents: Contents) -> Iterator[Flaw]:
         yield Flaw("not-read", text, unproved[0].file)
 
 
-def _tell_state(it: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
+def _warn_state(checkpoint: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]:
     """What a listing says of it, unless what was found inside says it better."""
     is_told = any(flaw.severity == "error" for flaw in flaws)
-    if it.state in ("damaged", "partial") and not is_told:
-        yield Flaw(it.state, it.note or f"its state is {it.state}")
-    elif it.state in ("live", "unknown") and not is_told and it.note:
-        yield Flaw("live" if it.state == "live" else "in-doubt", it.note)
+    if checkpoint.state in ("damaged", "partial") and not is_told:
+        yield Flaw(checkpoint.state, checkpoint.note or f"its state is {checkpoint.state}")
+    elif checkpoint.state in ("live", "unknown") and not is_told and checkpoint.note:
+        yield Flaw("live" if checkpoint.state == "live" else "in-doubt", checkpoint.note)
 
 
-def _tell_bare(it: Checkpoint, contents: Contents) -> Iterator[Flaw]:
+def _warn_no_weights(checkpoint: Checkpoint, contents: Contents) -> Iterator[Flaw]:
     """Say where a folder has no weights, though its layout keeps them beside the optimizer's state, which it has."""
-    slimming = find_slimming(it.layout) if it.unit == "dir" else None
+    slimming = find_slimming(checkpoint.layout) if checkpoint.unit == "dir" else None
     parts = {tensor.part for tensor in contents.tensors}
     if slimming is None or not slimming.require or "optimizer" not in parts or "weights" in parts or contents.flaws:
         return
     yield Flaw("no-weights", "it holds the optimizer's state, but no weights")
 
 
-def _tell_packed(contents: Contents) -> Iterator[Flaw]:
+def _warn_packed(contents: Contents) -> Iterator[Flaw]:
     """Say where numbers could not be looked at."""
     from ckptctl.tensors.finite import KINDS
 
@@ -152,7 +157,9 @@ def _tell_packed(contents: Contents) -> Iterator[Flaw]:
         yield Flaw("not-read", f"{what} not known: nobody looked whether all is finite")
 
 
-def _load(examined: Examined, files: Held, held: Mapping[str, Contents], loader: Loader) -> Examined:
+def _load(
+    examined: VerifyResult, files: CheckpointFiles, held: Mapping[str, Contents], loader: TorchLoader
+) -> VerifyResult:
     """What torch makes of its files; one that is broken, suspect or unfinished is never handed over."""
     why = _why_not(examined)
     if why is not None:
@@ -167,7 +174,7 @@ _LOADABLE = ("torch", "torch-legacy", "torchscript", "zip")
 """Formats that are torch's, or may hold files of torch; the others have nothing to do with it."""
 
 
-def _why_not(examined: Examined) -> str | None:
+def _why_not(examined: VerifyResult) -> str | None:
     """Why none of it may be loaded, "" where its flaws say so already; None where all of it may."""
     if examined.state == "live":
         return "it may still be in the writing"
@@ -178,7 +185,7 @@ def _why_not(examined: Examined) -> str | None:
     return None
 
 
-def _load_file(files: Held, name: str, kind: str, loader: Loader) -> Flaw | None:
+def _load_file(files: CheckpointFiles, name: str, kind: str, loader: TorchLoader) -> Flaw | None:
     """What is to be said of one file; None where torch loaded it."""
     if kind == "zip":
         return Flaw("not-loaded", "not given to torch: it is an archive of other files", name)
@@ -191,7 +198,7 @@ def _load_file(files: Held, name: str, kind: str, loader: Loader) -> Flaw | None
     return None if flaw is None else flaw._replace(file=name)
 
 
-def _hand_over(files: Held, name: str, loader: Loader, *, is_zip: bool) -> Flaw | None:
+def _hand_over(files: CheckpointFiles, name: str, loader: TorchLoader, *, is_zip: bool) -> Flaw | None:
     """Let torch load a file that is still what was looked at; raises OSError."""
     with files.open(name) as source:
         descriptor: int | None = getattr(source, "descriptor", None)

@@ -9,20 +9,20 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint, Entries, Entry
-from ckptctl.core.ranking import in_order
-from ckptctl.layouts import find
-from ckptctl.layouts.index import matches
-from ckptctl.scan.completeness import judge, judge_unfinished, ranks_in
+from ckptctl.core.ranking import in_save_order
+from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import glob_matches
+from ckptctl.scan.completeness import check_completeness, classify_unfinished, ranks_in
 
 if TYPE_CHECKING:
     from ckptctl.layouts.schema import Layout
     from ckptctl.stores import Store
 
 
-def compare(store: Store, checkpoints: Sequence[Checkpoint], now: int) -> list[Checkpoint]:
+def check_against_peers(store: Store, checkpoints: Sequence[Checkpoint], now: int) -> list[Checkpoint]:
     """The checkpoints, judged beside each other: by what the newest may lack, and by how many ranks the others have."""
     judged = list(checkpoints)
-    layouts = {name: find(name) for name in {it.layout for it in checkpoints}}
+    layouts = {name: find_layout(name) for name in {it.layout for it in checkpoints}}
     for name, layout in layouts.items():
         if layout.newest_lacks:
             judged = _forgive_newest(store, judged, layout, now)
@@ -38,14 +38,14 @@ def _doubt_newest(
     store: Store, checkpoints: list[Checkpoint], layouts: Mapping[str, Layout], now: int
 ) -> list[Checkpoint]:
     """The newest may be what a killed training left: it lacks what all others hold, or a document in it is cut off."""
-    own = in_order(it for it in checkpoints if it.layout in layouts and it.state == "complete" and not it.roles)
+    own = in_save_order(it for it in checkpoints if it.layout in layouts and it.state == "complete" and not it.roles)
     if not own or layouts[own[-1].layout].unit == "file":
         return checkpoints
     newest, layout = own[-1], layouts[own[-1].layout]
     own = [it for it in own if layouts[it.layout].unit == layout.unit]
     cut = _cut_document(store, layout, newest)
     if cut is not None:
-        state, note = judge_unfinished(newest.entries, now, cut)
+        state, note = classify_unfinished(newest.entries, now, cut)
     elif not layout.tells_end and (lacks := _lacking(layout, own)) is not None:
         state, note = "unknown", f"it lacks {lacks}, which all others here have"
     else:
@@ -61,7 +61,7 @@ def _lacking(layout: Layout, own: Sequence[Checkpoint]) -> str | None:
     held = _shapes(own[-1])
     alike = [shapes for it in own[:-1] if not held.isdisjoint(shapes := _shapes(it))]
     usual = frozenset.intersection(*alike) - held if alike else frozenset()
-    return min((it for it in usual if not any(matches(glob, it) for glob in layout.newest_lacks)), default=None)
+    return min((it for it in usual if not any(glob_matches(glob, it) for glob in layout.newest_lacks)), default=None)
 
 
 def _shapes(checkpoint: Checkpoint) -> frozenset[str]:
@@ -80,7 +80,7 @@ def _cut_document(store: Store, layout: Layout, checkpoint: Checkpoint) -> str |
     for entry in checkpoint.entries if globs else ():
         name = entry.path[top:]
         is_meant = name.endswith(".json") and "/" not in name and entry.kind == "file"
-        if is_meant and any(matches(it, name) for it in globs) and not _is_closed(store, entry):
+        if is_meant and any(glob_matches(it, name) for it in globs) and not _is_closed(store, entry):
             return f"{name} is cut short"
     return None
 
@@ -101,11 +101,11 @@ _END = 64
 
 def _forgive_newest(store: Store, checkpoints: list[Checkpoint], layout: Layout, now: int) -> list[Checkpoint]:
     """What the last save of a training lacks by design is not missing."""
-    own = in_order(it for it in checkpoints if it.layout == layout.name)
+    own = in_save_order(it for it in checkpoints if it.layout == layout.name)
     if own[-1].state != "partial":
         return checkpoints
     less = layout._replace(required=tuple(it for it in layout.required if it not in layout.newest_lacks))
-    state, note = judge(store, less, own[-1].entries, now)
+    state, note = check_completeness(store, less, own[-1].entries, now)
     return [it._replace(state=state, note=note) if it is own[-1] else it for it in checkpoints]
 
 
@@ -126,10 +126,14 @@ def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoi
     common = Counter(counts[it.path] for it in checkpoints if it.path in counts and it.state == "complete")
     most = max(counts.values())
     return [
-        it._replace(state="unknown", note=f"it has the files of {counts[it.path]} ranks, others of {most}")
-        if it.state == "complete" and counts.get(it.path, most) < most and common[counts[it.path]] < _SEVERAL
-        else it
-        for it in checkpoints
+        checkpoint._replace(
+            state="unknown", note=f"it has the files of {counts[checkpoint.path]} ranks, others of {most}"
+        )
+        if checkpoint.state == "complete"
+        and counts.get(checkpoint.path, most) < most
+        and common[counts[checkpoint.path]] < _SEVERAL
+        else checkpoint
+        for checkpoint in checkpoints
     ]
 
 

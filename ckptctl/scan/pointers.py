@@ -8,13 +8,13 @@ from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Roster, Run
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.errors import Damaged
-from ckptctl.layouts.index import matches
+from ckptctl.layouts.index import glob_matches
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
-    from ckptctl.layouts.index import Catalogue
+    from ckptctl.layouts.index import LayoutIndex
     from ckptctl.layouts.schema import Layout, PointerFile
     from ckptctl.stores import Store
 
@@ -25,26 +25,26 @@ MOST_BYTES = 64 << 20
 """Of a document that may."""
 
 
-class Committed(NamedTuple):
+class CommittedSave(NamedTuple):
     """The last save that a framework says is done."""
 
     file: str
     step: int
 
 
-class Named(NamedTuple):
+class FrameworkPointers(NamedTuple):
     """What the files of frameworks say of checkpoints."""
 
     pointers: tuple[Pointer, ...] = ()
     rosters: tuple[Roster, ...] = ()
-    committed: Mapping[str, Committed] = {}
+    committed: Mapping[str, CommittedSave] = {}
     """By layout."""
     unread: Mapping[str, str] = {}
     """By layout, the path of a file that may not be read: it may name any of its checkpoints."""
 
-    def add(self, other: Named) -> Named:
+    def add(self, other: FrameworkPointers) -> FrameworkPointers:
         """Both together; what layouts of one family name twice counts once."""
-        return Named(
+        return FrameworkPointers(
             tuple(dict.fromkeys((*self.pointers, *other.pointers))),
             tuple(dict.fromkeys((*self.rosters, *other.rosters))),
             {**self.committed, **other.committed},
@@ -55,7 +55,7 @@ class Named(NamedTuple):
 # Links ---------------------------------------------------------------------------------------------------------------
 
 
-def follow(store: Store, entry: Entry) -> Pointer:
+def resolve_link(store: Store, entry: Entry) -> Pointer:
     """Where a link leads; loops, dangling links and links out of the root are states, not errors."""
     try:
         target = store.resolve(entry.path)
@@ -66,17 +66,17 @@ def follow(store: Store, entry: Entry) -> Pointer:
     return Pointer(entry.path, "symlink", target, "outside" if target is None else "ok")
 
 
-def follow_all(
-    store: Store, links: Iterable[Entry], owners: Mapping[str, Checkpoint], catalogue: Catalogue
+def resolve_links(
+    store: Store, links: Iterable[Entry], owners: Mapping[str, Checkpoint], index: LayoutIndex
 ) -> list[Pointer]:
     """The links that lead to checkpoints, or that by their names or texts are meant to."""
     found = []
     for entry in links:
-        could = _could_name(entry, catalogue)
+        could = _could_name(entry, index)
         if not (could or owners):
             continue
-        pointer = follow(store, entry)
-        holder = hold(owners, pointer.target)
+        pointer = resolve_link(store, entry)
+        holder = find_containing(owners, pointer.target)
         if holder is not None:
             found.append(pointer._replace(target=holder))
         elif could:
@@ -84,25 +84,25 @@ def follow_all(
     return found
 
 
-def _could_name(entry: Entry, catalogue: Catalogue) -> bool:
+def _could_name(entry: Entry, index: LayoutIndex) -> bool:
     """Whether a link is one to a checkpoint by its name or its text: a dangling one tells nothing else."""
     names = (entry.path.rpartition("/")[2], (entry.target or "").rstrip("/").rpartition("/")[2])
-    return any(name.endswith(catalogue.free_endings) for name in names) or any(
-        not it.layout.is_generic and not it.layout.witnesses for name in names for it in catalogue.match_name(name)
+    return any(name.endswith(index.free_endings) for name in names) or any(
+        not found.layout.is_generic and not found.layout.neighbors for name in names for found in index.match_name(name)
     )
 
 
 def owners_of(checkpoints: Iterable[Checkpoint]) -> dict[str, Checkpoint]:
     """The checkpoint of each path by which one may be named: its own, and those of a family's members."""
     owners = {}
-    for it in checkpoints:
-        owners[it.path] = it
-        if it.unit == "family":
-            owners |= {entry.path: it for entry in it.tops}
+    for checkpoint in checkpoints:
+        owners[checkpoint.path] = checkpoint
+        if checkpoint.unit == "family":
+            owners |= {entry.path: checkpoint for entry in checkpoint.tops}
     return owners
 
 
-def hold(owners: Mapping[str, Checkpoint], target: str | None) -> str | None:
+def find_containing(owners: Mapping[str, Checkpoint], target: str | None) -> str | None:
     """The path of the checkpoint that a path is, or lies in."""
     path = target or ""
     while path and path not in owners:
@@ -115,18 +115,21 @@ def hold(owners: Mapping[str, Checkpoint], target: str | None) -> str | None:
 def find_pointers(store: Store) -> list[Pointer]:
     """Every link below the root, wherever it lies: any of them may hold a checkpoint in place."""
     return [
-        follow(store, entry) for folder in store.walk(stat=False) for entry in folder.entries if entry.kind == "link"
+        resolve_link(store, entry)
+        for folder in store.walk(stat=False)
+        for entry in folder.entries
+        if entry.kind == "link"
     ]
 
 
-def attach(run: Run, pointers: Sequence[Pointer]) -> Run:
+def attach_links(run: Run, pointers: Sequence[Pointer]) -> Run:
     """The run with all the tree's links that lead to its checkpoints, or into them."""
     own = {(pointer.path, pointer.target) for pointer in run.pointers}
     owners = owners_of(run.checkpoints) if pointers else {}
     led = [
         pointer._replace(target=holder)
         for pointer in pointers
-        if (holder := hold(owners, pointer.target)) is not None and (pointer.path, holder) not in own
+        if (holder := find_containing(owners, pointer.target)) is not None and (pointer.path, holder) not in own
     ]
     return run._replace(pointers=(*run.pointers, *led)) if led else run
 
@@ -147,15 +150,15 @@ def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | No
     return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
 
 
-def read_named(
+def read_pointer_files(
     store: Store, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
-) -> Named:
+) -> FrameworkPointers:
     """What the files that the layouts know name; one that is damaged names nothing that is here."""
-    named = Named()
+    named = FrameworkPointers()
     for layout, spec in ((it, spec) for it in layouts for spec in it.pointers):
         own = [it for it in checkpoints if it.family == layout.family]
         index = _Index(own)
-        said = Named()
+        said = FrameworkPointers()
         for path in _paths_of(spec, files, own):
             said = said.add(_read_one(store, path, spec, index, layout.name))
         done = _committed(said.pointers, own, spec) if spec.commits else None
@@ -166,10 +169,10 @@ def read_named(
 def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[str]:
     """Where such a file lies: beside the checkpoints, or in the newest of them."""
     if spec.place == "beside":
-        yield from (it.path for it in files if matches(spec.path, it.path.rpartition("/")[2]))
+        yield from (it.path for it in files if glob_matches(spec.path, it.path.rpartition("/")[2]))
         return
     holders = [it for it in own if it.has(spec.path)]
-    yield from (f"{it.path}/{spec.path}" for it in in_order(holders)[-1:])
+    yield from (f"{it.path}/{spec.path}" for it in in_save_order(holders)[-1:])
 
 
 class _Index:
@@ -189,22 +192,22 @@ class _Index:
         return self.by_step.get(int(plain)) if plain.isdecimal() else self.find(plain)
 
 
-def _read_one(store: Store, path: str, spec: PointerFile, index: _Index, layout: str) -> Named:
+def _read_one(store: Store, path: str, spec: PointerFile, index: _Index, layout: str) -> FrameworkPointers:
     """What one file says."""
     kind: Literal["json", "text"] = "json" if spec.value == "json" else "text"
     try:
         data = read_whole(store, path, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
         name, listed = _names_in(data, spec)
     except OSError:
-        return Named((Pointer(path, kind, None, "dangling"),), unread={layout: path})
+        return FrameworkPointers((Pointer(path, kind, None, "dangling"),), unread={layout: path})
     except (UnicodeDecodeError, Damaged):
-        return Named((Pointer(path, kind, None, "dangling"),))
+        return FrameworkPointers((Pointer(path, kind, None, "dangling"),))
     known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
     rosters = (Roster(path, "json" if kind == "json" else "textproto", known, spec.listing, spec.listed),)
     if name is None:
-        return Named(rosters=rosters if listed else ())
+        return FrameworkPointers(rosters=rosters if listed else ())
     target = index.find_step(name) if spec.value == "step" else index.find(name)
-    return Named((Pointer(path, kind, target, "ok" if target else "dangling"),), rosters if listed else ())
+    return FrameworkPointers((Pointer(path, kind, target, "ok" if target else "dangling"),), rosters if listed else ())
 
 
 def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]]:
@@ -224,7 +227,7 @@ def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]
     return (text or None), ()
 
 
-def corrected(store: Store, roster: Roster, gone: Collection[str]) -> tuple[Entry, bytes]:
+def remove_from_roster(store: Store, roster: Roster, gone: Collection[str]) -> tuple[Entry, bytes]:
     """A roster as it is now, and its content without some names; raises OSError, and Damaged where it is not sound."""
     entry = store.stat(roster.path)
     data = read_whole(store, roster.path, MOST_BYTES)
@@ -237,11 +240,11 @@ def corrected(store: Store, roster: Roster, gone: Collection[str]) -> tuple[Entr
     return entry, json.without(data, roster.listing, roster.listed, gone)
 
 
-def _committed(pointers: Sequence[Pointer], own: Sequence[Checkpoint], spec: PointerFile) -> Committed | None:
+def _committed(pointers: Sequence[Pointer], own: Sequence[Checkpoint], spec: PointerFile) -> CommittedSave | None:
     """What a file says is done, as a number."""
     steps = {it.path: it.step for it in own}
-    for it in pointers:
-        step = steps.get(it.target or "")
-        if matches(spec.path, it.path.rpartition("/")[2]) and step is not None:
-            return Committed(it.path.rpartition("/")[2], step)
+    for pointer in pointers:
+        step = steps.get(pointer.target or "")
+        if glob_matches(spec.path, pointer.path.rpartition("/")[2]) and step is not None:
+            return CommittedSave(pointer.path.rpartition("/")[2], step)
     return None

@@ -33,14 +33,14 @@ _VALUE = r"""["']?[ \t]*[:=][ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s"'][^\n]*))"""
 """Of a setting: in quotes, or to the end of the line."""
 
 
-class Said(NamedTuple):
+class RecordedOrigin(NamedTuple):
     """A path that a file with settings names."""
 
     file: str
     path: str
 
 
-def read_origins(store: Store) -> Iterator[Said]:
+def read_origins(store: Store) -> Iterator[RecordedOrigin]:
     """The paths from which the trainings in a store say that they began; what cannot be read says nothing.
 
     Nobody deletes in a store that is read-only, and so nobody asks there.
@@ -51,23 +51,23 @@ def read_origins(store: Store) -> Iterator[Said]:
     for folder in store.walk(stat=False) if not store.read_only else ():
         for entry in folder.entries:
             own = keys.get(entry.path.rpartition("/")[2], ()) if entry.kind == "file" else ()
-            yield from (Said(entry.path, path) for path in _read(store, entry.path, own)) if own else ()
+            yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own)) if own else ()
 
 
 def _read(store: Store, path: str, keys: Sequence[str]) -> list[str]:
     try:
-        return find_settings(read_whole(store, path, MOST_BYTES), keys)
+        return find_setting_values(read_whole(store, path, MOST_BYTES), keys)
     except (OSError, Damaged):
         return []
 
 
-def find_settings(data: bytes, keys: Sequence[str]) -> list[str]:
+def find_setting_values(data: bytes, keys: Sequence[str]) -> list[str]:
     """The values that settings of these names have, in a text of any of the formats."""
     setting = re.compile(rf"(?<!\w)(?:{'|'.join(keys)}){_VALUE}")
     return ["".join(found).strip().rstrip(",") for found in setting.findall(data.decode(errors="replace"))]
 
 
-def tell_origins(runs: Sequence[Run], said: Iterable[Said], root: str) -> list[Run]:
+def attach_references(runs: Sequence[Run], said: Iterable[RecordedOrigin], root: str) -> list[Run]:
     """The runs with what others say of their checkpoints; all paths are relative to ``root``."""
     index = _Index(runs, realpath(root))
     found: list[list[Origin]] = [[] for _ in runs]

@@ -11,18 +11,18 @@ from ckptctl import layouts as table
 from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
 from ckptctl.core.names.numbers import read_field
 from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
-from ckptctl.core.ranking import UNNAMED, in_order
+from ckptctl.core.ranking import UNNAMED, in_save_order
 from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
-from ckptctl.layouts.index import Catalogue, matches
-from ckptctl.scan.completeness import judge, judge_unfinished
-from ckptctl.scan.detect import Find, Finds, find
-from ckptctl.scan.grouping import Grove, group
-from ckptctl.scan.metrics.collect import Wanted, gather
-from ckptctl.scan.peer_checks import compare
+from ckptctl.layouts.index import LayoutIndex, glob_matches
+from ckptctl.scan.completeness import check_completeness, classify_unfinished
+from ckptctl.scan.detect import Detected, DetectedAll, detect
+from ckptctl.scan.grouping import RunFolder, group_folders
+from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
+from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
-from ckptctl.scan.pointers import Named, follow_all, owners_of, read_named, read_text
-from ckptctl.stores.read_cache import remember
+from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointer_files, read_text, resolve_links
+from ckptctl.stores.read_cache import cache_reads
 
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
@@ -73,26 +73,26 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
 
     A folder that could not be listed is a run with ``listed`` False.
     """
-    store = remember(store)
+    store = cache_reads(store)
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
-    catalogue = Catalogue(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
-    wanted = Wanted(options.exact, options.stat, options.monitor, options.resumable, options.sure)
-    for grove in group(store, catalogue, stat=options.stat):
-        run = _build(store, grove, catalogue, options)
+    index = LayoutIndex(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
+    wanted = MetricRequest(options.exact, options.stat, options.monitor, options.resumable, options.sure)
+    for run_folder in group_folders(store, index, stat=options.stat):
+        run = _build(store, run_folder, index, options)
         if run is None:
             continue
         if options.is_brief and all(map(_has_place, run.checkpoints)):
-            yield run._replace(checkpoints=tuple(in_order(run.checkpoints)))
+            yield run._replace(checkpoints=tuple(in_save_order(run.checkpoints)))
         else:
-            yield _finish(store, gather(store, run, grove.sides, wanted), options)
+            yield _finish(store, collect_metrics(store, run, run_folder.sides, wanted), options)
 
 
 def _finish(store: Store, run: Run, options: Options) -> Run:
     """The run, its checkpoints judged beside each other now that their order is known."""
     if not (options.stat and run.checkpoints):
         return run
-    return run._replace(checkpoints=tuple(compare(store, run.checkpoints, options.now)))
+    return run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
 
 
 def _has_place(checkpoint: Checkpoint) -> bool:
@@ -107,7 +107,7 @@ def choose_layouts(options: Options) -> tuple[Layout, ...]:
     if not chosen:
         raise UsageError(f"there is no layout '{options.layout}'", hint=_suggest(options.layout or ""))
     if options.layout is not None:
-        chosen = [it._replace(witnesses=()) for it in chosen]  # whoever names a layout needs no other evidence
+        chosen = [it._replace(neighbors=()) for it in chosen]  # whoever names a layout needs no other evidence
     families = {it.family for it in chosen if options.layout is not None or (it.records and it.extensions)}
     return tuple(
         it._replace(extensions=it.extensions + options.extensions) if it.extensions and it.family in families else it
@@ -124,64 +124,64 @@ def _suggest(name: str) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}layouts: {', '.join(families)}"
 
 
-def _build(store: Store, grove: Grove, catalogue: Catalogue, options: Options) -> Run | None:
+def _build(store: Store, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
-    finds = find(grove, catalogue)
-    if grove.is_checkpoint is not None:
-        return _refuse_inside(grove)
-    links = [entry for entry in grove.entries if entry.kind == "link"]
-    if not (finds.checkpoints or links or grove.failures):
+    finds = detect(run_folder, index)
+    if run_folder.is_checkpoint is not None:
+        return _refuse_inside(run_folder)
+    links = [entry for entry in run_folder.entries if entry.kind == "link"]
+    if not (finds.checkpoints or links or run_folder.failures):
         return None
-    start = len(grove.path) + 1 if grove.path else 0
+    start = len(run_folder.path) + 1 if run_folder.path else 0
     paths = [it.path[start:] for it in finds.checkpoints]
     if paths and options.is_worth is not None and not options.is_worth(paths):
         return None
-    own = options._replace(monitor=None) if grove.path else options
+    own = options._replace(monitor=None) if run_folder.path else options
     names = _read_names(finds.checkpoints, start, options)
     checkpoints = [_make(store, it, name, own) for it, name in zip(finds.checkpoints, names, strict=True)]
-    pointers = follow_all(store, links, owners_of(checkpoints), catalogue)
-    if not (checkpoints or pointers or grove.failures):
+    pointers = resolve_links(store, links, owners_of(checkpoints), index)
+    if not (checkpoints or pointers or run_folder.failures):
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
-    named = _read_pointers(store, grove, checkpoints, finds, catalogue) if options.stat else Named()
-    pinned, broken = attach_pins(store, grove.entries, checkpoints, options.now)
+    named = _read_pointers(store, run_folder, checkpoints, finds, index) if options.stat else FrameworkPointers()
+    pinned, broken = attach_pins(store, run_folder.entries, checkpoints, options.now)
     pointers = [*pointers, *hard, *named.pointers]
     held = [it.layout for it in finds.checkpoints]
     return Run(
-        grove.path,
-        tuple(_commit(_mark(pinned, pointers, grove, catalogue), named, options.now)),
+        run_folder.path,
+        tuple(_commit(_mark(pinned, pointers, run_folder, index), named, options.now)),
         tuple(pointers),
-        tuple(_strays(grove, finds, catalogue, {it.path for it in named.pointers})) if held and options.stat else (),
+        tuple(_strays(run_folder, finds, index, {it.path for it in named.pointers})) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
         epoch_base=max((it.epoch_base for it in held), default=0),
-        notices=(*grove.failures, *broken),
-        listed=not grove.failures,
+        notices=(*run_folder.failures, *broken),
+        listed=not run_folder.failures,
         rosters=named.rosters,
     )
 
 
-def _refuse_inside(grove: Grove) -> Run:
+def _refuse_inside(run_folder: RunFolder) -> Run:
     """An empty run where the root is a checkpoint itself, or part of one: what lies in it is not to be chosen from."""
-    layout = grove.is_checkpoint.layout.name if grove.is_checkpoint else ""
+    layout = run_folder.is_checkpoint.layout.name if run_folder.is_checkpoint else ""
     why = f"it is a checkpoint itself, or a part of some ({layout}): name the folder above it"
-    return Run(grove.path, (), strays=(Stray(grove.path or ".", why),), notices=(why,))
+    return Run(run_folder.path, (), strays=(Stray(run_folder.path or ".", why),), notices=(why,))
 
 
 def _read_pointers(
-    store: Store, grove: Grove, checkpoints: Sequence[Checkpoint], finds: Finds, catalogue: Catalogue
-) -> Named:
+    store: Store, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
+) -> FrameworkPointers:
     """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
-    files = [entry for entry in grove.entries if entry.kind == "file"]
+    files = [entry for entry in run_folder.entries if entry.kind == "file"]
     held = {it.layout.name for it in finds.checkpoints}
-    named = read_named(store, files, checkpoints, [it for it in catalogue.layouts if it.name in held])
+    named = read_pointer_files(store, files, checkpoints, [it for it in index.layouts if it.name in held])
     known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
     targets = {it.path for it in checkpoints}
     texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
     return named._replace(pointers=(*named.pointers, *texts))
 
 
-def _read_names(finds: Sequence[Find], start: int, options: Options) -> list[Name]:
+def _read_names(finds: Sequence[Detected], start: int, options: Options) -> list[Name]:
     """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
     free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in finds]
     is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in finds]
@@ -198,18 +198,18 @@ def _read_names(finds: Sequence[Find], start: int, options: Options) -> list[Nam
     return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(finds, is_read, strict=True)]
 
 
-def _add_groups(name: Name, it: Find) -> Name:
+def _add_groups(name: Name, detected: Detected) -> Name:
     """A name with what its layout's pattern says of it."""
-    if not it.groups:
+    if not detected.groups:
         return name
-    said = {key: text for key, text in it.groups.items() if text is not None}
+    said = {key: text for key, text in detected.groups.items() if text is not None}
     fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
     if "value" in said:
-        fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], it.layout.digits))
-    if "free" in said and it.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
+        fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], detected.layout.digits))
+    if "free" in said and detected.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
         name = _count_saves(name)
     roles = [key for key in said if key in ROLES]
-    if it.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
+    if detected.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
         roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
     version = int(said["version"]) if "version" in said else name.version
     return Name({**name.fields, **fields}, name.bare, name.prefix, version, (*name.roles, *roles), name.extension)
@@ -229,7 +229,7 @@ def _cut(text: str, digits: int | None) -> str:
     return text if digits is None else whole + dot + decimals[:digits]
 
 
-def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint:
+def _make(store: Store, found: Detected, name: Name, options: Options) -> Checkpoint:
     fields = name.fields
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
@@ -260,14 +260,14 @@ def _make(store: Store, found: Find, name: Name, options: Options) -> Checkpoint
     )
 
 
-def _judge(store: Store, found: Find, entries: Entries, options: Options) -> tuple[State, str | None]:
+def _judge(store: Store, found: Detected, entries: Entries, options: Options) -> tuple[State, str | None]:
     if not options.stat:
         return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
     if found.doubt:
         return "unknown", found.doubt
     if found.in_progress or found.lacks:
-        return judge_unfinished(entries, options.now, found.lacks or "")
-    return judge(store, found.layout, entries, options.now, found.unit)
+        return classify_unfinished(entries, options.now, found.lacks or "")
+    return check_completeness(store, found.layout, entries, options.now, found.unit)
 
 
 def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
@@ -289,12 +289,16 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
     plain = {top.identity: it for it in linked if _is_plain(it) for top in it.tops if top.links > 1}
     names = {it.path for it in linked if not _is_plain(it)}
     kept, pointers = [], []
-    for it in checkpoints:
-        other = plain.get(it.entries[0].identity) if it.path in names and len(it.tops) == 1 else None
+    for checkpoint in checkpoints:
+        other = (
+            plain.get(checkpoint.entries[0].identity)
+            if checkpoint.path in names and len(checkpoint.tops) == 1
+            else None
+        )
         if other is None:
-            kept.append(it)
+            kept.append(checkpoint)
         else:
-            pointers.append(Pointer(it.path, "hardlink", other.path, "ok"))
+            pointers.append(Pointer(checkpoint.path, "hardlink", other.path, "ok"))
     return kept, pointers
 
 
@@ -305,10 +309,10 @@ def _is_plain(checkpoint: Checkpoint) -> bool:
 
 
 def _mark(
-    checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], grove: Grove, catalogue: Catalogue
+    checkpoints: Sequence[Checkpoint], pointers: Sequence[Pointer], run_folder: RunFolder, index: LayoutIndex
 ) -> Iterator[Checkpoint]:
     """The checkpoints with the names that stand for them, and the markers beside them."""
-    marked = {entry.path for entry in grove.entries if entry.path.endswith(catalogue.markers)}
+    marked = {entry.path for entry in run_folder.entries if entry.path.endswith(index.markers)}
     aliases: dict[str, list[str]] = {}
     for pointer in pointers:
         if pointer.target is not None:
@@ -316,42 +320,49 @@ def _mark(
     for it in checkpoints:
         if it.path in aliases:
             it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
-        if (marked and not marked.isdisjoint(_markers_of(it, catalogue))) or "unfinished" in it.roles:
+        if (marked and not marked.isdisjoint(_markers_of(it, index))) or "unfinished" in it.roles:
             it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
         yield it
 
 
-def _markers_of(checkpoint: Checkpoint, catalogue: Catalogue) -> Iterator[str]:
+def _markers_of(checkpoint: Checkpoint, index: LayoutIndex) -> Iterator[str]:
     """The paths at which a writer's marker would say that a checkpoint is unfinished."""
-    stems = {checkpoint.path, *(checkpoint.path.removesuffix(ending) for ending in catalogue.free_endings)}
-    return (stem + marker for stem in stems for marker in catalogue.markers)
+    stems = {checkpoint.path, *(checkpoint.path.removesuffix(ending) for ending in index.free_endings)}
+    return (stem + marker for stem in stems for marker in index.markers)
 
 
-def _commit(checkpoints: Iterator[Checkpoint], named: Named, now: int) -> Iterator[Checkpoint]:
+def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: int) -> Iterator[Checkpoint]:
     """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
     if not (named.committed or named.unread):
         yield from checkpoints
         return
-    for it in checkpoints:
-        done = named.committed.get(it.layout)
-        if it.state == "complete" and it.layout in named.unread:
-            yield it._replace(state="unknown", note=f"{named.unread[it.layout]} cannot be read, and may name it")
-        elif it.state == "complete" and done is not None and it.step is not None and it.step > done.step:
-            age = now - it.modified
+    for checkpoint in checkpoints:
+        done = named.committed.get(checkpoint.layout)
+        if checkpoint.state == "complete" and checkpoint.layout in named.unread:
+            yield checkpoint._replace(
+                state="unknown", note=f"{named.unread[checkpoint.layout]} cannot be read, and may name it"
+            )
+        elif (
+            checkpoint.state == "complete"
+            and done is not None
+            and checkpoint.step is not None
+            and checkpoint.step > done.step
+        ):
+            age = now - checkpoint.modified
             state: State = "live" if age < QUIET else "unknown"
-            yield it._replace(state=state, note=f"{done.file} says {done.step}: it is not known to be done")
+            yield checkpoint._replace(state=state, note=f"{done.file} says {done.step}: it is not known to be done")
         else:
-            yield it
+            yield checkpoint
 
 
-def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -> Iterator[Stray]:
+def _strays(run_folder: RunFolder, finds: DetectedAll, index: LayoutIndex, texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
     tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in finds.checkpoints)
-    taken = {entry.path for held in tops for entry in held} | grove.rank_folders | texts
+    taken = {entry.path for held in tops for entry in held} | run_folder.rank_folders | texts
     generic = {entry.path for entry in finds.generic}
     rows = {it.layout.name: it.layout for it in finds.checkpoints}
-    literal, globs = catalogue.known_beside(tuple(sorted(rows)))
-    for entry in grove.entries:
+    literal, globs = index.known_beside(tuple(sorted(rows)))
+    for entry in run_folder.entries:
         name = entry.path.rpartition("/")[2]
         if entry.path in taken or entry.kind == "link":
             continue
@@ -359,9 +370,9 @@ def _strays(grove: Grove, finds: Finds, catalogue: Catalogue, texts: set[str]) -
             yield Stray(entry.path, "neither a file nor a folder")
         elif entry.path in generic:
             yield Stray(entry.path, "named like a checkpoint, but of no framework, beside those of one")
-        elif name in literal or name.endswith((PIN, *catalogue.markers)) or any(matches(it, name) for it in globs):
+        elif name in literal or name.endswith((PIN, *index.markers)) or any(glob_matches(it, name) for it in globs):
             continue
         elif entry.kind == "file":
             yield Stray(entry.path, "not understood")
-        elif name.endswith(catalogue.free_endings):
+        elif name.endswith(index.free_endings):
             yield Stray(entry.path, "a folder that no layout knows")

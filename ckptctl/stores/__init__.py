@@ -25,7 +25,7 @@ class Folder(NamedTuple):
     """Why the listing is not complete; None where it is."""
 
 
-class Source(Protocol):
+class ReadableFile(Protocol):
     """An open file, read by position."""
 
     @property
@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
 
-class Holder(NamedTuple):
+class LockHolder(NamedTuple):
     """Who holds a lock file."""
 
     record: bytes
@@ -80,7 +80,7 @@ class Store(Protocol):
         """What lies in one folder, sorted, the tool's own folder too; raises OSError."""
         ...
 
-    def open(self, path: str) -> AbstractContextManager[Source]:
+    def open(self, path: str) -> AbstractContextManager[ReadableFile]:
         """Open a regular file, following no link; raises OSError."""
         ...
 
@@ -129,7 +129,7 @@ class Store(Protocol):
         """Keep other runs of this program out of a folder meanwhile, at once: False where one of them holds it."""
         ...
 
-    def hold_file(self, path: str, record: bytes) -> AbstractContextManager[Holder | None]:
+    def hold_file(self, path: str, record: bytes) -> AbstractContextManager[LockHolder | None]:
         """Hold a lock file meanwhile: None, or the process that holds it already; raises OSError.
 
         It ends with the process, and is gone afterwards; one that a killed process left is taken over. Only where the
@@ -176,7 +176,7 @@ class Store(Protocol):
         """
         ...
 
-    def draft(self, path: str, *, like: str | None = None) -> AbstractContextManager[Draft]:
+    def draft(self, path: str, *, like: str | None = None) -> AbstractContextManager[DraftFile]:
         """Write a new file; it gets its name in one step once the block ends well, else nothing of it stays.
 
         The name must be free; raises OSError. ``like``: the file whose permissions and owner it gets.
@@ -188,7 +188,7 @@ class Store(Protocol):
         ...
 
 
-class Draft(Source, Protocol):
+class DraftFile(ReadableFile, Protocol):
     """A file that is being written; ``size`` is where the next byte goes."""
 
     def write(self, data: bytes | memoryview) -> None:
@@ -203,7 +203,7 @@ class Draft(Source, Protocol):
         """Leave bytes out, which then read as zeros once something follows."""
         ...
 
-    def copy(self, source: Source, offset: int, length: int) -> None:
+    def copy(self, source: ReadableFile, offset: int, length: int) -> None:
         """Append a stretch of an open file; raises OSError, also where it ends before."""
         ...
 
@@ -220,11 +220,11 @@ LinkKind = Literal["symlink", "hardlink", "copy", "pointer"]
 """What can stand for a checkpoint; a pointer is a text file that holds the way to it."""
 
 
-class Changed(OSError):
+class EntryChanged(OSError):
     """The entry is not the one that was listed any more."""
 
 
-class InUse(Changed):
+class EntryInUse(EntryChanged):
     """Somebody is at work on the entry."""
 
 
@@ -248,7 +248,7 @@ def read_whole(store: Store, path: str, most: int) -> bytes:
         return source.read(0, source.size)
 
 
-def split(path: str) -> list[str]:
+def split_path(path: str) -> list[str]:
     """The names that a path consists of; raises OSError where it could lead out of the root, or is the root."""
     parts = path.split("/")
     if "\0" in path or not {"", ".", ".."}.isdisjoint(parts):
@@ -256,7 +256,7 @@ def split(path: str) -> list[str]:
     return parts
 
 
-def arrange(entries: Iterable[Entry], enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+def group_by_folder(entries: Iterable[Entry], enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
     """Make folders of a flat listing, sorted by path, in the order of ``Store.walk``; what lies in one proves it."""
     below: dict[str, list[Entry]] = {"": []}
     for entry in entries:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ckptctl.core.model import Entry, Kind
-from ckptctl.stores import Changed, Folder, Holder, LinkKind, Source, arrange, split
+from ckptctl.core.model import Entry, EntryKind
+from ckptctl.stores import EntryChanged, Folder, LinkKind, LockHolder, ReadableFile, group_by_folder, split_path
 
 _SECOND = 1_000_000_000
 _LINKS = 40
@@ -17,7 +17,7 @@ _LINKS = 40
 
 
 class _Node(NamedTuple):
-    kind: Kind
+    kind: EntryKind
     data: bytes
     """Of a link its target, encoded."""
     modified: int
@@ -67,7 +67,7 @@ class MemoryStore:
         """Every folder, parents first."""
         entries = (self.stat(path) for path in sorted(self._nodes) if path)
         bare = (entry._replace(size=None, modified=None, identity=None) for entry in entries)
-        return arrange(list(entries if stat else bare), enter)
+        return group_by_folder(list(entries if stat else bare), enter)
 
     def stat(self, path: str) -> Entry:
         """The entry as it is now."""
@@ -117,7 +117,7 @@ class MemoryStore:
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents."""
-        parts = split(path)
+        parts = split_path(path)
         for end in range(1, len(parts) + 1):
             folder = "/".join(parts[:end])
             if folder not in self._nodes:
@@ -128,7 +128,7 @@ class MemoryStore:
     def rename(self, entry: Entry, path: str) -> None:
         """Move an entry to a free name."""
         self._prove(entry)
-        split(path)
+        split_path(path)
         if path in self._nodes:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self._touch(path)
@@ -146,7 +146,7 @@ class MemoryStore:
         self._prove(entry)
         found = {self.stat(path)[1:] for path in self._tree(entry.path) if path != entry.path}
         if entry.kind == "dir" and found != {it[1:] for it in inside}:
-            raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+            raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
     @contextmanager
     def hold(self, folder: str) -> Iterator[bool]:
@@ -160,10 +160,10 @@ class MemoryStore:
         return [self.stat(path) for path in sorted(self._nodes) if path and path.rpartition("/")[0] == folder]
 
     @contextmanager
-    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+    def hold_file(self, path: str, record: bytes) -> Iterator[LockHolder | None]:
         """Hold a lock file; nobody else is there."""
         if path in self._nodes:
-            yield Holder(self._node(path).data, is_alive=True)
+            yield LockHolder(self._node(path).data, is_alive=True)
             return
         self._put(path, "file", record)
         try:
@@ -174,7 +174,7 @@ class MemoryStore:
     @contextmanager
     def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[_Log]:
         """Open a log; zeros stand for the room that is reserved."""
-        split(path)
+        split_path(path)
         if not end:
             if path in self._nodes:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
@@ -210,7 +210,7 @@ class MemoryStore:
 
     def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
         """Make a name for another, or replace a link or file by it."""
-        split(path)
+        split_path(path)
         if is_new and path in self._nodes:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if path in self._nodes and self._nodes[path].kind == "dir":
@@ -247,7 +247,7 @@ class MemoryStore:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return self._nodes[path]
 
-    def _put(self, path: str, kind: Kind, data: bytes) -> None:
+    def _put(self, path: str, kind: EntryKind, data: bytes) -> None:
         self._touch(path)
         self._made += 1
         self._nodes[path] = _Node(kind, data, self.now, self._made)
@@ -265,9 +265,9 @@ class MemoryStore:
     def _prove(self, entry: Entry) -> None:
         if entry.identity is None:
             raise ValueError(f"{entry.path!r} was listed without its identity")
-        split(entry.path)
+        split_path(entry.path)
         if self.stat(entry.path) != entry:
-            raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+            raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
 
 class _Bytes:
@@ -325,7 +325,7 @@ class _Draft:
         """Leave bytes out."""
         self.size += length
 
-    def copy(self, source: Source, offset: int, length: int) -> None:
+    def copy(self, source: ReadableFile, offset: int, length: int) -> None:
         """Append a stretch of an open file."""
         data = source.read(offset, length)
         if len(data) < length:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from ckptctl.stores import Source, Store
+    from ckptctl.stores import ReadableFile, Store
 
 SMALL = 1 << 16
 """Bytes: more is not held, since of most files that are larger only an end is looked at."""
 
 
-def remember(store: Store) -> Store:
+def cache_reads(store: Store) -> Store:
     """The store, for one scan: of a run's newest state scores, names and whether it is whole are asked one by one."""
     return cast("Store", _Recent(store))
 
@@ -28,7 +28,7 @@ class _Recent:
         return getattr(self._store, name)
 
     @contextmanager
-    def open(self, path: str) -> Iterator[Source]:
+    def open(self, path: str) -> Iterator[ReadableFile]:
         if path == self._path:
             yield _Held(self._held)
             return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from ckptctl.core.model import Entry
 from ckptctl.errors import CkptctlError, MissingLibrary, PathMissing, Refused, StorageFailed, UsageError
-from ckptctl.stores import Folder, LinkKind, arrange
+from ckptctl.stores import Folder, LinkKind, group_by_folder
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -47,7 +47,7 @@ class RemoteStore:
         """Every folder, parents first. The first walk gives the listing that opening made; each further lists anew."""
         del stat  # The listing has it all.
         listing, self._listing = self._listing, None
-        return arrange(self._list() if listing is None else listing, enter)
+        return group_by_folder(self._list() if listing is None else listing, enter)
 
     def stat(self, path: str) -> Entry:
         """The entry as it is now: one request."""

@@ -28,7 +28,7 @@ FLOATING = frozenset({"float64", "float32", "float16", "bfloat16"})
 """Types that are averaged."""
 
 
-class Distance(NamedTuple):
+class NumericDifference(NamedTuple):
     """How far numbers lie apart."""
 
     most: float = 0
@@ -37,27 +37,27 @@ class Distance(NamedTuple):
     odd: int = 0
     """Places where the two differ in being a finite number, or in which infinity they are."""
 
-    def add(self, other: Distance) -> Distance:
+    def add(self, other: NumericDifference) -> NumericDifference:
         """Of both."""
-        return Distance(max(self.most, other.most), self.total + other.total, self.odd + other.odd)
+        return NumericDifference(max(self.most, other.most), self.total + other.total, self.odd + other.odd)
 
 
-class Stretch(NamedTuple):
+class NumberSpan(NamedTuple):
     """Numbers as little-endian bytes."""
 
     data: bytes
     dtype: str
 
 
-def is_known(dtype: str) -> bool:
+def is_known_dtype(dtype: str) -> bool:
     """Whether numbers of a type can be read."""
     return dtype in _LETTERS or dtype in _HALVES or dtype in _SMALL or dtype == "float8_e5m2"
 
 
-def apart(one: Stretch, other: Stretch) -> Distance:
+def measure_difference(one: NumberSpan, other: NumberSpan) -> NumericDifference:
     """How far two stretches of as many numbers lie apart; the same NaN or infinity in both is no difference."""
     if one == other:
-        return Distance()
+        return NumericDifference()
     numpy = find_numpy()
     if numpy is not None and {one.dtype, other.dtype} <= FLOATING:
         return _apart_by_numpy(numpy, one, other)
@@ -65,11 +65,11 @@ def apart(one: Stretch, other: Stretch) -> Distance:
     differences = list(map(abs, map(sub, left, right)))
     total = float(sum(differences))
     if total - total == 0:
-        return Distance(float(max(differences, default=0)), total)
+        return NumericDifference(float(max(differences, default=0)), total)
     return _apart_with_care(left, right)
 
 
-def _apart_with_care(left: Sequence[Any], right: Sequence[Any]) -> Distance:
+def _apart_with_care(left: Sequence[Any], right: Sequence[Any]) -> NumericDifference:
     """Where some are no finite numbers."""
     most, total, odd = 0.0, 0.0, 0
     for one, other in zip(left, right, strict=True):
@@ -78,29 +78,29 @@ def _apart_with_care(left: Sequence[Any], right: Sequence[Any]) -> Distance:
             most, total = max(most, distance), total + distance
         elif one != other and not (one != one and other != other):  # noqa: PLR0124 - that is what NaN is
             odd += 1
-    return Distance(most, total, odd)
+    return NumericDifference(most, total, odd)
 
 
-def _apart_by_numpy(numpy: Any, one: Stretch, other: Stretch) -> Distance:  # noqa: ANN401 - a module
+def _apart_by_numpy(numpy: Any, one: NumberSpan, other: NumberSpan) -> NumericDifference:  # noqa: ANN401 - a module
     left, right = (_widen(numpy, it.data, it.dtype).astype(numpy.float64) for it in (one, other))
     with numpy.errstate(all="ignore"):
         distances = numpy.abs(left - right)
     finite = numpy.isfinite(distances)
     odd = ~finite & (left != right) & ~(numpy.isnan(left) & numpy.isnan(right))
     known = distances[finite]
-    return Distance(float(known.max(initial=0)), float(known.sum()), int(odd.sum()))
+    return NumericDifference(float(known.max(initial=0)), float(known.sum()), int(odd.sum()))
 
 
-def _read(it: Stretch) -> Sequence[Any]:
+def _read(span: NumberSpan) -> Sequence[Any]:
     """The numbers; of complex ones as Python has them."""
-    if it.dtype == "float16":
-        return unpack(f"<{len(it.data) // 2}e", it.data)
-    if it.dtype == "bfloat16":
-        return _array("f", _widen_half(it.data))
-    if it.dtype not in _LETTERS:
-        return list(map(_table(it.dtype).__getitem__, it.data))
-    numbers = _array(_LETTERS[it.dtype], it.data)
-    return list(map(complex, numbers[::2], numbers[1::2])) if it.dtype.startswith("complex") else numbers
+    if span.dtype == "float16":
+        return unpack(f"<{len(span.data) // 2}e", span.data)
+    if span.dtype == "bfloat16":
+        return _array("f", _widen_half(span.data))
+    if span.dtype not in _LETTERS:
+        return list(map(_table(span.dtype).__getitem__, span.data))
+    numbers = _array(_LETTERS[span.dtype], span.data)
+    return list(map(complex, numbers[::2], numbers[1::2])) if span.dtype.startswith("complex") else numbers
 
 
 def _array(letter: str, data: bytes) -> array[Any]:
@@ -142,7 +142,7 @@ def _decode(byte: int, exponent: int, fraction: int, bias: int, *, has_one_zero:
     return -value if byte & 0x80 else value
 
 
-def average(parts: Sequence[tuple[bytes | memoryview, float]], dtype: str, made: memoryview) -> None:
+def average_numbers(parts: Sequence[tuple[bytes | memoryview, float]], dtype: str, made: memoryview) -> None:
     """The weighted mean of stretches of one type, in its own precision, of half types in float32, rounded to nearest.
 
     It is written to ``made``, as long as each of them. Without numpy it is worked out in float64 before it is rounded.
@@ -151,7 +151,7 @@ def average(parts: Sequence[tuple[bytes | memoryview, float]], dtype: str, made:
     if numpy is not None:
         _average_by_numpy(numpy, parts, dtype, made)
         return
-    weighted = (map(mul, _read(Stretch(bytes(data), dtype)), repeat(weight)) for data, weight in parts)
+    weighted = (map(mul, _read(NumberSpan(bytes(data), dtype)), repeat(weight)) for data, weight in parts)
     total = reduce(partial(map, add), weighted)
     made[:] = _write(map(truediv, total, repeat(sum(weight for _, weight in parts))), dtype)
 

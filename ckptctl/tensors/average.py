@@ -14,18 +14,18 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
-from ckptctl.formats.contents import Contents, Files, Storage, Tensor
+from ckptctl.formats.contents import Contents, FileSet, Storage, Tensor
 from ckptctl.formats.crc32 import crc32
-from ckptctl.formats.zip import Source
-from ckptctl.formats.zip_writer import Draft, Writer
-from ckptctl.tensors.arrays import FLOATING, average
+from ckptctl.formats.zip import ByteSource
+from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
+from ckptctl.tensors.arrays import FLOATING, average_numbers
 from ckptctl.tensors.chunks import CHUNK, make_room, place
 from ckptctl.tensors.compare import name_alike
-from ckptctl.tensors.export import find_front, find_notes
-from ckptctl.tensors.safetensors_writer import Named, plan
-from ckptctl.tensors.slim import Cut, open_whole
-from ckptctl.tensors.streams import Chunk, Numbers, even, open_numbers
-from ckptctl.tensors.turns import take_turns
+from ckptctl.tensors.export import find_metadata, find_weight_prefix
+from ckptctl.tensors.safetensors_writer import NamedTensor, plan_safetensors
+from ckptctl.tensors.slim import SlimmedFile, open_whole_or_slimmed
+from ckptctl.tensors.streams import Chunk, NumberReader, open_numbers, rechunk
+from ckptctl.tensors.turns import run_in_threads
 
 _WORTH = 8 << 20
 """Bytes of the mean from which a second thread pays."""
@@ -35,33 +35,33 @@ Tick = Callable[[int], None]
 """Is told of bytes as they have been written; by any thread."""
 
 
-class Input(NamedTuple):
+class AverageInput(NamedTuple):
     """A file to be averaged."""
 
     path: str
     """As the user knows it."""
-    files: Files
+    files: FileSet
     contents: Contents
     name: str
     """Of its only file with weights."""
 
 
-class Average(NamedTuple):
+class AveragePlan(NamedTuple):
     """What is averaged with what."""
 
-    inputs: tuple[Input, ...]
+    inputs: tuple[AverageInput, ...]
     weights: tuple[float, ...]
     alike: tuple[dict[str, Tensor], ...]
     """For each input its tensors by the names in the first."""
 
-    def write(self, draft: Draft, to: str, drop: Sequence[str] | None, tick: Tick) -> None:
+    def write(self, draft: ArchiveDraft, to: str, drop: Sequence[str] | None, tick: Tick) -> None:
         """Write it, every checksum of what is read proved; raises Refused, Damaged, OSError."""
         if to == "safetensors":
             _write_safetensors(self, draft, drop, tick)
             return
         first = self.inputs[0]
         with first.files.open(first.name) as source:
-            _write_torch(self, open_whole(source, drop), draft, tick)
+            _write_torch(self, open_whole_or_slimmed(source, drop), draft, tick)
 
 
 class _Job(NamedTuple):
@@ -75,67 +75,69 @@ class _Job(NamedTuple):
     """What it is the mean of, in each input; in the first alone, where it is copied."""
 
 
-def plan_average(inputs: Sequence[Input], weights: Sequence[float]) -> Average:
+def plan_average(inputs: Sequence[AverageInput], weights: Sequence[float]) -> AveragePlan:
     """Prove that all have the same tensors; raises Refused with the first that is not so."""
     first = inputs[0].contents
     alike: list[dict[str, Tensor]] = []
-    for it in inputs:
-        before, after = name_alike(first, it.contents)
+    for source in inputs:
+        before, after = name_alike(first, source.contents)
         alike.append({own.name: after[name] for name, own in before.items() if name in after})
-        _require_same(it, before, after)
-    return Average(tuple(inputs), tuple(weights), tuple(alike))
+        _require_same(source, before, after)
+    return AveragePlan(tuple(inputs), tuple(weights), tuple(alike))
 
 
-def _require_same(it: Input, before: dict[str, Tensor], after: dict[str, Tensor]) -> None:
+def _require_same(source: AverageInput, before: dict[str, Tensor], after: dict[str, Tensor]) -> None:
     for name, own in before.items():
         if own.part != "weights":
             continue
         other = after.get(name)
         if other is None:
-            raise Refused(f"has no tensor {name!a}, which the first has", path=it.path, id="not-alike")
+            raise Refused(f"has no tensor {name!a}, which the first has", path=source.path, id="not-alike")
         if (other.shape, other.dtype) != (own.shape, own.dtype):
             text = f"tensor {name!a} is {_describe(other)}, in the first {_describe(own)}"
-            raise Refused(text, path=it.path, id="not-alike")
+            raise Refused(text, path=source.path, id="not-alike")
         if own.dtype not in FLOATING | _COUNTS:
-            raise Refused(f"tensor {name!a} is of type {own.dtype}, which has no mean", path=it.path, id="not-alike")
+            raise Refused(
+                f"tensor {name!a} is of type {own.dtype}, which has no mean", path=source.path, id="not-alike"
+            )
     extra = next((name for name, own in after.items() if own.part == "weights" and name not in before), None)
     if extra is not None:
-        raise Refused(f"has a tensor {extra!a}, which the first has not", path=it.path, id="not-alike")
+        raise Refused(f"has a tensor {extra!a}, which the first has not", path=source.path, id="not-alike")
 
 
-def _describe(it: Tensor) -> str:
-    return f"{it.dtype} of {list(it.shape)}"
+def _describe(tensor: Tensor) -> str:
+    return f"{tensor.dtype} of {list(tensor.shape)}"
 
 
-def _write_safetensors(made: Average, draft: Draft, drop: Sequence[str] | None, tick: Tick) -> None:
+def _write_safetensors(made: AveragePlan, draft: ArchiveDraft, drop: Sequence[str] | None, tick: Tick) -> None:
     first = made.inputs[0]
     weights = [it for it in first.contents.tensors if it.part == "weights"]
     with first.files.open(first.name) as source:
         front = _find_front(source, first.contents.format, weights, drop)
-        notes = find_notes(source, first.contents.format)
-    laid = plan([Named(it.name.removeprefix(front), it) for it in weights], notes)
+        notes = find_metadata(source, first.contents.format)
+    laid = plan_safetensors([NamedTensor(it.name.removeprefix(front), it) for it in weights], notes)
     draft.write(laid.header)
     jobs: list[_Job] = []
-    for _, it in laid.tensors:
-        count = len(made.inputs) if it.dtype in FLOATING else 1
-        jobs.append(_Job(draft.size, it.bytes, it.dtype, [alike[it.name] for alike in made.alike[:count]]))
-        draft.skip(it.bytes)
+    for _, tensor in laid.tensors:
+        count = len(made.inputs) if tensor.dtype in FLOATING else 1
+        jobs.append(_Job(draft.size, tensor.bytes, tensor.dtype, [alike[tensor.name] for alike in made.alike[:count]]))
+        draft.skip(tensor.bytes)
     _carry_out(made, jobs, draft, tick)
 
 
-def _find_front(source: Source, kind: str, weights: Sequence[Tensor], drop: Sequence[str] | None) -> str:
+def _find_front(source: ByteSource, kind: str, weights: Sequence[Tensor], drop: Sequence[str] | None) -> str:
     """What stands before all names of the weights, and in a state dict does not; "" where they have several places."""
     try:
-        front = find_front(source, kind, drop)
+        front = find_weight_prefix(source, kind, drop)
     except Refused:
         return ""
     return front if all(own.name.startswith(front) for own in weights) else ""
 
 
-def _write_torch(made: Average, cut: Cut, draft: Draft, tick: Tick) -> None:
+def _write_torch(made: AveragePlan, cut: SlimmedFile, draft: ArchiveDraft, tick: Tick) -> None:
     """The first, with the numbers of each storage averaged."""
     holders = _find_holders(made.inputs[0])
-    writer = Writer(draft)
+    writer = ZipWriter(draft)
     cut.write_front(writer)
     jobs: list[_Job] = []
     for name in cut.storages:
@@ -152,10 +154,10 @@ def _write_torch(made: Average, cut: Cut, draft: Draft, tick: Tick) -> None:
     cut.write_back(writer)
 
 
-def _find_holders(it: Input) -> dict[str, list[Tensor]]:
+def _find_holders(source: AverageInput) -> dict[str, list[Tensor]]:
     """Key of each storage to the tensors in it."""
     found: dict[str, list[Tensor]] = {}
-    for tensor in it.contents.tensors:
+    for tensor in source.contents.tensors:
         for piece in tensor.pieces:
             found.setdefault(piece.storage, []).append(tensor)
     return found
@@ -168,22 +170,22 @@ def _require_one_type(tensors: Sequence[Tensor], key: str) -> None:
         raise Refused(f"storage {key!a} holds numbers of several types, or none that are understood", id="not-alike")
 
 
-def _find_storages(made: Average, tensors: Sequence[Tensor], key: str) -> list[Storage]:
+def _find_storages(made: AveragePlan, tensors: Sequence[Tensor], key: str) -> list[Storage]:
     """A storage in every input, of what is not averaged in the first alone."""
     first = made.inputs[0].contents.storages[key]
     is_weight = any(it.part == "weights" for it in tensors)
     count = len(made.inputs) if is_weight and tensors[0].dtype in FLOATING else 1
     found: list[Storage] = []
-    for it, alike in zip(made.inputs[:count], made.alike, strict=False):
-        storage = _find_storage(it, tensors, alike)
+    for source, alike in zip(made.inputs[:count], made.alike, strict=False):
+        storage = _find_storage(source, tensors, alike)
         if storage is None or storage.length != first.length:
             text = f"tensor {tensors[0].name!a} does not lie in its file as in the first: write safetensors"
-            raise Refused(text, path=it.path, id="not-alike", hint="name the output .safetensors")
+            raise Refused(text, path=source.path, id="not-alike", hint="name the output .safetensors")
         found.append(storage)
     return found
 
 
-def _find_storage(it: Input, tensors: Sequence[Tensor], alike: dict[str, Tensor]) -> Storage | None:
+def _find_storage(source: AverageInput, tensors: Sequence[Tensor], alike: dict[str, Tensor]) -> Storage | None:
     """The storage of an input in which all of these lie as they do in the first; None where there is none."""
     found: set[str] = set()
     for own in tensors:
@@ -192,21 +194,21 @@ def _find_storage(it: Input, tensors: Sequence[Tensor], alike: dict[str, Tensor]
         if other is None or other.big_endian or places != [(one.start, one.shape, one.stride) for one in own.pieces]:
             return None
         found |= {piece.storage for piece in other.pieces}
-    return it.contents.storages[found.pop()] if len(found) == 1 else None
+    return source.contents.storages[found.pop()] if len(found) == 1 else None
 
 
-def _carry_out(made: Average, jobs: Sequence[_Job], draft: Draft, tick: Tick) -> dict[int, int]:
+def _carry_out(made: AveragePlan, jobs: Sequence[_Job], draft: ArchiveDraft, tick: Tick) -> dict[int, int]:
     """Write all, the largest first; the CRC-32 of each by its offset."""
     work = _Work(made, draft, tick)
     threads = 2 if sum(it.length for it in jobs) > _WORTH else 1
-    take_turns(sorted(jobs, key=lambda it: -it.length), work.run, threads=threads)
+    run_in_threads(sorted(jobs, key=lambda it: -it.length), work.run, threads=threads)
     return work.sums
 
 
 class _Work:
     """What was written; shared by the threads."""
 
-    def __init__(self, made: Average, draft: Draft, tick: Tick) -> None:
+    def __init__(self, made: AveragePlan, draft: ArchiveDraft, tick: Tick) -> None:
         self.made = made
         self.draft = draft
         self.tick = tick
@@ -218,10 +220,10 @@ class _Work:
         room = make_room()
         with ExitStack() as stack:
             numbers = [stack.enter_context(open_numbers(it.files, it.contents, proves=True)) for it in self.made.inputs]
-            for it in jobs:
-                self._write(it, numbers, room)
+            for job in jobs:
+                self._write(job, numbers, room)
 
-    def _write(self, job: _Job, numbers: Sequence[Numbers], room: memoryview) -> None:
+    def _write(self, job: _Job, numbers: Sequence[NumberReader], room: memoryview) -> None:
         at, value = job.offset, 0
         streams = [_open(*it) for it in zip(self.made.inputs, numbers, job.parts, strict=False)]
         for chunks in zip(*streams, strict=True):
@@ -232,16 +234,16 @@ class _Work:
         self.sums[job.offset] = value
 
 
-def _open(it: Input, numbers: Numbers, part: Tensor | Storage) -> Iterator[Chunk]:
+def _open(source: AverageInput, numbers: NumberReader, part: Tensor | Storage) -> Iterator[Chunk]:
     """The bytes of a part, in pieces of one size; raises Damaged, which names the input."""
     try:
-        yield from numbers.stream_storage(part) if isinstance(part, Storage) else even(numbers.stream(part), CHUNK)
+        yield from numbers.stream_storage(part) if isinstance(part, Storage) else rechunk(numbers.stream(part), CHUNK)
     except Damaged as error:
-        raise Damaged(error.text, path=it.path, id=error.id) from None
+        raise Damaged(error.text, path=source.path, id=error.id) from None
 
 
 def _mean(chunks: Sequence[Chunk], weights: Sequence[float], dtype: str, made: memoryview) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
-    average(list(zip(chunks, weights, strict=True)), dtype, made)
+    average_numbers(list(zip(chunks, weights, strict=True)), dtype, made)
     return made

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from mmap import mmap
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 CHUNK = 1 << 19
 """Bytes that are read at once; a whole number of numbers of every type."""
@@ -30,7 +30,7 @@ def place(room: memoryview, offset: int, length: int) -> memoryview:
     return room[offset % _PAGE :][:length]
 
 
-def read_chunks(source: Source, offset: int, length: int, room: memoryview) -> Iterator[memoryview]:
+def read_chunks(source: ByteSource, offset: int, length: int, room: memoryview) -> Iterator[memoryview]:
     """A stretch, each piece until the next is asked for; raises Damaged where the file ends before it."""
     read_into: _Read | None = getattr(source, "read_into", None)
     if read_into is None:
@@ -45,7 +45,7 @@ def read_chunks(source: Source, offset: int, length: int, room: memoryview) -> I
         yield chunk
 
 
-def _request_chunks(source: Source, offset: int, length: int) -> Iterator[memoryview]:
+def _request_chunks(source: ByteSource, offset: int, length: int) -> Iterator[memoryview]:
     """The same where each reading is a request that takes its time."""
     at, end = offset, offset + length
     while at < end:

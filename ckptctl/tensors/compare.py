@@ -7,31 +7,31 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
-from ckptctl.formats.contents import BITS, Contents, Files, Plain, Tensor
-from ckptctl.tensors.arrays import Distance, Stretch, apart, is_known
+from ckptctl.formats.contents import BITS, Contents, FileSet, Plain, Tensor
+from ckptctl.tensors.arrays import NumberSpan, NumericDifference, is_known_dtype, measure_difference
 from ckptctl.tensors.chunks import CHUNK
-from ckptctl.tensors.streams import Numbers, even, open_numbers
+from ckptctl.tensors.streams import NumberReader, open_numbers, rechunk
 
 _MISSING = object()
 Tick = Callable[[int], None]
 
 
-class Side(NamedTuple):
+class ComparedCheckpoint(NamedTuple):
     """One of the two."""
 
-    files: Files
+    files: FileSet
     contents: Contents
     path: str = ""
     """As the user knows it."""
 
 
-class Alteration(NamedTuple):
+class TensorChange(NamedTuple):
     """A tensor that both have, and that is not the same in both."""
 
     name: str
     old: Tensor
     new: Tensor
-    distance: Distance | None = None
+    distance: NumericDifference | None = None
     """None where the numbers were not compared."""
     why: str = ""
     """Why they were not."""
@@ -48,19 +48,19 @@ class Difference(NamedTuple):
 
     added: tuple[Tensor, ...]
     removed: tuple[Tensor, ...]
-    reshaped: tuple[Alteration, ...]
-    retyped: tuple[Alteration, ...]
+    reshaped: tuple[TensorChange, ...]
+    retyped: tuple[TensorChange, ...]
     """Of another type; compared all the same."""
-    changed: tuple[Alteration, ...]
+    changed: tuple[TensorChange, ...]
     same: int
     """How many tensors are the same."""
     metadata: tuple[tuple[str, Plain, Plain], ...]
     """Key, and its values; None where one has none."""
-    unread: tuple[Alteration, ...] = ()
+    unread: tuple[TensorChange, ...] = ()
     """Those whose numbers could not be compared."""
 
 
-def compare(old: Side, new: Side, tick: Tick = lambda _: None) -> Difference:
+def compare_contents(old: ComparedCheckpoint, new: ComparedCheckpoint, tick: Tick = lambda _: None) -> Difference:
     """Compare all that both have by name, chunk by chunk; raises OSError, Refused where one was not read to its end."""
     before, after = name_alike(old.contents, new.contents)
     _require_read(old, after.keys() - before.keys())
@@ -99,45 +99,49 @@ def name_alike(old: Contents, new: Contents) -> tuple[dict[str, Tensor], dict[st
     )
 
 
-def _fronts(it: Contents) -> list[str]:
+def _fronts(contents: Contents) -> list[str]:
     """What names of weights begin with, up to the first dot; and nothing."""
-    return ["", *dict.fromkeys(own.name.partition(".")[0] + "." for own in it.tensors if own.part == "weights")]
+    return ["", *dict.fromkeys(own.name.partition(".")[0] + "." for own in contents.tensors if own.part == "weights")]
 
 
-def _require_read(side: Side, missing: Collection[str]) -> None:
+def _require_read(side: ComparedCheckpoint, missing: Collection[str]) -> None:
     """Raise Refused where tensors seem to be missing, or all are, and it may be that they were only not read."""
     unread = [it for it in side.contents.flaws if it.id == "not-read"]
     if unread and (missing or not side.contents.tensors):
         raise Refused(f"cannot be compared: {unread[0].text}", path=side.path, id="cannot-compare")
 
 
-def _compare(name: str, left: Numbers, right: Numbers, pair: tuple[Tensor, Tensor], tick: Tick) -> Alteration | None:
+def _compare(
+    name: str, left: NumberReader, right: NumberReader, pair: tuple[Tensor, Tensor], tick: Tick
+) -> TensorChange | None:
     """What is not the same of one; None where nothing is."""
     old, new = pair
-    change = Alteration(name, old, new)
+    change = TensorChange(name, old, new)
     if old.shape != new.shape:
         return change
-    if old.dtype != new.dtype and not (is_known(old.dtype) and is_known(new.dtype)):
+    if old.dtype != new.dtype and not (is_known_dtype(old.dtype) and is_known_dtype(new.dtype)):
         return change._replace(why="of types that are not compared")
     try:
-        distance, is_same = Distance(), old.dtype == new.dtype
+        distance, is_same = NumericDifference(), old.dtype == new.dtype
         for one, other in _side_by_side(left, right, old, new):
             tick(len(one.data) + len(other.data))
             is_same = is_same and one == other
-            distance = distance.add(apart(one, other)) if is_known(old.dtype) else distance
+            distance = distance.add(measure_difference(one, other)) if is_known_dtype(old.dtype) else distance
     except Damaged as error:
         return change._replace(why=error.text)
-    if not is_same and not is_known(old.dtype):
+    if not is_same and not is_known_dtype(old.dtype):
         return change._replace(why=f"changed, but {old.dtype} has no numbers that are read")
     return None if is_same else change._replace(distance=distance)
 
 
-def _side_by_side(left: Numbers, right: Numbers, old: Tensor, new: Tensor) -> Iterator[tuple[Stretch, Stretch]]:
+def _side_by_side(
+    left: NumberReader, right: NumberReader, old: Tensor, new: Tensor
+) -> Iterator[tuple[NumberSpan, NumberSpan]]:
     widths = [BITS.get(it.dtype, 8) for it in (old, new)]
     sizes = [max(1, CHUNK * width // max(widths)) for width in widths]
-    chunks = even(left.stream(old), sizes[0]), even(right.stream(new), sizes[1])
+    chunks = rechunk(left.stream(old), sizes[0]), rechunk(right.stream(new), sizes[1])
     for one, other in zip(*chunks, strict=True):
-        yield Stretch(bytes(one), old.dtype), Stretch(bytes(other), new.dtype)
+        yield NumberSpan(bytes(one), old.dtype), NumberSpan(bytes(other), new.dtype)
 
 
 def _compare_metadata(old: Mapping[str, Plain], new: Mapping[str, Plain]) -> Iterator[tuple[str, Plain, Plain]]:

@@ -15,33 +15,36 @@ from threading import Condition, Thread
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents
 from ckptctl.formats.crc32 import crc32
-from ckptctl.formats.zip import Source, show
-from ckptctl.formats.zip_writer import Written
+from ckptctl.formats.zip import ByteSource, printable_name
+from ckptctl.formats.zip_writer import WrittenMember
 from ckptctl.tensors.chunks import make_room, read_chunks
 
 
-def prove(draft: Source, written: Sequence[Written], source: Source | None = None) -> None:
+def verify_members(draft: ByteSource, written: Sequence[WrittenMember], source: ByteSource | None = None) -> None:
     """Raise Damaged unless every member fits its checksum; with ``source``, where there are none, the bytes there."""
     room = make_room()
     for it in written:
         _prove(draft, it, source, room)
 
 
-def _prove(draft: Source, it: Written, source: Source | None, room: memoryview) -> None:
-    expected = it.crc if source is None else _sum_up(source, it.origin, it.length, room)
-    if _sum_up(draft, it.offset, it.length, room) != expected:
-        raise Damaged(f"{show(it.name)}: its checksum does not fit its content")
+def _prove(draft: ByteSource, member: WrittenMember, source: ByteSource | None, room: memoryview) -> None:
+    expected = member.crc if source is None else _sum_up(source, member.origin, member.length, room)
+    if _sum_up(draft, member.offset, member.length, room) != expected:
+        raise Damaged(f"{printable_name(member.name)}: its checksum does not fit its content")
 
 
-def prove_records(open_file: Callable[[str], Source], contents: Contents, keys: Collection[str]) -> None:
+def verify_records(open_file: Callable[[str], ByteSource], contents: Contents, keys: Collection[str]) -> None:
     """Raise Damaged unless these storages fit their checksums, where they have any."""
     places = {(it.file, it.offset) for key, it in contents.storages.items() if key in keys}
-    for it in contents.records:
-        if (it.file, it.offset) in places and it.check == "crc32" and it.unpacked is None:
-            prove(open_file(it.file), [Written(it.name.encode(), it.offset, it.length, it.checksum, it.offset)])
+    for record in contents.records:
+        if (record.file, record.offset) in places and record.check == "crc32" and record.unpacked is None:
+            verify_members(
+                open_file(record.file),
+                [WrittenMember(record.name.encode(), record.offset, record.length, record.checksum, record.offset)],
+            )
 
 
-def _sum_up(source: Source, offset: int, length: int, room: memoryview) -> int:
+def _sum_up(source: ByteSource, offset: int, length: int, room: memoryview) -> int:
     value = 0
     for chunk in read_chunks(source, offset, length, room):
         value = crc32(chunk, value)
@@ -51,7 +54,7 @@ def _sum_up(source: Source, offset: int, length: int, room: memoryview) -> int:
 class _Behind:
     """A draft that is only read as far as it was written."""
 
-    def __init__(self, draft: Source) -> None:
+    def __init__(self, draft: ByteSource) -> None:
         self.draft = draft
         self.size = draft.size
         self.end = 0
@@ -89,12 +92,12 @@ class _Behind:
 
 
 @contextmanager
-def following(
-    draft: Source, written: Sequence[Written], source: Source | None = None
+def verify_while_writing(
+    draft: ByteSource, written: Sequence[WrittenMember], source: ByteSource | None = None
 ) -> Iterator[Callable[[int], None]]:
     """Prove it while it is written; raises Damaged in the end."""
     behind = _Behind(draft)
-    with beside(lambda: prove(behind, written, source)):
+    with run_meanwhile(lambda: verify_members(behind, written, source)):
         try:
             yield behind.reached
         finally:
@@ -102,7 +105,7 @@ def following(
 
 
 @contextmanager
-def beside(do: Callable[[], None]) -> Iterator[None]:
+def run_meanwhile(do: Callable[[], None]) -> Iterator[None]:
     """Do something in a thread of its own meanwhile; raises in the end what that raised."""
     failures: list[BaseException] = []
 

@@ -14,7 +14,7 @@ from struct import unpack
 from typing import NamedTuple
 
 
-class Kind(NamedTuple):
+class FloatFormat(NamedTuple):
     """How a type of floating point tells what is no number."""
 
     width: int
@@ -27,26 +27,26 @@ class Kind(NamedTuple):
     """Of struct; "" for those that have NaN alone."""
 
 
-_SINGLE = Kind(4, b"\x7f\xff", 0x80, "f")
-_DOUBLE = Kind(8, b"\x7f\xff", 0xF0, "d")
+_SINGLE = FloatFormat(4, b"\x7f\xff", 0x80, "f")
+_DOUBLE = FloatFormat(8, b"\x7f\xff", 0xF0, "d")
 _TEN_BITS = bytes(range(0x7C, 0x80)) + bytes(range(0xFC, 0x100))
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, FloatFormat] = {
     "float64": _DOUBLE,
     "float32": _SINGLE,
-    "float16": Kind(2, _TEN_BITS, 0, "e"),
-    "bfloat16": Kind(2, b"\x7f\xff", 0x80, "H"),
+    "float16": FloatFormat(2, _TEN_BITS, 0, "e"),
+    "bfloat16": FloatFormat(2, b"\x7f\xff", 0x80, "H"),
     "complex64": _SINGLE,
     "complex128": _DOUBLE,
-    "float8_e5m2": Kind(1, _TEN_BITS, 0, "B"),
-    "float8_e4m3fn": Kind(1, b"\x7f\xff", 0),
-    "float8_e4m3fnuz": Kind(1, b"\x80", 0),
-    "float8_e5m2fnuz": Kind(1, b"\x80", 0),
-    "float8_e8m0fnu": Kind(1, b"\xff", 0),
+    "float8_e5m2": FloatFormat(1, _TEN_BITS, 0, "B"),
+    "float8_e4m3fn": FloatFormat(1, b"\x7f\xff", 0),
+    "float8_e4m3fnuz": FloatFormat(1, b"\x80", 0),
+    "float8_e5m2fnuz": FloatFormat(1, b"\x80", 0),
+    "float8_e8m0fnu": FloatFormat(1, b"\xff", 0),
 }
 """Data type to how it tells; all others hold numbers alone."""
 
 
-class Odd(NamedTuple):
+class NonFinite(NamedTuple):
     """What is no number."""
 
     place: int
@@ -55,7 +55,7 @@ class Odd(NamedTuple):
     """Else it is infinite."""
 
 
-def find_odd(data: bytes, dtype: str, *, big_endian: bool = False) -> Iterator[Odd]:
+def find_non_finite(data: bytes, dtype: str, *, big_endian: bool = False) -> Iterator[NonFinite]:
     """NaN and infinities among whole numbers, which ``data`` must consist of."""
     kind = KINDS[dtype]
     highest = data[0 if big_endian else kind.width - 1 :: kind.width]
@@ -66,10 +66,10 @@ def find_odd(data: bytes, dtype: str, *, big_endian: bool = False) -> Iterator[O
         raw = data[start : start + kind.width]
         raw = raw[::-1] if big_endian else raw
         if not kind.second or raw[-2] & kind.second == kind.second:
-            yield Odd(found.start(), _is_nan(raw, kind))
+            yield NonFinite(found.start(), _is_nan(raw, kind))
 
 
-def _is_nan(raw: bytes, kind: Kind) -> bool:
+def _is_nan(raw: bytes, kind: FloatFormat) -> bool:
     if kind.letter == "H":  # the upper half of a float32
         return isnan(unpack("<f", b"\0\0" + raw)[0])
     if kind.letter == "B":  # the upper half of a float16

@@ -11,14 +11,14 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Check, Contents, Files, Record, Tensor
+from ckptctl.formats.contents import BITS, Check, ChecksumRecord, Contents, FileSet, Tensor
 from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.crc32c import crc32c
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 from ckptctl.tensors.chunks import make_room, read_chunks
-from ckptctl.tensors.finite import KINDS, find_odd
-from ckptctl.tensors.turns import take_turns
+from ckptctl.tensors.finite import KINDS, find_non_finite
+from ckptctl.tensors.turns import run_in_threads
 
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
@@ -33,18 +33,18 @@ Tick = Callable[[int], None]
 """Is told of bytes as they have been read; by any thread."""
 
 
-class Stretch(NamedTuple):
+class ReadSpan(NamedTuple):
     """Bytes to be read."""
 
     file: str
     offset: int
     length: int
-    record: Record | None = None
+    record: ChecksumRecord | None = None
     storage: str = ""
     """Key of the storage that it is, where its numbers are to be looked at."""
 
 
-class Odds(NamedTuple):
+class NonFinitePlaces(NamedTuple):
     """What was found in a storage that is no number."""
 
     storage: str
@@ -52,19 +52,19 @@ class Odds(NamedTuple):
     """Offsets in the storage, in bytes, and whether it is NaN."""
 
 
-def plan(contents: Contents, files: Files, *, deep: bool, finite: bool) -> list[Stretch]:
+def plan_reads(contents: Contents, files: FileSet, *, deep: bool, finite: bool) -> list[ReadSpan]:
     """What must be read, the largest first: with ``deep`` all, with ``finite`` what holds floating point.
 
     Left out is what reaches beyond its file, of which ``check`` tells.
     """
-    stretches: dict[tuple[str, int, int], Stretch] = {}
+    stretches: dict[tuple[str, int, int], ReadSpan] = {}
     for it in contents.records if deep else ():
-        stretches[it.file, it.offset, it.length] = Stretch(it.file, it.offset, it.length, it)
+        stretches[it.file, it.offset, it.length] = ReadSpan(it.file, it.offset, it.length, it)
     for key in _floating(contents) if finite else ():
         storage = contents.storages[key]
         if storage.offset is not None:
             place = storage.file, storage.offset, storage.length
-            stretches[place] = stretches.get(place, Stretch(*place))._replace(storage=key)
+            stretches[place] = stretches.get(place, ReadSpan(*place))._replace(storage=key)
     found = [it for it in stretches.values() if it.offset + it.length <= files.sizes.get(it.file, 0)]
     if deep:
         found += _rest(found, files)
@@ -74,19 +74,19 @@ def plan(contents: Contents, files: Files, *, deep: bool, finite: bool) -> list[
 def _floating(contents: Contents) -> Iterator[str]:
     """The storages in which something could be no number, each once."""
     seen: set[str] = set()
-    for piece in (piece for tensor in contents.tensors if matters(tensor) for piece in tensor.pieces):
+    for piece in (piece for tensor in contents.tensors if should_be_finite(tensor) for piece in tensor.pieces):
         storage = contents.storages.get(piece.storage)
         if storage is not None and not storage.packing and piece.storage not in seen:
             seen.add(piece.storage)
             yield piece.storage
 
 
-def matters(tensor: Tensor) -> bool:
+def should_be_finite(tensor: Tensor) -> bool:
     """Whether its numbers should be finite: what callbacks remember is often infinite, and means nothing by it."""
     return tensor.dtype in KINDS and tensor.part != "other"
 
 
-def _rest(taken: Sequence[Stretch], files: Files) -> Iterator[Stretch]:
+def _rest(taken: Sequence[ReadSpan], files: FileSet) -> Iterator[ReadSpan]:
     """All bytes of the files that no stretch has, in pieces."""
     for file, size in files.sizes.items():
         at = 0
@@ -96,82 +96,84 @@ def _rest(taken: Sequence[Stretch], files: Files) -> Iterator[Stretch]:
         yield from _cut(file, at, size)
 
 
-def _cut(file: str, start: int, end: int) -> Iterator[Stretch]:
+def _cut(file: str, start: int, end: int) -> Iterator[ReadSpan]:
     for offset in range(start, end, _LONGEST):
-        yield Stretch(file, offset, min(_LONGEST, end - offset))
+        yield ReadSpan(file, offset, min(_LONGEST, end - offset))
 
 
-def read_deep(contents: Contents, files: Files, *, deep: bool, finite: bool, tick: Tick = lambda _: None) -> list[Flaw]:
+def read_deep(
+    contents: Contents, files: FileSet, *, deep: bool, finite: bool, tick: Tick = lambda _: None
+) -> list[Flaw]:
     """Read what was asked for, and tell what is wrong with it."""
-    stretches = plan(contents, files, deep=deep, finite=finite)
+    stretches = plan_reads(contents, files, deep=deep, finite=finite)
     if sum(it.length for it in stretches) > _MOST_TIMES * sum(files.sizes.values()):
         return [Flaw("broken", "its tensors lie over each other, so that reading them would never end")]
     work = _Work(contents, files, tick)
-    take_turns(stretches, work.run, threads=2 if sum(it.length for it in stretches) > _WORTH else 1)
-    return [*sorted(work.flaws, key=lambda it: (it.file, it.text)), *_tell_odd(contents, work.odds)]
+    run_in_threads(stretches, work.run, threads=2 if sum(it.length for it in stretches) > _WORTH else 1)
+    return [*sorted(work.flaws, key=lambda it: (it.file, it.text)), *_warn_non_finite(contents, work.odds)]
 
 
 class _Work:
     """What was found; shared by the threads."""
 
-    def __init__(self, contents: Contents, files: Files, tick: Tick) -> None:
+    def __init__(self, contents: Contents, files: FileSet, tick: Tick) -> None:
         self.contents = contents
         self.files = files
         self.tick = tick
         self.flaws: list[Flaw] = []
-        self.odds: list[Odds] = []
+        self.odds: list[NonFinitePlaces] = []
         self.dtypes = _types_of(contents)
 
-    def run(self, stretches: Iterator[Stretch]) -> None:
+    def run(self, stretches: Iterator[ReadSpan]) -> None:
         """Read one stretch after the other."""
-        held: dict[str, Source] = {}
+        held: dict[str, ByteSource] = {}
         room = make_room()
         with ExitStack() as stack:
-            for it in stretches:
-                self._read(it, held, stack, room)
+            for stretch in stretches:
+                self._read(stretch, held, stack, room)
 
-    def _read(self, it: Stretch, held: dict[str, Source], stack: ExitStack, room: memoryview) -> None:
+    def _read(self, span: ReadSpan, held: dict[str, ByteSource], stack: ExitStack, room: memoryview) -> None:
         try:
-            if it.file not in held:
-                held[it.file] = stack.enter_context(self.files.open(it.file))
-            found = self._examine(it, held[it.file], room)
+            if span.file not in held:
+                held[span.file] = stack.enter_context(self.files.open(span.file))
+            found = self._examine(span, held[span.file], room)
         except OSError as error:
-            found = Flaw("unreadable", f"cannot be read: {error.strerror or error}", it.file)
+            found = Flaw("unreadable", f"cannot be read: {error.strerror or error}", span.file)
         except Damaged as error:
-            found = Flaw("cut-short", error.text, it.file)
+            found = Flaw("cut-short", error.text, span.file)
         if found is not None:
             self.flaws.append(found)
 
-    def _examine(self, it: Stretch, source: Source, room: memoryview) -> Flaw | None:
+    def _examine(self, span: ReadSpan, source: ByteSource, room: memoryview) -> Flaw | None:
         """Read a stretch; what is wrong with it."""
-        look = _Look(it, self.dtypes.get(it.storage, ()))
-        for chunk in read_chunks(source, it.offset, it.length, room):
+        look = _Look(span, self.dtypes.get(span.storage, ()))
+        for chunk in read_chunks(source, span.offset, span.length, room):
             look.add(chunk)
             self.tick(len(chunk))
         if look.odd:
-            self.odds.append(Odds(it.storage, look.odd))
-        if it.record is None or look.is_right():
+            self.odds.append(NonFinitePlaces(span.storage, look.odd))
+        if span.record is None or look.is_right():
             return None
-        return Flaw("checksum", f"{self._name(it)}: checksum differs", it.file)
+        return Flaw("checksum", f"{self._name(span)}: checksum differs", span.file)
 
-    def _name(self, it: Stretch) -> str:
+    def _name(self, span: ReadSpan) -> str:
         """The tensor that lies in a stretch, else what the file calls it."""
         pieces = ((tensor, piece) for tensor in self.contents.tensors for piece in tensor.pieces)
         for tensor, piece in pieces:
             storage = self.contents.storages[piece.storage]
-            if (storage.file, storage.offset) == (it.file, it.offset):
+            if (storage.file, storage.offset) == (span.file, span.offset):
                 return f"tensor {tensor.name!a}"
-        return f"{it.record.name if it.record else ''!a}"
+        return f"{span.record.name if span.record else ''!a}"
 
 
 class _Look:
     """What is noted of a stretch while it passes."""
 
-    def __init__(self, it: Stretch, dtypes: Sequence[tuple[str, bool]]) -> None:
-        self.record = it.record
+    def __init__(self, span: ReadSpan, dtypes: Sequence[tuple[str, bool]]) -> None:
+        self.record = span.record
         self.dtypes = dtypes
         self.at = 0
-        self.sum = _SUMS[it.record.check](it.record) if it.record else None
+        self.sum = _SUMS[span.record.check](span.record) if span.record else None
         self.odd: list[tuple[int, bool]] = []
         """Offsets, and whether it is NaN."""
 
@@ -182,7 +184,9 @@ class _Look:
         for dtype, is_big in self.dtypes if len(self.odd) < _MOST_ODD else ():
             width = KINDS[dtype].width
             data = bytes(chunk[: len(chunk) // width * width])
-            self.odd += [(self.at + it.place * width, it.is_nan) for it in find_odd(data, dtype, big_endian=is_big)]
+            self.odd += [
+                (self.at + it.place * width, it.is_nan) for it in find_non_finite(data, dtype, big_endian=is_big)
+            ]
         self.at += len(chunk)
 
     def is_right(self) -> bool:
@@ -193,7 +197,7 @@ class _Look:
 def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
     """The floating types, and whether they are big-endian, that lie in each storage."""
     found: dict[str, dict[tuple[str, bool], None]] = {}
-    for tensor in filter(matters, contents.tensors):
+    for tensor in filter(should_be_finite, contents.tensors):
         for piece in tensor.pieces:
             found.setdefault(piece.storage, {})[tensor.dtype, tensor.big_endian] = None
     return {key: tuple(kinds) for key, kinds in found.items()}
@@ -205,7 +209,7 @@ def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
 class _Crc32:
     """zlib's, of the bytes or of what deflate makes of them."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: ChecksumRecord) -> None:
         import zlib
 
         self.error = zlib.error
@@ -239,7 +243,7 @@ class _Crc32:
 class _Crc32c:
     """TensorFlow's, of the bytes."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: ChecksumRecord) -> None:
         self.record = record
         self.value = 0
 
@@ -255,7 +259,7 @@ class _Crc32c:
 class _Crc32cOfTexts(_Crc32c):
     """TensorFlow's of texts: of their lengths as numbers of fixed width, their own checksum, and the texts."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: ChecksumRecord) -> None:
         super().__init__(record)
         self.held = bytearray()
 
@@ -286,7 +290,7 @@ def prove_texts(data: bytes, checksum: int) -> bool:
     return False
 
 
-_SUMS: dict[Check, Callable[[Record], _Crc32 | _Crc32c]] = {
+_SUMS: dict[Check, Callable[[ChecksumRecord], _Crc32 | _Crc32c]] = {
     "crc32": _Crc32,
     "crc32c": _Crc32c,
     "crc32c-text": _Crc32cOfTexts,
@@ -297,10 +301,10 @@ _SUMS: dict[Check, Callable[[Record], _Crc32 | _Crc32c]] = {
 # What is no number ---------------------------------------------------------------------------------------------------
 
 
-def _tell_odd(contents: Contents, odds: Sequence[Odds]) -> Iterator[Flaw]:
+def _warn_non_finite(contents: Contents, odds: Sequence[NonFinitePlaces]) -> Iterator[Flaw]:
     """The tensors that have NaN or infinity, each with how many; what lies in no tensor does not count."""
     held = {it.storage: it.places for it in odds}
-    for tensor in filter(matters, contents.tensors):
+    for tensor in filter(should_be_finite, contents.tensors):
         found = [
             is_nan
             for piece in tensor.pieces
@@ -309,10 +313,10 @@ def _tell_odd(contents: Contents, odds: Sequence[Odds]) -> Iterator[Flaw]:
         ]
         if found:
             file = contents.storages[tensor.pieces[0].storage].file
-            yield tell_odd(tensor, sum(found), len(found) - sum(found), file)
+            yield make_non_finite_flaw(tensor, sum(found), len(found) - sum(found), file)
 
 
-def tell_odd(tensor: Tensor, nan: int, infinite: int, file: str) -> Flaw:
+def make_non_finite_flaw(tensor: Tensor, nan: int, infinite: int, file: str) -> Flaw:
     """That so many of its numbers are none."""
     told = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
     return Flaw("not-finite", f"tensor {tensor.name!a}: {told} of {tensor.elements:,}", file)

@@ -41,8 +41,8 @@ def _is_filled(tensor: Tensor) -> bool:
         and all(len(it.at) == len(it.shape) == len(tensor.shape) for it in tensor.pieces)
         and all(
             at >= 0 and at + own <= size
-            for it in tensor.pieces
-            for at, own, size in zip(it.at, it.shape, tensor.shape, strict=True)
+            for piece in tensor.pieces
+            for at, own, size in zip(piece.at, piece.shape, tensor.shape, strict=True)
         )
     )
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, Files, Storage, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Storage, Tensor
 from ckptctl.formats.flaws import Flaw
 from ckptctl.sandbox.h5py_read import MOST_TIMES
-from ckptctl.tensors.finite import find_odd
-from ckptctl.tensors.full_check import matters, tell_odd
-from ckptctl.tensors.streams import Numbers, even, open_numbers
+from ckptctl.tensors.finite import find_non_finite
+from ckptctl.tensors.full_check import make_non_finite_flaw, should_be_finite
+from ckptctl.tensors.streams import NumberReader, open_numbers, rechunk
 
 _BLOCK = 1 << 20
 
 
 def read_packed(
-    contents: Contents, files: Files, *, finite: bool, tick: Callable[[int], None] = lambda _: None
+    contents: Contents, files: FileSet, *, finite: bool, tick: Callable[[int], None] = lambda _: None
 ) -> Iterator[Flaw]:
     """Unpack all that h5py must; what is wrong with it, and, once, why some was not read."""
     packed = [(tensor, storage) for tensor in contents.tensors if (storage := _find_packed(contents, tensor))]
@@ -38,24 +38,26 @@ def _find_packed(contents: Contents, tensor: Tensor) -> Storage | None:
     return storage if storage is not None and storage.dataset and tensor.dtype in BITS else None
 
 
-def _examine(numbers: Numbers, tensor: Tensor, file: str, tick: Callable[[int], None], *, finite: bool) -> Flaw | None:
+def _examine(
+    numbers: NumberReader, tensor: Tensor, file: str, tick: Callable[[int], None], *, finite: bool
+) -> Flaw | None:
     """Read a dataset to its end; what is wrong with it."""
     try:
-        odd = _read(numbers, tensor, tick, finite=finite and matters(tensor))
+        odd = _read(numbers, tensor, tick, finite=finite and should_be_finite(tensor))
     except Damaged as error:
         if error.id == "not-read":
             return Flaw("not-read", error.text, file)
         return Flaw("broken", f"dataset {tensor.name!a}: {error.text}", file)
     except OSError as error:
         return Flaw("unreadable", f"cannot be read: {error.strerror or error}", file)
-    return tell_odd(tensor, *odd, file) if any(odd) else None
+    return make_non_finite_flaw(tensor, *odd, file) if any(odd) else None
 
 
-def _read(numbers: Numbers, tensor: Tensor, tick: Callable[[int], None], *, finite: bool) -> tuple[int, int]:
+def _read(numbers: NumberReader, tensor: Tensor, tick: Callable[[int], None], *, finite: bool) -> tuple[int, int]:
     """Read a dataset to its end; how many of its numbers are NaN, and how many infinite, where that was asked for."""
     nan, all_odd = 0, 0
-    for chunk in even(numbers.stream(tensor), _BLOCK):
+    for chunk in rechunk(numbers.stream(tensor), _BLOCK):
         tick(len(chunk))
-        odd = list(find_odd(bytes(chunk), tensor.dtype)) if finite else []
+        odd = list(find_non_finite(bytes(chunk), tensor.dtype)) if finite else []
         nan, all_odd = nan + sum(it.is_nan for it in odd), all_odd + len(odd)
     return nan, all_odd - nan

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ckptctl.errors import Refused
 from ckptctl.formats.flatten import find_leaves
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.torch_tensors import Tensor
+from ckptctl.formats.torch_tensors import PickledTensor
 
 _KNOWN = re.compile(
     r"(?:[a-z0-9]+_)*(?:(?P<optimizer>optimi[sz]ers?|optims?)|(?P<scheduler>(?:lr_?)?sched(?:uler)?s?)|(?P<scaler>scalers?))"
@@ -30,15 +30,15 @@ _STATES = ("state_dict", "model_state_dict", "model_state", "model", "module", "
 _FLAT = "flat_param"
 """In the names of FSDP's shards, which are no tensors of the model."""
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
-class Kept(NamedTuple):
+class KeptState(NamedTuple):
     """What is left out, and what is kept."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[KeyPath, ...]
     """Keys to what is left out."""
-    bare: Path | None = None
+    bare: KeyPath | None = None
     """Keys to the mapping that alone is kept; None where it all is."""
 
     @property
@@ -49,23 +49,23 @@ class Kept(NamedTuple):
         return tuple("/".join(path) for path in self.paths)
 
 
-def choose(root: object, drop: Sequence[str] | None, *, bare: bool = False) -> Kept:
+def choose_kept(root: object, drop: Sequence[str] | None, *, bare: bool = False) -> KeptState:
     """Decide by the keys of what was saved; raises Refused where nothing can go, or where no weights would be left."""
     if not isinstance(root, dict):
         raise Refused("what it holds is no dictionary, so that nobody knows what of it are the weights")
     if bare:
         state = find_bare(root, drop)
         _require_weights(find_state(root, state))
-        return Kept((), state)
+        return KeptState((), state)
     paths = tuple(_find(root, drop) if drop else _find_known(root))
     if not paths:
         raise Refused("nothing in it is known to serve only to resume training", id="nothing-to-slim")
     gone = {path[0] for path in paths if len(path) == 1}
     _require_weights({key: value for key, value in root.items() if key not in gone})
-    return Kept(paths)
+    return KeptState(paths)
 
 
-def _find(root: dict[object, object], drop: Sequence[str]) -> Iterator[Path]:
+def _find(root: dict[object, object], drop: Sequence[str]) -> Iterator[KeyPath]:
     """What the globs name, each of them a key or keys joined by ``/``."""
     named = ((key, value, glob) for key, value in root.items() if type(key) is str for glob in drop)
     for key, value, glob in named:
@@ -76,7 +76,7 @@ def _find(root: dict[object, object], drop: Sequence[str]) -> Iterator[Path]:
             yield from ((key, *path) for path in _find(value, (rest,)))
 
 
-def _find_known(root: dict[object, object]) -> Iterator[Path]:
+def _find_known(root: dict[object, object]) -> Iterator[KeyPath]:
     """What says by its key and by what is in it that it serves to resume."""
     for key, value in root.items():
         found = _KNOWN.fullmatch(key) if type(key) is str else None
@@ -92,9 +92,9 @@ def _proves(value: object, keys: frozenset[str]) -> bool:
     return type(inner) is list and bool(inner) and isinstance(inner[0], dict) and not keys.isdisjoint(inner[0])
 
 
-def find_bare(root: dict[object, object], drop: Sequence[str] | None) -> Path:
+def find_bare(root: dict[object, object], drop: Sequence[str] | None) -> KeyPath:
     """Keys to the mapping that holds the weights; () where the root itself does. Raises Refused where several may."""
-    if any(type(value) is Tensor and value.shape for value in root.values()):
+    if any(type(value) is PickledTensor and value.shape for value in root.values()):
         return ()
     gone = {path[0] for path in (_find(root, drop) if drop else _find_known(root)) if len(path) == 1}
     holding = [
@@ -110,7 +110,7 @@ def find_bare(root: dict[object, object], drop: Sequence[str] | None) -> Path:
     raise Refused("none of its keys holds weights alone")
 
 
-def find_state(root: object, path: Path) -> dict[object, object]:
+def find_state(root: object, path: KeyPath) -> dict[object, object]:
     """What lies behind keys."""
     for key in path:
         root = root[key]  # type: ignore[index] # chosen in this tree
@@ -118,7 +118,7 @@ def find_state(root: object, path: Path) -> dict[object, object]:
 
 
 def _has_weights(value: dict[object, object]) -> bool:
-    return any(type(it) is Tensor for it in value.values())
+    return any(type(it) is PickledTensor for it in value.values())
 
 
 def _require_weights(root: dict[object, object]) -> None:

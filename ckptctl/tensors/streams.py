@@ -16,10 +16,10 @@ from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, Files, Piece, Storage, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor
 from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.torch_contents import is_dense
-from ckptctl.formats.zip import Source, Window
+from ckptctl.formats.zip import ByteSource, FileWindow
 from ckptctl.tensors.chunks import make_room, read_chunks
 from ckptctl.tensors.grids import stream_grid
 
@@ -35,29 +35,29 @@ _BLOCK = 4 << 20
 _LETTERS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-class Numbers:
+class NumberReader:
     """The files of a checkpoint, opened as they are needed; with ``proves`` each checksum is proved of what is read."""
 
-    def __init__(self, files: Files, contents: Contents, stack: ExitStack, *, proves: bool) -> None:
+    def __init__(self, files: FileSet, contents: Contents, stack: ExitStack, *, proves: bool) -> None:
         self.files = files
         self.contents = contents
         self._room = make_room()
         self._unproved = {
-            (it.file, it.offset, it.length): it
-            for it in contents.records
-            if proves and it.check == "crc32" and it.unpacked is None
+            (record.file, record.offset, record.length): record
+            for record in contents.records
+            if proves and record.check == "crc32" and record.unpacked is None
         }
-        self._opened: dict[str, Source] = {}
+        self._opened: dict[str, ByteSource] = {}
         self._unpackers: dict[tuple[str, int], Unpacker] = {}
         self._stack = stack
 
-    def open(self, file: str) -> Source:
+    def open(self, file: str) -> ByteSource:
         """One of the files; raises OSError."""
         if file not in self._opened:
             self._opened[file] = self._stack.enter_context(self.files.open(file))
         return self._opened[file]
 
-    def find_dense(self, tensor: Tensor) -> tuple[Source, int] | None:
+    def find_dense(self, tensor: Tensor) -> tuple[ByteSource, int] | None:
         """Where all its bytes lie as they are to be written; None where they must be put in order."""
         if len(tensor.pieces) != 1 or _is_swapped(tensor):
             return None
@@ -86,40 +86,40 @@ class Numbers:
     def _stream_own(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
         return self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype])
 
-    def stream_storage(self, it: Storage) -> Iterator[memoryview]:
+    def stream_storage(self, storage: Storage) -> Iterator[memoryview]:
         """All bytes of a storage."""
-        record = self._unproved.pop((it.file, _start(it), it.length), None)
+        record = self._unproved.pop((storage.file, _start(storage), storage.length), None)
         value = 0
-        for chunk in read_chunks(self.open(it.file), _start(it), it.length, self._room):
+        for chunk in read_chunks(self.open(storage.file), _start(storage), storage.length, self._room):
             value = crc32(chunk, value) if record else 0
             yield chunk
         if record and value != record.checksum:
             raise Damaged(f"{record.name!a}: its checksum does not fit its content")
 
-    def _stream_piece(self, it: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
-        length, start = (prod(piece.shape) * bits + 7) // 8, _start(it) + piece.start
-        if it.dataset:
-            yield from self._find_unpacker(it).stream(it.dataset, bits // 8, length)
+    def _stream_piece(self, storage: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
+        length, start = (prod(piece.shape) * bits + 7) // 8, _start(storage) + piece.start
+        if storage.dataset:
+            yield from self._find_unpacker(storage).stream(storage.dataset, bits // 8, length)
             return
         is_plain = piece.stride is None or is_dense(piece.shape, piece.stride)
-        if is_plain and (start, length) == (_start(it), it.length):
-            yield from self.stream_storage(it)
+        if is_plain and (start, length) == (_start(storage), storage.length):
+            yield from self.stream_storage(storage)
             return
-        if (it.file, _start(it), it.length) in self._unproved:
-            deque(self.stream_storage(it), maxlen=0)
+        if (storage.file, _start(storage), storage.length) in self._unproved:
+            deque(self.stream_storage(storage), maxlen=0)
         if is_plain:
-            yield from read_chunks(self.open(it.file), start, length, self._room)
+            yield from read_chunks(self.open(storage.file), start, length, self._room)
         elif length:
-            yield from _stream_scattered(self.open(it.file), start, piece.shape, piece.stride or (), bits // 8)
+            yield from _stream_scattered(self.open(storage.file), start, piece.shape, piece.stride or (), bits // 8)
 
-    def _find_unpacker(self, it: Storage) -> Unpacker:
+    def _find_unpacker(self, storage: Storage) -> Unpacker:
         """What unpacks the datasets of the HDF5 file that begins where the storage says."""
-        place = it.file, _start(it)
+        place = storage.file, _start(storage)
         if place not in self._unpackers:
             from ckptctl.sandbox.h5py_read import Unpacker
 
-            source = self.open(it.file)
-            held = Window(source, place[1], source.size - place[1]) if place[1] else source
+            source = self.open(storage.file)
+            held = FileWindow(source, place[1], source.size - place[1]) if place[1] else source
             self._unpackers[place] = self._stack.enter_context(closing(Unpacker(held)))
         return self._unpackers[place]
 
@@ -134,13 +134,13 @@ class Numbers:
 
 
 @contextmanager
-def open_numbers(files: Files, contents: Contents, *, proves: bool = False) -> Iterator[Numbers]:
+def open_numbers(files: FileSet, contents: Contents, *, proves: bool = False) -> Iterator[NumberReader]:
     """The numbers of the contents, which must have been read with their places."""
     with ExitStack() as stack:
-        yield Numbers(files, contents, stack, proves=proves)
+        yield NumberReader(files, contents, stack, proves=proves)
 
 
-def even(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
+def rechunk(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
     """The same bytes in pieces of one size, but for the last."""
     held = bytearray()
     for chunk in chunks:
@@ -174,7 +174,7 @@ def _in_order(tensor: Tensor) -> list[Piece]:
     return pieces
 
 
-def _read(source: Source, offset: int, length: int) -> bytes:
+def _read(source: ByteSource, offset: int, length: int) -> bytes:
     data = source.read(offset, length)
     if len(data) < length:
         raise Damaged(f"the file ended at byte {offset + len(data):,}, where more was to come")
@@ -182,7 +182,7 @@ def _read(source: Source, offset: int, length: int) -> bytes:
 
 
 def _stream_scattered(
-    source: Source, start: int, shape: Sequence[int], stride: Sequence[int], width: int
+    source: ByteSource, start: int, shape: Sequence[int], stride: Sequence[int], width: int
 ) -> Iterator[bytes]:
     """Blocks along the first axis, or along those below it where one of its rows is too large for a block."""
     row = prod(shape[1:]) * width
@@ -196,7 +196,7 @@ def _stream_scattered(
         yield _gather(source, start + place * stride[0] * width, block, stride, width)
 
 
-def _gather(source: Source, start: int, shape: Sequence[int], stride: Sequence[int], width: int) -> bytes:
+def _gather(source: ByteSource, start: int, shape: Sequence[int], stride: Sequence[int], width: int) -> bytes:
     """The numbers of a block in order: taken line by line along the axis whose numbers lie closest."""
     made = memoryview(bytearray(prod(shape) * width))
     steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from math import prod
 
-from ckptctl.formats.contents import BITS, Contents, Files, Piece, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Tensor
 from ckptctl.formats.flaws import Flaw
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[^/]*)?")
@@ -15,7 +15,7 @@ _MANY = 20
 """Flaws of one kind that are told one by one."""
 
 
-def check(contents: Contents, files: Files, allow: Sequence[str] = ()) -> Iterator[Flaw]:
+def find_flaws(contents: Contents, files: FileSet, allow: Sequence[str] = ()) -> Iterator[Flaw]:
     """What is wrong; ``allow``: globs of further names that pickles may have."""
     yield from contents.flaws
     yield from check_names(contents, allow)
@@ -53,7 +53,7 @@ def _some(flaws: Iterator[Flaw]) -> Iterator[Flaw]:
         yield last._replace(text=f"{more} more like these")
 
 
-def _check_storages(contents: Contents, files: Files) -> Iterator[Flaw]:
+def _check_storages(contents: Contents, files: FileSet) -> Iterator[Flaw]:
     for key, it in contents.storages.items():
         size = files.sizes.get(it.file, 0)
         if it.offset is not None and not it.dataset and it.offset + it.length > size and it.file in files.sizes:
@@ -69,11 +69,11 @@ def _check_tensors(contents: Contents) -> Iterator[Flaw]:
             yield Flaw("broken", f"tensor {tensor.name!a} has less than nothing along an axis")
             continue
         storage = contents.storages.get(piece.storage)
-        if storage is not None and not storage.packing and piece.start + reach(tensor, piece) > storage.length:
+        if storage is not None and not storage.packing and piece.start + span_of(tensor, piece) > storage.length:
             yield Flaw("short-storage", f"tensor {tensor.name!a} reaches beyond its storage", storage.file)
 
 
-def _check_shards(files: Files) -> Iterator[Flaw]:
+def _check_shards(files: FileSet) -> Iterator[Flaw]:
     """The shards that others of a folder count with them, whether an index names them or not."""
     present: dict[tuple[str, str, str], set[int]] = {}
     for shard in filter(None, map(_SHARD.fullmatch, files.sizes if len(files.sizes) > 1 else ())):
@@ -85,7 +85,7 @@ def _check_shards(files: Files) -> Iterator[Flaw]:
             yield Flaw("missing-file", f"{name!a} is missing, one of {int(total)} shards", name)
 
 
-def reach(tensor: Tensor, piece: Piece) -> int:
+def span_of(tensor: Tensor, piece: Piece) -> int:
     """Bytes from the first element of a piece to the end of its last."""
     if 0 in piece.shape:
         return 0

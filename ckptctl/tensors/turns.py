@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-def take_turns(jobs: Sequence[T], work: Callable[[Iterator[T]], None], *, threads: int) -> None:
+def run_in_threads(jobs: Sequence[T], work: Callable[[Iterator[T]], None], *, threads: int) -> None:
     """Have threads, this one among them, hand out the jobs, the first first, to ``work``, which runs in each.
 
     Raises what stopped one of them, once all have stopped.

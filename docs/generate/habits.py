@@ -9,7 +9,7 @@ from ckptctl.core.model import SET_ASIDE
 from ckptctl.core.names.parse import Name, parse
 from ckptctl.core.ranking import COUNTERS
 from ckptctl.layouts.index import match
-from ckptctl.layouts.schema import Layout, PointerFile, Recorded, Source
+from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, RecordedMetric
 from phrases import code, either, some, spell_glob, spell_pattern, together
 
 UNITS = {"file": "a file", "dir": "a folder", "family": "a family of files"}
@@ -61,23 +61,24 @@ def _proof_of(row: Layout) -> str:
     if row.sentinels == ("*",):
         return ""
     proofs = [
-        spell_glob(it) if isinstance(it, str) else f"both {either(map(spell_glob, it), 'and')}" for it in row.sentinels
+        spell_glob(sentinel) if isinstance(sentinel, str) else f"both {either(map(spell_glob, sentinel), 'and')}"
+        for sentinel in row.sentinels
     ]
     return f"{', by' if _name_of(row) == 'under any name' else ' and'} {either(proofs)} in it"
 
 
 def _witnesses(row: Layout) -> str:
-    beside = [spell_glob(it) for it in row.witnesses if not it.startswith("../")]
-    above = [spell_glob(it.removeprefix("../")) for it in row.witnesses if it.startswith("../")]
+    beside = [spell_glob(it) for it in row.neighbors if not it.startswith("../")]
+    above = [spell_glob(it.removeprefix("../")) for it in row.neighbors if it.startswith("../")]
     said = [f"{either(beside)} beside it"] if beside else []
     said += [f"{either(above)} in the folder above"] if above else []
     return f", with {either(said)}" if said else ""
 
 
 def _first_signs(row: Layout) -> str:
-    if not row.signs:
+    if not row.hints:
         return ""
-    return f" One half written, by its name and {some([spell_glob(it) for it in row.signs])}."
+    return f" One half written, by its name and {some([spell_glob(it) for it in row.hints])}."
 
 
 def _modesty(row: Layout) -> str:
@@ -169,7 +170,7 @@ def metrics(row: Layout) -> str:
     return f"{'; '.join(said)}."
 
 
-def _source(source: Source) -> str:
+def _source(source: MetricSource) -> str:
     """A file, how its rows are matched, and what is taken of them."""
     told = [key for key in source.numbers if key in {"epoch", "step"}]
     numbers = f"the {either(told, 'and')} where its name has none" if told else ""
@@ -184,7 +185,7 @@ def _file(path: str, place: str) -> str:
     return _PLACES[place].format(spell_glob(path)) if path else "its own state"
 
 
-def _matched(source: Source) -> Iterator[str]:
+def _matched(source: MetricSource) -> Iterator[str]:
     if source.column:
         columns = either(map(code, source.column.split("|")))
         yield f"by the {_COUNTED[source.by]} in {columns}"
@@ -194,7 +195,7 @@ def _matched(source: Source) -> Iterator[str]:
         yield f"or up to {source.reach} before"
 
 
-def _taken(source: Source) -> Iterator[str]:
+def _taken(source: MetricSource) -> Iterator[str]:
     left = f" but {some([code(it) for it in source.leave])}" if source.leave else ""
     if source.take == ("*",) and not source.names:
         yield f"all below {code(source.front.rstrip('/'))}" if source.front else f"every number{left}"
@@ -212,7 +213,7 @@ def ranked(row: Layout) -> str:
     return f"{'; '.join(said)}." if said else ""
 
 
-def _noted(spec: Recorded) -> str:
+def _noted(spec: RecordedMetric) -> str:
     keys = either([code(it) for it in dict.fromkeys((spec.monitor, spec.mode)) if it], "and")
     return f"what {_PLACES[spec.place].format(spell_glob(spec.path))} notes as {keys}"
 

@@ -96,12 +96,12 @@ def overview(frameworks: Sequence[Framework]) -> Iterator[str]:
     """A table of all frameworks."""
     yield "| framework | `--layout` | a checkpoint is | such as | metrics from |"
     yield "|---|---|---|---|---|"
-    for it in frameworks:
-        families = ", ".join(code(name) for name in dict.fromkeys(map(family, it.rows)))
-        units = either(dict.fromkeys(habits.UNITS[row.unit] for row in it.rows))
-        names = ", ".join(dict.fromkeys(code(row.examples[0]) for row in chiefs(it.rows)))
-        origins = ", ".join(dict.fromkeys(origin for row in it.rows for origin in habits.origins(row))) or "–"
-        yield f"| [{it.title}](#{slug(it.title)}) | {families} | {units} | {names} | {origins} |"
+    for framework in frameworks:
+        families = ", ".join(code(name) for name in dict.fromkeys(map(family, framework.rows)))
+        units = either(dict.fromkeys(habits.UNITS[row.unit] for row in framework.rows))
+        names = ", ".join(dict.fromkeys(code(row.examples[0]) for row in chiefs(framework.rows)))
+        origins = ", ".join(dict.fromkeys(origin for row in framework.rows for origin in habits.origins(row))) or "–"
+        yield f"| [{framework.title}](#{slug(framework.title)}) | {families} | {units} | {names} | {origins} |"
 
 
 def family(row: Layout) -> str:

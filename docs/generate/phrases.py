@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ckptctl.scan.completeness import pattern_words
+from ckptctl.scan.completeness import describe_pattern
 
 
 def code(text: str) -> str:
@@ -62,7 +62,7 @@ def spell_pattern(pattern: str) -> str:
     >>> spell_pattern(r"(?:bf16_)?zero_rank_(?P<rank>\d{2})\.pt"), spell_pattern(r"tmp-[a-z0-9_]{8}")
     ('`zero_rank_N.pt`', '`tmp-…`')
     """
-    return code(pattern_words(pattern))
+    return code(describe_pattern(pattern))
 
 
 def slug(title: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ckptctl.formats.torch_writer import Tensor, encode_torch, make_tensor
+from ckptctl.formats.torch_writer import FloatTensor, encode_torch, make_tensor
 from tests.cli.calls import call, listing
 from tests.conftest import lacks
 
@@ -36,16 +36,16 @@ def paths(tmp_path: Path) -> list[Path]:
 
 def numbers(path: Path) -> list[float]:
     from ckptctl.formats import read_files
-    from ckptctl.formats.contents import merge
-    from ckptctl.tensors.arrays import Stretch, _read
+    from ckptctl.formats.contents import merge_contents
+    from ckptctl.tensors.arrays import NumberSpan, _read
     from ckptctl.tensors.streams import open_numbers
     from tests.formats.held import load
 
     files = load(path)
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     with open_numbers(files, contents) as found:
         tensor = next(it for it in contents.tensors if it.name.endswith("w"))
-        return list(_read(Stretch(b"".join(map(bytes, found.stream(tensor))), tensor.dtype)))
+        return list(_read(NumberSpan(b"".join(map(bytes, found.stream(tensor))), tensor.dtype)))
 
 
 @pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
@@ -150,7 +150,7 @@ def test_a_large_mean_is_worked_out_by_two_threads_to_the_same_end(tmp_path: Pat
     paths = []
     for name, more in zip(NAMES, (1.0, 2.0, 6.0), strict=True):
         data = array("f", map(more.__add__, base))
-        tensors = {str(place): Tensor((count,), (data[place:] + data[:place]).tobytes()) for place in range(3)}
+        tensors = {str(place): FloatTensor((count,), (data[place:] + data[:place]).tobytes()) for place in range(3)}
         paths.append(put(tmp_path / name, encode_torch({"state_dict": tensors})))
     out = tmp_path / f"mean.{ending}"
     assert call("average", *paths, "-o", out).code == 0
@@ -183,8 +183,8 @@ def test_the_mean_is_that_of_torch(tmp_path: Path, ending: str) -> None:
 
     states = [make(seed) for seed in range(3)]
     files = []
-    for place, it in enumerate(states):
-        torch.save({"model": it, "optimizer": {"param_groups": []}}, tmp_path / f"{place}.pt")
+    for place, state in enumerate(states):
+        torch.save({"model": state, "optimizer": {"param_groups": []}}, tmp_path / f"{place}.pt")
         files.append(tmp_path / f"{place}.pt")
     out = tmp_path / f"mean.{ending}"
     answer = call("average", *files, "-o", out)

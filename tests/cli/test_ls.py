@@ -164,8 +164,8 @@ def test_exact_reads_every_state(tmp_path: Path) -> None:
 def test_a_template_reads_names_that_say_nothing_by_themselves(tmp_path: Path) -> None:
     save(tmp_path, ["m_07_0.25.ckpt"])
     (found,) = call("ls", tmp_path, "--template", "m_{epoch:02d}_{val_loss:.2f}", "--json").json["runs"]
-    (it,) = found["checkpoints"]
-    assert (it["epoch"], it["metrics"]["val_loss"]["value"]) == (7, 0.25)
+    (checkpoint,) = found["checkpoints"]
+    assert (checkpoint["epoch"], checkpoint["metrics"]["val_loss"]["value"]) == (7, 0.25)
 
 
 def test_a_further_extension_is_found_when_named(tmp_path: Path) -> None:

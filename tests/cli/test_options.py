@@ -8,7 +8,7 @@ import pytest
 
 import ckptctl
 from ckptctl.cli import ALIASES, COMMANDS
-from ckptctl.cli._app import load
+from ckptctl.cli._app import load_command
 from tests.cli.calls import NAMES, PROGRAM, call, environment, make_run
 
 
@@ -49,7 +49,7 @@ def test_the_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_of_commands_says_what_the_command_itself_says(name: str) -> None:
-    assert load(name).help.partition("\n")[0] == COMMANDS[name]
+    assert load_command(name).help.partition("\n")[0] == COMMANDS[name]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *ALIASES])

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from ckptctl.cli._signals import WATCHED, deferred
+from ckptctl.cli._signals import WATCHED, defer_signals
 from tests.cli.calls import PROGRAM, environment, save, state
 
 COUNT = 2500
@@ -137,7 +137,7 @@ main()
 
 
 def test_a_second_interrupt_leaves_at_once() -> None:
-    with deferred() as stop:
+    with defer_signals() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert (stop(), stop.exit_code) == (True, 130)
         with pytest.raises(KeyboardInterrupt):
@@ -146,6 +146,6 @@ def test_a_second_interrupt_leaves_at_once() -> None:
 
 def test_the_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in WATCHED]
-    with deferred() as stop:
+    with defer_signals() as stop:
         assert not stop()
     assert [signal.getsignal(number) for number in WATCHED] == before

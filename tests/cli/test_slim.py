@@ -8,7 +8,7 @@ import pytest
 
 from ckptctl.formats.torch_archive import read_values
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.prune.lock import take
+from ckptctl.prune.lock import acquire_lock
 from ckptctl.stores import open_store
 from tests.cli.calls import PROGRAM, Answer, age, call, environment, listing
 from tests.cli.schema import SLIM as SCHEMA
@@ -129,8 +129,8 @@ def test_in_place_two_folders_have_an_undo_each(path: Path, tmp_path: Path) -> N
     answer = call("slim", path, other, "--in-place", "-y", "--trash-for", "7d", "--json")
     assert misfits(answer.json, SCHEMA) == []
     assert [it["root"] for it in answer.json["kept"]] == [str(path.parent), str(other.parent)]
-    for it in answer.json["kept"]:
-        assert call("undo", it["txid"], it["root"]).code == 0
+    for undo in answer.json["kept"]:
+        assert call("undo", undo["txid"], undo["root"]).code == 0
     assert path.read_bytes() == other.read_bytes() == WHOLE
 
 
@@ -161,7 +161,7 @@ def test_in_place_of_several_each_that_is_broken_is_named_and_the_others_are_don
 
 def test_in_place_waits_for_nobody_who_is_at_work_there(path: Path, tmp_path: Path) -> None:
     other = put(tmp_path / "other" / NAME, WHOLE)
-    with take(open_store(str(path.parent)), "prune"):
+    with acquire_lock(open_store(str(path.parent)), "prune"):
         assert refused(call("slim", path, "--in-place", "-y"), "locked", 7)
         answer = call("slim", path, other, "--in-place", "-y")
     assert answer.code == 3
@@ -349,8 +349,8 @@ def test_real_files_of_other_kinds_are_refused_in_one_line(tmp_path: Path, name:
     source = FIXTURES / "layouts/torch" / name
     target = tmp_path / source.name
     shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    for it in (target, *target.rglob("*")):
-        os.utime(it, (LONG_AGO, LONG_AGO))
+    for path in (target, *target.rglob("*")):
+        os.utime(path, (LONG_AGO, LONG_AGO))
     before = listing(tmp_path)
     answer = call("slim", target, "--in-place", "-y")
     assert answer.code in (5, 6)

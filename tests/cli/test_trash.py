@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.prune.lock import take
+from ckptctl.prune.lock import acquire_lock
 from ckptctl.stores.local import open_url
 from tests.cli.calls import BEST, LAST, NAMES, call, listing, make_run
 
@@ -161,10 +161,10 @@ def test_what_is_being_written_stays(runs: Path) -> None:
 
 
 def test_a_second_prune_in_a_root_is_told_who_is_there(runs: Path) -> None:
-    with take(open_url("runs"), "prune"):
+    with acquire_lock(open_url("runs"), "prune"):
         assert call("prune", "runs", "--top-k", "1", "--yes").code == 7
     set_aside()
-    with take(open_url("runs"), "prune"):
+    with acquire_lock(open_url("runs"), "prune"):
         answer = call("undo")
     assert answer.code == 7
     assert f"error[locked]: runs/.ckptctl: held by pid {os.getpid()} on " in answer.err

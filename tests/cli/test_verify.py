@@ -157,8 +157,8 @@ def test_weights_that_are_no_numbers_are_found_when_asked_for(run: Path) -> None
 def test_where_numbers_were_not_looked_at_it_is_said(tmp_path: Path, name: str, told: str) -> None:
     path = tmp_path / name
     shutil.copytree(FIXTURES / "layouts" / ("orbax" if name == "20" else "torch/dcp") / name, path)
-    for it in (*path.rglob("*"), path):
-        os.utime(it, (1_700_000_000, 1_700_000_000))
+    for file in (*path.rglob("*"), path):
+        os.utime(file, (1_700_000_000, 1_700_000_000))
     answer = call("verify", path, "--finite")
     assert answer.code == 0
     assert [row["text"] for row in answer.rows] == [f"{told}: nobody looked whether all is finite" if told else ""]

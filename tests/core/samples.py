@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, Source, State, Stray
+from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, ScoreSource, State, Stray
 from ckptctl.core.units import NANOSECONDS
 
 NOW = 1_800_000_000 * NANOSECONDS
@@ -13,7 +13,7 @@ MINUTE = 60 * NANOSECONDS
 HOUR = 60 * MINUTE
 
 
-def score(value: float, text: str | None = None, source: Source = "state") -> Score:
+def score(value: float, text: str | None = None, source: ScoreSource = "state") -> Score:
     return Score(value, text, source)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Pointer, PointerState
-from ckptctl.core.retention.best_last_links import Move
+from ckptctl.core.retention.best_last_links import LinkMove
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import RunPlan, draw
-from ckptctl.core.retention.policy import Policy, describe
+from ckptctl.core.retention.plan import RunPlan, plan_run
+from ckptctl.core.retention.policy import Policy, describe_policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from tests.core.samples import NOW, run_of, save
 
@@ -25,7 +25,7 @@ def link(path: str, target: str | None = "r/a", kind: str = "symlink", state: Po
 def planned(*pointers: Pointer, policy: Policy = POLICY, held: tuple[Checkpoint, ...] = (OLD, BEST, NEW)) -> RunPlan:
     names = {it.path: tuple(one.path for one in pointers if one.target == it.path) for it in held}
     run = run_of(*(it._replace(aliases=names[it.path]) for it in held), path="r", pointers=pointers)
-    return draw(run, policy, NOW)
+    return plan_run(run, policy, NOW)
 
 
 def gone(plan: RunPlan) -> list[str]:
@@ -38,7 +38,7 @@ def gone(plan: RunPlan) -> list[str]:
 )
 def test_a_link_goes_to_what_it_is_called_after(name: str, after: str) -> None:
     plan = planned(link(f"r/{name}"))
-    assert (gone(plan), plan.moves) == (["r/a"], [Move(f"r/{name}", "r/a", after)])
+    assert (gone(plan), plan.moves) == (["r/a"], [LinkMove(f"r/{name}", "r/a", after)])
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_of_a_run_with_nothing_whole_no_link_moves() -> None:
 
 
 def test_the_policy_says_so() -> None:
-    assert describe(POLICY).endswith("Links called last or best follow what stays.")
+    assert describe_policy(POLICY).endswith("Links called last or best follow what stays.")

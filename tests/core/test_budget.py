@@ -10,7 +10,7 @@ from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Run
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import Plan, draw_all
+from ckptctl.core.retention.plan import Plan, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from tests.core.samples import HOUR, NOW, run_of, save, saves, score
@@ -19,7 +19,7 @@ ALL = KeepLast(-1)
 
 
 def plan(*runs: Run, budget: Budget, rules: tuple[Rule, ...] = (ALL,), room: int = 0, **others: object) -> Plan:
-    return draw_all(runs, Policy(rules, budget=budget, **others), NOW, room=room)  # type: ignore[arg-type]
+    return plan_runs(runs, Policy(rules, budget=budget, **others), NOW, room=room)  # type: ignore[arg-type]
 
 
 def gone(drawn: Plan) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.config_keys import POLICY_KEYS, PROTECTIONS, Setting, combine, read_value, read_word
+from ckptctl.core.config_keys import POLICY_KEYS, PROTECTIONS, Setting, merge_settings, read_value, read_word
 from ckptctl.errors import UsageError
 
 
@@ -106,18 +106,18 @@ def test_of_several_values_the_most_careful_counts_whatever_their_order(
     key: str, values: list[object], counts: object
 ) -> None:
     settings = [Setting(key, value, f"file{n}") for n, value in enumerate(values)]
-    assert combine(settings)[key].value == counts
-    turned = combine(settings[::-1])[key].value
+    assert merge_settings(settings)[key].value == counts
+    turned = merge_settings(settings[::-1])[key].value
     assert (sorted(turned) if isinstance(turned, list) else turned) == counts
 
 
 def test_the_origin_is_that_of_the_value_which_counts() -> None:
     both = [Setting("max-delete", 5, "near"), Setting("max-delete", 5, "far"), Setting("max-delete", 9, "farther")]
-    assert combine(both)["max-delete"].origin == "near"
+    assert merge_settings(both)["max-delete"].origin == "near"
     globs = [Setting("keep", ["a"], "near"), Setting("keep", ["b"], "far")]
-    assert combine(globs)["keep"].origin == "near, far"
+    assert merge_settings(globs)["keep"].origin == "near, far"
 
 
 def test_every_protection_has_an_order_of_care_and_is_a_policys_key_too() -> None:
-    assert combine(Setting(key, [], "x") for key in PROTECTIONS for _ in range(1)).keys() == PROTECTIONS.keys()
+    assert merge_settings(Setting(key, [], "x") for key in PROTECTIONS for _ in range(1)).keys() == PROTECTIONS.keys()
     assert PROTECTIONS.keys() <= POLICY_KEYS.keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Pointer, Run
 from ckptctl.core.retention.explain import explain
-from ckptctl.core.retention.plan import draw, draw_all
+from ckptctl.core.retention.plan import plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
@@ -15,7 +15,7 @@ POLICY = Policy((TopK(1), KeepLast(1)))
 
 
 def say(path: str, *runs: Run, policy: Policy = POLICY) -> list[str]:
-    told = explain(runs, draw_all(runs, policy, NOW), NOW, path)
+    told = explain(runs, plan_runs(runs, policy, NOW), NOW, path)
     return [told.verdict.action, *(f"{it.rule} {it.says}: {it.text}" for it in told.sayings)]
 
 
@@ -73,7 +73,7 @@ def test_of_a_run_that_cannot_be_ranked_the_rule_says_why() -> None:
 def test_of_a_run_that_is_not_judged_only_the_verdict_is_told() -> None:
     mixed = run_of(*saves(0.1), save("y", 0.2, step=9)._replace(layout="keras"))
     assert say("y", mixed) == ["keep"]
-    assert explain([mixed], draw_all([mixed], POLICY, NOW), NOW, "y").verdict.reasons[0].rule == "mixed"
+    assert explain([mixed], plan_runs([mixed], POLICY, NOW), NOW, "y").verdict.reasons[0].rule == "mixed"
 
 
 def test_all_runs_stand_behind_the_verdict_on_one() -> None:
@@ -85,5 +85,5 @@ def test_all_runs_stand_behind_the_verdict_on_one() -> None:
 
 def test_the_verdict_is_that_of_the_plan() -> None:
     run = run_of(*saves(0.5, 0.1, 0.3))
-    for verdict in draw(run, POLICY, NOW).verdicts:
-        assert explain([run], draw_all([run], POLICY, NOW), NOW, verdict.path).verdict == verdict
+    for verdict in plan_run(run, POLICY, NOW).verdicts:
+        assert explain([run], plan_runs([run], POLICY, NOW), NOW, verdict.path).verdict == verdict

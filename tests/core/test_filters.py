@@ -6,7 +6,7 @@ from math import nan
 
 import pytest
 
-from ckptctl.core.filters import all_hold, parse_filter
+from ckptctl.core.filters import meets_all, parse_filter
 from ckptctl.errors import UsageError
 from tests.core.samples import HOUR, NOW, save
 
@@ -51,9 +51,9 @@ def test_what_is_nan_or_not_known_meets_nothing(comparison: str) -> None:
 
 def test_all_filters_must_be_met() -> None:
     both = (parse_filter("step>10"), parse_filter("epoch<3"))
-    assert not all_hold(both, ONE, NOW)
-    assert all_hold(both[:1], ONE, NOW)
-    assert all_hold((), ONE, NOW)
+    assert not meets_all(both, ONE, NOW)
+    assert meets_all(both[:1], ONE, NOW)
+    assert meets_all((), ONE, NOW)
 
 
 @pytest.mark.parametrize(

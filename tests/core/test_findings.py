@@ -6,20 +6,29 @@ from typing import Literal
 
 import pytest
 
-from ckptctl.core.findings import Count, Finding, Hint, Known, Report, arrange, relocate_report, tell_names
+from ckptctl.core.findings import (
+    DoctorContext,
+    Finding,
+    FindingCount,
+    Hint,
+    Report,
+    describe_names,
+    relocate_report,
+    sort_findings,
+)
 from ckptctl.core.model import Checkpoint, Entry, Pointer, PointerState, Roster, Run, State
-from ckptctl.doctor.run_checks import examine
+from ckptctl.doctor.run_checks import examine_run
 from tests.core.samples import HOUR, NOW, run_of, save, saves, score
 
-KNOWN = Known(NOW)
+KNOWN = DoctorContext(NOW)
 WHEN = "100 B, written 41d ago"
 
 
-def find(run: Run, known: Known = KNOWN) -> list[Finding]:
-    return examine(run, known)
+def find(run: Run, known: DoctorContext = KNOWN) -> list[Finding]:
+    return examine_run(run, known)
 
 
-def ids(run: Run, known: Known = KNOWN) -> list[tuple[str, str, str]]:
+def ids(run: Run, known: DoctorContext = KNOWN) -> list[tuple[str, str, str]]:
     return [(it.id, it.severity, it.path) for it in find(run, known)]
 
 
@@ -116,7 +125,7 @@ def test_our_command_is_named_where_it_makes_that_very_link(name: str, command: 
 )
 def test_what_was_asked_for_is_asked_of_the_command_too(monitor: str | None, mode: str, flags: str) -> None:
     run = run_of(save("a.ckpt", epoch=1), pointers=[link("best.ckpt", None, "loop"), link("last.ckpt", None, "loop")])
-    commands = [it.hint.command for it in find(run, Known(NOW, monitor, mode)) if it.id == "looping-link"]
+    commands = [it.hint.command for it in find(run, DoctorContext(NOW, monitor, mode)) if it.id == "looping-link"]
     assert commands == [f"ckptctl link {{}} --best{flags}", "ckptctl link {} --last"]
 
 
@@ -272,7 +281,7 @@ def test_nothing_is_best_where_nothing_can_win() -> None:
 def test_a_metric_and_its_mode_may_be_asked_for() -> None:
     run = run_of(*saves(0.5, 0.4), pointers=[link("best.ckpt", "epoch=1.ckpt")])
     assert find(run) == []
-    assert [it.id for it in find(run, Known(NOW, "val_loss", "max"))] == ["stale-best", "mode-against-name"]
+    assert [it.id for it in find(run, DoctorContext(NOW, "val_loss", "max"))] == ["stale-best", "mode-against-name"]
 
 
 def test_a_mode_that_training_recorded_against_the_name_is_doubted() -> None:
@@ -328,7 +337,7 @@ def leftover(**more: object) -> Checkpoint:
 
 
 @pytest.mark.parametrize(
-    ("it", "pointers", "severity"),
+    ("checkpoint", "pointers", "severity"),
     [
         pytest.param(leftover(), [], "error", id="the highest number"),
         pytest.param(leftover(step=1, epoch=0), [], "advice", id="a lower one"),
@@ -342,9 +351,9 @@ def leftover(**more: object) -> Checkpoint:
     ],
 )
 def test_a_leftover_is_an_error_where_training_would_resume_from_it(
-    it: Checkpoint, pointers: list[Pointer], severity: str
+    checkpoint: Checkpoint, pointers: list[Pointer], severity: str
 ) -> None:
-    found = find(run_of(*saves(0.5), it, pointers=pointers))
+    found = find(run_of(*saves(0.5), checkpoint, pointers=pointers))
     assert [finding.severity for finding in found if finding.id == "unfinished"] == [severity]
 
 
@@ -426,12 +435,12 @@ ADVICE = Finding("b", "advice", "r/a", "", Hint(""))
 
 def test_errors_come_first_then_paths_decide() -> None:
     later = ERROR._replace(path="r/zz")
-    assert arrange([ADVICE, later, ERROR]) == (ERROR, later, ADVICE)
+    assert sort_findings([ADVICE, later, ERROR]) == (ERROR, later, ADVICE)
 
 
 def test_reports_add_up() -> None:
-    count = Count().add(Report("r", (ERROR, ADVICE, ADVICE), 4)).add(Report("s", (ERROR,), is_run=False))
-    assert count == Count(runs=1, checkpoints=4, errors=2, advice=2)
+    count = FindingCount().add(Report("r", (ERROR, ADVICE, ADVICE), 4)).add(Report("s", (ERROR,), is_run=False))
+    assert count == FindingCount(runs=1, checkpoints=4, errors=2, advice=2)
 
 
 def test_a_report_may_be_seen_from_above() -> None:
@@ -445,4 +454,4 @@ def test_a_report_may_be_seen_from_above() -> None:
     [(["r/a"], "'a'"), (["a", "b", "c"], "'a', 'b', 'c'"), (["a", "b", "c", "d", "e"], "'a', 'b', 'c' and 2 more")],
 )
 def test_a_few_names_are_told_and_the_rest_counted(paths: list[str], words: str) -> None:
-    assert tell_names(paths) == words
+    assert describe_names(paths) == words

@@ -6,8 +6,8 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import Plan, draw_all
-from ckptctl.core.retention.policy import GroupBy, Policy, describe
+from ckptctl.core.retention.plan import Plan, plan_runs
+from ckptctl.core.retention.policy import GroupBy, Policy, describe_policy
 from ckptctl.core.retention.rules import KeepEvery, KeepLast, TopK
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from ckptctl.errors import MetricUnclear, ModeUnclear
@@ -23,7 +23,7 @@ def make_run(path: str, *values: float | None, since: int = 0, monitor: str = "v
 
 
 def plan(runs: list[Run], *rules: Rule, group_by: GroupBy = "run", protect_last: bool = False) -> Plan:
-    return draw_all(runs, Policy(rules, group_by=group_by, protect_last=protect_last), NOW)
+    return plan_runs(runs, Policy(rules, group_by=group_by, protect_last=protect_last), NOW)
 
 
 def kept(drawn: Plan) -> list[str]:
@@ -132,4 +132,4 @@ def test_two_runs_of_one_path_are_judged_apart() -> None:
     ],
 )
 def test_a_policy_says_of_what_it_keeps(policy: Policy, words: str) -> None:
-    assert describe(policy).partition(" Always")[0] == words
+    assert describe_policy(policy).partition(" Always")[0] == words

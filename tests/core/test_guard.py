@@ -6,24 +6,24 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Run, Stray
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.guard import Ground, object_to
-from ckptctl.core.retention.plan import Plan, draw, draw_all
+from ckptctl.core.retention.guard import RootFacts, find_objections
+from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, KeepOthers, KeepSteps, TopK
 from tests.core.samples import NOW, run_of, save, saves
 
-HERE = Ground("/data/runs")
+HERE = RootFacts("/data/runs")
 NOTHING = KeepSteps(frozenset({-1}))
 """A rule that keeps nothing."""
 
 
 def plan_for(*runs: Run, policy: Policy | None = None) -> Plan:
     policy = policy or Policy((TopK(1),))
-    return Plan(policy, tuple(draw(run, policy, NOW) for run in runs))
+    return Plan(policy, tuple(plan_run(run, policy, NOW) for run in runs))
 
 
-def ids(plan: Plan, runs: list[Run], *grounds: Ground, max_delete: int | None = None) -> list[str]:
-    return [it.id for it in object_to(plan, runs, grounds or [HERE], max_delete=max_delete)]
+def ids(plan: Plan, runs: list[Run], *grounds: RootFacts, max_delete: int | None = None) -> list[str]:
+    return [it.id for it in find_objections(plan, runs, grounds or [HERE], max_delete=max_delete)]
 
 
 def test_an_ordinary_plan_may_run() -> None:
@@ -34,20 +34,20 @@ def test_an_ordinary_plan_may_run() -> None:
 @pytest.mark.parametrize(
     ("ground", "expected"),
     [
-        pytest.param(Ground("/"), ["root-is-filesystem"], id="the file system"),
-        pytest.param(Ground("/", is_mount=True), ["root-is-filesystem"], id="the file system, which is mounted"),
-        pytest.param(Ground("/home/a", homes=frozenset({"/home/a"})), ["root-is-home"], id="a home"),
+        pytest.param(RootFacts("/"), ["root-is-filesystem"], id="the file system"),
+        pytest.param(RootFacts("/", is_mount=True), ["root-is-filesystem"], id="the file system, which is mounted"),
+        pytest.param(RootFacts("/home/a", homes=frozenset({"/home/a"})), ["root-is-home"], id="a home"),
         pytest.param(
-            Ground("/home/a", is_mount=True, homes=frozenset({"/home/a"})), ["root-is-home"], id="a home on a disk"
+            RootFacts("/home/a", is_mount=True, homes=frozenset({"/home/a"})), ["root-is-home"], id="a home on a disk"
         ),
-        pytest.param(Ground("/home/a/runs", homes=frozenset({"/home/a"})), [], id="a folder in a home"),
-        pytest.param(Ground("/mnt/disk", is_mount=True), ["root-is-mount"], id="a mount point"),
-        pytest.param(Ground("/data", is_empty=True), ["root-is-empty"], id="an empty folder"),
-        pytest.param(Ground("/mnt", is_mount=True, is_empty=True), ["root-is-mount", "root-is-empty"], id="both"),
-        pytest.param(Ground("s3://bucket/runs"), [], id="a bucket"),
+        pytest.param(RootFacts("/home/a/runs", homes=frozenset({"/home/a"})), [], id="a folder in a home"),
+        pytest.param(RootFacts("/mnt/disk", is_mount=True), ["root-is-mount"], id="a mount point"),
+        pytest.param(RootFacts("/data", is_empty=True), ["root-is-empty"], id="an empty folder"),
+        pytest.param(RootFacts("/mnt", is_mount=True, is_empty=True), ["root-is-mount", "root-is-empty"], id="both"),
+        pytest.param(RootFacts("s3://bucket/runs"), [], id="a bucket"),
     ],
 )
-def test_some_places_are_too_large_or_too_empty(ground: Ground, expected: list[str]) -> None:
+def test_some_places_are_too_large_or_too_empty(ground: RootFacts, expected: list[str]) -> None:
     run = run_of(*saves(0.5, 0.4))
     assert ids(plan_for(run), [run], ground) == expected
 
@@ -55,21 +55,21 @@ def test_some_places_are_too_large_or_too_empty(ground: Ground, expected: list[s
 @pytest.mark.parametrize(
     ("ground", "text"),
     [
-        (Ground("/"), "'/' is the whole file system: name the folder of runs below it"),
-        (Ground("/a", homes=frozenset({"/a"})), "'/a' is a home folder: name the folder of runs below it"),
-        (Ground("/a", is_mount=True), "'/a' is a mount point: name the folder of runs below it"),
-        (Ground("/a", is_empty=True), "'/a' is empty: is its disk mounted?"),
+        (RootFacts("/"), "'/' is the whole file system: name the folder of runs below it"),
+        (RootFacts("/a", homes=frozenset({"/a"})), "'/a' is a home folder: name the folder of runs below it"),
+        (RootFacts("/a", is_mount=True), "'/a' is a mount point: name the folder of runs below it"),
+        (RootFacts("/a", is_empty=True), "'/a' is empty: is its disk mounted?"),
     ],
 )
-def test_a_place_that_will_not_do_is_named_with_what_to_do(ground: Ground, text: str) -> None:
+def test_a_place_that_will_not_do_is_named_with_what_to_do(ground: RootFacts, text: str) -> None:
     run = run_of(*saves(0.5, 0.4))
-    assert [it.text for it in object_to(plan_for(run), [run], [ground])] == [text]
+    assert [it.text for it in find_objections(plan_for(run), [run], [ground])] == [text]
 
 
 def test_a_plan_that_takes_too_many_bytes_is_refused_and_the_flag_that_allows_it_told() -> None:
     run = run_of(*saves(0.5, 0.4, 0.3))
-    assert object_to(plan_for(run), [run], [HERE], max_delete_size=200) == []
-    (objection,) = object_to(plan_for(run, policy=Policy((KeepLast(1),))), [run], [HERE], max_delete_size=199)
+    assert find_objections(plan_for(run), [run], [HERE], max_delete_size=200) == []
+    (objection,) = find_objections(plan_for(run, policy=Policy((KeepLast(1),))), [run], [HERE], max_delete_size=199)
     assert objection == ("max-delete-size", "200 B would go, more than the 199 B allowed", "--max-delete-size")
 
 
@@ -79,23 +79,23 @@ def test_a_plan_that_takes_too_many_bytes_is_refused_and_the_flag_that_allows_it
 )
 def test_a_budget_that_cannot_be_met_is_an_objection(budget: Budget, flag: str | None) -> None:
     run = run_of(*saves(0.5, 0.4, 0.3))
-    plan = draw_all([run], Policy((KeepLast(2),), budget=budget), NOW)
-    (objection,) = object_to(plan, [run], [HERE])
+    plan = plan_runs([run], Policy((KeepLast(2),), budget=budget), NOW)
+    (objection,) = find_objections(plan, [run], [HERE])
     assert (objection.id, objection.override) == ("budget", flag)
     assert objection.text == f"the budget cannot be met: {plan.shortfalls[0][1]}"
 
 
 def test_one_bad_place_among_several_is_enough() -> None:
     run = run_of(*saves(0.5, 0.4))
-    assert ids(plan_for(run), [run], HERE, Ground("/")) == ["root-is-filesystem"]
+    assert ids(plan_for(run), [run], HERE, RootFacts("/")) == ["root-is-filesystem"]
 
 
 def test_nothing_goes_by_a_listing_that_is_not_complete() -> None:
     whole, broken = run_of(*saves(0.5, 0.4)), run_of(path="b", listed=False)
-    objections = object_to(plan_for(whole), [whole, broken], [HERE])
+    objections = find_objections(plan_for(whole), [whole, broken], [HERE])
     assert [(it.id, it.override) for it in objections] == [("incomplete-listing", None)]
     assert objections[0].text == "'b' could not be listed whole: nothing may go by what was not seen"
-    assert object_to(plan_for(whole), [run_of(listed=False)], [HERE])[0].text.startswith("'.' could not")
+    assert find_objections(plan_for(whole), [run_of(listed=False)], [HERE])[0].text.startswith("'.' could not")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_no_run_may_lose_its_every_complete_checkpoint(held: tuple[Checkpoint, .
 def test_a_run_that_would_be_emptied_is_named() -> None:
     run = run_of(*saves(0.5, 0.4), path="a/b")
     plan = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
-    assert "'a/b'" in object_to(plan, [run], [HERE])[0].text
+    assert "'a/b'" in find_objections(plan, [run], [HERE])[0].text
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_no_more_may_go_than_allowed(allowed: int | None, expected: list[str]) -
 
 def test_the_number_that_goes_is_summed_over_runs_and_may_be_raised() -> None:
     runs = [run_of(*saves(0.5, 0.4), path=path) for path in "ab"]
-    objection = object_to(plan_for(*runs), runs, [HERE], max_delete=1)[0]
+    objection = find_objections(plan_for(*runs), runs, [HERE], max_delete=1)[0]
     assert objection.text == "2 checkpoints would go, more than the 1 allowed"
     assert objection.override == "--max-delete"
 
 
 def test_rules_that_keep_nothing_anywhere_are_an_objection_and_names_that_were_given_none() -> None:
     run = run_of(*saves(0.5, 0.4, 0.3))
-    (objection,) = object_to(plan_for(run, policy=Policy((NOTHING,))), [run], [HERE])
+    (objection,) = find_objections(plan_for(run, policy=Policy((NOTHING,))), [run], [HERE])
     text = "no rule keeps anything: of each run only what is always kept would stay"
     assert objection == ("keeps-nothing", text, None)
     named = frozenset({"epoch=0.ckpt"})
@@ -157,7 +157,7 @@ def test_what_was_named_goes_or_nothing_does() -> None:
     run = run_of(*saves(0.5, 0.4), save("x", 0.3, step=99, pinned=True, aliases=("best",)))
     named = frozenset({"epoch=0.ckpt", "x"})
     plan = plan_for(run, policy=Policy((KeepOthers(named),), protect_last=False, named=named))
-    (objection,) = object_to(plan, [run], [HERE])
+    (objection,) = find_objections(plan, [run], [HERE])
     assert (objection.id, objection.text) == ("held", "'x' stays: linked by best; pinned")
 
 
@@ -170,7 +170,7 @@ def test_a_named_plan_that_takes_something_else_is_unsound(path: str, told: str)
     more = drawn.runs[0].verdicts[1]._replace(action="drop", frees=0)
     verdicts = (drawn.runs[0].verdicts[0], more, drawn.runs[0].verdicts[2])
     wrong = drawn._replace(runs=(drawn.runs[0]._replace(verdicts=verdicts),))
-    (objection,) = object_to(wrong, [run], [HERE])
+    (objection,) = find_objections(wrong, [run], [HERE])
     why = "something goes that was not named. This is a bug in ckptctl: please report it"
     assert objection == ("plan-unsound", f"the plan for '{told}' is wrong: {why}", None)
 
@@ -180,8 +180,8 @@ def test_a_run_that_would_be_emptied_says_what_to_do_about_it() -> None:
     by_rules = plan_for(run, policy=Policy((NOTHING,), protect_last=False))
     named = frozenset({"epoch=0.ckpt", "epoch=1.ckpt"})
     policy = Policy((KeepOthers(named),), protect_last=False, named=named)
-    told = [object_to(it, [run], [HERE])[0] for it in (by_rules, plan_for(run, policy=policy))]
+    told = [find_objections(it, [run], [HERE])[0] for it in (by_rules, plan_for(run, policy=policy))]
     assert [(it.id, it.override) for it in told] == [("empties-run", None), ("empties-run", "--empty-run")]
     assert told[0].text == "'.' would lose its every complete checkpoint: widen a rule"
     assert told[1].text == "'.' would lose its every complete checkpoint"
-    assert object_to(plan_for(run, policy=policy._replace(may_empty=True)), [run], [HERE]) == []
+    assert find_objections(plan_for(run, policy=policy._replace(may_empty=True)), [run], [HERE]) == []

@@ -12,7 +12,7 @@ from ckptctl.core.model import Checkpoint, Pointer, Roster, Run, State, Stray
 from ckptctl.core.ranking import Metric
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.evaluate import Reason, Rule
-from ckptctl.core.retention.plan import Plan, RunPlan, draw, draw_all
+from ckptctl.core.retention.plan import Plan, RunPlan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import (
     KeepEvery,
@@ -31,7 +31,7 @@ from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score
 
 
 def plan(run: Run, *rules: Rule, **others: object) -> RunPlan:
-    return draw(run, Policy(rules, **others), NOW)  # type: ignore[arg-type]
+    return plan_run(run, Policy(rules, **others), NOW)  # type: ignore[arg-type]
 
 
 def actions(drawn: RunPlan) -> dict[str, str]:
@@ -342,8 +342,8 @@ def test_the_files_in_a_folder_are_counted_one_by_one() -> None:
 
 def test_a_plan_sums_up_its_runs() -> None:
     policy = Policy((TopK(1),))
-    one = draw(run_of(*saves(0.5, 0.4), path="a"), policy, NOW)
-    two = draw(run_of(*saves(0.5, 0.4, 0.3), path="b"), policy, NOW)
+    one = plan_run(run_of(*saves(0.5, 0.4), path="a"), policy, NOW)
+    two = plan_run(run_of(*saves(0.5, 0.4, 0.3), path="b"), policy, NOW)
     whole = Plan(policy, (one, two))
     assert len(whole.dropped) == 3
     assert whole.frees == 300
@@ -429,7 +429,7 @@ def of_keras(path: str, **others: object) -> Checkpoint:
 def test_a_folder_that_two_frameworks_share_is_left_alone_and_others_beside_it_are_judged() -> None:
     mixed, plain = run_of(*saves(0.5, 0.4), of_keras("x.keras"), path="m"), run_of(*saves(0.3, 0.2, 0.1), path="p")
     for held in ([mixed, plain], [plain, mixed]):
-        plans = {it.path: it for it in draw_all(held, Policy((KeepLast(1),)), NOW).runs}
+        plans = {it.path: it for it in plan_runs(held, Policy((KeepLast(1),)), NOW).runs}
         assert plans["m"].dropped == []
         assert plans["m"].notices == (
             "checkpoints of keras and lightning lie here: choose one with --layout: left alone",
@@ -472,8 +472,8 @@ def test_of_two_roles_that_set_it_aside_the_first_is_the_reason() -> None:
 
 def test_without_a_word_on_it_nothing_is_free() -> None:
     policy = Policy((KeepLast(3),), budget=Budget(free=101))
-    assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW).dropped) == 2
-    assert len(draw_all([run_of(*saves(1, 2, 3, 4))], policy, NOW, room=1).dropped) == 1
+    assert len(plan_runs([run_of(*saves(1, 2, 3, 4))], policy, NOW).dropped) == 2
+    assert len(plan_runs([run_of(*saves(1, 2, 3, 4))], policy, NOW, room=1).dropped) == 1
 
 
 ALL_RULES: tuple[Rule, ...] = (

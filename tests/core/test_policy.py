@@ -11,8 +11,8 @@ from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
 from ckptctl.core.ranking import Metric, rank
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Reason, Rule, Standing, standing_of
-from ckptctl.core.retention.policy import Policy, describe, protect
+from ckptctl.core.retention.evaluate import Reason, Rule, RuleContext, make_rule_context
+from ckptctl.core.retention.policy import Policy, describe_policy, find_protected
 from ckptctl.core.retention.rules import (
     KeepEvery,
     KeepGlob,
@@ -30,9 +30,9 @@ from tests.core.samples import HOUR, MINUTE, NOW, save, saves, score
 LOSS = Metric("val_loss", "min")
 
 
-def stand(*held: Checkpoint, step_base: int = 0, epoch_base: int = 0, metric: Metric | None = LOSS) -> Standing:
+def stand(*held: Checkpoint, step_base: int = 0, epoch_base: int = 0, metric: Metric | None = LOSS) -> RuleContext:
     ranked = tuple(rank(held, metric)) if metric else ()
-    return standing_of(held, ranked, metric)._replace(step_base=step_base, epoch_base=epoch_base)
+    return make_rule_context(held, ranked, metric)._replace(step_base=step_base, epoch_base=epoch_base)
 
 
 def at_steps(*steps: int | None) -> tuple[Checkpoint, ...]:
@@ -324,7 +324,7 @@ ONE, TWO = (save(name, step=step) for name, step in (("one", 1), ("two", 2)))
 
 
 def protected(*held: Checkpoint, pointers: tuple[Pointer, ...] = (), last: bool = True) -> dict[str, list[Reason]]:
-    return protect(held, Run("", held, pointers), last=last)
+    return find_protected(held, Run("", held, pointers), last=last)
 
 
 def test_the_newest_is_protected() -> None:
@@ -333,7 +333,7 @@ def test_the_newest_is_protected() -> None:
 
 def test_what_another_training_began_from_is_protected() -> None:
     run = Run("", (ONE, TWO), origins=(Origin("b/args.yaml", "one"),))
-    assert protect(run.checkpoints, run, last=False) == {
+    assert find_protected(run.checkpoints, run, last=False) == {
         "one": [Reason("origin", "another training began from it: b/args.yaml")]
     }
 
@@ -469,8 +469,8 @@ def test_a_pin_protects() -> None:
     ],
 )
 def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> None:
-    assert describe(Policy(rules)) == f"{words} Always kept: what a link names, the newest that can resume."
-    assert describe(Policy(rules, protect_last=False)) == f"{words} Always kept: what a link names."
+    assert describe_policy(Policy(rules)) == f"{words} Always kept: what a link names, the newest that can resume."
+    assert describe_policy(Policy(rules, protect_last=False)) == f"{words} Always kept: what a link names."
 
 
 @pytest.mark.parametrize(
@@ -486,17 +486,17 @@ def test_a_policy_is_told_in_a_sentence(rules: tuple[Rule, ...], words: str) -> 
     ],
 )
 def test_a_policy_tells_what_else_decides(policy: Policy, words: str) -> None:
-    assert describe(policy).endswith(f"can resume. {words}")
+    assert describe_policy(policy).endswith(f"can resume. {words}")
 
 
 def test_a_policy_tells_what_it_spares() -> None:
-    assert "Always kept: what a link names, what matches a*, what matches b*, the newest" in describe(
+    assert "Always kept: what a link names, what matches a*, what matches b*, the newest" in describe_policy(
         Policy((KeepLast(1),), spared=("a*", "b*"))
     )
 
 
 def test_what_is_spared_is_kept_as_by_a_pin() -> None:
-    assert protect([ONE, TWO], Run("", (ONE, TWO)), last=False, spared=("on*", "x")) == {
+    assert find_protected([ONE, TWO], Run("", (ONE, TWO)), last=False, spared=("on*", "x")) == {
         "one": [Reason("config", "matches on*, which a configuration file keeps")]
     }
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from ckptctl.core.names.parse import parse_folder
-from ckptctl.core.names.prefilter import glance
+from ckptctl.core.names.prefilter import find_plain_values
 
 SHOWN = [
     pytest.param("epoch=2-val_loss=0.32.ckpt", "0.32", id="behind a value"),
@@ -30,17 +30,17 @@ NOT_SHOWN = [
 
 @pytest.mark.parametrize(("name", "text"), SHOWN)
 def test_a_plain_value_is_seen(name: str, text: str) -> None:
-    assert glance([name, name], "val_loss") == [text, text]
+    assert find_plain_values([name, name], "val_loss") == [text, text]
 
 
 @pytest.mark.parametrize("name", NOT_SHOWN)
 def test_what_is_not_plain_is_not_seen_and_neither_are_its_neighbours(name: str) -> None:
-    assert glance(["epoch=1-val_loss=0.5.ckpt", name], "val_loss") is None
+    assert find_plain_values(["epoch=1-val_loss=0.5.ckpt", name], "val_loss") is None
 
 
 @pytest.mark.parametrize(("name", "metric"), [("top-5=0.9.ckpt", "5"), ("val-loss=0.32.ckpt", "val-loss")])
 def test_of_a_metric_that_is_no_single_word_nothing_is_seen(name: str, metric: str) -> None:
-    assert glance([name], metric) is None
+    assert find_plain_values([name], metric) is None
 
 
 WORDS = some.sampled_from(
@@ -57,7 +57,7 @@ NAMES = some.lists(PARTS, min_size=1, max_size=8).map(lambda parts: "".join(part
 
 @given(some.lists(NAMES, min_size=1, max_size=4), some.sampled_from(["val_loss", "loss", "val", "m", "5", "top-5"]))
 def test_what_a_glance_sees_is_what_reading_finds(names: list[str], metric: str) -> None:
-    texts = glance(names, metric)
+    texts = find_plain_values(names, metric)
     if texts is None:
         return
     for text, name in zip(texts, parse_folder(names), strict=True):

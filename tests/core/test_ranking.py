@@ -12,16 +12,16 @@ from ckptctl.core.ranking import (
     Metric,
     choose_metric,
     count_metrics,
-    in_order,
-    in_time,
+    describe_counts,
+    in_save_order,
+    in_time_order,
     infer_mode,
     is_better,
     is_usable,
-    opposite,
+    opposite_mode,
     rank,
     same_metric,
     score_of,
-    tell_counts,
     was_restarted,
 )
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
@@ -77,7 +77,7 @@ def test_the_last_word_that_says_it_decides_the_mode(name: str, mode: str | None
 
 
 def test_the_opposite_of_one_mode_is_the_other() -> None:
-    assert (opposite("min"), opposite("max")) == ("max", "min")
+    assert (opposite_mode("min"), opposite_mode("max")) == ("max", "min")
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_counters_are_not_counted_as_metrics() -> None:
     held = [save("a", 1.0, metrics={"samples": score(5)}), save("b", 2.0, metrics={"acc": score(0.5)})]
     counts = count_metrics(held)
     assert counts == {"val_loss": 2, "acc": 1}
-    assert tell_counts(counts) == "val_loss (2), acc (1)"
+    assert describe_counts(counts) == "val_loss (2), acc (1)"
 
 
 def test_of_metrics_as_common_the_first_by_name_is_told_first() -> None:
-    assert tell_counts(count_metrics([save("a", metrics={"b": score(1), "a": score(1)})])) == "a (1), b (1)"
+    assert describe_counts(count_metrics([save("a", metrics={"b": score(1), "a": score(1)})])) == "a (1), b (1)"
 
 
 # What a run is ranked by
@@ -264,13 +264,13 @@ def test_only_what_is_strictly_better_than_the_threshold_has_a_place(
     ],
 )
 def test_checkpoints_are_put_in_the_order_of_saving(held: list[Checkpoint]) -> None:
-    assert in_order(held) == held
-    assert in_order(reversed(held)) == held
+    assert in_save_order(held) == held
+    assert in_save_order(reversed(held)) == held
 
 
 def test_by_time_the_earliest_is_first_and_one_time_is_put_in_order() -> None:
     held = [save("a", step=30, at=1), save("c", step=10, at=2), save("b", step=20, at=2)]
-    assert in_time(reversed(held)) == held
+    assert in_time_order(reversed(held)) == held
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.restarts import MOST, part
+from ckptctl.core.restarts import MOST, number_restarts
 from tests.core.samples import HOUR, MINUTE, save
 
 OLD = [save(f"old-{step}", step=step, at=step * HOUR) for step in (10, 20, 30)]
@@ -16,7 +16,7 @@ NEW = [save(f"new-{step}", step=step, at=(100 + step) * HOUR) for step in (10, 2
 
 def parted(held: list[Checkpoint], lists: Mapping[str, set[str]]) -> dict[str, int]:
     """The trainings of checkpoints, some of whose states list others."""
-    return part({it.path: it for it in held}, lambda it: lists.get(it.path))
+    return number_restarts({it.path: it for it in held}, lambda it: lists.get(it.path))
 
 
 def names(*checkpoints: Checkpoint) -> set[str]:

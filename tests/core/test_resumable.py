@@ -5,28 +5,34 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
-from ckptctl.core.retention.evaluate import Reason, Rule, standing_of
-from ckptctl.core.retention.guard import Ground, object_to
-from ckptctl.core.retention.plan import Plan, RunPlan, draw
-from ckptctl.core.retention.policy import Policy, describe
-from ckptctl.core.retention.resumable import Answer, choose, find_holders, keep_whole, write_place
+from ckptctl.core.retention.evaluate import Reason, Rule, make_rule_context
+from ckptctl.core.retention.guard import RootFacts, find_objections
+from ckptctl.core.retention.plan import Plan, RunPlan, plan_run
+from ckptctl.core.retention.policy import Policy, describe_policy
+from ckptctl.core.retention.resumable import (
+    SlimAnswer,
+    find_resume_candidates,
+    keep_whole,
+    slim_all_but_newest,
+    write_ordinal,
+)
 from ckptctl.core.retention.rules import KeepAll, KeepLast, TopK
-from ckptctl.core.retention.slimming import Slim, Step
+from ckptctl.core.retention.slimming import SlimPlan, SlimStep
 from tests.core.samples import NOW, run_of, save, saves
 
 ALL = KeepAll()
 
 
-def slim(it: Checkpoint, left: int = 40) -> Slim:
-    return Slim(it, (Step(it.entries[0], "rewrite", left),), ("optimizer_states",))
+def slim(checkpoint: Checkpoint, left: int = 40) -> SlimPlan:
+    return SlimPlan(checkpoint, (SlimStep(checkpoint.entries[0], "rewrite", left),), ("optimizer_states",))
 
 
-def plan(run: Run, count: int, *rules: Rule, answers: dict[str, Answer] | None = None, **others: object) -> RunPlan:
+def plan(run: Run, count: int, *rules: Rule, answers: dict[str, SlimAnswer] | None = None, **others: object) -> RunPlan:
     """The plan of a run of which all hold state, but for what the answers say; an empty one: it holds none."""
     policy = Policy(rules or (ALL,), resumable=count, **others)  # type: ignore[arg-type]
-    told: dict[str, Answer] = {it.path: slim(it) for it in run.checkpoints}
+    told: dict[str, SlimAnswer] = {it.path: slim(it) for it in run.checkpoints}
     told |= answers or {}
-    return choose(run, draw(run, policy, NOW), policy, {path: it for path, it in told.items() if it})
+    return slim_all_but_newest(run, plan_run(run, policy, NOW), policy, {path: it for path, it in told.items() if it})
 
 
 def slimmed(drawn: RunPlan) -> list[str]:
@@ -49,8 +55,8 @@ def test_all_but_the_newest_are_slimmed_and_each_says_why() -> None:
 def test_without_the_flag_nothing_is_slimmed() -> None:
     run = run_of(*saves(0.1, 0.2))
     policy = Policy((ALL,))
-    drawn = draw(run, policy, NOW)
-    assert choose(run, drawn, policy, {it.path: slim(it) for it in run.checkpoints}) == drawn
+    drawn = plan_run(run, policy, NOW)
+    assert slim_all_but_newest(run, drawn, policy, {it.path: slim(it) for it in run.checkpoints}) == drawn
 
 
 def test_it_keeps_nothing_by_itself_and_drops_nothing() -> None:
@@ -155,30 +161,30 @@ def test_what_would_free_nothing_stays_whole() -> None:
 
 def test_a_run_that_is_left_alone_stays_whole() -> None:
     run = run_of(*saves(0.1, 0.2), save("y", 0.3, step=90)._replace(layout="keras"))
-    drawn = draw(run, Policy((ALL,), resumable=1), NOW)
-    assert find_holders(drawn) == []
+    drawn = plan_run(run, Policy((ALL,), resumable=1), NOW)
+    assert find_resume_candidates(drawn) == []
     assert slimmed(plan(run_of(*saves(None, None)), 0, TopK(1))) == []
 
 
 def test_the_policy_says_it_in_a_sentence() -> None:
     rules = (KeepLast(5),)
-    assert "Of what stays, only the newest 2 keep what resuming needs." in describe(Policy(rules, resumable=2))
-    assert "Of what stays, only the newest keeps what resuming needs." in describe(Policy(rules, resumable=1))
-    assert "Of what stays, only the weights." in describe(Policy(rules, resumable=0))
-    assert describe(Policy((ALL,), resumable=1)).startswith("Keep all of each run.")
+    assert "Of what stays, only the newest 2 keep what resuming needs." in describe_policy(Policy(rules, resumable=2))
+    assert "Of what stays, only the newest keeps what resuming needs." in describe_policy(Policy(rules, resumable=1))
+    assert "Of what stays, only the weights." in describe_policy(Policy(rules, resumable=0))
+    assert describe_policy(Policy((ALL,), resumable=1)).startswith("Keep all of each run.")
 
 
 def test_the_rule_that_keeps_all_passes_nothing_over() -> None:
     run = run_of(*saves(0.1, 0.2))
-    assert list(ALL.keep(standing_of(run.checkpoints))) == ["epoch=0.ckpt", "epoch=1.ckpt"]
-    assert ALL.pass_over(run.checkpoints[0], standing_of(run.checkpoints)) == "it takes no part"
+    assert list(ALL.keep(make_rule_context(run.checkpoints))) == ["epoch=0.ckpt", "epoch=1.ckpt"]
+    assert ALL.pass_over(run.checkpoints[0], make_rule_context(run.checkpoints)) == "it takes no part"
 
 
 def test_bytes_that_slimming_takes_count_against_the_most_that_may_go() -> None:
     run = run_of(*saves(0.1, 0.2, 0.3))
     drawn = Plan(Policy((ALL,), resumable=1), (plan(run, 1),))
-    assert object_to(drawn, [run], [Ground("/data")], max_delete=0, max_delete_size=120) == []
-    (refused,) = object_to(drawn, [run], [Ground("/data")], max_delete_size=119)
+    assert find_objections(drawn, [run], [RootFacts("/data")], max_delete=0, max_delete_size=120) == []
+    (refused,) = find_objections(drawn, [run], [RootFacts("/data")], max_delete_size=119)
     assert refused.text == "120 B would go, more than the 119 B allowed"
 
 
@@ -186,4 +192,4 @@ def test_bytes_that_slimming_takes_count_against_the_most_that_may_go() -> None:
     ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
 )
 def test_a_place_is_written_as_people_say_it(number: int, text: str) -> None:
-    assert write_place(number) == text
+    assert write_ordinal(number) == text

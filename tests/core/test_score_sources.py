@@ -6,15 +6,15 @@ from math import inf, isnan, nan
 
 import pytest
 
-from ckptctl.core.model import Score, Source
-from ckptctl.core.score_sources import TRUST, Dispute, do_agree, half_digit, match_paths, settle
+from ckptctl.core.model import Score, ScoreSource
+from ckptctl.core.score_sources import TRUST, ScoreConflict, match_paths, resolve_score, rounding_error, scores_agree
 
 
 def state(value: float) -> Score:
     return Score(value, None, "state")
 
 
-def name(text: str, source: Source = "name") -> Score:
+def name(text: str, source: ScoreSource = "name") -> Score:
     return Score(float(text), text, source)
 
 
@@ -24,38 +24,38 @@ def name(text: str, source: Source = "name") -> Score:
 def test_the_order_of_trust_begins_with_the_checkpoint_itself_and_ends_with_its_name() -> None:
     claims = [Score(float(n), None, source) for n, source in enumerate(TRUST)]  # type: ignore[arg-type]
     for first in range(len(claims)):
-        assert settle(claims[: first - 1 : -1] if first else claims[::-1])[0] == claims[first]
+        assert resolve_score(claims[: first - 1 : -1] if first else claims[::-1])[0] == claims[first]
 
 
 def test_a_single_claim_is_not_contradicted() -> None:
-    assert settle([name("0.5")]) == (name("0.5"), None)
+    assert resolve_score([name("0.5")]) == (name("0.5"), None)
 
 
 def test_the_most_trusted_that_contradicts_is_told() -> None:
-    trusted, other = settle([name("0.40"), name("0.45", "csv"), state(0.5), Score(0.5, None, "yaml")])
+    trusted, other = resolve_score([name("0.40"), name("0.45", "csv"), state(0.5), Score(0.5, None, "yaml")])
     assert trusted == state(0.5)
     assert other == name("0.45", "csv")
 
 
 def test_a_rounded_name_does_not_contradict() -> None:
-    assert settle([name("0.50"), state(0.4987)]) == (state(0.4987), None)
+    assert resolve_score([name("0.50"), state(0.4987)]) == (state(0.4987), None)
 
 
 @pytest.mark.parametrize("recorded", [inf, -inf, nan])
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
 def test_what_was_not_finite_is_what_the_name_says_it_was(recorded: float, text: str) -> None:
-    trusted, other = settle([name(text), state(recorded)])
+    trusted, other = resolve_score([name(text), state(recorded)])
     assert (trusted.text, trusted.source) == (text, "state")
     assert trusted.state == text
     assert other is None or not isnan(trusted.value)
 
 
 def test_a_recorded_infinity_that_nothing_explains_stays_one() -> None:
-    assert settle([state(inf), Score(inf, None, "yaml")]) == (state(inf), None)
+    assert resolve_score([state(inf), Score(inf, None, "yaml")]) == (state(inf), None)
 
 
 def test_a_finite_name_contradicts_a_recorded_infinity() -> None:
-    assert settle([state(inf), name("0.5")]) == (state(inf), name("0.5"))
+    assert resolve_score([state(inf), name("0.5")]) == (state(inf), name("0.5"))
 
 
 # Whether they agree
@@ -94,7 +94,7 @@ def test_a_finite_name_contradicts_a_recorded_infinity() -> None:
     ],
 )
 def test_scores_agree_at_the_precision_that_the_coarser_shows(one: Score, other: Score, *, agree: bool) -> None:
-    assert do_agree(one, other) is agree
+    assert scores_agree(one, other) is agree
 
 
 @pytest.mark.parametrize(
@@ -119,19 +119,19 @@ def test_scores_agree_at_the_precision_that_the_coarser_shows(one: Score, other:
     ],
 )
 def test_half_of_the_last_digit_shown(text: str | None, half: float) -> None:
-    assert half_digit(text) == pytest.approx(half, rel=1e-12)
+    assert rounding_error(text) == pytest.approx(half, rel=1e-12)
 
 
 # How a disagreement is told
 
 
 def test_a_dispute_names_both_sources() -> None:
-    dispute = Dispute("a.ckpt", "val_loss", state(0.5), name("0.45", "csv"))
+    dispute = ScoreConflict("a.ckpt", "val_loss", state(0.5), name("0.45", "csv"))
     assert dispute.describe() == "a.ckpt: val_loss: its own state says 0.5, metrics.csv says 0.45: the first counts"
 
 
 def test_a_zero_in_a_name_may_mean_that_nothing_was_logged() -> None:
-    told = Dispute("a.ckpt", "val_loss", Score(0.5, None, "sibling"), name("0.00")).describe()
+    told = ScoreConflict("a.ckpt", "val_loss", Score(0.5, None, "sibling"), name("0.00")).describe()
     assert told.endswith("its name says 0.00 (0 may mean: not logged): the first counts")
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Entry, Unit
-from ckptctl.core.retention.slimming import Fate, Slim, Step, Wish
+from ckptctl.core.retention.slimming import Fate, SlimOptions, SlimPlan, SlimStep
 
 
-def slim(unit: Unit, fates: dict[str, Fate], folders: tuple[str, ...] = (), **others: object) -> Slim:
+def slim(unit: Unit, fates: dict[str, Fate], folders: tuple[str, ...] = (), **others: object) -> SlimPlan:
     """Of a checkpoint with these files, ten bytes each, of which five stay where one is written anew."""
     files = [Entry(path, "file", 10) for path in fates]
     entries = sorted([*files, *(Entry(path, "dir", 0) for path in folders)])
     left = {"keep": 10, "rewrite": 5, "export": 5, "leave": 0}
-    steps = tuple(Step(it, fate, left[fate]) for it, fate in zip(files, fates.values(), strict=True))
-    return Slim(Checkpoint("r/x", "any", unit, tuple(entries)), steps, ("optimizer",), **others)  # type: ignore[arg-type]
+    steps = tuple(SlimStep(it, fate, left[fate]) for it, fate in zip(files, fates.values(), strict=True))
+    return SlimPlan(Checkpoint("r/x", "any", unit, tuple(entries)), steps, ("optimizer",), **others)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,17 @@ def slim(unit: Unit, fates: dict[str, Fate], folders: tuple[str, ...] = (), **ot
         pytest.param(slim("file", {"r/x.ckpt": "rewrite"}), "x.ckpt", [], id="a file"),
         pytest.param(slim("file", {"x.ckpt": "rewrite"}), "x.ckpt", [], id="a file in the root"),
         pytest.param(
-            slim("file", {"r/x.pth.tar": "export"}, wish=Wish(to="safetensors")), "x.safetensors", [], id="exported"
+            slim("file", {"r/x.pth.tar": "export"}, wish=SlimOptions(to="safetensors")),
+            "x.safetensors",
+            [],
+            id="exported",
         ),
         pytest.param(slim("dir", {"r/x/a": "keep", "r/x/b": "leave"}, ("r/x",)), "x", [], id="a folder"),
         pytest.param(slim("family", {"r/x.a": "keep", "r/x.b": "leave"}), "x", ["x.a"], id="a family"),
         pytest.param(slim("family", {"r/x.a": "rewrite"}), "x.a", [], id="a family of one"),
     ],
 )
-def test_a_copy_is_called_as_what_it_is_of(it: Slim, name: str, names: list[str]) -> None:
+def test_a_copy_is_called_as_what_it_is_of(it: SlimPlan, name: str, names: list[str]) -> None:
     assert (it.name, it.names) == (name, names)
 
 

@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.core.findings import Finding, Hint, Known, Report
+from ckptctl.core.findings import DoctorContext, Finding, Hint, Report
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Roster, Run
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.core.transaction import Deed
-from ckptctl.doctor import Rounds
-from ckptctl.doctor.duplicate_checks import WHOLE, find_twins
-from ckptctl.doctor.tracker_checks import find_broken, list_lost, read_said, read_tracker
+from ckptctl.core.transaction import Transaction
+from ckptctl.doctor import DoctorVisit
+from ckptctl.doctor.duplicate_checks import WHOLE, find_duplicates
+from ckptctl.doctor.tracker_checks import find_broken, list_missing_names, read_broken_targets, read_tracker
 from ckptctl.doctor.trash_checks import find_trash
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.layouts import LAYOUTS
-from ckptctl.layouts.index import Catalogue
-from ckptctl.prune.apply import Order, apply
-from ckptctl.prune.journal import begin, folder_of
+from ckptctl.layouts.index import LayoutIndex
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.prune.journal import begin_journal, trash_folder_of
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Folder, Source, open_store
+from ckptctl.stores import Folder, ReadableFile, open_store
 from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of, save
 
@@ -42,7 +42,7 @@ class Moody(MemoryStore):
     shut: str | None = None
 
     @contextmanager
-    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+    def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
         if path in self.closed:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         with super().open(path) as source:
@@ -53,8 +53,8 @@ class Moody(MemoryStore):
             yield folder._replace(entries=[], failure="permission denied") if folder.path == self.shut else folder
 
 
-def rounds(store: MemoryStore) -> Rounds:
-    return Rounds(store, Catalogue(LAYOUTS), Known(store.clock() + HOUR))
+def rounds(store: MemoryStore) -> DoctorVisit:
+    return DoctorVisit(store, LayoutIndex(LAYOUTS), DoctorContext(store.clock() + HOUR))
 
 
 def held(store: MemoryStore, path: str, *endings: str) -> Checkpoint:
@@ -160,14 +160,14 @@ def test_what_a_broken_file_says_is_read_as_its_layout_says(
 ) -> None:
     store = MemoryStore({f"r/{name}": data})
     run = Run("r", (one(layout),), (Pointer(f"r/{name}", "text", None, "dangling"),))
-    assert read_said(store, run, {}) == ({f"r/{name}": said} if said else {})
+    assert read_broken_targets(store, run, {}) == ({f"r/{name}": said} if said else {})
 
 
 def test_what_a_broken_link_says_is_its_text_and_sound_names_are_not_read() -> None:
     links = {"r": [Entry("r/other", "link", target="x"), Entry("r/a", "link", target="gone")]}
     pointers = (Pointer("r/a", "symlink", None, "dangling"), Pointer("r/b", "text", "r/x", "ok"))
-    assert read_said(MemoryStore(), Run("r", (one("lightning"),), pointers), links) == {"r/a": "gone"}
-    assert read_said(MemoryStore(), Run("r", (), (Pointer("s/a", "symlink", None, "loop"),)), links) == {}
+    assert read_broken_targets(MemoryStore(), Run("r", (one("lightning"),), pointers), links) == {"r/a": "gone"}
+    assert read_broken_targets(MemoryStore(), Run("r", (), (Pointer("s/a", "symlink", None, "loop"),)), links) == {}
 
 
 TEXT_PROTO = b'model_checkpoint_path: "c-2"\nall_model_checkpoint_paths: "c-1"\nall_model_checkpoint_paths: "c-2"\n'
@@ -189,7 +189,7 @@ TEXT_PROTO = b'model_checkpoint_path: "c-2"\nall_model_checkpoint_paths: "c-1"\n
 )
 def test_the_names_of_a_list_that_nothing_has_are_lost(roster: Roster, data: bytes, lost: list[str]) -> None:
     run = run_of()._replace(rosters=(roster,))
-    assert list_lost(MemoryStore({"list": data}), run) == {roster.path: lost}
+    assert list_missing_names(MemoryStore({"list": data}), run) == {roster.path: lost}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,9 @@ def test_what_was_set_aside_is_told_with_both_ways_out(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     policy = Policy((KeepLast(1),))
     apply(
-        Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options()))), store, Order("0123abcd", keeps=True)
+        Plan(policy, tuple(plan_run(it, policy, 0) for it in scan(store, Options()))),
+        store,
+        ApplyOptions("0123abcd", keeps=True),
     )
     (finding,) = find_trash(store, "", store.clock() + HOUR)
     assert (
@@ -261,9 +263,9 @@ def test_what_was_set_aside_is_told_with_both_ways_out(tmp_path: Path) -> None:
 
 def test_what_the_next_prune_will_finish_is_told_so(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
-    store.make_folder(folder_of("t"))
-    with begin(store, Deed("t", "prune", "", 0, ())):
-        trash_in(tmp_path, {f"{folder_of('t')}/0": b"1"})
+    store.make_folder(trash_folder_of("t"))
+    with begin_journal(store, Transaction("t", "prune", "", 0, ())):
+        trash_in(tmp_path, {f"{trash_folder_of('t')}/0": b"1"})
     (finding,) = find_trash(store, "", store.clock() + HOUR)
     assert finding.text == "1 checkpoint, 1 B, put here 1h ago to be deleted, by a prune that was interrupted"
     assert finding.hint == Hint("the next prune of {} finishes it, or puts them back", ("",))
@@ -283,7 +285,7 @@ def test_trash_is_told_with_its_run_and_that_above_runs_at_the_end(tmp_path: Pat
     for folder in ("", "a", "a/b", "c"):
         trash_in(tmp_path / folder, {".ckptctl/trash/t/0": b"1"})
     store = open_store(str(tmp_path))
-    visits = Rounds(store, Catalogue(LAYOUTS), Known(store.clock()))
+    visits = DoctorVisit(store, LayoutIndex(LAYOUTS), DoctorContext(store.clock()))
     assert ids(visits.visit(Run("a/b", ()))) == [("trash", "a/b/.ckptctl/trash/t")]
     assert ids(visits.visit(Run("d/e", ()))) == []
     assert [(it.path, ids(it), it.is_run) for it in visits.finish()] == [
@@ -295,7 +297,7 @@ def test_trash_is_told_with_its_run_and_that_above_runs_at_the_end(tmp_path: Pat
 def test_trash_at_the_root_is_found_without_any_run(tmp_path: Path) -> None:
     trash_in(tmp_path, {".ckptctl/trash/t/0": b"1"})
     store = open_store(str(tmp_path))
-    (report,) = Rounds(store, Catalogue(LAYOUTS), Known(store.clock())).finish()
+    (report,) = DoctorVisit(store, LayoutIndex(LAYOUTS), DoctorContext(store.clock())).finish()
     assert (report.path, ids(report), report.is_run) == ("", [("trash", ".ckptctl/trash/t")], False)
 
 
@@ -304,7 +306,7 @@ def test_trash_at_the_root_is_found_without_any_run(tmp_path: Path) -> None:
 
 def twins(files: Mapping[str, bytes], *paths: str, store: MemoryStore | None = None) -> list[Finding]:
     held_in = store or MemoryStore(files)
-    return list(find_twins(held_in, run_of(*(held(held_in, path) for path in paths or files))))
+    return list(find_duplicates(held_in, run_of(*(held(held_in, path) for path in paths or files))))
 
 
 LONG = bytes(range(256)) * (WHOLE // 128)
@@ -363,7 +365,7 @@ def test_a_zip_without_checksums_is_not_sure() -> None:
 def test_what_is_not_whole_is_not_compared() -> None:
     store = MemoryStore({"a": b"1", "b": b"1"})
     broken = held(store, "b")._replace(state="damaged")
-    assert list(find_twins(store, run_of(held(store, "a"), broken))) == []
+    assert list(find_duplicates(store, run_of(held(store, "a"), broken))) == []
 
 
 def test_three_of_a_kind_are_one_finding_that_counts_both_others() -> None:
@@ -377,7 +379,7 @@ def test_three_of_a_kind_are_one_finding_that_counts_both_others() -> None:
 def test_families_are_compared_part_by_part(data: bytes, same: bool) -> None:
     files = {f"ckpt-{it}.{part}": part.encode() for it in (1, 2) for part in ("index", "data")}
     store = MemoryStore(files | {"ckpt-2.data": data})
-    found = list(find_twins(store, run_of(*(held(store, it, ".data", ".index") for it in ("ckpt-1", "ckpt-2")))))
+    found = list(find_duplicates(store, run_of(*(held(store, it, ".data", ".index") for it in ("ckpt-1", "ckpt-2")))))
     assert [it.hint.text for it in found] == ["once this training is over for good, keep one of them"] * same
 
 
@@ -395,7 +397,7 @@ def test_a_file_that_changes_between_two_looks_is_equal_to_none() -> None:
         opened: frozenset[str] = frozenset()
 
         @contextmanager
-        def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+        def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
             if path in self.opened:
                 raise FileNotFoundError(path)
             self.opened |= {path}

@@ -10,7 +10,7 @@ from ckptctl.core.model import Entry
 from ckptctl.stores import LinkKind
 from ckptctl.stores.local import LocalStore
 from ckptctl.stores.local.append import LogFile
-from ckptctl.stores.local.atomic_write import FileDraft
+from ckptctl.stores.local.atomic_write import LocalDraft
 from tests.faults.disks import cut_power
 
 NEVER = 10**9
@@ -55,7 +55,7 @@ class CuttingStore(LocalStore):
         super().rewrite(entry, data)
 
     @contextmanager
-    def draft(self, path: str, *, like: str | None = None) -> Iterator[FileDraft]:
+    def draft(self, path: str, *, like: str | None = None) -> Iterator[LocalDraft]:
         """Cut off before it is begun, or once it is written and has no name yet."""
         self.cut()
         with super().draft(path, like=like) as made:

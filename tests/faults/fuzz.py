@@ -19,11 +19,11 @@ from time import process_time
 
 from ckptctl.core.model import Checkpoint, Entry, Run
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge
-from ckptctl.formats.flaws import Examined
+from ckptctl.formats.contents import Contents, merge_contents
+from ckptctl.formats.flaws import VerifyResult
 from ckptctl.render import show, verify
 from ckptctl.tensors.full_check import read_deep
-from ckptctl.tensors.structure_check import check
+from ckptctl.tensors.structure_check import find_flaws
 from tests.faults.hostile import GROUPS, exploding, zips
 from tests.faults.oracle import HEARD, listen, warm_up
 from tests.formats.held import Held
@@ -123,15 +123,15 @@ def examine(files: Held) -> None:
     """All that show and verify do with the content."""
     for placed in (False, True):
         held = read_files(files, placed=placed)
-        contents = merge(held) if held else Contents("none")
+        contents = merge_contents(held) if held else Contents("none")
     contents = contents._replace(size=sum(files.sizes.values()))
     entries = tuple(Entry(name, "file", size, 0) for name, size in files.sizes.items())
-    flaws = [*check(contents, files), *read_deep(contents, files, deep=True, finite=True)]
+    flaws = [*find_flaws(contents, files), *read_deep(contents, files, deep=True, finite=True)]
     for piece in (
         show.screen(Checkpoint("x", "generic", "file", entries), _RUN, contents),
         show.rows(Checkpoint("x", "generic", "file", entries), contents, root="."),
         show.draw_tree(contents),
-        verify.screen([Examined("x", contents.size, "complete", tuple(flaws))]),
+        verify.screen([VerifyResult("x", contents.size, "complete", tuple(flaws))]),
     ):
         for line in piece:
             assert all(char.isprintable() or char in "\n\t\u00a0" for char in line), line

@@ -587,9 +587,9 @@ GROUPS = (plain, opcodes, hidden_names, gadgets, states, places, malformed, expl
 def main(folder: str, canary: str) -> None:
     """Write them all."""
     os.makedirs(folder, exist_ok=True)
-    for it in samples(canary):
-        with open(os.path.join(folder, it.name), "wb") as file:
-            file.write(it.content)
+    for sample in samples(canary):
+        with open(os.path.join(folder, sample.name), "wb") as file:
+            file.write(sample.content)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from ckptctl.cli.main import run
 from ckptctl.formats.crc32 import find_crc32
 from ckptctl.formats.crc32c import crc32c
 from ckptctl.render import show, verify
-from ckptctl.scan.inspect import Depth, examine, inspect
+from ckptctl.scan.inspect import VerifyDepth, read_checkpoint, verify_checkpoint
 from ckptctl.scan.runs import Options
 
 HARMLESS = {"os.scandir", "os.listdir", "mmap.__new__", "_thread.start_new_thread", "sys._getframe", "builtins.id"}
@@ -44,12 +44,12 @@ def look(path: str) -> dict[str, object]:
     begun = process_time()
     HEARD.clear()
     target = find_target(path, Options(now=2 * 10**18))
-    inside = inspect(target.store, target.checkpoint)
+    inside = read_checkpoint(target.store, target.checkpoint)
     told = "".join(show.screen(target.checkpoint, target.run, inside))
     for piece in (show.list_tensors(inside), show.draw_tree(inside)):
         for _, _line in zip(range(1000), piece, strict=False):
             pass
-    examined = examine(target.store, target.checkpoint, Depth(deep=True, finite=True))
+    examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(deep=True, finite=True))
     told += "".join(verify.screen([examined]))
     return {
         "name": os.path.basename(path),

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.layouts import find
+from ckptctl.layouts import find_layout
 from ckptctl.stores import read_whole
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.tensors.slim import open_cut
+from ckptctl.tensors.slim import open_slimmed
 from tests.prune.test_apply import INDEX
 
 Files = dict[str, bytes]
@@ -104,12 +104,12 @@ def _tensor(made: int) -> object:
 
 def _slimmed(layout: str, data: bytes) -> bytes:
     """What the slimmer makes of a file where a prune asks it to."""
-    slimming = find(layout).slimming
+    slimming = find_layout(layout).slimming
     assert slimming
     drop = [key for key in slimming.drop if key not in slimming.scores]
     store = MemoryStore({"whole": data})
     with store.open("whole") as source, store.draft("slim") as draft:
-        open_cut(source, drop, bare=False).write(draft)
+        open_slimmed(source, drop, bare=False).write(draft)
     return read_whole(store, "slim", 1 << 20)
 
 

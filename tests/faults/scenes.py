@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.prune.apply import Order, apply
-from ckptctl.prune.journal import TRASH, Transaction, load_all
-from ckptctl.prune.lock import take
-from ckptctl.prune.trash import held, recover, undo
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.prune.journal import TRASH, JournaledTransaction, load_transactions
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import recover, restorable_items, undo_transaction
 from ckptctl.stores.local import open_url
 from tests.cli.calls import ROOT
 from tests.faults.acting import TXID, plan_in, slims_in
@@ -61,7 +61,7 @@ def make(root: Path, scene: Scene) -> Path:
     if scene.act in {"undo", "empty", "slim undo"}:
         store = open_url(str(root))
         plan = slims_in(store) if scene.act == "slim undo" else plan_in(store)
-        apply(plan, store, Order(TXID, keeps=True))
+        apply(plan, store, ApplyOptions(TXID, keeps=True))
     return root
 
 
@@ -83,9 +83,9 @@ def started(root: Path, act: str, *prefix: str) -> subprocess.Popen[str]:
 def content(root: Path) -> dict[str, bytes]:
     """Every file below a folder, also those in the tool's own."""
     return {
-        it.relative_to(root).as_posix(): it.read_bytes()
-        for it in root.rglob("*")
-        if it.is_file() and not it.is_symlink()
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_symlink()
     }
 
 
@@ -135,11 +135,11 @@ def _less(wanted: Iterable[bytes], found: list[bytes]) -> list[bytes]:
 def judge_recovered(root: Path, expected: Expected) -> str:
     """After the next call: each checkpoint is whole in place, whole in the trash, or gone as agreed; which of it."""
     store = open_url(str(root))
-    with take(store, "recovery"):
+    with acquire_lock(store, "recovery"):
         assert [it.failed for it in recover(store) if it.failed] == []
-    transactions, strange = load_all(store)
+    transactions, strange = load_transactions(store)
     assert strange == {}
-    aside = {part.path for it in transactions for item in held(store, it) for part in item.parts}
+    aside = {part.path for it in transactions for item in restorable_items(store, it) for part in item.parts}
     found = {path: data for path, data in content(root).items() if not path.startswith(".ckptctl/")}
     for path in expected.staying - {"r/checkpoint", "family/checkpoint"}:
         assert found.get(path) == expected.files[path], path
@@ -169,12 +169,12 @@ def _judge_lists(found: dict[str, bytes]) -> None:
         assert all(f"{os.path.dirname(path)}/ckpt-{number}.index" in found for number in named), path
 
 
-def _judge_trash(root: Path, expected: Expected, transactions: list[Transaction], where: list[str]) -> None:
+def _judge_trash(root: Path, expected: Expected, transactions: list[JournaledTransaction], where: list[str]) -> None:
     """Nothing is left of the tool where nothing is in the trash; what is in it comes back byte for byte."""
     if "in the trash" not in where:
         assert not (root / TRASH).exists()
         return
     store = open_url(str(root))
     (kept,) = transactions
-    assert undo(store, kept).failed == ()
+    assert undo_transaction(store, kept).failed == ()
     assert {path: data for path, data in content(root).items() if not path.startswith(".ckptctl/")} == expected.files

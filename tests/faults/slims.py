@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ckptctl.prune.journal import TRASH, load_all
-from ckptctl.prune.lock import take
-from ckptctl.prune.trash import recover, undo
+from ckptctl.prune.journal import TRASH, load_transactions
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import recover, undo_transaction
 from ckptctl.stores.local import open_url
 from tests.faults.acting import act
 from tests.faults.scenes import Scene, content, make
@@ -62,16 +62,16 @@ def judge_slims_at_once(root: Path, ends: Ends) -> None:
 def judge_slims_recovered(root: Path, ends: Ends) -> set[str]:
     """After the next call: each is whole, or slim to the byte, and what is in the trash comes back; which of it."""
     store = open_url(str(root))
-    with take(store, "recovery"):
+    with acquire_lock(store, "recovery"):
         assert [it.failed for it in recover(store) if it.failed] == []
     seen = set[str]()
     for owner, files in parted(outside(root)).items():
         assert files in (ends.whole[owner], ends.slim[owner]), owner
         seen.add("whole" if files == ends.whole[owner] else "slim")
-    transactions, strange = load_all(store)
+    transactions, strange = load_transactions(store)
     assert strange == {}
     for kept in transactions:
-        assert undo(store, kept).failed == ()
+        assert undo_transaction(store, kept).failed == ()
         assert parted(outside(root)) == ends.whole
     assert not (root / TRASH).exists()
     return seen

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.stores.local import open_url
 from tests.cli.calls import ROOT
 from tests.faults.acting import TXID, plan_in
@@ -84,7 +84,7 @@ def test_the_trash_of_a_full_disk_can_be_emptied_and_undone(place: Path) -> None
     for act, left in (("empty", 1), ("undo", 4)):
         with mounted(place / act, "-o", "loop", str(make_image(place / f"{act}.img", 2))) as disk:
             store = open_url(str(save(disk)))
-            apply(plan_in(store), store, Order(TXID, keeps=True))
+            apply(plan_in(store), store, ApplyOptions(TXID, keeps=True))
             del store
             for folder, _, names in os.walk(disk / ".ckptctl"):
                 for path in (folder, *(f"{folder}/{name}" for name in names)):

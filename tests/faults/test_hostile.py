@@ -23,15 +23,15 @@ MOST_SECONDS, MOST_BYTES = 10.0, 300_000_000
 """Two seconds are the promise; a machine that others use counts more."""
 
 
-def is_heavy(it: Sample) -> bool:
-    return it.name.startswith(HEAVY)
+def is_heavy(sample: Sample) -> bool:
+    return sample.name.startswith(HEAVY)
 
 
 def write(folder: Path, held: list[Sample]) -> list[Path]:
     folder.mkdir()
-    for it in held:
-        (folder / it.name).write_bytes(it.content)
-        os.utime(folder / it.name, (1_700_000_000, 1_700_000_000))
+    for sample in held:
+        (folder / sample.name).write_bytes(sample.content)
+        os.utime(folder / sample.name, (1_700_000_000, 1_700_000_000))
     return [folder / it.name for it in held]
 
 

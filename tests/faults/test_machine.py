@@ -16,19 +16,26 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ckptctl.core.outcome import Change, Outcome
+from ckptctl.core.outcome import Outcome, TrashChange
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepAll, KeepEvery, KeepLast
 from ckptctl.core.units import QUIET
 from ckptctl.errors import Locked
-from ckptctl.prune.apply import Order, apply
-from ckptctl.prune.journal import Transaction, load, load_all, new_id
-from ckptctl.prune.lock import take
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.prune.journal import JournaledTransaction, load_transaction, load_transactions, new_id
+from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.replace import ENDING
-from ckptctl.prune.slimming import Sight, thin
-from ckptctl.prune.trash import discard, empty, held, put_back, recover, undo
+from ckptctl.prune.slimming import ObservedRun, slim_older
+from ckptctl.prune.trash import (
+    discard_transaction,
+    empty_transaction,
+    recover,
+    restorable_items,
+    restore_items,
+    undo_transaction,
+)
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.local import open_url
 from tests.faults.amount import times
@@ -186,22 +193,24 @@ class Machine(RuleBasedStateMachine):
             self.doomed.update((it, it.thin) for it in self.saves if self._is_slim(it) and it.slim[0][0] in going)
             self.waning += thinned
         self._let_save(late)
-        outcome = self._apply(plan, Order(new_id(), keeps=keeps), cut)
+        outcome = self._apply(plan, ApplyOptions(new_id(), keeps=keeps), cut)
         if outcome is not None and late is None:
             assert (len(outcome.dropped), len(outcome.slimmed)) == (len(plan.dropped), len(slims))
             assert all(self._is_slim(it) for it in thinned)
 
     def _plan(self, policy: Policy) -> Plan:
         options = Options(now=self.store.clock() + QUIET)
-        drawn = ((run, draw(run, policy, options.now)) for run in scan(self.store, options))
-        return Plan(policy, tuple(thin(Sight(self.store, run, options.now), it, policy) for run, it in drawn))
+        drawn = ((run, plan_run(run, policy, options.now)) for run in scan(self.store, options))
+        return Plan(
+            policy, tuple(slim_older(ObservedRun(self.store, run, options.now), it, policy) for run, it in drawn)
+        )
 
     def _let_save(self, late: Late | None) -> None:
         if late is not None:
             self.store.until = late.after
             self.store.meanwhile = lambda: self.save(late.kind, late.number, late.plain)
 
-    def _apply(self, plan: Plan, order: Order, cut: int) -> Outcome | None:
+    def _apply(self, plan: Plan, order: ApplyOptions, cut: int) -> Outcome | None:
         self.store.left = cut
         try:
             return apply(plan, self.store, order)
@@ -217,7 +226,7 @@ class Machine(RuleBasedStateMachine):
         with self._at_work("undo", cut):
             kept = self._kept(back)
             if kept is not None:
-                undo(self.store, kept)
+                undo_transaction(self.store, kept)
 
     @precondition(lambda self: (self.root / ".ckptctl").exists())
     @rule(cut=CUTS, which=st.integers(0, 3))
@@ -225,9 +234,9 @@ class Machine(RuleBasedStateMachine):
         """Put one checkpoint back."""
         with self._at_work("restore", cut):
             kept = self._kept()
-            for item in (held(self.store, kept) if kept else [])[which : which + 1]:
-                if not put_back(self.store, [item]).failed and kept:
-                    discard(self.store, kept.folder)
+            for item in (restorable_items(self.store, kept) if kept else [])[which : which + 1]:
+                if not restore_items(self.store, [item]).failed and kept:
+                    discard_transaction(self.store, kept.folder)
 
     @precondition(lambda self: (self.root / ".ckptctl").exists())
     @rule(cut=CUTS, back=st.integers(0, 2))
@@ -236,7 +245,7 @@ class Machine(RuleBasedStateMachine):
             kept = self._kept(back)
             if kept is not None:
                 self._agree_to_empty(kept.folder)
-                empty(self.store, kept)
+                empty_transaction(self.store, kept)
 
     def _agree_to_empty(self, folder: str) -> None:
         inside, outside = self._everything(folder), self._everything(without=folder)
@@ -252,16 +261,16 @@ class Machine(RuleBasedStateMachine):
     def come_second(self) -> None:
         """Another process is at work."""
         plan = self._plan(Policy((KeepLast(1),), resumable=0))
-        with take(open_url(str(self.root)), "prune"):
+        with acquire_lock(open_url(str(self.root)), "prune"):
             before = self._everything()
             with suppress(Locked):
-                assert not apply(plan, self.store, Order(new_id())).dropped
+                assert not apply(plan, self.store, ApplyOptions(new_id())).dropped
             assert self._everything() == before
 
     @contextmanager
     def _at_work(self, command: str, cut: int = NEVER) -> Iterator[None]:
         """As every command begins: with the lock held, and what was cut off before put in order."""
-        with suppress(Cut), take(self.store, command):
+        with suppress(Cut), acquire_lock(self.store, command):
             self._require_finished(recover(self.store))
             self._require_whole()
             self.store.left = cut
@@ -270,10 +279,10 @@ class Machine(RuleBasedStateMachine):
             finally:
                 self.store.left = NEVER
 
-    def _kept(self, back: int = 0) -> Transaction | None:
+    def _kept(self, back: int = 0) -> JournaledTransaction | None:
         """The newest that is kept, or one before it."""
-        found = [it for it in load_all(self.store)[0] if it.state == "kept"]
-        return load(self.store, found[-1 - back % len(found)].deed.txid) if found else None
+        found = [it for it in load_transactions(self.store)[0] if it.state == "kept"]
+        return load_transaction(self.store, found[-1 - back % len(found)].deed.txid) if found else None
 
     # What is true then
 
@@ -299,7 +308,7 @@ class Machine(RuleBasedStateMachine):
                 self.saves[self.saves.index(save)] = Save(save.name, save.slim)
         return everything
 
-    def _require_finished(self, changes: Iterable[Change]) -> None:
+    def _require_finished(self, changes: Iterable[TrashChange]) -> None:
         """What was cut off is taken back or done, but for what training has saved anew since.
 
         No place is empty while what is to have it lies beside what had it.

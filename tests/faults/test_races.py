@@ -16,9 +16,9 @@ import pytest
 
 from ckptctl.core.retention.plan import Plan
 from ckptctl.errors import CkptctlError
-from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.prune.journal import new_id
-from ckptctl.prune.lock import take
+from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.trash import recover
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
@@ -132,7 +132,7 @@ def test_nothing_outside_is_touched_and_nothing_new_taken_while_a_path_is_swappe
             for path in gone:
                 training.saved.pop(path.rpartition("/")[2], None)
     training.close()
-    with suppress(CkptctlError), take(store, "recovery"):
+    with suppress(CkptctlError), acquire_lock(store, "recovery"):
         recover(store)
     print(f"{swaps} swaps while {turn} plans were carried out")  # noqa: T201 - shown with -rP
     assert swaps >= times(300, 10_000)
@@ -144,7 +144,7 @@ def carried_out(plan: Plan, store: Store) -> list[str]:
     """What went by a plan, or lies in the trash, and the next call removes it or puts it back; as the journal says."""
     going = {it.path for it in plan.dropped}
     try:
-        outcome = apply(plan, store, Order(new_id()))
+        outcome = apply(plan, store, ApplyOptions(new_id()))
     except CkptctlError:
         return []
     gone = [*outcome.dropped, *(it.path for it in outcome.failed if it.why.endswith("not removed"))]
@@ -172,7 +172,7 @@ def test_two_prunes_beside_a_training_take_nothing_new_and_nothing_twice(tmp_pat
             store = open_url(str(tmp_path))
             plan = plan_in(store)
             going = {it.path for it in plan.dropped}
-            outcome = apply(plan, store, Order(new_id()))
+            outcome = apply(plan, store, ApplyOptions(new_id()))
             assert set(outcome.dropped) <= going
         except CkptctlError as error:
             if error.exit_code != 7:
@@ -187,7 +187,7 @@ def test_two_prunes_beside_a_training_take_nothing_new_and_nothing_twice(tmp_pat
     print(f"{first[0]} and {second[0]} rounds")  # noqa: T201 - shown with -rP
     assert failed == []
     assert min(first[0], second[0]) >= times(20, 1000)
-    with take(open_url(str(tmp_path)), "recovery"):
+    with acquire_lock(open_url(str(tmp_path)), "recovery"):
         assert recover(open_url(str(tmp_path))) == []
     assert all((tmp_path / "r" / name).read_bytes() == WHOLE for name in os.listdir(tmp_path / "r"))
 
@@ -196,11 +196,11 @@ def test_two_prunes_beside_a_training_take_nothing_new_and_nothing_twice(tmp_pat
 def test_the_second_prune_is_told_within_a_second(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"epoch={number}.ckpt").write_bytes(WHOLE)
-    with take(open_url(str(tmp_path)), "prune"):
+    with acquire_lock(open_url(str(tmp_path)), "prune"):
         store = open_url(str(tmp_path))
         begun = monotonic()
         with pytest.raises(CkptctlError) as caught:
-            apply(plan_in(store), store, Order(new_id()))
+            apply(plan_in(store), store, ApplyOptions(new_id()))
         assert monotonic() - begun < 1
     assert caught.value.exit_code == 7
 
@@ -227,9 +227,9 @@ def test_without_locks_a_lock_file_that_is_there_holds_whoever_left_it(
 
 HOLD = """
 import sys
-from ckptctl.prune.lock import take
+from ckptctl.prune.lock import acquire_lock
 from ckptctl.stores import open_store
-with take(open_store(sys.argv[1]), "prune"):
+with acquire_lock(open_store(sys.argv[1]), "prune"):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -12,7 +12,7 @@ from time import time
 
 import pytest
 
-from ckptctl.prune.journal import encode
+from ckptctl.prune.journal import encode_record
 from tests.cli.calls import HOUR, NAMES, PROGRAM, call, checkpoints_in, environment, listing, make_run
 from tests.faults.disks import mounted
 from tests.faults.scenes import SCENES, make
@@ -135,7 +135,7 @@ def test_what_another_user_left_in_the_trash_is_left_to_them(tmp_path: Path, kee
     (journal,) = (run / ".ckptctl").rglob("journal")
     lines = journal.read_bytes().rstrip(b"\0").splitlines(keepends=True)
     said = json.loads(lines[0][9:]) | ({} if keeps_for is None else {"until": 0})
-    journal.write_bytes(encode(said) + b"".join(lines[1:] if keeps_for is not None else lines[1:-1]))
+    journal.write_bytes(encode_record(said) + b"".join(lines[1:] if keeps_for is not None else lines[1:-1]))
     os.chown(journal, 65534, 65534)
     answer = call("prune", run, "--keep-last", "2", "--yes")
     assert answer.code == 0, answer.err

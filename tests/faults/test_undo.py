@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckptctl.prune.apply import Order, apply
-from ckptctl.prune.journal import load
-from ckptctl.prune.lock import take
-from ckptctl.prune.trash import recover, undo
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.prune.journal import load_transaction
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import recover, undo_transaction
 from tests.faults.acting import TXID, plan_in
 from tests.faults.amount import times
 from tests.faults.cutting import NEVER, Cut, CuttingStore
@@ -76,10 +76,10 @@ def _make_some(root: Path, data: st.DataObject) -> None:
 
 def _act(store: CuttingStore, act: str) -> None:
     if act == "trash":
-        apply(plan_in(store), store, Order(TXID, keeps=True))
+        apply(plan_in(store), store, ApplyOptions(TXID, keeps=True))
         return
-    with take(store, "undo"):
+    with acquire_lock(store, "undo"):
         recover(store)
-        kept = load(store, TXID)
+        kept = load_transaction(store, TXID)
         if kept is not None:
-            assert undo(store, kept).failed == ()
+            assert undo_transaction(store, kept).failed == ()

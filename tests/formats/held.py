@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import BITS, Contents, Tensor, merge
+from ckptctl.formats.contents import BITS, Contents, Tensor, merge_contents
 from tests.formats.samples import Bytes
 
 
@@ -35,7 +35,7 @@ def load(path: Path) -> Held:
 
 def read(content: bytes, name: str = "x.pt", *, placed: bool = True) -> Contents:
     """What is in one file."""
-    return merge(read_files(Held({name: content}), placed=placed))
+    return merge_contents(read_files(Held({name: content}), placed=placed))
 
 
 def take(files: Held, contents: Contents, tensor: Tensor) -> bytes:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import merge
-from ckptctl.tensors.structure_check import check
+from ckptctl.formats.contents import merge_contents
+from ckptctl.tensors.structure_check import find_flaws
 from tests.conftest import lacks
 from tests.formats.held import Held
 
@@ -74,7 +74,7 @@ def values() -> dict[str, Any]:
 
 def alarms(content: bytes, name: str) -> list[object]:
     files = Held({name: content})
-    return list(check(merge(read_files(files)), files))
+    return list(find_flaws(merge_contents(read_files(files)), files))
 
 
 @pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "legacy"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ckptctl.formats import read_file, read_files
-from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge
+from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge_contents
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.safetensors import TYPES
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
@@ -74,7 +74,7 @@ def test_a_single_number_is_a_weight_where_weights_lie_beside_it(more: dict[str,
 def test_contents_that_are_merged_keep_names_apart_that_are_the_same() -> None:
     one = Contents("torch", (Tensor("w", (1,), "float32", "weights"),), metadata={"step": 1, "lr": 2}, size=1)
     other = Contents("torch", (Tensor("w", (2,), "float32", "weights"),), metadata={"step": 3}, size=2)
-    merged = merge({"a.pt": one, "b.pt": other})
+    merged = merge_contents({"a.pt": one, "b.pt": other})
     assert names(merged) == ["a.pt/w", "b.pt/w"]
     assert merged.metadata == {"a.pt/step": 1, "lr": 2, "b.pt/step": 3}
     assert merged.size == 3
@@ -97,7 +97,7 @@ STATE = {
 )
 def test_torch_tells_names_shapes_parts_and_where_the_numbers_lie(encode: Callable[[object], bytes], name: str) -> None:
     files = Held({"x.pt": encode(STATE)})
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert contents.format == name
     assert {it.name: (it.shape, it.part) for it in contents.tensors} == {
         "state_dict.w": ((2, 3), "weights"),
@@ -117,16 +117,16 @@ def test_torch_tells_names_shapes_parts_and_where_the_numbers_lie(encode: Callab
 
 def test_without_a_look_at_each_header_sizes_are_known_and_places_are_not() -> None:
     files = Held({"x.pt": encode_torch(STATE)})
-    quick = merge(read_files(files, placed=False))
+    quick = merge_contents(read_files(files, placed=False))
     assert {it.offset for it in quick.storages.values()} == {None}
-    assert quick.parts == merge(read_files(files)).parts
+    assert quick.parts == merge_contents(read_files(files)).parts
     assert quick.records == ()
 
 
 @pytest.mark.parametrize("case", ["keras/m.h5", "keras/m.keras", "keras/w.weights.h5"])
 def test_what_keras_saved_has_its_tensors_in_their_places(case: str) -> None:
     files = load(LAYOUTS / case)
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert contents.parts == {"weights": 60, "optimizer": 132, "other": len(next(iter(files.files.values()))) - 192}
     kernel, bias = (it for it in contents.tensors if it.part == "weights" and len(it.shape) in (1, 2))
     assert {kernel.shape, bias.shape} == {(4, 3), (3,)}
@@ -136,14 +136,14 @@ def test_what_keras_saved_has_its_tensors_in_their_places(case: str) -> None:
 
 def test_the_two_forms_in_which_keras_saved_one_model_hold_the_same_numbers() -> None:
     held = [load(LAYOUTS / "keras" / name) for name in ("m.keras", "w.weights.h5")]
-    one, other = ((files, merge(read_files(files))) for files in held)
+    one, other = ((files, merge_contents(read_files(files))) for files in held)
     assert names(one[1]) == names(other[1])
     assert [take(*one, it) for it in one[1].tensors] == [take(*other, it) for it in other[1].tensors]
     assert one[1].metadata["keras_version"] == "3.15.1"
 
 
 def test_texts_that_a_keras_file_carries_are_its_metadata() -> None:
-    contents = merge(read_files(load(LAYOUTS / "keras" / "m.h5")))
+    contents = merge_contents(read_files(load(LAYOUTS / "keras" / "m.h5")))
     assert contents.metadata["keras_version"] == "3.15.1"
     assert contents.metadata["backend"] == "tensorflow"
 
@@ -162,16 +162,16 @@ def test_a_fact_of_hdf5_that_is_too_short_is_no_crash(kind: int, size: int) -> N
 def test_a_shard_that_a_map_names_and_that_is_missing_is_a_flaw() -> None:
     files = load(LAYOUTS / "keras")
     whole = Held({name: it for name, it in files.files.items() if name.startswith("sh")})
-    assert merge(read_files(whole)).flaws == ()
+    assert merge_contents(read_files(whole)).flaws == ()
     del whole.files["sh_00001.weights.h5"], whole.sizes["sh_00001.weights.h5"]
-    assert [it.id for it in merge(read_files(whole)).flaws] == ["missing-file"]
+    assert [it.id for it in merge_contents(read_files(whole)).flaws] == ["missing-file"]
 
 
 def test_an_index_names_shards_and_what_is_in_each() -> None:
     one = safetensors({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4))
     index = {"weight_map": {"a": "m-00001-of-00002.safetensors", "b": "m-00001-of-00002.safetensors", "c": "gone"}}
     held = {"m-00001-of-00002.safetensors": one, "m.safetensors.index.json": json.dumps(index).encode()}
-    flaws = merge(read_files(Held(held))).flaws
+    flaws = merge_contents(read_files(Held(held))).flaws
     assert [(it.id, it.file) for it in flaws] == [
         ("missing-file", "gone"),
         ("missing-tensor", "m-00001-of-00002.safetensors"),
@@ -195,7 +195,7 @@ def test_tensorflow_tells_shapes_and_places_and_a_checksum_of_each(step: int) ->
 
 def test_a_distributed_checkpoint_tells_tensors_values_and_every_stretch() -> None:
     files = load(LAYOUTS / "torch" / "dcp" / "step-5")
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert contents.parts["weights"] == 4 * (64 * 64 + 64)
     assert contents.metadata["optimizer.param_groups.0.lr"] == 0.001
     assert all(it.allowed for it in contents.globals)
@@ -209,7 +209,7 @@ def test_a_shard_that_no_metadata_name_is_not_read_and_is_no_attack() -> None:
     stale = Held({**files.files, "__9_0.distcp": files.files["__0_0.distcp"]})
     killed = Held({"__0_0.distcp": files.files["__0_0.distcp"]})
     for held, name in ((stale, "__9_0.distcp"), (killed, "__0_0.distcp")):
-        (flaw,) = merge(read_files(held)).flaws
+        (flaw,) = merge_contents(read_files(held)).flaws
         assert (flaw.id, flaw.severity, flaw.file) == ("not-read", "warning", name)
 
 
@@ -222,7 +222,7 @@ def test_a_rank_that_has_nothing_of_a_tensor_holds_no_bytes_of_it(tmp_path: Path
     dcp.save({"model": {"w": torch.ones(2), "none": torch.ones(0, 5)}}, checkpoint_id=str(tmp_path / "1"), no_dist=True)
     files = load(tmp_path / "1")
     for placed in (False, True):
-        assert merge(read_files(files, placed=placed)).parts["weights"] == 8
+        assert merge_contents(read_files(files, placed=placed)).parts["weights"] == 8
 
 
 @pytest.mark.parametrize(("said", "dtype"), TYPES.items(), ids=TYPES)
@@ -244,11 +244,11 @@ def test_the_types_are_those_that_safetensors_itself_writes() -> None:
 
 def test_orbax_tells_names_and_shapes_and_misses_the_map_of_its_database() -> None:
     files = load(LAYOUTS / "orbax" / "20")
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert names(contents) == ["opt_state.mu", "params.w", "step"]
     assert contents.flaws == ()
     del files.files["default/ocdbt.process_0/manifest.ocdbt"], files.sizes["default/ocdbt.process_0/manifest.ocdbt"]
-    assert [it.id for it in merge(read_files(files)).flaws] == ["missing-file"]
+    assert [it.id for it in merge_contents(read_files(files)).flaws] == ["missing-file"]
 
 
 def test_an_archive_without_checksums_has_none_and_is_not_broken() -> None:
@@ -374,7 +374,7 @@ def test_a_single_array_is_read_and_objects_in_it_for_what_they_name() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.arange(6.0).reshape(2, 3))
     files = Held({"w.npy": buffer.getvalue()})
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert take(files, contents, contents.tensors[0]) == np.arange(6.0).tobytes()
     assert [it.id for it in read(buffer.getvalue()[:-1], "w.npy").flaws] == ["cut-short"]
     np.save(buffer := io.BytesIO(), np.array([print], dtype=object))
@@ -465,13 +465,13 @@ def test_every_kind_of_tensor_that_torch_saves_is_found_byte_by_byte(is_zip: boo
         values = {key: it for key, it in values.items() if "float8" not in key and key != "unsigned"}
     torch.save(values, buffer, _use_new_zipfile_serialization=is_zip)
     files = Held({"x.pt": buffer.getvalue()})
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     expected = flatten("", values)
     assert names(contents) == list(expected)
-    for it in contents.tensors:
-        value = expected[it.name]
-        assert (it.shape, f"torch.{it.dtype}") == (tuple(value.shape), str(value.dtype)), it.name
-        assert take(files, contents, it) == bytes_of(value), it.name
+    for found in contents.tensors:
+        value = expected[found.name]
+        assert (found.shape, f"torch.{found.dtype}") == (tuple(value.shape), str(value.dtype)), found.name
+        assert take(files, contents, found) == bytes_of(value), found.name
     assert contents.flaws == ()
     assert [it for it in contents.globals if not it.allowed] == []
     tied = {it.name: it.pieces for it in contents.tensors}
@@ -511,17 +511,17 @@ def test_every_array_that_numpy_saves_is_found(packed: bool) -> None:
     buffer = io.BytesIO()
     (np.savez_compressed if packed else np.savez)(buffer, **arrays)
     files = Held({"x.npz": buffer.getvalue()})
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert {it.name: it.shape for it in contents.tensors} == {name: it.shape for name, it in arrays.items()}
     assert contents.flaws == ()
-    for it in contents.tensors:
-        storage = contents.storages[it.pieces[0].storage]
+    for found in contents.tensors:
+        storage = contents.storages[found.pieces[0].storage]
         if packed:
             assert storage.offset is not None
             raw = files.files["x.npz"][storage.offset : storage.offset + storage.length]
-            assert zlib.decompressobj(-15).decompress(raw).endswith(arrays[it.name].tobytes(order="A"))
+            assert zlib.decompressobj(-15).decompress(raw).endswith(arrays[found.name].tobytes(order="A"))
         else:
-            assert take(files, contents, it) == arrays[it.name].tobytes()
+            assert take(files, contents, found) == arrays[found.name].tobytes()
 
 
 @needs_numpy
@@ -558,7 +558,7 @@ def test_every_dataset_that_h5py_writes_is_found(version: str, tmp_path: Path) -
         file.create_dataset("never", shape=(5, 5), dtype="f4")
         file.attrs["keras_version"] = "3"
     files = load(path)
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     by_name = {it.name: it for it in contents.tensors}
     for name, value in arrays.items():
         assert by_name[name].shape == value.shape
@@ -582,7 +582,7 @@ def test_chunks_of_a_dataset_are_its_pieces_unless_they_are_packed(tmp_path: Pat
         for number in range(300):
             file[f"many/{number}"] = number
     files = load(path)
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     by_name = {it.name: it for it in contents.tensors}
     assert take(files, contents, by_name["plain"]) == value.tobytes()
     assert [contents.storages[it.storage].dataset for it in by_name["packed"].pieces] == ["packed"]
@@ -598,10 +598,10 @@ def test_a_distributed_checkpoint_holds_what_torch_saved(tmp_path: Path) -> None
     expected = {"model": {"w": torch.randn(3, 4), "h": torch.randn(5).bfloat16()}, "optim": {"m": torch.randn(3, 4)}}
     dcp.save(expected, checkpoint_id=str(tmp_path / "step-1"), no_dist=True)
     files = load(tmp_path / "step-1")
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     for name, value in flatten("", expected).items():
-        it = next(it for it in contents.tensors if it.name == name)
-        assert (it.shape, it.dtype) == (tuple(value.shape), str(value.dtype).removeprefix("torch."))
-        assert take(files, contents, it) == bytes_of(value)
+        found = next(it for it in contents.tensors if it.name == name)
+        assert (found.shape, found.dtype) == (tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        assert take(files, contents, found) == bytes_of(value)
     assert contents.flaws == ()
     assert [it for it in contents.globals if not it.allowed] == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import merge
+from ckptctl.formats.contents import merge_contents
 from tests.conftest import lacks
 from tests.formats.held import load, read, take
 from tests.formats.samples import FIXTURES
@@ -21,7 +21,7 @@ needs_h5py = pytest.mark.skipif(lacks("h5py") is not None, reason=str(lacks("h5p
 @pytest.mark.parametrize("name", ["many.h5", "ordered.h5"])
 def test_every_member_of_a_group_with_many_is_found_with_its_numbers(name: str) -> None:
     files = load(HDF5 / name)
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     held = {it.name: memoryview(take(files, contents, it)).cast("f").tolist() for it in contents.tensors}
     assert held == {f"layers/dense_{n}/kernel": [n + value for value in range(6)] for n in range(12)}
     assert contents.flaws == ()
@@ -53,7 +53,7 @@ def test_after_members_were_added_and_deleted_those_that_are_left_are_found(
     with h5py.File(path, "a", **file) as made:
         for name in names[::3]:
             del made[name]
-    contents = merge(read_files(load(path)))
+    contents = merge_contents(read_files(load(path)))
     assert [it.name for it in contents.tensors] == sorted(set(names) - set(names[::3]))
     assert contents.flaws == ()
 

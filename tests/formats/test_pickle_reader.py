@@ -15,9 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Call, Global, Key, Persistent, Set, Skipped
-from ckptctl.formats.pickle.reader import read, read_all
-from ckptctl.formats.pickle.vm import LIMITS, Limits
+from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PersistentId, PickledCall, PickledSet, SkippedValue
+from ckptctl.formats.pickle.reader import read_pickle, read_pickles
+from ckptctl.formats.pickle.vm import LIMITS, PickleLimits
 from tests.formats.samples import FIXTURES, global_, number, numbers, text
 
 ROOT = Path(__file__).parents[2]
@@ -177,7 +177,7 @@ def real_pickles() -> list[bytes]:
 
 
 def names_of(data: bytes) -> list[str]:
-    return [f"{known.module}.{known.name}" for known in read(data).globals]
+    return [f"{known.module}.{known.name}" for known in read_pickle(data).globals]
 
 
 NUMBERS = st.integers(2 - 2**61, 2**61 - 2)
@@ -198,7 +198,7 @@ PLAIN = st.recursive(
 @given(PLAIN, st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_plain_data_reads_as_python_wrote_it(value: object, protocol: int) -> None:
     data = pickle.dumps(value, protocol)
-    pickled = read(data)
+    pickled = read_pickle(data)
     assert pickled.value == value
     assert type(pickled.value) is type(value)
     assert pickled[1:] == ((), (), len(data), (), frozenset())
@@ -206,7 +206,7 @@ def test_plain_data_reads_as_python_wrote_it(value: object, protocol: int) -> No
 
 @given(st.binary() | st.binary().map(bytearray), st.integers(5, pickle.HIGHEST_PROTOCOL))
 def test_bytes_read_as_python_wrote_them(value: bytes | bytearray, protocol: int) -> None:
-    pickled = read(pickle.dumps(value, protocol)).value
+    pickled = read_pickle(pickle.dumps(value, protocol)).value
     assert pickled == value
     assert type(pickled) is type(value)
 
@@ -214,7 +214,7 @@ def test_bytes_read_as_python_wrote_them(value: bytes | bytearray, protocol: int
 @pytest.mark.parametrize("value", [2**70, -(2**70), 255, -256, 2**2000], ids=["70", "-70", "8", "-8", "2000"])
 @pytest.mark.parametrize("protocol", range(6))
 def test_large_numbers_keep_every_digit(value: int, protocol: int) -> None:
-    assert read(pickle.dumps(value, protocol)).value == value
+    assert read_pickle(pickle.dumps(value, protocol)).value == value
 
 
 @pytest.mark.parametrize(
@@ -235,32 +235,32 @@ def test_large_numbers_keep_every_digit(value: int, protocol: int) -> None:
     ids=["escapes", "quotes", "short", "bytes", "true", "false", "long", "float", "list", "dict", "pop-mark"],
 )
 def test_opcodes_of_old_protocols_read_as_python_2_meant_them(data: bytes, value: object) -> None:
-    assert read(data).value == value
-    assert type(read(data).value) is type(value)
+    assert read_pickle(data).value == value
+    assert type(read_pickle(data).value) is type(value)
 
 
 def test_sets_are_listed_and_not_hashed() -> None:
-    value = read(pickle.dumps([{1}, frozenset({2})], 4)).value
+    value = read_pickle(pickle.dumps([{1}, frozenset({2})], 4)).value
     assert isinstance(value, list)
-    assert [type(item) for item in value] == [Set, Set]
+    assert [type(item) for item in value] == [PickledSet, PickledSet]
     assert [(item.items, item.frozen) for item in value] == [([1], False), ([2], True)]
 
 
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize(("module", "name"), GADGETS, ids=".".join)
 def test_a_call_stays_a_node_and_its_name_is_told(module: str, name: str, kind: str) -> None:
-    pickled = read(CALLS[kind](module, name))
-    assert type(pickled.value) is Call
-    assert pickled.value.target == Global(module, name)
+    pickled = read_pickle(CALLS[kind](module, name))
+    assert type(pickled.value) is PickledCall
+    assert pickled.value.target == GlobalName(module, name)
     assert CANARY in str(pickled.value.args)
     assert pickled.value.how == kind.replace("-", "_").removeprefix("global_").removeprefix("stack_global_")
-    assert pickled.globals == (Global(module, name),)
+    assert pickled.globals == (GlobalName(module, name),)
 
 
 @pytest.mark.parametrize("case", SUSPICIOUS)
 def test_tricks_are_read_named_and_noted(case: str) -> None:
     data, name, oddities = SUSPICIOUS[case]
-    assert read(data).oddities == oddities
+    assert read_pickle(data).oddities == oddities
     assert name is None or name in names_of(data)
 
 
@@ -268,7 +268,7 @@ def test_tricks_are_read_named_and_noted(case: str) -> None:
 def test_malformed_pickles_end_in_one_clear_line(case: str) -> None:
     data, why = BROKEN[case]
     with pytest.raises(Damaged) as caught:
-        read(data)
+        read_pickle(data)
     assert why in caught.value.text
     assert caught.value.text.startswith("pickle: ")
     assert "\n" not in caught.value.text
@@ -276,13 +276,13 @@ def test_malformed_pickles_end_in_one_clear_line(case: str) -> None:
 
 def test_a_broken_pickle_tells_what_it_named_until_there() -> None:
     with pytest.raises(Damaged) as caught:
-        read(BROKEN["a payload with a broken tail"][0])
+        read_pickle(BROKEN["a payload with a broken tail"][0])
     assert caught.value.hint == "until there it names 'posix.system'"
 
 
 def test_a_hint_escapes_the_names() -> None:
     with pytest.raises(Damaged) as caught:
-        read(global_("\x1b[2J", "x") + b"R")
+        read_pickle(global_("\x1b[2J", "x") + b"R")
     assert caught.value.hint == "until there it names '\\x1b[2J.x'"
 
 
@@ -292,17 +292,17 @@ sys.path.insert(0, sys.argv[1])
 from base64 import b64decode
 from json import load, dumps
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.reader import read, read_all
+from ckptctl.formats.pickle.reader import read_pickle, read_pickles
 cases, events, watching = load(sys.stdin), [], False
 sys.addaudithook(lambda event, args: events.append(event) if watching else None)
 if sys.argv[2] == "real":
     from pickle import loads
-    read_all = loads
+    read_pickles = loads
 cases = {name: b64decode(data) for name, data in cases.items()}
 for name, data in cases.items():
     watching = True
     try:
-        read_all(data)
+        read_pickles(data)
     except Damaged:
         pass
     watching = False
@@ -347,51 +347,53 @@ def test_the_reader_loads_no_unpickler_and_nothing_heavy() -> None:
 
 def test_pickles_behind_each_other_are_all_read() -> None:
     first, second = pickle.dumps(1), CALLS["inst"]("posix", "system")
-    found = read_all(first + second)
+    found = read_pickles(first + second)
     assert [pickled.end for pickled in found] == [len(first), len(first + second)]
-    assert found[1].globals == (Global("posix", "system"),)
+    assert found[1].globals == (GlobalName("posix", "system"),)
 
 
 def test_what_follows_the_stop_is_told_by_the_end() -> None:
-    assert read(b"N.hidden").end == 2
+    assert read_pickle(b"N.hidden").end == 2
 
 
 @pytest.mark.parametrize("data", [b"", b"N.\xff", b"N.N"], ids=["nothing", "garbage", "cut"])
 def test_a_file_that_is_not_pickles_to_its_end_is_damaged(data: bytes) -> None:
     with pytest.raises(Damaged):
-        read_all(data)
+        read_pickles(data)
 
 
 def test_too_many_pickles_in_one_file_are_refused() -> None:
     with pytest.raises(Damaged, match="more than 1,000 of them"):
-        read_all(b"N." * 1_001)
+        read_pickles(b"N." * 1_001)
 
 
 def test_a_pickle_over_the_limit_for_data_is_not_begun() -> None:
     with pytest.raises(Damaged, match="more than the 8 that are read"):
-        read(b"N" * 9, limits=Limits(data=8))
+        read_pickle(b"N" * 9, limits=PickleLimits(data=8))
 
 
 def test_too_many_operations_are_refused() -> None:
     with pytest.raises(Damaged, match="more than 10,000 operations"):
-        read(b"N0" * 20_000 + b"N.", limits=Limits(operations=10_000))
+        read_pickle(b"N0" * 20_000 + b"N.", limits=PickleLimits(operations=10_000))
 
 
 def test_a_text_over_the_limit_is_skipped_and_not_copied() -> None:
-    value = read(b"]" + text("x" * 9) + b"aC\x09xxxxxxxxxa.", limits=Limits(string=8)).value
-    assert [type(item) for item in value] == [Skipped, Skipped]  # type: ignore[attr-defined] # a list
+    value = read_pickle(b"]" + text("x" * 9) + b"aC\x09xxxxxxxxxa.", limits=PickleLimits(string=8)).value
+    assert [type(item) for item in value] == [SkippedValue, SkippedValue]  # type: ignore[attr-defined] # a list
     assert [item.size for item in value] == [9, 9]  # type: ignore[attr-defined] # a list
 
 
 def test_a_graph_that_would_unfold_to_2_to_the_40_is_read_as_shared() -> None:
-    value = read(b")q\x00" + b"".join(b"h%ch%c\x86q%c" % (level, level, level + 1) for level in range(40)) + b".").value
+    value = read_pickle(
+        b")q\x00" + b"".join(b"h%ch%c\x86q%c" % (level, level, level + 1) for level in range(40)) + b"."
+    ).value
     assert value[0] is value[1]  # type: ignore[index] # a pair
 
 
 def test_a_key_that_would_unfold_to_2_to_the_40_is_never_hashed() -> None:
     pairs = b"".join(b"h%ch%c\x86q%c" % (level, level, level + 1) for level in range(40))
-    value = read(b")q\x00" + pairs + b"0}h\x28Ns.").value
-    assert [type(key) for key in value] == [Key]  # type: ignore[attr-defined] # a dict
+    value = read_pickle(b")q\x00" + pairs + b"0}h\x28Ns.").value
+    assert [type(key) for key in value] == [OpaqueKey]  # type: ignore[attr-defined] # a dict
 
 
 @pytest.mark.parametrize(
@@ -400,39 +402,41 @@ def test_a_key_that_would_unfold_to_2_to_the_40_is_never_hashed() -> None:
     ids=["list", "dict", "nested tuple", "call", "long text", "wide tuple", "name in a tuple"],
 )
 def test_a_key_that_is_not_plain_data_stands_apart(key: bytes) -> None:
-    value = read(b"}(" + key + b"K\x01" + key + b"K\x02u.").value
-    assert [type(known) for known in value] == [Key, Key]  # type: ignore[attr-defined] # a dict
+    value = read_pickle(b"}(" + key + b"K\x01" + key + b"K\x02u.").value
+    assert [type(known) for known in value] == [OpaqueKey, OpaqueKey]  # type: ignore[attr-defined] # a dict
 
 
 def test_a_class_as_a_key_is_found_by_its_name() -> None:
-    assert read(b"}" + SYSTEM + b"K\x01s.").value == {Global("posix", "system"): 1}
+    assert read_pickle(b"}" + SYSTEM + b"K\x01s.").value == {GlobalName("posix", "system"): 1}
 
 
 def test_a_name_is_no_tuple_of_its_parts() -> None:
-    assert len(read(b"}(" + SYSTEM + b"N" + text("posix") + text("system") + b"\x86Nu.").value) == 2  # type: ignore[arg-type] # a dict
+    assert len(read_pickle(b"}(" + SYSTEM + b"N" + text("posix") + text("system") + b"\x86Nu.").value) == 2  # type: ignore[arg-type] # a dict
 
 
 def test_a_list_may_contain_itself() -> None:
-    value = read(b"]q\x00h\x00a.").value
+    value = read_pickle(b"]q\x00h\x00a.").value
     assert value[0] is value  # type: ignore[index] # a list
 
 
 @pytest.mark.parametrize("nest", [b"\x85", b"Q", b")R"], ids=["tuple", "reference", "call"])
 def test_depth_beyond_recursion_is_read_and_freed(nest: bytes) -> None:
-    value = read(b"N" + nest * 200_000 + b".", limits=Limits(seconds=60)).value  # however busy the machine is
-    assert type(value) in {tuple, Persistent, Call}
+    value = read_pickle(
+        b"N" + nest * 200_000 + b".", limits=PickleLimits(seconds=60)
+    ).value  # however busy the machine is
+    assert type(value) in {tuple, PersistentId, PickledCall}
     del value
 
 
 @pytest.mark.parametrize("number", [2**61 - 1, -(2**61) + 1, 2**61, 2**2000])
 def test_whole_numbers_that_could_be_chosen_to_collide_are_wrapped_as_keys(number: int) -> None:
-    made = read(pickle.dumps({number: 1, (number, "x"): 2, number - 1: 3})).value
+    made = read_pickle(pickle.dumps({number: 1, (number, "x"): 2, number - 1: 3})).value
     assert isinstance(made, dict)
-    assert [type(key) for key in made][:2] == [Key, Key]
+    assert [type(key) for key in made][:2] == [OpaqueKey, OpaqueKey]
 
 
 def test_a_long_pickle_may_take_longer_and_no_pickle_much() -> None:
-    limits = Limits(seconds=1)
+    limits = PickleLimits(seconds=1)
     assert [limits.allow(size) for size in (0, 2 << 20, 6 << 20, 1 << 40)] == [1, 1, 3, 4]
 
 
@@ -440,7 +444,9 @@ def test_what_has_the_length_of_a_large_models_metadata_is_read() -> None:
     held = [{"name": f"layer.{number}", "at": (number, float(number))} for number in range(150_000)]
     data = pickle.dumps(held, protocol=2)
     assert len(data) > 4 << 20
-    value = read(data, limits=LIMITS._replace(seconds=10)).value  # where coverage looks on it takes six times as long
+    value = read_pickle(
+        data, limits=LIMITS._replace(seconds=10)
+    ).value  # where coverage looks on it takes six times as long
     assert isinstance(value, list)
     assert value[-1] == held[-1]
 
@@ -453,24 +459,24 @@ def test_keys_that_collide_run_out_of_time_instead_of_hanging() -> None:
         fill.append(slot)
     filled = b"}(" + b"".join(number(key) + b"N" for key in fill) + b"u"
     with pytest.raises(Damaged, match=r"more than 0\.5 seconds"):
-        read(filled + b"(" + b"K\x00N" * 400_000 + b"u.", limits=Limits(seconds=0.5))
+        read_pickle(filled + b"(" + b"K\x00N" * 400_000 + b"u.", limits=PickleLimits(seconds=0.5))
 
 
 def test_what_a_decoder_reads_stands_in_the_place_of_the_call() -> None:
-    decoders = {Global("posix", "system"): len, Global("nt", "system"): lambda _: None}
-    value = read(b"]" + SYSTEM + b"K\x01\x85Ra" + global_("nt", "system") + b")Ra.", decoders=decoders).value
+    decoders = {GlobalName("posix", "system"): len, GlobalName("nt", "system"): lambda _: None}
+    value = read_pickle(b"]" + SYSTEM + b"K\x01\x85Ra" + global_("nt", "system") + b")Ra.", decoders=decoders).value
     assert value[0] == 1  # type: ignore[index] # a list
-    assert type(value[1]) is Call  # type: ignore[index] # a list
+    assert type(value[1]) is PickledCall  # type: ignore[index] # a list
 
 
 def test_a_decoder_is_asked_for_calls_of_its_own_name_only() -> None:
-    value = read(SYSTEM + b"K\x01\x85\x81.", decoders={Global("posix", "system"): len}).value
-    assert type(value) is Call
+    value = read_pickle(SYSTEM + b"K\x01\x85\x81.", decoders={GlobalName("posix", "system"): len}).value
+    assert type(value) is PickledCall
 
 
 def test_a_call_keeps_what_would_be_done_to_its_result() -> None:
-    call = read(SYSTEM + b")R(K\x01K\x02e(K\x03K\x04u}b.").value
-    assert type(call) is Call
+    call = read_pickle(SYSTEM + b")R(K\x01K\x02e(K\x03K\x04u}b.").value
+    assert type(call) is PickledCall
     assert (call.items, call.pairs, call.state) == ([1, 2], [(3, 4)], {})
 
 
@@ -492,7 +498,7 @@ def test_a_mutated_pickle_is_read_or_damaged_and_nothing_else(
     data: bytes, edits: list[tuple[float, int, bytes]]
 ) -> None:
     try:
-        assert read(mutate(data, edits)).end <= len(mutate(data, edits))
+        assert read_pickle(mutate(data, edits)).end <= len(mutate(data, edits))
     except Damaged as damage:
         assert damage.text.startswith("pickle: ")  # noqa: PT017 - either is right
 
@@ -501,7 +507,7 @@ def test_a_mutated_pickle_is_read_or_damaged_and_nothing_else(
 @given(st.binary(max_size=200))
 def test_random_bytes_are_read_or_damaged_and_nothing_else(data: bytes) -> None:
     try:
-        read_all(data)
+        read_pickles(data)
     except Damaged as damage:
         assert damage.text.startswith("pickle: ")  # noqa: PT017 - either is right
 
@@ -510,11 +516,11 @@ def test_random_bytes_are_read_or_damaged_and_nothing_else(data: bytes) -> None:
 def test_every_prefix_of_a_real_pickle_is_damaged(data: bytes) -> None:
     for length in range(0, len(data), 7):
         with pytest.raises(Damaged):
-            read(data[:length])
+            read_pickle(data[:length])
 
 
 def test_the_memo_is_limited_whatever_its_opcode() -> None:
     puts = b"N" + b"".join(b"r" + pack("<I", index) for index in range(300)) + b"."
-    assert read(puts, limits=Limits(memo=300)).value is None
+    assert read_pickle(puts, limits=PickleLimits(memo=300)).value is None
     with pytest.raises(Damaged, match="memo index 299 is too large"):
-        read(puts, limits=Limits(memo=299))
+        read_pickle(puts, limits=PickleLimits(memo=299))

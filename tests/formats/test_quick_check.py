@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from ckptctl.formats.quick_check import Proof, prove
+from ckptctl.formats.quick_check import WholeFileProof, prove_whole
 from tests.formats.samples import FIXTURES, Bytes, fixture, pack_zip
 
 WHOLE = [
@@ -48,14 +48,14 @@ def entry(end: int) -> bytes:
 
 @pytest.mark.parametrize("path", WHOLE + LIGHTNING)
 def test_a_file_that_was_written_to_its_end_is_whole(path: str) -> None:
-    assert prove(fixture(path)) == Proof(whole=True, why=None)
+    assert prove_whole(fixture(path)) == WholeFileProof(whole=True, why=None)
 
 
 @pytest.mark.parametrize("path", [*WHOLE, "lightning/pl14/default/epoch=1-step=3.ckpt"])
 def test_no_truncation_of_a_whole_file_is_whole(path: str) -> None:
     content = fixture(path).content
     for length in range(64, len(content), max(1, len(content) // 500)):
-        proof = prove(Bytes(content[:length]))
+        proof = prove_whole(Bytes(content[:length]))
         assert proof.whole is False
         assert proof.why is not None
         assert proof.why.startswith("cut short")
@@ -64,7 +64,7 @@ def test_no_truncation_of_a_whole_file_is_whole(path: str) -> None:
 @pytest.mark.parametrize("path", WHOLE)
 def test_a_few_small_reads_are_enough(path: str) -> None:
     source = fixture(path)
-    prove(source)
+    prove_whole(source)
     assert len(source.reads) <= 3
     assert max(source.reads) < 5000
 
@@ -174,7 +174,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_can_be_shown_is_told_with_its_reason(case: str) -> None:
     content, whole, why = CASES[case]
-    assert prove(Bytes(content)) == Proof(whole, why)
+    assert prove_whole(Bytes(content)) == WholeFileProof(whole, why)
 
 
 @pytest.mark.parametrize("block", [0, 512, 1024, 2048, 4096])
@@ -184,7 +184,7 @@ def test_hdf5_ends_where_its_superblock_says(
     version: int, width: int, block: int, size: int, whole: bool | None
 ) -> None:
     content = (bytes(block) + superblock(version, 6000, width=width)).ljust(size, b"x")
-    assert prove(Bytes(content)).whole is whole
+    assert prove_whole(Bytes(content)).whole is whole
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_hdf5_ends_where_its_superblock_says(
     ids=["open", "undefined", "no width", "wide", "new"],
 )
 def test_hdf5_that_does_not_say_where_it_ends_is_not_judged(block: bytes, why: str) -> None:
-    assert prove(Bytes(block)) == Proof(None, why)
+    assert prove_whole(Bytes(block)) == WholeFileProof(None, why)
 
 
 def test_the_buffers_of_a_pickle_are_not_read() -> None:
     source = Bytes(pickle.dumps({"observations": b"." * 30_000_000, "actions": b"." * 30_000_000}, 4))
-    assert prove(source).whole is True
+    assert prove_whole(source).whole is True
     assert sum(source.reads) < 400_000
 
 
 def test_a_pickle_that_takes_too_long_to_walk_is_silent() -> None:
-    assert prove(Bytes(b"\x80\x02" + b"N0" * (33 << 20) + b".")) == Proof(None, SILENT)
+    assert prove_whole(Bytes(b"\x80\x02" + b"N0" * (33 << 20) + b".")) == WholeFileProof(None, SILENT)

@@ -7,9 +7,9 @@ from struct import pack
 import pytest
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Call, Global
+from ckptctl.formats.pickle.nodes import GlobalName, PickledCall
 from ckptctl.formats.torch_archive import UNSUPPORTED, read_values, scalar
-from ckptctl.formats.torch_tensors import Tensor
+from ckptctl.formats.torch_tensors import PickledTensor
 from ckptctl.formats.zip import open_archive
 from tests.formats.samples import (
     Bytes,
@@ -278,9 +278,9 @@ def test_a_tensor_of_one_element_is_a_number_in_any_shape() -> None:
         None,
         3,
         "x",
-        Tensor("float32", (2,), (1,), 0, "0"),
-        Tensor("complex64", (), (), 0, "0"),
-        Tensor("float32", (0,), (1,), 0, "0"),
+        PickledTensor("float32", (2,), (1,), 0, "0"),
+        PickledTensor("complex64", (), (), 0, "0"),
+        PickledTensor("float32", (0,), (1,), 0, "0"),
     ],
     ids=["none", "int", "text", "two", "complex", "empty"],
 )
@@ -359,7 +359,7 @@ def test_every_form_of_a_tensor_is_described(form: str) -> None:
     node, dtype = FORMS[form]
     source = Bytes(torch_file(dictionary(x=node), pack("<f", 0.75)))
     value = read_values(source)["x"]
-    assert value == Tensor(dtype, (), (), 0, "0")
+    assert value == PickledTensor(dtype, (), (), 0, "0")
     assert scalar(source, value) == 0.75
 
 
@@ -399,7 +399,7 @@ ODD = {
 def test_what_torch_does_not_write_stays_an_inert_call(case: str) -> None:
     source = Bytes(torch_file(dictionary(x=ODD[case]), pack("<f", 1)))
     value = read_values(source)["x"]
-    assert type(value) is Call
+    assert type(value) is PickledCall
     assert scalar(source, value) is None
 
 
@@ -408,15 +408,15 @@ def test_an_ordered_dict_is_a_dict_that_keeps_its_state() -> None:
     state = values["state_dict"]
     assert isinstance(state, dict)
     assert state == {
-        "l.weight": Tensor("float32", (1, 4), (4, 1), 0, "0"),
-        "l.bias": Tensor("float32", (1,), (1,), 0, "1"),
+        "l.weight": PickledTensor("float32", (1, 4), (4, 1), 0, "0"),
+        "l.bias": PickledTensor("float32", (1,), (1,), 0, "1"),
     }
     assert state.state == {"_metadata": {"": {"version": 1}, "l": {"version": 1}}}  # type: ignore[attr-defined] # an Ordered
 
 
 def test_a_class_may_be_a_key() -> None:
     callbacks = read_values(fixture("lightning/pl14/topk2_last/last.ckpt"))["callbacks"]
-    assert list(callbacks) == [Global("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")]  # type: ignore[call-overload] # a dict
+    assert list(callbacks) == [GlobalName("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")]  # type: ignore[call-overload] # a dict
 
 
 def test_a_root_of_any_name_is_taken_from_the_first_member() -> None:

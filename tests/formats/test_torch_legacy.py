@@ -7,11 +7,11 @@ from struct import pack
 import pytest
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Persistent
-from ckptctl.formats.quick_check import Proof, prove
+from ckptctl.formats.pickle.nodes import PersistentId
+from ckptctl.formats.quick_check import WholeFileProof, prove_whole
 from ckptctl.formats.torch_archive import UNSUPPORTED
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, read_values, scalar
-from ckptctl.formats.torch_tensors import Tensor
+from ckptctl.formats.torch_tensors import PickledTensor
 from ckptctl.formats.torch_writer import make_tensor
 from tests.formats.legacy import MAGIC, VERSION, encode_legacy, legacy_file
 from tests.formats.samples import Bytes, dictionary, fixture, global_, number, numbers, tensor, text
@@ -61,7 +61,7 @@ def test_plain_values_and_descriptions_of_tensors_are_read() -> None:
     assert (values["epoch"], values["it"], values["version"]) == (80, 37120, "pcdet+0.6.0")
     weights = values["model_state"]
     assert isinstance(weights, dict)
-    assert weights["layer11.weight"] == Tensor("float32", (2, 3), (3, 1), 0, "11")
+    assert weights["layer11.weight"] == PickledTensor("float32", (2, 3), (3, 1), 0, "11")
 
 
 KINDS = [
@@ -108,21 +108,21 @@ def test_of_two_types_for_one_storage_the_first_counts() -> None:
     pickled = dictionary(raw=bytes_first, loss=rebuilt(reference("FloatStorage", "0", 2), offset=1))
     content = legacy_file(pickled, {"0": (8, pack("<2f", 1, 2))})
     assert measured(content) == 2
-    assert prove(Bytes(content)).whole is True
+    assert prove_whole(Bytes(content)).whole is True
 
 
 def test_a_class_that_is_kept_with_its_source_is_no_storage() -> None:
     module = b"(" + text("module") + global_("__main__", "Net") + text("net.py") + text("class Net: …") + b"tQ"
     content = legacy_file(dictionary(net=module), {})
-    assert isinstance(read_values(Bytes(content))["net"], Persistent)
-    assert prove(Bytes(content)).whole is True
+    assert isinstance(read_values(Bytes(content))["net"], PersistentId)
+    assert prove_whole(Bytes(content)).whole is True
 
 
 @pytest.mark.parametrize("content", [fixture(REAL).content, encode_legacy(OPENPCDET)], ids=["real", "made"])
 def test_a_whole_file_is_whole_and_no_part_of_it_is(content: bytes) -> None:
-    assert prove(Bytes(content)) == Proof(whole=True, why=None)
+    assert prove_whole(Bytes(content)) == WholeFileProof(whole=True, why=None)
     for length in [*range(1, 400), *range(400, len(content), max(1, len(content) // 300)), len(content) - 1]:
-        proof = prove(Bytes(content[:length]))
+        proof = prove_whole(Bytes(content[:length]))
         assert proof.whole is False
         assert proof.why is not None
         assert proof.why.startswith("cut short")
@@ -130,15 +130,15 @@ def test_a_whole_file_is_whole_and_no_part_of_it_is(content: bytes) -> None:
 
 def test_a_proof_does_not_read_the_weights() -> None:
     source = Bytes(one("FloatStorage", 5_000_000, bytes(20_000_000)))
-    assert prove(source).whole is True
+    assert prove_whole(source).whole is True
     assert sum(source.reads) < 100_000
     assert len(source.reads) <= 5
 
 
 def test_a_file_without_tensors_ends_with_its_pickles() -> None:
     content = encode_legacy({"epoch": 3})
-    assert prove(Bytes(content)).whole is True
-    assert prove(Bytes(content[:-1])).whole is False
+    assert prove_whole(Bytes(content)).whole is True
+    assert prove_whole(Bytes(content[:-1])).whole is False
 
 
 UNPROVED = {
@@ -184,7 +184,7 @@ UNPROVED = {
 @pytest.mark.parametrize("case", UNPROVED)
 def test_what_is_not_as_torch_writes_it_is_in_doubt(case: str) -> None:
     content, why = UNPROVED[case]
-    assert prove(Bytes(content)) == Proof(whole=None, why=why)
+    assert prove_whole(Bytes(content)) == WholeFileProof(whole=None, why=why)
 
 
 @pytest.mark.parametrize(
@@ -266,8 +266,8 @@ def test_torch_itself_loads_what_was_made_and_its_own_files_are_proved(tmp_path:
         file = BytesIO()
         torch.save({**values, **holder}, file, _use_new_zipfile_serialization=False, pickle_protocol=protocol)
         content = file.getvalue()
-        assert prove(Bytes(content)).whole is True
-        assert prove(Bytes(content[:-1])).whole is False
+        assert prove_whole(Bytes(content)).whole is True
+        assert prove_whole(Bytes(content[:-1])).whole is False
         opened = open_legacy(Bytes(content))
         assert isinstance(opened.value, dict)
         found = {name: scalar(opened, opened.value[name]) for name in values}

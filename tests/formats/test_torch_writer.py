@@ -12,7 +12,7 @@ import pytest
 
 from ckptctl.formats import torch_archive
 from ckptctl.formats.pickle import reader
-from ckptctl.formats.torch_tensors import Tensor as Described
+from ckptctl.formats.torch_tensors import PickledTensor as Described
 from ckptctl.formats.torch_writer import encode_torch, make_tensor, write_torch
 from ckptctl.stores.memory import MemoryStore
 
@@ -82,7 +82,7 @@ def test_an_ordered_dict_stays_one(tmp_path: Path) -> None:
 def test_the_inert_reader_finds_nothing_odd(tmp_path: Path) -> None:
     value = {"atoms": ATOMS, "nests": NESTS}
     write_torch(str(tmp_path / "a.pt"), value)
-    read = reader.read(members(tmp_path / "a.pt")["archive/data.pkl"])
+    read = reader.read_pickle(members(tmp_path / "a.pt")["archive/data.pkl"])
     assert read.value == value
     assert (read.globals, read.oddities) == ((), ())
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.formats.pickle.allowlist import _LISTED as HARMLESS
-from ckptctl.formats.pickle.allowlist import judge
-from ckptctl.formats.pickle.nodes import Global
-from ckptctl.formats.pickle.weights_only import knows
+from ckptctl.formats.pickle.allowlist import classify_global
+from ckptctl.formats.pickle.nodes import GlobalName
+from ckptctl.formats.pickle.weights_only import is_known_global
 from tests.conftest import lacks
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
@@ -28,7 +28,7 @@ needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("t
 )
 def test_what_a_state_dict_needs_is_known_and_other_classes_are_not(name: str, known: bool) -> None:
     module, _, own = name.rpartition(".")
-    assert knows(module, own) is known
+    assert is_known_global(module, own) is known
 
 
 @needs_torch
@@ -36,7 +36,9 @@ def test_what_tensors_of_any_type_need_is_harmless_too() -> None:
     from torch._weights_only_unpickler import _get_allowed_globals
 
     names = [name for name in _get_allowed_globals() if not name.endswith(("Tensor", "_rebuild_wrapper_subclass"))]
-    assert [name for name in names if not judge(Global(*name.rpartition(".")[::2]), is_called=True).allowed] == []
+    assert [
+        name for name in names if not classify_global(GlobalName(*name.rpartition(".")[::2]), is_called=True).allowed
+    ] == []
 
 
 @needs_torch
@@ -44,6 +46,11 @@ def test_the_names_are_those_of_torch_itself() -> None:
     from torch._weights_only_unpickler import _get_allowed_globals
 
     theirs = set(_get_allowed_globals())
-    assert [name for name in theirs if not knows(*name.rpartition(".")[::2])] == []
-    ours = {f"{module}.{name}" for module, names in HARMLESS.items() for name in names.split() if knows(module, name)}
+    assert [name for name in theirs if not is_known_global(*name.rpartition(".")[::2])] == []
+    ours = {
+        f"{module}.{name}"
+        for module, names in HARMLESS.items()
+        for name in names.split()
+        if is_known_global(module, name)
+    }
     assert {name for name in ours if not name.startswith("__builtin__.")} <= theirs

@@ -166,9 +166,9 @@ def test_parts_are_as_large_as_the_memory_that_the_frameworks_tensors_take(
     saved = saves(name)
     contents = run("show", saved.path(0), "--json").json["contents"]
     homes: dict[str, dict[int, int]] = {"weights": {}, "optimizer": {}, "other": {}}
-    for it in contents["tensors"]:
-        _, _, size, home = saved.truth["tensors"][it["name"]]
-        homes[it["part"]][home] = size
+    for tensor in contents["tensors"]:
+        _, _, size, home = saved.truth["tensors"][tensor["name"]]
+        homes[tensor["part"]][home] = size
     for part in ("weights", "optimizer"):
         assert contents["parts"][part] == sum(homes[part].values())
 

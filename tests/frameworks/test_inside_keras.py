@@ -141,8 +141,8 @@ def test_show_tells_the_arrays_that_h5py_reads(form: Form, folder: str) -> None:
     held = read(path)
     assert told == {name: (it.shape, str(it.dtype), it.nbytes) for name, it in held.items()}
     sizes = {"weights": 0, "optimizer": 0, "other": 0}
-    for it in contents["tensors"]:
-        sizes[it["part"]] += held[it["name"]].nbytes
+    for tensor in contents["tensors"]:
+        sizes[tensor["part"]] += held[tensor["name"]].nbytes
     assert {part: contents["parts"][part] for part in ("weights", "optimizer")} == {
         part: sizes[part] for part in ("weights", "optimizer")
     }

@@ -100,13 +100,16 @@ def test_every_save_is_listed_once_with_its_numbers(case: Case, which: str) -> N
     assert answer.json["totals"]["checkpoints"] == len(training.saves), case.recipe
     assert set(listed) == {save.path for save in training.saves}, case.recipe
     for save in training.saves:
-        it = listed[save.path]
-        assert (it["epoch"], it["state"], it["layout"]) == (save.epoch, "complete", "keras"), (case.recipe, it)
-        score = it["metrics"].get(case.recipe.monitor)
-        assert (score is None) == (save.seen is None), (case.recipe, it)
+        checkpoint = listed[save.path]
+        assert (checkpoint["epoch"], checkpoint["state"], checkpoint["layout"]) == (save.epoch, "complete", "keras"), (
+            case.recipe,
+            checkpoint,
+        )
+        score = checkpoint["metrics"].get(case.recipe.monitor)
+        assert (score is None) == (save.seen is None), (case.recipe, checkpoint)
         finite = score is not None and score["state"] == "finite"
-        assert not finite or score["value"] == save.seen, (case.recipe, it)
-        assert finite == (save.seen is not None and abs(save.seen) < float("inf")), (case.recipe, it)
+        assert not finite or score["value"] == save.seen, (case.recipe, checkpoint)
+        assert finite == (save.seen is not None and abs(save.seen) < float("inf")), (case.recipe, checkpoint)
 
 
 @pytest.mark.parametrize("which", ["records", "everything"])

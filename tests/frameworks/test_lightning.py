@@ -99,7 +99,9 @@ def test_every_save_is_listed_once_with_its_numbers(case: Case, which: str) -> N
         answer = run("ls", training.root, "--json", *exactly, *metric(case.recipe))
         assert answer.code == 0, (case.recipe, answer)
         listed = [
-            (os.path.join(training.root, it["path"]), it) for one in answer.json["runs"] for it in one["checkpoints"]
+            (os.path.join(training.root, checkpoint["path"]), checkpoint)
+            for one in answer.json["runs"]
+            for checkpoint in one["checkpoints"]
         ]
         pointed = {os.path.join(training.root, it["path"]) for one in answer.json["runs"] for it in one["pointers"]}
         assert {path for path, _ in listed} | (pointed & lasts) == {save.path for save in training.saves}, case.recipe

@@ -171,7 +171,7 @@ def test_one_checkpoint_without_a_manager_is_found_under_any_name(orbax: Trained
 def test_every_save_of_flax_is_listed_once_with_its_step(flax: Trained, name: str) -> None:
     whole = [it for it in list_checkpoints(flax.root(name)) if it["state"] == "complete"]
     assert [(it["path"], it["step"]) for it in whole] == [
-        (it["path"], it["step"]) for it in flax.truth[name]["checkpoints"]
+        (checkpoint["path"], checkpoint["step"]) for checkpoint in flax.truth[name]["checkpoints"]
     ]
     assert {it["layout"] for it in whole} == {"orbax" if name == "orbax" else "orbax-flax"}
     assert os.path.basename(run("last", flax.root(name)).path) == flax.truth[name]["last"]

@@ -257,7 +257,9 @@ def test_a_prune_takes_all_of_what_it_drops_and_touches_nothing_else(case: Case,
     assert answer.code == 0, answer.err
     expected = {name: it for name, it in before.items() if not any(owns(save, name) for save in dropped)}
     assert {
-        name: it for name, it in changes(expected, read_tree(trained.root)).items() if not has_twin(trained, name)
+        name: change
+        for name, change in changes(expected, read_tree(trained.root)).items()
+        if not has_twin(trained, name)
     } == {}
 
 

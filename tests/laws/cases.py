@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score, Stray
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import RunPlan, draw
+from ckptctl.core.retention.plan import RunPlan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import (
     KeepEvery,
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
     @property
     def plan(self) -> RunPlan:
-        return draw(self.run, self.policy, NOW)
+        return plan_run(self.run, self.policy, NOW)
 
 
 @st.composite
@@ -85,7 +85,14 @@ def runs(draw_: st.DrawFn, *, numbers: tuple[str, ...] = NUMBERS) -> Run:
     strays = tuple(Stray(f"r/notes{n}", "not understood") for n in range(draw_(st.integers(0, 2))))
     mode = draw_(st.sampled_from(MODES))
     return Run(
-        "r", tuple(in_order(held)), pointers, strays, LOSS, mode, draw_(st.integers(0, 1)), draw_(st.integers(0, 1))
+        "r",
+        tuple(in_save_order(held)),
+        pointers,
+        strays,
+        LOSS,
+        mode,
+        draw_(st.integers(0, 1)),
+        draw_(st.integers(0, 1)),
     )
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from ckptctl.core.model import Origin, Pointer, Run, Stray, relocate
 from ckptctl.core.retention.audit import audit
-from ckptctl.core.retention.best_last_links import Move
+from ckptctl.core.retention.best_last_links import LinkMove
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.evaluate import Reason
-from ckptctl.core.retention.guard import Ground, audit_all, object_to
-from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, draw, draw_all
+from ckptctl.core.retention.guard import RootFacts, audit_all, find_objections
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
-from ckptctl.core.retention.slimming import Slim
+from ckptctl.core.retention.slimming import SlimPlan
 from tests.core.samples import HOUR, NOW, run_of, save, saves
 from tests.laws.cases import CASES, Case, policies, runs
 
@@ -33,7 +33,7 @@ def test_a_plan_that_was_drawn_is_never_objected_to(case: Case) -> None:
 @given(st.lists(runs(), max_size=3), policies(budgets=True))
 def test_nor_is_one_for_several_runs_with_groups_and_budgets(held: list[Run], policy: Policy) -> None:
     apart = [relocate(run._replace(mode="min"), f"{n}") for n, run in enumerate(held)]
-    assert list(audit_all(apart, draw_all(apart, policy, NOW))) == []
+    assert list(audit_all(apart, plan_runs(apart, policy, NOW))) == []
 
 
 # Wrong plans, each by one change
@@ -65,7 +65,7 @@ def drop(path: str) -> Callable[[RunPlan], RunPlan]:
 
 def slim(path: str) -> Callable[[RunPlan], RunPlan]:
     one = next(it for it in HELD if it.path == path)
-    return lambda drawn: turn(drawn, path, action="slim", frees=10, slim=Slim(one, (), ()))
+    return lambda drawn: turn(drawn, path, action="slim", frees=10, slim=SlimPlan(one, (), ()))
 
 
 def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
@@ -104,7 +104,7 @@ def add(*verdicts: Verdict) -> Callable[[RunPlan], RunPlan]:
     ],
 )
 def test_a_wrong_plan_is_objected_to(change: Callable[[RunPlan], RunPlan], why: str) -> None:
-    drawn = draw(RUN, POLICY, NOW)
+    drawn = plan_run(RUN, POLICY, NOW)
     assert list(audit(RUN, drawn, POLICY)) == []
     assert any(why in text for text in audit(RUN, change(drawn), POLICY))
 
@@ -127,7 +127,7 @@ SLIMMING = POLICY._replace(resumable=1)
     ],
 )
 def test_a_plan_that_slims_the_wrong_ones_is_objected_to(change: Callable[[RunPlan], RunPlan], why: str) -> None:
-    drawn = draw(RUN, SLIMMING, NOW)
+    drawn = plan_run(RUN, SLIMMING, NOW)
     assert list(audit(RUN, slim("a")(drawn), SLIMMING)) == []
     assert any(why in text for text in audit(RUN, change(drawn), SLIMMING))
 
@@ -143,7 +143,7 @@ def test_a_plan_that_slims_the_wrong_ones_is_objected_to(change: Callable[[RunPl
 )
 def test_what_names_a_slimmed_one_says_whether_it_may_be(pointer: Pointer, is_sound: bool) -> None:
     run = RUN._replace(pointers=(*RUN.pointers, pointer))
-    said = list(audit(run, slim("a")(draw(run, SLIMMING, NOW)), SLIMMING))
+    said = list(audit(run, slim("a")(plan_run(run, SLIMMING, NOW)), SLIMMING))
     assert (said == []) is is_sound
 
 
@@ -159,10 +159,10 @@ MOVING = POLICY._replace(relink=True)
     ],
 )
 def test_a_link_that_is_moved_wrongly_holds_what_it_names(after: str, policy: Policy) -> None:
-    drawn = drop("c")(draw(RUN, MOVING, NOW))
-    right = drawn._replace(loose=(Move("link", "c", "a"),))
+    drawn = drop("c")(plan_run(RUN, MOVING, NOW))
+    right = drawn._replace(loose=(LinkMove("link", "c", "a"),))
     assert list(audit(RUN, right, MOVING)) == []
-    wrong = drawn._replace(loose=(Move("link", "c", after),))
+    wrong = drawn._replace(loose=(LinkMove("link", "c", after),))
     assert list(audit(RUN, wrong, policy)) == ["something goes that is linked or pinned"]
 
 
@@ -186,7 +186,7 @@ def test_a_plan_without_a_rule_must_take_nothing() -> None:
 
 def keep_only(run: Run, *names: str) -> RunPlan:
     verdicts = (Verdict(it.path, "keep" if it.path in names else "drop", WHY, 0, it) for it in run.checkpoints)
-    return RunPlan(run.path, tuple(verdicts), draw(run, POLICY, NOW).metric)
+    return RunPlan(run.path, tuple(verdicts), plan_run(run, POLICY, NOW).metric)
 
 
 @pytest.mark.parametrize(
@@ -240,13 +240,13 @@ def test_of_a_metric_to_maximise_the_highest_must_stay() -> None:
 
 
 def test_a_leftover_may_go_where_that_was_asked_for() -> None:
-    drawn = turn(draw(RUN, POLICY, NOW), "e", action="drop", frees=100)
+    drawn = turn(plan_run(RUN, POLICY, NOW), "e", action="drop", frees=100)
     assert list(audit(RUN, drawn, POLICY._replace(partial=True))) == []
     assert list(audit(RUN, drop("f")(drawn), POLICY._replace(partial=True))) == ["something goes that is not complete"]
 
 
 def test_a_plan_of_other_runs_is_objected_to() -> None:
-    drawn = draw_all([RUN], POLICY, NOW)
+    drawn = plan_runs([RUN], POLICY, NOW)
     assert list(audit_all([RUN], drawn)) == []
     for found in ([], [RUN, RUN], [RUN._replace(path="b")]):
         assert list(audit_all(found, drawn)) == [("", "it is not of the runs that were found")]
@@ -256,12 +256,12 @@ BUG = "This is a bug in ckptctl: please report it"
 
 
 def objections(plan: Plan, found: Sequence[Run]) -> list[tuple[str, str, str | None]]:
-    return [tuple(it) for it in object_to(plan, found, [Ground("/data")])]  # type: ignore[misc]
+    return [tuple(it) for it in find_objections(plan, found, [RootFacts("/data")])]  # type: ignore[misc]
 
 
 def test_a_wrong_plan_is_refused_as_a_bug_and_nothing_overrides_it() -> None:
     empty = run_of(path="z")
-    drawn = draw_all([RUN], POLICY, NOW)
+    drawn = plan_runs([RUN], POLICY, NOW)
     assert objections(drawn, [RUN, empty]) == []
     wrong = drawn._replace(runs=(drop("b")(drawn.runs[0]),))
     assert objections(wrong, [RUN, empty]) == [
@@ -288,7 +288,7 @@ def test_to_drop_one_more_that_must_stay_is_found(case: Case, data: st.DataObjec
 def test_no_budget_is_no_reason_to_object() -> None:
     run = run_of(*saves(0.4, 0.3, 0.2, 0.1))
     policy = Policy((TopK(2), KeepLast(-1)), budget=Budget(max_files=1))
-    assert list(audit_all([run], draw_all([run], policy, NOW))) == []
+    assert list(audit_all([run], plan_runs([run], policy, NOW))) == []
 
 
 def test_one_called_best_that_is_as_good_may_stay_in_place_of_another() -> None:

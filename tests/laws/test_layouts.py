@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
 from ckptctl.layouts import LAYOUTS
-from ckptctl.prune.apply import Order, apply
-from ckptctl.scan.pointers import attach, find_pointers
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.scan.pointers import attach_links, find_pointers
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
@@ -121,7 +121,7 @@ def _is_in_the_way(name: str, paths: set[str]) -> bool:
 def runs_of(store: Store, **options: object) -> list[Run]:
     found = list(scan(store, Options(now=NOW, **options)))  # type: ignore[arg-type]
     pointers = find_pointers(store)
-    return [attach(run, pointers) for run in found]
+    return [attach_links(run, pointers) for run in found]
 
 
 def files_in(store: Store) -> set[str]:
@@ -131,8 +131,8 @@ def files_in(store: Store) -> set[str]:
 def prune(store: Store, count: int) -> set[str]:
     """Keep the last so many of each run; the paths of all that was dropped, by the plan."""
     policy = Policy((KeepLast(count),))
-    plan = Plan(policy, tuple(draw(run, policy, NOW) for run in runs_of(store)))
-    outcome = apply(plan, store, Order(f"x{random.random()}"))  # noqa: S311 - a name
+    plan = Plan(policy, tuple(plan_run(run, policy, NOW) for run in runs_of(store)))
+    outcome = apply(plan, store, ApplyOptions(f"x{random.random()}"))  # noqa: S311 - a name
     assert (outcome.skipped, outcome.failed) == ((), ())
     going = [it.checkpoint for it in plan.dropped if it.checkpoint is not None]
     assert {it.state for it in going} <= {"complete"}
@@ -236,17 +236,17 @@ def _tell(run: Run) -> tuple[object, ...]:
     """A run but for what the file system numbers."""
     held = [
         (
-            it.path,
-            it.layout,
-            it.state,
-            it.note,
-            it.epoch,
-            it.step,
-            it.roles,
-            it.aliases,
-            repr(sorted(it.metrics.items())),
+            checkpoint.path,
+            checkpoint.layout,
+            checkpoint.state,
+            checkpoint.note,
+            checkpoint.epoch,
+            checkpoint.step,
+            checkpoint.roles,
+            checkpoint.aliases,
+            repr(sorted(checkpoint.metrics.items())),
         )
-        for it in run.checkpoints
+        for checkpoint in run.checkpoints
     ]
     return run.path, held, run.pointers, run.strays, run.monitor, run.mode, run.notices, run.rosters
 

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.core.retention.audit import audit
-from ckptctl.core.retention.plan import RunPlan, draw
+from ckptctl.core.retention.plan import RunPlan, plan_run
 from ckptctl.core.retention.policy import Policy
-from ckptctl.core.retention.resumable import Answer, choose
-from ckptctl.core.retention.slimming import Slim, Step
+from ckptctl.core.retention.resumable import SlimAnswer, slim_all_but_newest
+from ckptctl.core.retention.slimming import SlimPlan, SlimStep
 from tests.core.samples import NOW
 from tests.laws.cases import CASES, ORDERED, Case
 
@@ -19,23 +19,23 @@ COUNTS = st.integers(0, 6)
 KINDS = st.lists(st.sampled_from(["holds", "holds", "holds", "nothing", "refuses"]), min_size=14, max_size=14)
 
 
-def answers_for(run: Run, kinds: list[str]) -> dict[str, Answer]:
+def answers_for(run: Run, kinds: list[str]) -> dict[str, SlimAnswer]:
     """What is inside of each: by its own name, so that the order of the listing says nothing."""
-    held: dict[str, Answer] = {}
-    for it in run.checkpoints:
-        kind = kinds[int(it.path[2:-5]) % len(kinds)]
+    held: dict[str, SlimAnswer] = {}
+    for checkpoint in run.checkpoints:
+        kind = kinds[int(checkpoint.path[2:-5]) % len(kinds)]
         if kind != "nothing":
-            held[it.path] = slim(it) if kind == "holds" else "it is not certain"
+            held[checkpoint.path] = slim(checkpoint) if kind == "holds" else "it is not certain"
     return held
 
 
-def slim(it: Checkpoint) -> Slim:
-    return Slim(it, (Step(it.entries[0], "rewrite", 30),), ("optimizer",))
+def slim(checkpoint: Checkpoint) -> SlimPlan:
+    return SlimPlan(checkpoint, (SlimStep(checkpoint.entries[0], "rewrite", 30),), ("optimizer",))
 
 
 def plan(case: Case, kinds: list[str], count: int | None) -> RunPlan:
     policy = policy_of(case, count)
-    return choose(case.run, draw(case.run, policy, NOW), policy, answers_for(case.run, kinds))
+    return slim_all_but_newest(case.run, plan_run(case.run, policy, NOW), policy, answers_for(case.run, kinds))
 
 
 def policy_of(case: Case, count: int | None) -> Policy:
@@ -64,22 +64,22 @@ def test_only_what_is_whole_and_certain_and_nobodys_to_keep_is_slimmed(
     case: Case, kinds: list[str], count: int
 ) -> None:
     answers = answers_for(case.run, kinds)
-    for it in plan(case, kinds, count).verdicts:
-        if it.action == "slim":
-            assert it.checkpoint is not None
-            assert it.checkpoint.state == "complete"
-            assert not it.checkpoint.pinned
-            assert not it.checkpoint.is_set_aside
-            assert isinstance(answers[it.path], Slim)
-            assert (it.frees, it.reasons[-1].rule) == (70, "resumable")
+    for verdict in plan(case, kinds, count).verdicts:
+        if verdict.action == "slim":
+            assert verdict.checkpoint is not None
+            assert verdict.checkpoint.state == "complete"
+            assert not verdict.checkpoint.pinned
+            assert not verdict.checkpoint.is_set_aside
+            assert isinstance(answers[verdict.path], SlimPlan)
+            assert (verdict.frees, verdict.reasons[-1].rule) == (70, "resumable")
 
 
 @given(CASES, KINDS, COUNTS)
 def test_the_newest_that_stay_and_hold_state_stay_whole(case: Case, kinds: list[str], count: int) -> None:
     drawn = plan(case, kinds, count)
     answers = answers_for(case.run, kinds)
-    stays = in_order(it.checkpoint for it in drawn.verdicts if it.action in ("keep", "slim") and it.checkpoint)
-    able = [it.path for it in stays if it.state == "complete" and isinstance(answers.get(it.path), Slim)]
+    stays = in_save_order(it.checkpoint for it in drawn.verdicts if it.action in ("keep", "slim") and it.checkpoint)
+    able = [it.path for it in stays if it.state == "complete" and isinstance(answers.get(it.path), SlimPlan)]
     least = max(count, 1) if case.policy.protect_last else count
     assert slimmed(drawn).isdisjoint(able[len(able) - least :] if least < len(able) else able)
 
@@ -98,5 +98,5 @@ def test_a_second_plan_does_nothing(case: Case, kinds: list[str], count: int) ->
     )
     policy = policy_of(case, count)
     rest = {path: it for path, it in answers_for(left.run, kinds).items() if path not in slimmed(first)}
-    again = choose(left.run, draw(left.run, policy, NOW), policy, rest)
+    again = slim_all_but_newest(left.run, plan_run(left.run, policy, NOW), policy, rest)
     assert again.changed == []

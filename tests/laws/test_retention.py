@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import Metric, in_order, in_time, rank
+from ckptctl.core.ranking import Metric, in_save_order, in_time_order, rank
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
 from ckptctl.formats.torch_writer import encode_torch
-from ckptctl.prune.apply import Order, apply
-from ckptctl.scan.pointers import attach, find_pointers
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.scan.pointers import attach_links, find_pointers
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
@@ -153,7 +153,7 @@ def test_the_best_before_is_the_best_after(case: Case) -> None:
 def test_the_last_before_is_the_last_after(case: Case) -> None:
     case = at_once(case, protect_last=True)
     before, after = complete(case.run), complete(left_of(case))
-    assert in_order(before)[-1:] == in_order(after)[-1:]
+    assert in_save_order(before)[-1:] == in_save_order(after)[-1:]
 
 
 @given(st.builds(Case, runs(numbers=("mixed",)), policies()))
@@ -174,14 +174,14 @@ def test_where_numbers_are_mixed_the_highest_of_each_is_there_after(case: Case) 
 def test_the_latest_by_time_is_there_after_to_the_minute(case: Case) -> None:
     case = at_once(case, protect_last=True)
     before, after = complete(case.run), complete(left_of(case))
-    assert not before or in_time(before)[-1].modified - in_time(after)[-1].modified <= MINUTE
+    assert not before or in_time_order(before)[-1].modified - in_time_order(after)[-1].modified <= MINUTE
 
 
 @given(ORDERED)
 def test_what_can_resume_can_resume_after(case: Case) -> None:
     case = at_once(case, protect_last=True)
     before, after = (
-        [it for it in in_order(complete(run)) if it.resumable is not False] for run in (case.run, left_of(case))
+        [it for it in in_save_order(complete(run)) if it.resumable is not False] for run in (case.run, left_of(case))
     )
     assert before[-1:] == after[-1:]
 
@@ -208,7 +208,7 @@ def test_nan_and_what_stands_for_it_never_win(held: list[Checkpoint], mode: Lite
 @given(runs())
 def test_a_rule_that_keeps_all_drops_nothing(run: Run) -> None:
     for rule in (TopK(-1), KeepLast(-1), KeepGlob("*")):
-        assert not draw(run, Policy((rule,), protect_last=False), NOW).dropped
+        assert not plan_run(run, Policy((rule,), protect_last=False), NOW).dropped
 
 
 @given(CASES, st.integers(991, 1000))
@@ -219,7 +219,7 @@ def test_what_is_younger_than_the_min_age_is_never_touched(case: Case, hours: in
 
 @given(runs())
 def test_without_a_rule_nothing_goes(run: Run) -> None:
-    assert not draw(run, Policy(()), NOW).dropped
+    assert not plan_run(run, Policy(()), NOW).dropped
 
 
 @given(CASES)
@@ -249,7 +249,7 @@ def test_top_k_of_a_run_that_saved_everything_is_what_lightning_would_hold(
     values: list[float], k: int, mode: Literal["min", "max"]
 ) -> None:
     held = tuple(save(f"{n}.ckpt", value, epoch=n, step=n, at=n * HOUR) for n, value in enumerate(values))
-    plan = draw(Run("", held, monitor=LOSS, mode=mode), Policy((TopK(k),), protect_last=False), NOW)
+    plan = plan_run(Run("", held, monitor=LOSS, mode=mode), Policy((TopK(k),), protect_last=False), NOW)
     left = {it.path for it in plan.verdicts} - {it.path for it in plan.dropped}
     assert left == {f"{n}.ckpt" for n in keep_top(values, k, mode)}
 
@@ -276,7 +276,7 @@ def trees(draw_: st.DrawFn) -> dict[str, bytes]:
 
 def seen(store: Store) -> list[Run]:
     pointers = find_pointers(store)
-    return [attach(run, pointers) for run in scan(store, Options(now=store.clock()))]
+    return [attach_links(run, pointers) for run in scan(store, Options(now=store.clock()))]
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:
@@ -305,11 +305,11 @@ def test_what_a_dry_run_says_is_what_is_done_and_all_else_stays_byte_for_byte(
     before = snapshot(root)
     store = open_url(str(root))
     policy = Policy((TopK(best, LOSS, "min"), KeepLast(last)))
-    dry = Plan(policy, tuple(draw(run, policy, store.clock()) for run in seen(store)))
+    dry = Plan(policy, tuple(plan_run(run, policy, store.clock()) for run in seen(store)))
     gone = {it.path for it in dry.dropped}
     assert snapshot(root) == before
-    outcome = apply(dry, store, Order("t"))
+    outcome = apply(dry, store, ApplyOptions("t"))
     assert (set(outcome.dropped), outcome.is_whole, outcome.freed) == (gone, True, dry.frees)
     assert snapshot(root) == {path: data for path, data in before.items() if path not in gone}
     assert target not in gone
-    assert not [it for run in seen(store) for it in draw(run, policy, store.clock()).dropped]
+    assert not [it for run in seen(store) for it in plan_run(run, policy, store.clock()).dropped]

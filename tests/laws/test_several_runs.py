@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ckptctl.core.model import Run, relocate
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.disk_usage import weigh
+from ckptctl.core.retention.disk_usage import measure_usage
 from ckptctl.core.retention.evaluate import Rule
-from ckptctl.core.retention.plan import Plan, draw, draw_all
+from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import GroupBy, Policy
 from tests.core.samples import NOW
 from tests.laws.cases import BUDGETS, CASES, FILTERS, RULES, Case, policies, runs
@@ -46,7 +46,7 @@ def left_of(held: Sequence[Run], plan: Plan) -> list[Run]:
 @given(trees(), policies(), RULES, st.integers(0, 4))
 def test_adding_a_rule_never_drops_more_in_any_group(held: list[Run], policy: Policy, rule: Rule, place: int) -> None:
     more = policy._replace(rules=(*policy.rules[:place], rule, *policy.rules[place:]))
-    assert gone(draw_all(held, more, NOW)) <= gone(draw_all(held, policy, NOW))
+    assert gone(plan_runs(held, more, NOW)) <= gone(plan_runs(held, policy, NOW))
 
 
 @FEW
@@ -57,14 +57,14 @@ def test_neither_the_order_of_rules_nor_that_of_runs_changes_anything(
     rules, mixed = list(policy.rules), list(held)
     random.shuffle(rules)  # type: ignore[attr-defined]
     random.shuffle(mixed)  # type: ignore[attr-defined]
-    turned = draw_all(mixed, policy._replace(rules=tuple(rules)), NOW)
-    assert gone(turned) == gone(draw_all(held, policy, NOW))
+    turned = plan_runs(mixed, policy._replace(rules=tuple(rules)), NOW)
+    assert gone(turned) == gone(plan_runs(held, policy, NOW))
 
 
 @FEW
 @given(trees(), policies(budgets=True))
 def test_every_name_has_one_verdict_with_a_reason_in_the_order_of_the_runs(held: list[Run], policy: Policy) -> None:
-    plan = draw_all(held, policy, NOW)
+    plan = plan_runs(held, policy, NOW)
     assert [run.path for run in plan.runs] == [run.path for run in held]
     for run, drawn in zip(held, plan.runs, strict=True):
         names = [it.path for it in run.checkpoints] + [it.path for it in run.strays]
@@ -76,14 +76,14 @@ def test_every_name_has_one_verdict_with_a_reason_in_the_order_of_the_runs(held:
 @given(trees(), policies())
 def test_runs_by_themselves_are_judged_as_if_they_were_alone(held: list[Run], policy: Policy) -> None:
     policy = policy._replace(group_by="run", rules=tuple(it for it in policy.rules if it.id != "global-best"))
-    assert list(draw_all(held, policy, NOW).runs) == [draw(run, policy, NOW) for run in held]
+    assert list(plan_runs(held, policy, NOW).runs) == [plan_run(run, policy, NOW) for run in held]
 
 
 @FEW
 @given(trees(), policies())
 def test_a_second_draw_drops_nothing_in_any_group(held: list[Run], policy: Policy) -> None:
-    plan = draw_all(held, policy, NOW)
-    assert gone(draw_all(left_of(held, plan), policy, NOW)) == set()
+    plan = plan_runs(held, policy, NOW)
+    assert gone(plan_runs(left_of(held, plan), policy, NOW)) == set()
 
 
 @given(CASES, FILTERS)
@@ -103,10 +103,10 @@ def test_what_a_file_spares_stays_and_nothing_more_goes(case: Case, pattern: str
 @given(CASES)
 def test_leftovers_go_beside_what_goes_anyway(case: Case) -> None:
     without, with_them = (
-        draw(case.run, case.policy._replace(partial=partial), NOW).dropped for partial in (False, True)
+        plan_run(case.run, case.policy._replace(partial=partial), NOW).dropped for partial in (False, True)
     )
     assert [it.path for it in with_them if it.checkpoint and it.checkpoint.state != "partial"] == [
-        it.path for it in without
+        verdict.path for verdict in without
     ]
 
 
@@ -118,8 +118,8 @@ def test_leftovers_go_beside_what_goes_anyway(case: Case) -> None:
 def test_a_budget_only_adds_to_what_goes_and_takes_only_what_only_rules_keep(
     held: list[Run], policy: Policy, budget: Budget, room: int
 ) -> None:
-    bare = draw_all(held, policy, NOW)
-    tight = draw_all(held, policy._replace(budget=budget), NOW, room=room)
+    bare = plan_runs(held, policy, NOW)
+    tight = plan_runs(held, policy._replace(budget=budget), NOW, room=room)
     assert gone(bare) <= gone(tight)
     ids = {rule.id for rule in policy.rules}
     before = {it.path: it for run in bare.runs for it in run.verdicts}
@@ -130,8 +130,8 @@ def test_a_budget_only_adds_to_what_goes_and_takes_only_what_only_rules_keep(
 @FEW
 @given(trees(), policies(), BUDGETS, st.integers(0, 500))
 def test_a_budget_is_met_or_its_shortfall_is_told(held: list[Run], policy: Policy, budget: Budget, room: int) -> None:
-    plan = draw_all(held, policy._replace(budget=budget), NOW, room=room)
-    left = weigh(it for run in left_of(held, plan) for it in run.checkpoints)
+    plan = plan_runs(held, policy._replace(budget=budget), NOW, room=room)
+    left = measure_usage(it for run in left_of(held, plan) for it in run.checkpoints)
     missed = {
         "max-size": budget.max_size is not None and left.size > budget.max_size,
         "max-files": budget.max_files is not None and left.files > budget.max_files,
@@ -143,7 +143,7 @@ def test_a_budget_is_met_or_its_shortfall_is_told(held: list[Run], policy: Polic
 @FEW
 @given(trees(), policies(), st.integers(0, 1500), st.integers(0, 500))
 def test_a_wider_budget_never_drops_more(held: list[Run], policy: Policy, most: int, more: int) -> None:
-    tight, wide = (draw_all(held, policy._replace(budget=Budget(max_size=size)), NOW) for size in (most, most + more))
+    tight, wide = (plan_runs(held, policy._replace(budget=Budget(max_size=size)), NOW) for size in (most, most + more))
     assert gone(wide) <= gone(tight)
 
 
@@ -151,7 +151,7 @@ def test_a_wider_budget_never_drops_more(held: list[Run], policy: Policy, most: 
 @given(trees(), policies(budgets=True))
 def test_with_a_budget_too_each_run_keeps_a_whole_one(held: list[Run], policy: Policy) -> None:
     policy = policy._replace(protect_last=True)
-    for run, left in zip(held, left_of(held, draw_all(held, policy, NOW)), strict=True):
+    for run, left in zip(held, left_of(held, plan_runs(held, policy, NOW)), strict=True):
         whole = [[it for it in each.checkpoints if it.state == "complete"] for each in (run, left)]
         assert bool(whole[0]) is bool(whole[1])
 
@@ -162,11 +162,11 @@ def test_with_a_budget_too_a_second_draw_drops_nothing_where_it_was_met(
     held: list[Run], policy: Policy, budget: Budget
 ) -> None:
     policy = policy._replace(budget=budget._replace(free=None))
-    plan = draw_all(held, policy, NOW)
+    plan = plan_runs(held, policy, NOW)
     if not plan.shortfalls:
-        assert gone(draw_all(left_of(held, plan), policy, NOW)) == set()
+        assert gone(plan_runs(left_of(held, plan), policy, NOW)) == set()
 
 
 @pytest.mark.parametrize("by", GROUPS)
 def test_no_run_no_plan(by: GroupBy) -> None:
-    assert draw_all([], Policy((), group_by=by), NOW) == Plan(Policy((), group_by=by), ())
+    assert plan_runs([], Policy((), group_by=by), NOW) == Plan(Policy((), group_by=by), ())

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import pytest
 
 from ckptctl.core.model import Checkpoint, Entry
-from ckptctl.core.retention.plan import Verdict, draw
+from ckptctl.core.retention.plan import Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.layouts import LAYOUTS, find
+from ckptctl.layouts import LAYOUTS, find_layout
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
@@ -189,14 +189,16 @@ def plan(root: Path) -> dict[str, Verdict]:
     """What a prune that keeps the last would do with every checkpoint."""
     store = open_store(str(root))
     now = store.clock()
-    drawn = [draw(run, POLICY, now) for run in scan(store, Options(now=now))]
+    drawn = [plan_run(run, POLICY, now) for run in scan(store, Options(now=now))]
     return {it.path: it for run in drawn for it in run.verdicts if it.checkpoint is not None}
 
 
 def lasts(verdicts: Mapping[str, Verdict]) -> list[Checkpoint]:
     """What is kept because it is the last."""
     kept = [
-        it for it in verdicts.values() if it.action == "keep" and any(why.rule == "keep-last" for why in it.reasons)
+        verdict
+        for verdict in verdicts.values()
+        if verdict.action == "keep" and any(why.rule == "keep-last" for why in verdict.reasons)
     ]
     return [it.checkpoint for it in kept if it.checkpoint is not None]
 
@@ -223,7 +225,7 @@ def set_up(layout: str, root: Path) -> Case:
             leave(root, newest, Way("gone", {}))
             before = [it.path for it in lasts(plan(root)) if verdicts[it.path].action == "drop"]
             if before:
-                _commit(root, find(layout), plan(root)[before[0]].checkpoint)
+                _commit(root, find_layout(layout), plan(root)[before[0]].checkpoint)
                 return Case(newest, before[0], files)
             leave(root, newest, Way("whole", files))
     raise AssertionError(f"no tree in which a {layout} goes for a newer one")
@@ -254,8 +256,8 @@ def leave(root: Path, newest: Checkpoint, way: Way, *, is_fresh: bool = False) -
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    for it in folders if way.folders else folders[: way.name == "nothing in it"]:
-        (root / it.path).mkdir(parents=True, exist_ok=True)
+    for place in folders if way.folders else folders[: way.name == "nothing in it"]:
+        (root / place.path).mkdir(parents=True, exist_ok=True)
     for name, data in way.held.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
@@ -264,9 +266,9 @@ def leave(root: Path, newest: Checkpoint, way: Way, *, is_fresh: bool = False) -
 
 
 def _give_back_times(root: Path, entries: tuple[Entry, ...]) -> None:
-    for it in sorted(entries, key=lambda it: it.path, reverse=True):
-        if (root / it.path).exists() and it.modified is not None:
-            os.utime(root / it.path, ns=(it.modified, it.modified))
+    for entry in sorted(entries, key=lambda it: it.path, reverse=True):
+        if (root / entry.path).exists() and entry.modified is not None:
+            os.utime(root / entry.path, ns=(entry.modified, entry.modified))
 
 
 def ways(case: Case) -> Iterator[Way]:
@@ -296,7 +298,7 @@ def can_be_seen(case: Case, way: Way, *, is_fresh: bool) -> bool:
     is_changed = way.name.startswith(("cut", "empty"))
     if is_fresh or not is_changed:
         return True
-    return find(layout).is_proved and layout not in SILENT
+    return find_layout(layout).is_proved and layout not in SILENT
 
 
 def _is_marked(case: Case, way: Way, marker: str) -> bool:
@@ -369,7 +371,7 @@ def test_a_real_prune_leaves_both_in_place(layout: str, tmp_path: Path) -> None:
 def test_whole_it_does_make_the_one_before_go(layout: str, tmp_path: Path) -> None:
     """Else the tests above could not fail."""
     case = set_up(layout, tmp_path)
-    for spec in find(layout).pointers:
+    for spec in find_layout(layout).pointers:
         if spec.commits:
             (tmp_path / case.before).with_name(spec.path).unlink(missing_ok=True)
     leave(tmp_path, case.newest, Way("whole", case.files))

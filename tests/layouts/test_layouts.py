@@ -11,7 +11,7 @@ import pytest
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.layouts import LAYOUTS
-from ckptctl.layouts.index import Catalogue, anchor_of, first_match, matches
+from ckptctl.layouts.index import LayoutIndex, first_match, glob_matches, required_text
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
@@ -25,8 +25,8 @@ EXAMPLES = [pytest.param(layout, name, id=f"{layout.name}: {name}") for layout i
 def files_of(layout: Layout, path: str) -> dict[str, bytes]:
     """What such a checkpoint consists of at the least."""
     folder = path.rpartition("/")[0]
-    is_own = any(matches(it, path.rpartition("/")[2]) for it in layout.witnesses)
-    witnesses = (name_of(it) for it in layout.witnesses[:1] if not is_own)
+    is_own = any(glob_matches(it, path.rpartition("/")[2]) for it in layout.neighbors)
+    witnesses = (name_of(it) for it in layout.neighbors[:1] if not is_own)
     beside = {normpath(f"{folder}/{it}"): b"x" for it in witnesses}
     if layout.unit != "dir":
         return {path: WHOLE, **beside}
@@ -59,15 +59,15 @@ def test_an_example_is_one_complete_checkpoint_of_its_layout(layout: Layout, nam
 def test_a_name_leads_to_its_own_layout(layout: Layout, name: str) -> None:
     if layout.unit == "dir":
         held = {path.removeprefix(f"top/run/{name}/") for path in files_of(layout, f"top/run/{name}")}
-        found = Catalogue(LAYOUTS).recognise(name, held, lambda _: "something lies beside it")
+        found = LayoutIndex(LAYOUTS).recognise(name, held, lambda _: "something lies beside it")
     else:
-        found = list(Catalogue(LAYOUTS).match_name(name))
+        found = list(LayoutIndex(LAYOUTS).match_name(name))
     assert layout.name in {it.layout.name for it in found}
 
 
 def test_of_several_names_that_show_a_layout_the_first_is_told() -> None:
     held = ["scheduler.pt", "optimizer.pt", "training_args.bin", "config.json", "rng_state.pth", "adapter_config.json"]
-    (found,) = (it for it in Catalogue(LAYOUTS).recognise("checkpoint-5", held) if it.layout.name == "transformers")
+    (found,) = (it for it in LayoutIndex(LAYOUTS).recognise("checkpoint-5", held) if it.layout.name == "transformers")
     assert found.evidence == "adapter_config.json lies in it"
 
 
@@ -81,7 +81,7 @@ FOLDERS = [layout for layout in LAYOUTS if layout.unit == "dir"]
 def test_a_folder_that_lacks_what_is_required_is_not_complete(layout: Layout, missing: str) -> None:
     path = f"top/run/{layout.examples[0]}"
     files = files_of(layout, path)
-    for sentinel in (*layout.sentinels, *layout.signs):
+    for sentinel in (*layout.sentinels, *layout.hints):
         needed = (sentinel,) if isinstance(sentinel, str) else sentinel
         files |= {f"{path}/{name_of(it)}": b"x" for it in needed}
     files = {it: data for it, data in files.items() if first_match(missing, [it.rpartition("/")[2]]) is None}
@@ -117,7 +117,7 @@ NAMES = sorted({name for it in LAYOUTS for name in it.examples})
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_what_a_pattern_is_looked_up_by_is_in_every_name_that_it_matches(pattern: str) -> None:
     matched = [name for name in NAMES if re.fullmatch(pattern, name, re.ASCII)]
-    assert [name for name in matched if anchor_of(pattern) not in name] == []
+    assert [name for name in matched if required_text(pattern) not in name] == []
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_what_a_pattern_is_looked_up_by_is_in_every_name_that_it_matches(pattern
     ],
 )
 def test_a_pattern_is_looked_up_by_its_longest_text_that_must_be_there(pattern: str, anchor: str) -> None:
-    assert anchor_of(pattern) == anchor
+    assert required_text(pattern) == anchor
 
 
-@pytest.mark.parametrize("glob", sorted({it for row in LAYOUTS for it in (*row.beside, *row.signs, *row.required)}))
+@pytest.mark.parametrize("glob", sorted({it for row in LAYOUTS for it in (*row.beside, *row.hints, *row.required)}))
 def test_a_glob_matches_what_fnmatch_says(glob: str) -> None:
     names = {name.rpartition("/")[2] for row in LAYOUTS for name in (*row.examples, *map(name_of, row.beside))}
     for part in glob.split("|"):
         tried = names | {part, part.replace("*", ""), part.replace("*", "aa"), f"x{part}", f"{part}x"}
-        assert {it for it in tried if matches(part, it)} == {it for it in tried if fnmatchcase(it, part)}
+        assert {it for it in tried if glob_matches(part, it)} == {it for it in tried if fnmatchcase(it, part)}

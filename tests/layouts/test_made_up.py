@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ckptctl.layouts
-from ckptctl.layouts.schema import Layout, PointerFile, Recorded, Slimming, Source
+from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, RecordedMetric, Slimming
 from tests.cli.calls import HOUR, call, listing, save
 from tests.layouts.tree import torch_file
 
@@ -27,9 +27,9 @@ SHARED: Mapping[str, Any] = {
         PointerFile("newest", "name"),
         PointerFile("known.json", "json", field="best/name", listing="saves", listed="name"),
     ),
-    "sources": (Source("measured.csv", "beside", "csv", column="at", take=("val_*",), leave=("val_seconds",)),),
+    "sources": (MetricSource("measured.csv", "beside", "csv", column="at", take=("val_*",), leave=("val_seconds",)),),
     "recorded": (
-        Recorded(
+        RecordedMetric(
             "known.json", "beside", "json", monitor="watched", mode="lower", modes={"true": "min", "false": "max"}
         ),
     ),
@@ -50,9 +50,9 @@ LOOM = Layout(
     unit="dir",
     names=(r"cloth-(?P<step>\d+)",),
     sentinels=("weave.mark",),
-    signs=("warp.bin",),
+    hints=("warp.bin",),
     required=("warp.bin", "weave.mark"),
-    closes=True,
+    written_last=True,
     in_progress=(r"cloth-(?P<step>\d+)\.weaving",),
     examples=("cloth-100",),
     **SHARED,
@@ -62,7 +62,7 @@ FORGE = Layout(
     unit="family",
     extensions=(".iron",),
     names=(r"(?P<stem>blade_(?P<step>\d+))_part(?P<shard>\d+)\.iron",),
-    closes=True,
+    written_last=True,
     in_progress=(r"blade_(?P<step>\d+)_part\d+\.iron\.hot",),
     examples=("blade_100_part0.iron",),
     is_proved=True,
@@ -176,10 +176,18 @@ def test_without_its_row_nobody_knows_it(kind: Kind, run: Path, monkeypatch: pyt
 def test_ls_shows_each_with_its_step_size_and_metrics(kind: Kind, run: Path) -> None:
     listed = found(run)
     assert list(listed) == [kind.at(step) for step in LOSSES]
-    for step, it in zip(LOSSES, listed.values(), strict=True):
-        assert (it["layout"], it["kind"], it["state"]) == (kind.row.name, kind.row.unit, "complete")
-        assert (it["step"], it["files"], it["bytes"]) == (step, len(kind.parts), len(kind.parts) * len(WHOLE))
-        told = {name: score["value"] for name, score in it["metrics"].items()}
+    for step, checkpoint in zip(LOSSES, listed.values(), strict=True):
+        assert (checkpoint["layout"], checkpoint["kind"], checkpoint["state"]) == (
+            kind.row.name,
+            kind.row.unit,
+            "complete",
+        )
+        assert (checkpoint["step"], checkpoint["files"], checkpoint["bytes"]) == (
+            step,
+            len(kind.parts),
+            len(kind.parts) * len(WHOLE),
+        )
+        told = {name: score["value"] for name, score in checkpoint["metrics"].items()}
         assert told == {"val_loss": LOSSES[step], "val_ppl": 2 * LOSSES[step]}
 
 

@@ -170,9 +170,9 @@ def test_accelerate_leaves_padded_counters_to_ray() -> None:
 
 @pytest.mark.parametrize("tree", TREES, ids=lambda it: f"{it.layout}: {it.name}")
 def test_every_expected_path_of_a_tree_has_a_name_of_its_layout(tree: Tree) -> None:
-    for it in tree.expected:
-        row = BY_NAME[it.layout or tree.layout]
-        names = [path.rpartition("/")[2] for path in it.members or (it.path,)]
+    for expected in tree.expected:
+        row = BY_NAME[expected.layout or tree.layout]
+        names = [path.rpartition("/")[2] for path in expected.members or (expected.path,)]
         fits = [match(row, name) is not None or _is_in_progress(row, name) for name in names]
         assert all(fits), names
 

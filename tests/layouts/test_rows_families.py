@@ -238,7 +238,7 @@ def test_no_other_row_of_files_takes_an_example(row: Layout) -> None:
 
 def test_shards_of_keras_are_tried_before_weights_of_any_name() -> None:
     assert ROWS.index(BY_NAME["keras-sharded"]) < ROWS.index(BY_NAME["keras"])
-    assert BY_NAME["keras-sharded"].witnesses
+    assert BY_NAME["keras-sharded"].neighbors
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda it: it.name)

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from ckptctl.layouts.index import match, matches
+from ckptctl.layouts.index import glob_matches, match
 from ckptctl.layouts.schema import Layout
 from tests.layouts.tree import Tree
 
@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_negated_is_not_taken_for_ignites() -> None:
     assert all(match(BY_NAME["ignite"], f"best_model_3_{it}=-0.4200.pt") is not None for it in losses)
 
 
-NEEDY = [row for row in ROWS if row.unit != "dir" and not row.witnesses]
+NEEDY = [row for row in ROWS if row.unit != "dir" and not row.neighbors]
 
 
 def test_only_names_that_are_plain_enough_need_no_witness() -> None:
@@ -248,7 +248,7 @@ SHARED = {
 def test_names_that_several_write_are_told_apart_by_what_lies_beside(name: str, rows: set[str]) -> None:
     taken = [row for row in ROWS if row.unit != "dir" and match(row, name) is not None]
     assert {row.name for row in taken} == rows
-    assert all(row.witnesses for row in taken if not row.is_generic and row.name != "ignite")
+    assert all(row.neighbors for row in taken if not row.is_generic and row.name != "ignite")
 
 
 def _fits(row: Layout, name: str) -> bool:
@@ -268,7 +268,7 @@ def test_each_file_beside_the_checkpoints_of_a_tree_is_known_or_a_stray(tree: Tr
     own = {path for it in tree.expected for path in (it.path, *it.members)} | {*tree.strays}
     run = tree.expected[0].path.rpartition("/")[0]
     loose = {path for path in tree.files if path.rpartition("/")[0] == run} - own
-    assert [it for it in loose if not any(matches(glob, it.rpartition("/")[2]) for glob in known)] == []
+    assert [it for it in loose if not any(glob_matches(glob, it.rpartition("/")[2]) for glob in known)] == []
 
 
 def test_every_row_has_a_tree_with_a_cut_or_half_written_newest() -> None:

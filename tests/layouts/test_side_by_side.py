@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ckptctl.layouts import find
+from ckptctl.layouts import find_layout
 from tests.cli.calls import HOUR, Answer, age, call, save
 from tests.layouts.test_trees import TREES, content, plant
 from tests.layouts.tree import Expected, Tree, torch_file
@@ -154,7 +154,7 @@ def test_both_are_listed_as_what_they_are(one: str, other: str, tmp_path: Path) 
 def test_the_folder_of_two_is_left_alone_and_the_reason_told(one: str, other: str, tmp_path: Path) -> None:
     plant_both(one, other, tmp_path)
     before = content(tmp_path)
-    families = sorted({find(one).family, find(other).family})
+    families = sorted({find_layout(one).family, find_layout(other).family})
     why = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
     assert why in pruned(tmp_path).err
     assert content(tmp_path) == before
@@ -266,9 +266,9 @@ def test_a_run_inside_a_checkpoint_does_not_go_with_it(tmp_path: Path) -> None:
 
 
 FOLDERS = [
-    pytest.param(tree, id=it.id)
-    for it in TREES
-    if isinstance(tree := it.values[0], Tree) and any("/" in path for path in tree.files)
+    pytest.param(tree, id=param.id)
+    for param in TREES
+    if isinstance(tree := param.values[0], Tree) and any("/" in path for path in tree.files)
 ]
 NEEDS_NEIGHBOURS = {"ray", "nemo"}
 """Layouts that what lies beside or above a checkpoint shows: seen alone, it may be anything."""
@@ -276,13 +276,13 @@ NEEDS_NEIGHBOURS = {"ray", "nemo"}
 
 def folders_of(tree: Tree, root: Path) -> Iterator[str]:
     """Every folder that is a checkpoint, or in one, or holds a rank's share of several."""
-    for it in tree.expected:
-        for member in it.members or (it.path,):
+    for expected in tree.expected:
+        for member in expected.members or (expected.path,):
             path = root / member
             if path.is_dir():
                 yield member
                 yield from (str(below.relative_to(root)) for below in path.rglob("*") if below.is_dir())
-            elif it.members and path.parent.name.startswith(("mp_rank_", "tp_rank_", "fsdp_shard_")):
+            elif expected.members and path.parent.name.startswith(("mp_rank_", "tp_rank_", "fsdp_shard_")):
                 yield str(path.parent.relative_to(root))
 
 
@@ -299,7 +299,7 @@ def test_nothing_goes_where_a_checkpoint_or_a_part_of_one_is_the_path(tree: Tree
 def test_who_names_a_checkpoint_as_the_path_is_told_what_it_is(tree: Tree, tmp_path: Path) -> None:
     plant(tree, tmp_path)
     whole = [it.path for it in tree.expected if it.state == "complete" and (tmp_path / it.path).is_dir()]
-    if not whole or find(tree.layout).family in NEEDS_NEIGHBOURS:
+    if not whole or find_layout(tree.layout).family in NEEDS_NEIGHBOURS:
         pytest.skip("no folder that shows by itself what it is")
     for path in whole:
         answer = call("prune", tmp_path / path, "--keep-last", "1", "--yes")
@@ -355,14 +355,14 @@ def test_what_may_be_of_two_is_the_ones_that_is_proved_beside_it(tmp_path: Path)
     save(tmp_path / "checkpoint-2000", ["model.safetensors"], b"x")
     age(tmp_path / "checkpoint-2000", HOUR)
     assert ("checkpoint-2000", "partial") in {(path, state) for path, _, state in found(tmp_path)}
-    assert {find(layout).family for _, layout, _ in found(tmp_path)} == {"transformers"}
+    assert {find_layout(layout).family for _, layout, _ in found(tmp_path)} == {"transformers"}
 
 
 def test_naming_the_layout_settles_what_may_be_of_two(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint-500", ["model.safetensors", "optimizer.bin"], b"x")
     age(tmp_path / "checkpoint-500", HOUR)
     ((path, layout, state),) = found(tmp_path, "--layout", "transformers")
-    assert (path, find(layout).family, state) == ("checkpoint-500", "transformers", "partial")
+    assert (path, find_layout(layout).family, state) == ("checkpoint-500", "transformers", "partial")
 
 
 # Links

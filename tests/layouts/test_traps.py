@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.layouts import find
+from ckptctl.layouts import find_layout
 from ckptctl.layouts.index import first_match
-from ckptctl.prune.apply import Order, apply
+from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import HOUR, Answer, call, listing, save
@@ -169,11 +169,11 @@ def test_trap_07_deepspeeds_folder_inside_transformers_is_told_of_once(tmp_path:
 
 
 def test_trap_08_zero_3_keeps_the_only_weights_with_the_optimizer() -> None:
-    nested = find("transformers-deepspeed").slimming
+    nested = find_layout("transformers-deepspeed").slimming
     assert nested is not None
     assert nested.refuse is not None
     assert "ZeRO-3" in nested.refuse
-    own = find("deepspeed").slimming
+    own = find_layout("deepspeed").slimming
     assert own is not None
     for files, is_enough in ((deepspeed.zero2("", 2), True), (deepspeed.zero3("", 2), False)):
         names = [path.removeprefix("/") for path in files]
@@ -309,8 +309,8 @@ def test_trap_16_while_one_is_deleted_its_marker_stands_beside_it() -> None:
 
     store = Seen(gpt(100, 200))
     now = store.clock() + LATER
-    runs = [draw(run, Policy((KeepLast(1),)), now) for run in scan(store, Options(now=now))]
-    assert len(apply(Plan(Policy((KeepLast(1),)), tuple(runs)), store, Order("x")).dropped) == 1
+    runs = [plan_run(run, Policy((KeepLast(1),)), now) for run in scan(store, Options(now=now))]
+    assert len(apply(Plan(Policy((KeepLast(1),)), tuple(runs)), store, ApplyOptions("x")).dropped) == 1
     assert len(store.markers) == 4
     assert store.markers == ({f"{GPT.format(1.5, 100)}-unfinished"},) * 4
     held = {it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "file"}

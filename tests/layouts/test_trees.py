@@ -46,8 +46,8 @@ def plant(tree: Tree, root: Path) -> None:
     start = Options().now or __import__("time").time_ns() - AGE
     for held in [root, *sorted(root.rglob("*"))]:
         os.utime(held, ns=(start, start), follow_symlinks=False)
-    for age, it in enumerate(tree.expected, 1):
-        for path in owned(tree, it, root):
+    for age, expected in enumerate(tree.expected, 1):
+        for path in owned(tree, expected, root):
             os.utime(root / path, ns=(start + age * 900 * SECOND,) * 2, follow_symlinks=False)
 
 
@@ -73,20 +73,28 @@ def look(root: Path) -> Sight:
     return Sight(list(scan(store, Options(now=store.clock()))))
 
 
-def told(it: Checkpoint) -> Expected:
-    members = tuple(sorted(top.path for top in it.tops)) if it.unit == "family" else ()
-    metrics = {name: score.value for name, score in it.metrics.items()}
+def told(checkpoint: Checkpoint) -> Expected:
+    members = tuple(sorted(top.path for top in checkpoint.tops)) if checkpoint.unit == "family" else ()
+    metrics = {name: score.value for name, score in checkpoint.metrics.items()}
     return Expected(
-        it.path, members, it.epoch, it.step, it.counter, metrics, it.state, tuple(sorted(it.roles)), it.layout
+        checkpoint.path,
+        members,
+        checkpoint.epoch,
+        checkpoint.step,
+        checkpoint.counter,
+        metrics,
+        checkpoint.state,
+        tuple(sorted(checkpoint.roles)),
+        checkpoint.layout,
     )
 
 
-def wanted(it: Expected, tree: Tree) -> Expected:
-    return it._replace(
-        members=tuple(sorted(it.members)),
-        metrics={name: pytest.approx(value, rel=1e-6, nan_ok=True) for name, value in it.metrics.items()},  # type: ignore[misc]
-        roles=tuple(sorted(it.roles)),
-        layout=it.layout or tree.layout,
+def wanted(expected: Expected, tree: Tree) -> Expected:
+    return expected._replace(
+        members=tuple(sorted(expected.members)),
+        metrics={name: pytest.approx(value, rel=1e-6, nan_ok=True) for name, value in expected.metrics.items()},  # type: ignore[misc]
+        roles=tuple(sorted(expected.roles)),
+        layout=expected.layout or tree.layout,
     )
 
 
@@ -122,8 +130,12 @@ def test_how_to_rank_is_known_where_training_or_the_framework_says_it(tree: Tree
 def content(root: Path) -> dict[str, bytes | str | None]:
     """Everything below a folder: a file's bytes, a link's text, None for a folder."""
     return {
-        str(it.relative_to(root)): os.readlink(it) if it.is_symlink() else it.read_bytes() if it.is_file() else None
-        for it in root.rglob("*")
+        str(path.relative_to(root)): os.readlink(path)
+        if path.is_symlink()
+        else path.read_bytes()
+        if path.is_file()
+        else None
+        for path in root.rglob("*")
     }
 
 

@@ -12,16 +12,16 @@ import pytest
 
 from ckptctl.core.model import Entry, Roster, Stray, relocate
 from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.retention.plan import Plan, Verdict, draw
+from ckptctl.core.retention.plan import Plan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.units import QUIET
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.formats.torch_writer import encode_torch
-from ckptctl.prune.apply import MOST_BYTES_WAITING, MOST_WAITING, Order, Watch, apply
+from ckptctl.prune.apply import MOST_BYTES_WAITING, MOST_WAITING, ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import TRASH
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Changed
+from ckptctl.stores import EntryChanged
 from ckptctl.stores.local import LocalStore, open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of
@@ -38,7 +38,7 @@ def store_of(names: list[str] | None = None) -> MemoryStore:
 def plan_of(store: MemoryStore, *, keep: int = 1) -> Plan:
     policy = Policy((KeepLast(keep),))
     options = Options(now=store.clock() + QUIET)
-    return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
+    return Plan(policy, tuple(plan_run(run, policy, options.now) for run in scan(store, options)))
 
 
 def files(store: MemoryStore) -> set[str]:
@@ -58,7 +58,7 @@ def has_trash(store: MemoryStore) -> bool:
 
 def test_exactly_what_was_planned_goes() -> None:
     store = store_of()
-    outcome = apply(plan_of(store, keep=2), store, Order("t"))
+    outcome = apply(plan_of(store, keep=2), store, ApplyOptions("t"))
     assert outcome == Outcome("t", tuple(NAMES[:2]), freed=2 * len(WHOLE))
     assert files(store) == {*NAMES[2:], "r/notes.txt"}
     assert outcome.is_whole
@@ -66,7 +66,7 @@ def test_exactly_what_was_planned_goes() -> None:
 
 def test_nothing_is_left_in_the_trash_and_the_trash_goes() -> None:
     store = store_of()
-    apply(plan_of(store), store, Order("t"))
+    apply(plan_of(store), store, ApplyOptions("t"))
     with pytest.raises(FileNotFoundError):
         store.stat(".ckptctl")
 
@@ -74,7 +74,7 @@ def test_nothing_is_left_in_the_trash_and_the_trash_goes() -> None:
 def test_what_else_lies_in_the_trash_stays() -> None:
     store = store_of()
     store.write(f"{TRASH}/older/0", b"left by a crash")
-    apply(plan_of(store), store, Order("t"))
+    apply(plan_of(store), store, ApplyOptions("t"))
     assert store.stat(f"{TRASH}/older/0").size == len(b"left by a crash")
     with pytest.raises(FileNotFoundError):
         store.stat(f"{TRASH}/t")
@@ -83,7 +83,7 @@ def test_what_else_lies_in_the_trash_stays() -> None:
 def test_a_plan_that_drops_nothing_touches_nothing() -> None:
     store = store_of()
     before = store.clock()
-    assert apply(plan_of(store, keep=-1), store, Order("t")) == Outcome("t")
+    assert apply(plan_of(store, keep=-1), store, ApplyOptions("t")) == Outcome("t")
     assert store.clock() == before
     assert not has_trash(store)
 
@@ -91,7 +91,7 @@ def test_a_plan_that_drops_nothing_touches_nothing() -> None:
 def test_a_folder_goes_whole() -> None:
     folders = {f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata", "deep/x")}
     store = MemoryStore(folders)
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.dropped == ("r/epoch=0.ckpt", "r/epoch=1.ckpt")
     assert outcome.freed == 6
     assert {it.partition(".ckpt")[0] for it in files(store)} == {"r/epoch=2"}
@@ -99,7 +99,7 @@ def test_a_folder_goes_whole() -> None:
 
 def test_checkpoints_of_one_name_in_two_runs_go_apart() -> None:
     store = store_of([f"{run}/epoch={n}.ckpt" for run in "ab" for n in range(2)])
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.dropped == ("a/epoch=0.ckpt", "b/epoch=0.ckpt")
 
 
@@ -110,7 +110,7 @@ def test_each_that_went_is_told_at_once() -> None:
     def tell(verdict: Verdict) -> None:
         told.append((verdict.path, verdict.path in files(store)))
 
-    apply(plan_of(store), store, Order("t"), Watch(tell))
+    apply(plan_of(store), store, ApplyOptions("t"), ApplyCallbacks(tell))
     assert told == [(name, False) for name in NAMES[:3]]
 
 
@@ -129,7 +129,7 @@ def test_what_changed_since_the_plan_stays(change: Callable[[MemoryStore, str], 
     store = store_of()
     plan = plan_of(store)
     change(store, NAMES[1])
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped == (NAMES[0], NAMES[2])
     assert outcome.skipped == (Failure(NAMES[1], "changed since the plan"),)
     assert store.stat(NAMES[1])
@@ -140,7 +140,7 @@ def test_what_is_gone_since_the_plan_is_named() -> None:
     store = store_of()
     plan = plan_of(store)
     store.delete_exact(store.stat(NAMES[1]))
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.skipped == (Failure(NAMES[1], "gone since the plan"),)
     assert len(outcome.dropped) == 2
 
@@ -152,7 +152,7 @@ def test_a_folder_in_which_anything_changed_stays_whole(inside: str) -> None:
     plan = plan_of(store)
     store.write(f"r/epoch=0.ckpt/{inside}", b"changed")
     before = files(store)
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.skipped == (Failure("r/epoch=0.ckpt", "changed since the plan"),)
     assert files(store) == before
 
@@ -161,14 +161,14 @@ def test_a_folder_that_is_gone_is_named() -> None:
     store = MemoryStore({f"r/epoch={n}.ckpt/{name}": b"x" for n in range(2) for name in ("meta.pt", ".metadata")})
     plan = plan_of(store)
     store.delete_exact(store.stat("r/epoch=0.ckpt"))
-    assert apply(plan, store, Order("t")).skipped == (Failure("r/epoch=0.ckpt", "gone since the plan"),)
+    assert apply(plan, store, ApplyOptions("t")).skipped == (Failure("r/epoch=0.ckpt", "gone since the plan"),)
 
 
 def test_a_stray_in_a_plan_is_passed_over() -> None:
     store = store_of()
-    run = draw(run_of(strays=[Stray("r/notes.txt", "why")]), Policy((TopK(1),)), 0)
+    run = plan_run(run_of(strays=[Stray("r/notes.txt", "why")]), Policy((TopK(1),)), 0)
     verdicts = tuple(it._replace(action="drop") for it in run.verdicts)
-    outcome = apply(Plan(Policy(()), (run._replace(verdicts=verdicts),)), store, Order("t"))
+    outcome = apply(Plan(Policy(()), (run._replace(verdicts=verdicts),)), store, ApplyOptions("t"))
     assert outcome == Outcome("t")
     assert "r/notes.txt" in files(store)
 
@@ -176,7 +176,7 @@ def test_a_stray_in_a_plan_is_passed_over() -> None:
 def test_where_it_is_stopped_the_rest_stays_and_is_named() -> None:
     store = store_of()
     asked = iter([False, False, True, True])
-    outcome = apply(plan_of(store), store, Order("t"), Watch(stop=lambda: next(asked)))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"), ApplyCallbacks(stop=lambda: next(asked)))
     assert outcome.dropped == (NAMES[0],)
     assert outcome.skipped == tuple(Failure(name, "stopped before it") for name in NAMES[1:3])
     assert files(store) == {*NAMES[1:], "r/notes.txt"}
@@ -189,10 +189,10 @@ def test_what_another_process_has_open_stays_unless_it_is_to_go_all_the_same() -
             return frozenset({self.stat(NAMES[1]).identity})
 
     store = Used(dict.fromkeys(NAMES, WHOLE))
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.skipped == (Failure(NAMES[1], "another process has it open"),)
     assert outcome.dropped == (NAMES[0], NAMES[2])
-    assert apply(plan_of(store), store, Order("u", takes_open=True)).dropped == (NAMES[1],)
+    assert apply(plan_of(store), store, ApplyOptions("u", takes_open=True)).dropped == (NAMES[1],)
 
 
 def test_what_somebody_writes_to_goes_back_to_its_place() -> None:
@@ -201,7 +201,7 @@ def test_what_somebody_writes_to_goes_back_to_its_place() -> None:
             return entry.path == f"{TRASH}/t/1"
 
     store = Written(dict.fromkeys(NAMES, WHOLE))
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.skipped == (Failure(NAMES[1], "somebody is writing to it"),)
     assert (outcome.dropped, outcome.failed) == ((NAMES[0], NAMES[2]), ())
     assert files(store) == {NAMES[1], NAMES[3]}
@@ -246,7 +246,7 @@ def refusing(what: str, path: str = "") -> Refusing:
 
 def test_what_cannot_be_moved_stays_in_place_and_is_named() -> None:
     store = refusing("rename", NAMES[1])
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
     assert outcome.dropped == (NAMES[0], NAMES[2])
     assert files(store) == {NAMES[1], NAMES[3]}
@@ -254,7 +254,7 @@ def test_what_cannot_be_moved_stays_in_place_and_is_named() -> None:
 
 def test_what_cannot_be_removed_lies_in_the_trash_and_is_named() -> None:
     store = refusing("delete", f"{TRASH}/t/1")
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
     assert outcome.dropped == (NAMES[0], NAMES[2])
     assert outcome.freed == 2 * len(WHOLE)
@@ -271,7 +271,7 @@ def test_what_was_moved_although_the_move_seemed_to_fail_is_put_back() -> None:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
     store = Late(dict.fromkeys(NAMES, WHOLE))
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.failed == (Failure(NAMES[1], "Input/output error: left in place"),)
     assert files(store) == {NAMES[1], NAMES[3]}
     assert not has_trash(store)
@@ -293,7 +293,7 @@ def test_where_nobody_can_tell_whether_it_was_moved_it_is_not_said_to_be_in_plac
             return super().stat(path)
 
     store = Blind(dict.fromkeys(NAMES, WHOLE))
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.failed == (Failure(NAMES[1], f"Input/output error: moved to {TRASH}/t/1, not removed"),)
 
 
@@ -315,7 +315,7 @@ def test_what_an_earlier_run_left_and_cannot_be_looked_at_keeps_everything_in_pl
 
     store = Unreadable(dict.fromkeys(NAMES, WHOLE))
     with pytest.raises(StorageFailed) as caught:
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     assert caught.value.text == f"what an earlier run left cannot be put in order: {why}"
     assert (caught.value.path, caught.value.done, caught.value.hint) == (TRASH, "nothing was changed", None)
     assert files(store) == set(NAMES)
@@ -327,11 +327,11 @@ ALL = 2 * MOST_WAITING + 1
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
-        pytest.param(Order("t"), [MOST_WAITING, MOST_WAITING, 1], id="deleting"),
-        pytest.param(Order("t", keeps=True), [ALL], id="what is to be kept waits for the end"),
+        pytest.param(ApplyOptions("t"), [MOST_WAITING, MOST_WAITING, 1], id="deleting"),
+        pytest.param(ApplyOptions("t", keeps=True), [ALL], id="what is to be kept waits for the end"),
     ],
 )
-def test_more_than_are_moved_at_once_go_in_several_turns(order: Order, expected: list[int]) -> None:
+def test_more_than_are_moved_at_once_go_in_several_turns(order: ApplyOptions, expected: list[int]) -> None:
     names = [f"r/epoch={n}.ckpt" for n in range(ALL + 1)]
     turns: list[int] = []
 
@@ -361,7 +361,7 @@ class Full(MemoryStore):
 def test_on_a_full_disk_single_files_go_one_by_one_until_there_is_space_for_a_journal(most: int) -> None:
     store = Full(dict.fromkeys(NAMES, WHOLE))
     store.most = most
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome == Outcome("t", tuple(NAMES[:3]), freed=3 * len(WHOLE))
     assert files(store) == {NAMES[3]}
 
@@ -369,7 +369,7 @@ def test_on_a_full_disk_single_files_go_one_by_one_until_there_is_space_for_a_jo
 def test_a_quota_that_is_used_up_is_a_full_disk() -> None:
     store = Full(dict.fromkeys(NAMES, WHOLE))
     store.code = errno.EDQUOT
-    assert apply(plan_of(store), store, Order("t")).dropped == tuple(NAMES[:3])
+    assert apply(plan_of(store), store, ApplyOptions("t")).dropped == tuple(NAMES[:3])
 
 
 def test_on_a_full_disk_nothing_goes_alone_that_frees_nothing() -> None:
@@ -377,7 +377,7 @@ def test_on_a_full_disk_nothing_goes_alone_that_frees_nothing() -> None:
     plan = plan_of(store)
     idle = plan.runs[0]._replace(verdicts=tuple(it._replace(frees=0) for it in plan.runs[0].verdicts))
     with pytest.raises(StorageFailed):
-        apply(plan._replace(runs=(idle,)), store, Order("t"))
+        apply(plan._replace(runs=(idle,)), store, ApplyOptions("t"))
     assert files(store) == set(NAMES)
 
 
@@ -385,19 +385,22 @@ def test_on_a_full_disk_what_changed_since_the_plan_stays() -> None:
     store = Full(dict.fromkeys(NAMES, WHOLE))
     plan = plan_of(store)
     store.write(NAMES[0], WHOLE + b"x")
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped == (NAMES[1], NAMES[2])
     assert files(store) == {NAMES[0], NAMES[3]}
 
 
 FULL = {
-    "what is to be kept in the trash": (dict.fromkeys(NAMES, WHOLE), Order("t", keeps=True)),
-    "folders": ({f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata")}, Order("t")),
+    "what is to be kept in the trash": (dict.fromkeys(NAMES, WHOLE), ApplyOptions("t", keeps=True)),
+    "folders": (
+        {f"r/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata")},
+        ApplyOptions("t"),
+    ),
 }
 
 
 @pytest.mark.parametrize(("held", "order"), FULL.values(), ids=FULL)
-def test_on_a_full_disk_nothing_else_goes_without_a_journal(held: dict[str, bytes], order: Order) -> None:
+def test_on_a_full_disk_nothing_else_goes_without_a_journal(held: dict[str, bytes], order: ApplyOptions) -> None:
     store = Full(held)
     store.most = 0
     with pytest.raises(StorageFailed, match="no lock can be written") as caught:
@@ -409,7 +412,7 @@ def test_on_a_full_disk_nothing_else_goes_without_a_journal(held: dict[str, byte
 def test_on_a_full_disk_what_could_go_is_counted_and_the_rest_is_named() -> None:
     store = Full(dict.fromkeys(NAMES, WHOLE) | {f"s/epoch={n}.ckpt/{it}": b"x" for n in (0, 1) for it in FOLDER})
     store.most = 0
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.dropped == tuple(NAMES[:3])
     assert [it.path for it in outcome.failed] == ["s/epoch=0.ckpt"]
 
@@ -434,7 +437,7 @@ class FullAndUsed(Full):
 def test_on_a_full_disk_what_somebody_is_at_work_on_stays(kind: type[Full]) -> None:
     store = kind(dict.fromkeys(NAMES, WHOLE))
     with pytest.raises(StorageFailed):
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     assert files(store) == set(NAMES)
 
 
@@ -443,7 +446,7 @@ def test_on_a_full_disk_nothing_goes_that_a_list_of_trainings_names() -> None:
     plan = plan_of(store)
     roster = Roster("r/list", "textproto", (("0", NAMES[0]),))
     with pytest.raises(StorageFailed):
-        apply(plan._replace(runs=(plan.runs[0]._replace(rosters=(roster,)),)), store, Order("t"))
+        apply(plan._replace(runs=(plan.runs[0]._replace(rosters=(roster,)),)), store, ApplyOptions("t"))
     assert files(store) == set(NAMES)
 
 
@@ -456,7 +459,7 @@ def test_where_there_is_space_for_the_lock_and_none_for_the_journal_a_hint_says_
 
     store = Fuller(FAMILY)
     with pytest.raises(StorageFailed) as caught:
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     assert caught.value.text == "no journal can be written there: No space left on device"
     assert (caught.value.path, caught.value.hint) == (f"{TRASH}/t", "free some space by hand first")
     assert not has_trash(store)
@@ -469,7 +472,7 @@ def test_on_a_full_disk_what_somebody_writes_to_stays_under_its_name() -> None:
 
     store = Busy(dict.fromkeys(NAMES, WHOLE))
     with pytest.raises(StorageFailed):
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     assert files(store) == set(NAMES)
 
 
@@ -491,7 +494,7 @@ class Mute(MemoryStore):
 @pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
 def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(keeps: bool) -> None:
     store = Mute(dict.fromkeys(NAMES, WHOLE))
-    outcome = apply(plan_of(store), store, Order("t", keeps=keeps))
+    outcome = apply(plan_of(store), store, ApplyOptions("t", keeps=keeps))
     why = "the journal cannot be written: Input/output error: left in place"
     assert (outcome.dropped, set(outcome.failed)) == ((), {Failure(name, why) for name in NAMES[:3]})
     assert files(store) == set(NAMES)
@@ -501,7 +504,7 @@ def test_where_the_journal_cannot_say_what_was_done_all_goes_back_and_is_named(k
 def test_where_the_journal_cannot_go_on_what_was_not_begun_is_named_too_and_each_only_once() -> None:
     names = [f"r/epoch={n}.ckpt" for n in range(ALL + 1)]
     store = Mute(dict.fromkeys(names, WHOLE))
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     why = "the journal cannot be written: Input/output error"
     assert (len(outcome.failed), {it.why for it in outcome.failed}) == (MOST_WAITING, {f"{why}: left in place"})
     assert outcome.skipped == tuple(Failure(name, why) for name in names[MOST_WAITING:ALL])
@@ -513,7 +516,7 @@ def test_a_journal_of_which_not_even_the_beginning_can_be_written_leaves_nothing
     store = Mute(dict.fromkeys(NAMES, WHOLE))
     store.records = 0
     with pytest.raises(StorageFailed, match="no journal can be written there"):
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     assert files(store) == set(NAMES)
     assert not has_trash(store)
 
@@ -523,7 +526,7 @@ def test_where_nothing_went_the_journal_says_nothing_of_it() -> None:
     plan = plan_of(store)
     for name in NAMES[:3]:
         store.write(name, WHOLE)
-    outcome = apply(plan, store, Order("t", keeps=True))
+    outcome = apply(plan, store, ApplyOptions("t", keeps=True))
     assert {it.why for it in outcome.skipped} == {"changed since the plan"}
     assert store.records == 0
 
@@ -538,7 +541,7 @@ def test_where_nothing_went_the_journal_says_nothing_of_it() -> None:
 def test_where_nothing_can_be_written_nothing_goes(path: str, text: str, where: str) -> None:
     store = refusing("make", path)
     with pytest.raises(StorageFailed) as caught:
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     assert caught.value.text == f"{text}: Input/output error"
     assert (caught.value.path, caught.value.done, caught.value.hint) == (where, "nothing was changed", None)
     assert files(store) == set(NAMES)
@@ -547,7 +550,7 @@ def test_where_nothing_can_be_written_nothing_goes(path: str, text: str, where: 
 def test_an_identifier_that_was_used_before_deletes_nothing_of_before() -> None:
     store = store_of()
     store.write(f"{TRASH}/t/0", b"somebody's")
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.failed == (Failure(NAMES[0], "File exists: left in place"),)
     assert store.stat(f"{TRASH}/t/0").size == len(b"somebody's")
 
@@ -556,7 +559,7 @@ def test_a_store_that_is_read_only_is_refused_even_with_nothing_to_do() -> None:
     store = store_of()
     store.read_only = "nothing may be changed in s3"
     with pytest.raises(Refused, match="s3") as caught:
-        apply(plan_of(store, keep=-1), store, Order("t"))
+        apply(plan_of(store, keep=-1), store, ApplyOptions("t"))
     assert caught.value.id == "read-only-store"
 
 
@@ -574,8 +577,8 @@ def test_a_real_prune_removes_files_and_folders_and_leaves_links_alone(tmp_path:
     (run / "best.ckpt").symlink_to("epoch=1.ckpt")
     store = open_url(str(run))
     policy = Policy((KeepLast(1),))
-    plan = Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
-    outcome = apply(plan, store, Order("t"))
+    plan = Plan(policy, tuple(plan_run(it, policy, 0) for it in scan(store, Options())))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped == ("epoch=0.ckpt", "epoch=2.ckpt")
     assert sorted(os.listdir(run)) == ["best.ckpt", "epoch=1.ckpt", "epoch=3.ckpt", "epoch=9.ckpt"]
     assert outside.read_bytes() == b"precious"
@@ -586,10 +589,10 @@ def test_a_real_file_that_grows_after_the_plan_stays(tmp_path: Path) -> None:
         (tmp_path / f"epoch={n}.ckpt").write_bytes(WHOLE)
     store = open_url(str(tmp_path))
     policy = Policy((KeepLast(1),))
-    plan = Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
+    plan = Plan(policy, tuple(plan_run(it, policy, 0) for it in scan(store, Options())))
     with (tmp_path / "epoch=0.ckpt").open("ab") as file:
         file.write(b"more")
-    assert apply(plan, store, Order("t")).skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
+    assert apply(plan, store, ApplyOptions("t")).skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
     assert sorted(os.listdir(tmp_path)) == ["epoch=0.ckpt", "epoch=1.ckpt"]
 
 
@@ -605,7 +608,7 @@ def shards(folder: Path, count: int) -> LocalStore:
 
 def plan_on(store: LocalStore) -> Plan:
     policy = Policy((KeepLast(1),))
-    return Plan(policy, tuple(draw(it, policy, 0) for it in scan(store, Options())))
+    return Plan(policy, tuple(plan_run(it, policy, 0) for it in scan(store, Options())))
 
 
 def test_many_bytes_are_removed_before_more_are_moved(tmp_path: Path) -> None:
@@ -621,7 +624,7 @@ def test_many_bytes_are_removed_before_more_are_moved(tmp_path: Path) -> None:
         with (tmp_path / f"epoch={n}.ckpt" / "deep" / "x").open("wb") as file:
             file.truncate(MOST_BYTES_WAITING // 2 - 2)  # beside two files of a byte each
     store = Counting(str(tmp_path), str(tmp_path))
-    assert len(apply(plan_on(store), store, Order("t")).dropped) == 3
+    assert len(apply(plan_on(store), store, ApplyOptions("t")).dropped) == 3
     assert turns == [2, 1]
 
 
@@ -639,7 +642,7 @@ def test_a_folder_that_is_written_to_in_the_moment_of_its_move_goes_back_whole(t
 
     shards(tmp_path, 3)
     store = Late(str(tmp_path), str(tmp_path))
-    outcome = apply(plan_on(store), store, Order("t"))
+    outcome = apply(plan_on(store), store, ApplyOptions("t"))
     assert outcome.skipped == (Failure("epoch=0.ckpt", "changed since the plan"),)
     assert outcome.dropped == ("epoch=1.ckpt",)
     assert (tmp_path / "epoch=0.ckpt" / name).read_bytes() == b"late"
@@ -652,12 +655,12 @@ def test_what_was_written_to_and_cannot_go_back_lies_in_the_trash_and_is_named()
 
         def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
             if entry.path.startswith(TRASH):
-                raise Changed(errno.ESTALE, "changed", entry.path)
+                raise EntryChanged(errno.ESTALE, "changed", entry.path)
             super().check(entry, inside)
 
     store = Written(dict.fromkeys(NAMES, WHOLE))
     store.fails_to, store.path = "rename", TRASH
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.dropped == ()
     assert outcome.failed[0] == Failure(NAMES[0], f"changed: moved to {TRASH}/t/0, not removed")
     assert store.stat(f"{TRASH}/t/0").size == len(WHOLE)
@@ -667,7 +670,7 @@ def test_nothing_goes_of_a_run_that_cannot_be_looked_at() -> None:
     store = refusing("nothing", NAMES[3])
     plan = plan_of(store)
     store.fails_to = "stat"
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped == ()
     assert outcome.skipped[0] == Failure(NAMES[0], "its run cannot be looked at: Input/output error")
     store.fails_to = ""
@@ -686,7 +689,7 @@ def test_an_error_without_a_number_is_told_by_its_text() -> None:
     store = Odd(dict.fromkeys(NAMES, WHOLE))
     plan = plan_of(store)
     store.is_odd = True
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.skipped[0].why == "its run cannot be looked at: the server is odd"
 
 
@@ -694,7 +697,7 @@ def test_nothing_goes_of_a_run_that_lost_what_was_to_stay() -> None:
     store = store_of([*NAMES, "s/epoch=0.ckpt", "s/epoch=1.ckpt"])
     plan = plan_of(store)
     store.delete_exact(store.stat(NAMES[3]))
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped == ("s/epoch=0.ckpt",)
     assert outcome.skipped == tuple(Failure(it, "what was to be kept is gone since the plan") for it in NAMES[:3])
     assert files(store) == {*NAMES[:3], "s/epoch=1.ckpt", "r/notes.txt"}
@@ -704,9 +707,9 @@ def test_nothing_goes_of_a_run_that_another_prune_is_at_work_in(tmp_path: Path) 
     above, run = shards(tmp_path / "run", 2), open_url(str(tmp_path))
     plan = plan_on(run)
     with above.hold(""):
-        outcome = apply(plan, run, Order("t"))
+        outcome = apply(plan, run, ApplyOptions("t"))
     assert outcome.skipped == (Failure("run/epoch=0.ckpt", "another prune is at work in its run"),)
-    assert apply(plan, run, Order("u")).dropped == ("run/epoch=0.ckpt",)
+    assert apply(plan, run, ApplyOptions("u")).dropped == ("run/epoch=0.ckpt",)
 
 
 def test_a_run_seen_from_above_is_held_by_its_own_folder(tmp_path: Path) -> None:
@@ -714,7 +717,7 @@ def test_a_run_seen_from_above_is_held_by_its_own_folder(tmp_path: Path) -> None
     store = open_url(str(tmp_path / "a"))
     policy = Policy((KeepLast(1),))
     runs = [relocate(it, store.url) for it in scan(store, Options())]
-    outcome = apply(Plan(policy, tuple(draw(it, policy, 0) for it in runs)), store, Order("t"))
+    outcome = apply(Plan(policy, tuple(plan_run(it, policy, 0) for it in runs)), store, ApplyOptions("t"))
     assert outcome.dropped == (f"{store.url}/run/epoch=0.ckpt",)
 
 
@@ -748,7 +751,7 @@ class Interrupted(MemoryStore):
 
 def test_a_family_goes_with_every_member_and_the_list_is_corrected_before() -> None:
     store = MemoryStore({**FAMILY, "r/checkpoint": STATE, "r/notes.txt": b"mine"})
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert outcome.dropped == ("r/ckpt-1", "r/ckpt-2")
     assert files(store) == {*(path for path in FAMILY if "ckpt-3" in path), "r/checkpoint", "r/notes.txt"}
     with store.open("r/checkpoint") as source:
@@ -763,7 +766,7 @@ def test_a_list_that_somebody_writes_to_keeps_the_whole_run() -> None:
             super().rewrite(entry, data)
 
     store = Busy({**FAMILY, "r/checkpoint": STATE})
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert (outcome.dropped, [it.path for it in outcome.skipped]) == ((), ["r/ckpt-1", "r/ckpt-2"])
     assert "r/checkpoint names it, and could not be corrected" in outcome.skipped[0].why
     assert files(store) == {*FAMILY, "r/checkpoint"}
@@ -782,7 +785,7 @@ def test_a_list_that_cannot_be_read_any_more_keeps_its_run_and_no_other(
     store = MemoryStore({**FAMILY, "r/checkpoint": STATE, "s/epoch=0.ckpt": WHOLE, "s/epoch=1.ckpt": WHOLE})
     plan = plan_of(store)
     happens(store)
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped == ("s/epoch=0.ckpt",)
     assert [it.path for it in outcome.skipped] == ["r/ckpt-1", "r/ckpt-2"]
     assert {it.why for it in outcome.skipped} == {f"r/checkpoint names it, and could not be corrected: {why}"}
@@ -792,7 +795,7 @@ def test_a_list_that_cannot_be_read_any_more_keeps_its_run_and_no_other(
 def test_a_family_of_which_a_member_changes_halfway_is_put_back_whole() -> None:
     last = "r/ckpt-1.data-00001-of-00002"
     store = Interrupted(last, lambda it: it.write(last, b"newer"), FAMILY)
-    outcome = apply(plan_of(store, keep=2), store, Order("t"))
+    outcome = apply(plan_of(store, keep=2), store, ApplyOptions("t"))
     assert [(it.path, it.why) for it in outcome.skipped] == [("r/ckpt-1", "changed since the plan")]
     assert files(store) == set(FAMILY)
 
@@ -805,7 +808,7 @@ def test_what_cannot_be_put_back_is_told_with_its_place() -> None:
         store.write(index, INDEX)
 
     store = Interrupted(last, save_anew, FAMILY)
-    outcome = apply(plan_of(store, keep=2), store, Order("t"))
+    outcome = apply(plan_of(store, keep=2), store, ApplyOptions("t"))
     assert [it.path for it in outcome.failed] == ["r/ckpt-1"]
     assert f"moved to {TRASH}/t/0.0" in outcome.failed[0].why
     assert f"{TRASH}/t/0.0" in {it.path for it in [store.stat(f"{TRASH}/t/0.0")]}
@@ -823,7 +826,7 @@ def test_the_frameworks_own_mark_stands_while_the_parts_of_a_checkpoint_go_and_n
     second = "r/mp_rank_01/m--val_loss=2.5-step=0.ckpt"
     marker = "r/m--val_loss=2.5-step=0-unfinished"
     store = Interrupted(second, lambda it: seen.append(it.stat(marker).kind == "file"), RANKS)
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert seen == [True]
     assert "r/m--val_loss=2.5-step=0" in outcome.dropped
     assert marker not in files(store)
@@ -834,8 +837,8 @@ def test_the_mark_is_put_beside_the_checkpoint_also_where_the_plan_is_seen_from_
     options = Options(now=store.clock() + QUIET)
     (run,) = scan(store, options)
     policy = Policy((KeepLast(1),))
-    plan = Plan(policy, (draw(relocate(run, "/some/where"), policy, options.now),))
-    outcome = apply(plan, store, Order("t"))
+    plan = Plan(policy, (plan_run(relocate(run, "/some/where"), policy, options.now),))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert outcome.dropped[0].startswith("/some/where/r/m--")
     assert not any("unfinished" in path for path in files(store))
 
@@ -844,6 +847,6 @@ def test_a_checkpoint_whose_writer_is_at_work_on_it_is_left_alone() -> None:
     store = MemoryStore(RANKS)
     plan = plan_of(store)
     store.write("r/m--val_loss=2.5-step=0-unfinished", b"")
-    outcome = apply(plan, store, Order("t"))
+    outcome = apply(plan, store, ApplyOptions("t"))
     assert "r/m--val_loss=2.5-step=0" in [it.path for it in outcome.failed]
     assert RANKS.keys() & files(store) >= {path for path in RANKS if "step=0" in path}

@@ -9,7 +9,7 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.errors import Refused
-from ckptctl.prune.best_last_links import Kind, Link, make, plan_link, with_extension
+from ckptctl.prune.best_last_links import LinkPlan, LinkType, make_link, plan_link, with_extension
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.local import LocalStore, open_url
 from tests.states import lightning
@@ -36,15 +36,15 @@ def find(run: Run, name: str) -> Checkpoint:
     return next(it for it in run.checkpoints if it.path == f"run/{name}")
 
 
-def plan(store: LocalStore, name: str, of: str, kind: Kind = "symlink") -> Link | None:
+def plan(store: LocalStore, name: str, of: str, kind: LinkType = "symlink") -> LinkPlan | None:
     run = run_in(store)
     return plan_link(store, run, name, find(run, of), kind)
 
 
-def link(store: LocalStore, name: str, of: str, kind: Kind = "symlink") -> None:
+def link(store: LocalStore, name: str, of: str, kind: LinkType = "symlink") -> None:
     planned = plan(store, name, of, kind)
     assert planned is not None
-    make(store, planned)
+    make_link(store, planned)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_link_has_the_checkpoints_extension_and_a_relative_text(
     store: LocalStore, name: str, path: str, text: str
 ) -> None:
     planned = plan(store, name, "epoch=1.ckpt")
-    assert planned == Link(path, "run/epoch=1.ckpt")
+    assert planned == LinkPlan(path, "run/epoch=1.ckpt")
     assert planned is not None
     assert (planned.target, planned.is_right) == (text, False)
 
@@ -70,7 +70,7 @@ def test_a_link_leads_into_a_folder_that_a_slash_made(store: LocalStore, tmp_pat
 
 
 def test_a_link_in_the_root_is_relative_too() -> None:
-    assert Link("best.ckpt", "epoch=1.ckpt").target == "epoch=1.ckpt"
+    assert LinkPlan("best.ckpt", "epoch=1.ckpt").target == "epoch=1.ckpt"
 
 
 def test_a_link_that_stands_is_right_and_one_that_leads_elsewhere_is_repointed(
@@ -83,7 +83,7 @@ def test_a_link_that_stands_is_right_and_one_that_leads_elsewhere_is_repointed(
     wrong = plan(store, "best", "epoch=2.ckpt")
     assert wrong is not None
     assert (wrong.is_right, wrong.before) == (False, "epoch=1.ckpt")
-    make(store, wrong)
+    make_link(store, wrong)
     assert os.readlink(tmp_path / "run" / "best.ckpt") == "epoch=2.ckpt"
 
 
@@ -167,7 +167,7 @@ def test_a_text_that_names_no_checkpoint_is_never_replaced(store: LocalStore, tm
 
 
 @pytest.mark.parametrize("kind", ["hardlink", "copy"])
-def test_a_folder_can_only_be_linked_by_its_name(tmp_path: Path, kind: Kind) -> None:
+def test_a_folder_can_only_be_linked_by_its_name(tmp_path: Path, kind: LinkType) -> None:
     folder = tmp_path / "run" / "epoch=1.ckpt"
     folder.mkdir(parents=True)
     for name in ("meta.pt", ".metadata"):
@@ -198,7 +198,7 @@ def test_a_name_takes_the_extension_of_its_layout(name: str, path: str, layout: 
 
 
 @pytest.mark.parametrize("kind", ["hardlink", "pointer"])
-def test_a_name_under_which_training_saved_meanwhile_is_not_replaced(store: LocalStore, kind: Kind) -> None:
+def test_a_name_under_which_training_saved_meanwhile_is_not_replaced(store: LocalStore, kind: LinkType) -> None:
     link(store, "best", "epoch=1.ckpt", kind)
     run = run_in(store)
     path = Path(store.root, "run", "best.ckpt" if kind == "hardlink" else "best")
@@ -215,7 +215,7 @@ def test_a_name_that_training_took_meanwhile_is_not_replaced(store: LocalStore) 
     path = Path(store.root, "run", "best.ckpt")
     path.write_bytes(WHOLE)
     with pytest.raises(FileExistsError):
-        make(store, planned)
+        make_link(store, planned)
     assert sorted(os.listdir(path.parent)) == [
         "best.ckpt", "epoch=1.ckpt", "epoch=2.ckpt", "epoch=3-val", "last.ckpt",
     ]  # fmt: skip
@@ -225,7 +225,7 @@ def test_a_name_that_training_took_meanwhile_is_not_replaced(store: LocalStore) 
 # Other frameworks
 
 
-def plan_in(tmp_path: Path, files: dict[str, bytes], kind: Kind) -> Link | None:
+def plan_in(tmp_path: Path, files: dict[str, bytes], kind: LinkType) -> LinkPlan | None:
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
@@ -240,12 +240,12 @@ FAMILY = {"ckpt-7.index": b"i", "ckpt-7.data-00000-of-00001": b"d"}
 def test_a_folder_is_linked_by_its_name(tmp_path: Path) -> None:
     planned = plan_in(tmp_path, {"checkpoint-500/trainer_state.json": b"{}"}, "symlink")
     assert planned is not None
-    make(open_url(str(tmp_path)), planned)
+    make_link(open_url(str(tmp_path)), planned)
     assert (tmp_path / "best").readlink() == Path("checkpoint-500")
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hardlink", "copy"])
-def test_no_link_can_stand_for_several_files(tmp_path: Path, kind: Kind) -> None:
+def test_no_link_can_stand_for_several_files(tmp_path: Path, kind: LinkType) -> None:
     with pytest.raises(Refused, match="several files") as caught:
         plan_in(tmp_path, FAMILY, kind)
     assert "--kind pointer" in (caught.value.hint or "")
@@ -254,7 +254,7 @@ def test_no_link_can_stand_for_several_files(tmp_path: Path, kind: Kind) -> None
 def test_a_text_file_may_name_several_files_by_what_they_share(tmp_path: Path) -> None:
     planned = plan_in(tmp_path, FAMILY, "pointer")
     assert planned is not None
-    make(open_url(str(tmp_path)), planned)
+    make_link(open_url(str(tmp_path)), planned)
     assert (tmp_path / "best").read_text() == "ckpt-7\n"
 
 

@@ -8,68 +8,77 @@ from zlib import crc32
 
 import pytest
 
-from ckptctl.core.transaction import Deed, Heir, Item, Kin, Listed, Part
+from ckptctl.core.transaction import RenameStep, Replacement, RetainedFile, RosterEdit, Transaction, TransactionItem
 from ckptctl.errors import Damaged
 from ckptctl.prune.journal import (
     NAME,
     TRASH,
-    Transaction,
-    begin,
-    decode,
-    encode,
-    folder_of,
-    go_on,
+    JournaledTransaction,
+    begin_journal,
+    decode_records,
+    encode_record,
     has_trash,
-    load,
-    load_all,
+    load_transaction,
+    load_transactions,
     new_id,
+    resume_journal,
+    trash_folder_of,
 )
 from ckptctl.stores.memory import MemoryStore
 
 ITEMS = (
-    Item("r/a.ckpt", 10, 1, 10, (Part("r/a.ckpt", f"{TRASH}/t/0", (5, 7)),)),
-    Item("r/b", 30, 2, 0, (Part("r/b.1", f"{TRASH}/t/1.0", (5, 8)), Part("r/b.2", f"{TRASH}/t/1.1", "etag")), "r/b-x"),
+    TransactionItem("r/a.ckpt", 10, 1, 10, (RenameStep("r/a.ckpt", f"{TRASH}/t/0", (5, 7)),)),
+    TransactionItem(
+        "r/b",
+        30,
+        2,
+        0,
+        (RenameStep("r/b.1", f"{TRASH}/t/1.0", (5, 8)), RenameStep("r/b.2", f"{TRASH}/t/1.1", "etag")),
+        "r/b-x",
+    ),
 )
-KIN = (Kin("r/b.3", (5, 9), 20, 7), Kin("r/b.4", "etag", 0, 8))
-DEED = Deed("t", "prune", "Keep the last 1.", 42, ITEMS, (Listed("r/checkpoint", f"{TRASH}/t/list.0", 99),), True, 77)
+KIN = (RetainedFile("r/b.3", (5, 9), 20, 7), RetainedFile("r/b.4", "etag", 0, 8))
+DEED = Transaction(
+    "t", "prune", "Keep the last 1.", 42, ITEMS, (RosterEdit("r/checkpoint", f"{TRASH}/t/list.0", 99),), True, 77
+)
 
 
-def store_with(deed: Deed = DEED) -> MemoryStore:
-    store = MemoryStore(folders=[folder_of(deed.txid)])
-    with begin(store, deed):
+def store_with(deed: Transaction = DEED) -> MemoryStore:
+    store = MemoryStore(folders=[trash_folder_of(deed.txid)])
+    with begin_journal(store, deed):
         pass
     return store
 
 
 def content(store: MemoryStore) -> bytes:
-    with store.open(f"{folder_of('t')}/{NAME}") as source:
+    with store.open(f"{trash_folder_of('t')}/{NAME}") as source:
         return source.read(0, source.size)
 
 
 def test_what_is_intended_is_read_as_it_was_written() -> None:
     store = store_with()
-    found = load(store, "t")
+    found = load_transaction(store, "t")
     assert found is not None
-    assert found._replace(end=0) == Transaction(DEED)
+    assert found._replace(end=0) == JournaledTransaction(DEED)
     assert found.folder == f"{TRASH}/t"
 
 
 def test_a_name_that_is_no_text_comes_back_byte_for_byte() -> None:
     path = "r/\udcff\n\x1b\"'.ckpt"
-    item = ITEMS[0]._replace(path=path, parts=(Part(path, f"{TRASH}/t/0", (1, 2)),))
-    found = load(store_with(DEED._replace(items=(item,))), "t")
+    item = ITEMS[0]._replace(path=path, parts=(RenameStep(path, f"{TRASH}/t/0", (1, 2)),))
+    found = load_transaction(store_with(DEED._replace(items=(item,))), "t")
     assert found is not None
     assert found.deed.items == (item,)
 
 
 def test_what_was_done_adds_up() -> None:
     store = store_with()
-    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
         journal.note_gone([1])
         journal.note_gone([0])
-    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
         journal.note_state("kept")
-    found = load(store, "t")
+    found = load_transaction(store, "t")
     assert found is not None
     assert found.gone == {0, 1}
     assert found.state == "kept"
@@ -81,7 +90,7 @@ def test_room_is_reserved_for_all_that_it_will_say() -> None:
     items = tuple(ITEMS[0] for _ in range(1000))
     store = store_with(DEED._replace(items=items, lists=()))
     size = len(content(store))
-    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
         for first in range(0, 1000, 250):
             journal.note_gone(range(first, first + 250))
         journal.note_state("emptying")
@@ -90,38 +99,38 @@ def test_room_is_reserved_for_all_that_it_will_say() -> None:
 
 @pytest.mark.parametrize("cut", [1, 9, 20, 10_000])
 def test_a_record_that_a_power_cut_tore_was_never_said(cut: int) -> None:
-    whole = encode({"gone": [0]})
-    torn = encode({"gone": [1]})[:-1][:cut]
-    assert decode(whole + torn) == ([{"gone": [0]}], len(whole))
-    assert decode(whole + torn + bytes(100)) == ([{"gone": [0]}], len(whole))
+    whole = encode_record({"gone": [0]})
+    torn = encode_record({"gone": [1]})[:-1][:cut]
+    assert decode_records(whole + torn) == ([{"gone": [0]}], len(whole))
+    assert decode_records(whole + torn + bytes(100)) == ([{"gone": [0]}], len(whole))
 
 
 def test_a_record_whose_end_is_another_than_it_should_be_was_never_said() -> None:
-    whole = encode({"gone": [0]})
-    assert decode(whole + encode({"gone": [1]})[:-1] + b"x") == ([{"gone": [0]}], len(whole))
+    whole = encode_record({"gone": [0]})
+    assert decode_records(whole + encode_record({"gone": [1]})[:-1] + b"x") == ([{"gone": [0]}], len(whole))
 
 
 def test_a_record_is_a_line_of_its_checksum_and_compact_json() -> None:
     """What one version wrote the next one reads."""
-    assert encode({"gone": [0, 1]}) == b'7f3676bc {"gone":[0,1]}\n'
+    assert encode_record({"gone": [0, 1]}) == b'7f3676bc {"gone":[0,1]}\n'
 
 
 def test_a_broken_record_before_others_is_damage() -> None:
-    broken = encode({"gone": [1]}).replace(b"1", b"2", 1)
+    broken = encode_record({"gone": [1]}).replace(b"1", b"2", 1)
     with pytest.raises(Damaged, match=r"^record 2 of 3 is broken$"):
-        decode(encode({"gone": [0]}) + broken + encode({"gone": [2]}))
+        decode_records(encode_record({"gone": [0]}) + broken + encode_record({"gone": [2]}))
 
 
 @pytest.mark.parametrize("count", range(4))
 def test_intents_that_were_not_written_to_their_end_were_never_meant(count: int) -> None:
     store = store_with()
     lines = content(store).rstrip(b"\0").splitlines(keepends=True)
-    store.write(f"{folder_of('t')}/{NAME}", b"".join(lines[:count]))
-    assert load(store, "t") is None
+    store.write(f"{trash_folder_of('t')}/{NAME}", b"".join(lines[:count]))
+    assert load_transaction(store, "t") is None
 
 
 def test_where_there_is_no_journal_nothing_was_meant() -> None:
-    assert load(MemoryStore(), "t") is None
+    assert load_transaction(MemoryStore(), "t") is None
 
 
 STRANGE = {
@@ -136,9 +145,9 @@ STRANGE = {
 
 @pytest.mark.parametrize("record", STRANGE.values(), ids=STRANGE)
 def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -> None:
-    store = MemoryStore({f"{folder_of('t')}/{NAME}": encode(record)})
+    store = MemoryStore({f"{trash_folder_of('t')}/{NAME}": encode_record(record)})
     with pytest.raises(Damaged):
-        load(store, "t")
+        load_transaction(store, "t")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"5", b"[1]", b"null", b"[" * 10**5], ids=lambda body: repr(body[:9]))
@@ -146,19 +155,19 @@ def test_a_line_with_its_checksum_that_is_no_record_is_damage(body: bytes) -> No
     line = b"%08x %b\n" % (crc32(body), body)
     for data in (line, content(store_with()).rstrip(b"\0") + line):
         with pytest.raises(Damaged, match=r"^it does not say what it should$"):
-            load(MemoryStore({f"{folder_of('t')}/{NAME}": data}), "t")
+            load_transaction(MemoryStore({f"{trash_folder_of('t')}/{NAME}": data}), "t")
 
 
-HEIR = Heir((5, 9), 4, 1_700_000_000_000_000_001)
+HEIR = Replacement((5, 9), 4, 1_700_000_000_000_000_001)
 
 
 def test_what_takes_a_place_is_told_with_its_identity() -> None:
     items = (ITEMS[0], ITEMS[1]._replace(is_slim=True, times=(("r", 5), ("r/b", 6)), kin=KIN))
     store = store_with(DEED._replace(items=items))
-    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
-        journal.note_heir(1, 1, HEIR)
-        journal.note_heir(1, 0, HEIR._replace(identity="etag"))
-    found = load(store, "t")
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
+        journal.note_replacement(1, 1, HEIR)
+        journal.note_replacement(1, 0, HEIR._replace(identity="etag"))
+    found = load_transaction(store, "t")
     assert found is not None
     first, second = items[1].parts
     parts = (first._replace(heir=HEIR._replace(identity="etag")), second._replace(heir=HEIR))
@@ -169,10 +178,10 @@ def test_room_is_reserved_for_every_heir() -> None:
     items = tuple(ITEMS[1]._replace(is_slim=True) for _ in range(1000))
     store = store_with(DEED._replace(items=items))
     size = len(content(store))
-    with go_on(store, load(store, "t") or Transaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
         for number in range(1000):
             for part in range(2):
-                journal.note_heir(number, part, Heir((2**64, 2**64), 2**63, 2**63))
+                journal.note_replacement(number, part, Replacement((2**64, 2**64), 2**63, 2**63))
             journal.note_gone([number])
     assert len(content(store)) == size
 
@@ -194,35 +203,35 @@ UNLIKELY = [
 def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -> None:
     store = store_with()
     data = content(store).rstrip(b"\0")
-    store.write(f"{folder_of('t')}/{NAME}", data + encode(record))
+    store.write(f"{trash_folder_of('t')}/{NAME}", data + encode_record(record))
     with pytest.raises(Damaged):
-        load(store, "t")
+        load_transaction(store, "t")
 
 
 @pytest.mark.parametrize("place", [5, "r/best.ckpt", f"{TRASH}/other/0", f"{TRASH}/t/../../x", f"{TRASH}/t"])
 def test_a_journal_that_tells_of_a_place_outside_of_its_own_folder_is_damage(place: str) -> None:
     """Where several people share a root, one could else have another's checkpoint removed by somebody who may."""
-    item = ITEMS[0]._replace(parts=(Part("r/a.ckpt", place, (5, 7)),))
+    item = ITEMS[0]._replace(parts=(RenameStep("r/a.ckpt", place, (5, 7)),))
     with pytest.raises(Damaged):
-        load(store_with(DEED._replace(items=(item,))), "t")
-    listed = Listed("r/checkpoint", place, 99)
+        load_transaction(store_with(DEED._replace(items=(item,))), "t")
+    listed = RosterEdit("r/checkpoint", place, 99)
     with pytest.raises(Damaged):
-        load(store_with(DEED._replace(lists=(listed,))), "t")
+        load_transaction(store_with(DEED._replace(lists=(listed,))), "t")
 
 
 def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why() -> None:
     files = {
-        f"{folder_of('torn')}/{NAME}": encode({"journal": 1})[:5],
-        f"{folder_of('broken')}/{NAME}": encode({"journal": 9}),
-        f"{folder_of('moved')}/{NAME}": content(store_with(DEED)),
-        f"{folder_of('bare')}/0": b"x",
+        f"{trash_folder_of('torn')}/{NAME}": encode_record({"journal": 1})[:5],
+        f"{trash_folder_of('broken')}/{NAME}": encode_record({"journal": 9}),
+        f"{trash_folder_of('moved')}/{NAME}": content(store_with(DEED)),
+        f"{trash_folder_of('bare')}/0": b"x",
     }
     store = MemoryStore(files)
     for txid, since in (("late", 9), ("soon", 3)):
-        store.make_folder(folder_of(txid))
-        with begin(store, DEED._replace(txid=txid, since=since, items=(), lists=())):
+        store.make_folder(trash_folder_of(txid))
+        with begin_journal(store, DEED._replace(txid=txid, since=since, items=(), lists=())):
             pass
-    found, strange = load_all(store)
+    found, strange = load_transactions(store)
     assert [it.deed.txid for it in found] == ["soon", "late"]
     assert strange == {
         "torn": "",
@@ -235,20 +244,20 @@ def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why()
 def test_a_journal_that_the_disk_does_not_give_leaves_the_others_readable() -> None:
     class Failing(MemoryStore):
         def open(self, path: str) -> Any:  # noqa: ANN401 - as the store's
-            if path == f"{folder_of('bad')}/{NAME}":
+            if path == f"{trash_folder_of('bad')}/{NAME}":
                 raise OSError(errno.EIO, "the disk fails", path)
             return super().open(path)
 
-    store = Failing({f"{folder_of('bad')}/{NAME}": b"x"}, folders=[folder_of("t")])
-    with begin(store, DEED):
+    store = Failing({f"{trash_folder_of('bad')}/{NAME}": b"x"}, folders=[trash_folder_of("t")])
+    with begin_journal(store, DEED):
         pass
-    found, strange = load_all(store)
+    found, strange = load_transactions(store)
     assert [it.deed.txid for it in found] == ["t"]
     assert "the disk fails" in strange["bad"]
 
 
 def test_where_there_is_no_trash_nothing_lies_in_it() -> None:
-    assert load_all(MemoryStore()) == ([], {})
+    assert load_transactions(MemoryStore()) == ([], {})
 
 
 def test_a_trash_is_seen_in_any_folder_and_nothing_else_is_taken_for_one() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from ckptctl.errors import CkptctlError, Locked, StorageFailed, Unfinished
-from ckptctl.prune.lock import LOCK, take
-from ckptctl.stores import Holder
+from ckptctl.prune.lock import LOCK, acquire_lock
+from ckptctl.stores import LockHolder
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import environment
@@ -36,41 +36,41 @@ class Lockless(MemoryStore):
     """A file system that knows no locks: a lock file that is there may be a dead one's."""
 
     @contextmanager
-    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+    def hold_file(self, path: str, record: bytes) -> Iterator[LockHolder | None]:
         with super().hold_file(path, record) as holder:
-            yield holder and Holder(holder.record, is_alive=False)
+            yield holder and LockHolder(holder.record, is_alive=False)
 
 
 def test_the_lock_is_there_while_it_is_held_and_gone_with_its_folder_afterwards(tmp_path: Path) -> None:
     store = open_url(str(tmp_path))
-    with take(store, "prune"):
+    with acquire_lock(store, "prune"):
         told = json.loads((tmp_path / LOCK).read_text())
         assert (told["pid"], told["command"], told["host"]) == (os.getpid(), "prune", os.uname().nodename)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_lock_that_is_not_ours_any_more_is_left_to_its_holder(tmp_path: Path) -> None:
-    with take(open_url(str(tmp_path)), "prune"):
+    with acquire_lock(open_url(str(tmp_path)), "prune"):
         (tmp_path / LOCK).unlink()
         (tmp_path / LOCK).write_bytes(b"another run's")
     assert (tmp_path / LOCK).read_bytes() == b"another run's"
 
 
 def test_a_lock_that_somebody_took_away_is_no_error(tmp_path: Path) -> None:
-    with take(open_url(str(tmp_path)), "prune"):
+    with acquire_lock(open_url(str(tmp_path)), "prune"):
         (tmp_path / LOCK).unlink()
     assert os.listdir(tmp_path) == []
 
 
 def test_it_goes_when_the_work_fails(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), take(open_url(str(tmp_path)), "prune"):
+    with pytest.raises(KeyboardInterrupt), acquire_lock(open_url(str(tmp_path)), "prune"):
         raise KeyboardInterrupt
     assert not (tmp_path / LOCK).exists()
 
 
 def test_what_else_is_in_its_folder_stays(tmp_path: Path) -> None:
     (tmp_path / ".ckptctl" / "trash").mkdir(parents=True)
-    with take(open_url(str(tmp_path)), "prune"):
+    with acquire_lock(open_url(str(tmp_path)), "prune"):
         pass
     assert os.listdir(tmp_path / ".ckptctl") == ["trash"]
 
@@ -80,14 +80,18 @@ def test_a_link_in_the_place_of_its_folder_is_neither_followed_nor_taken_away(tm
     root.mkdir()
     elsewhere.mkdir()
     (root / ".ckptctl").symlink_to(elsewhere)
-    with pytest.raises(StorageFailed), take(open_url(str(root)), "prune"):
+    with pytest.raises(StorageFailed), acquire_lock(open_url(str(root)), "prune"):
         pytest.fail("it was taken")
     assert (root / ".ckptctl").is_symlink()
     assert not list(elsewhere.iterdir())
 
 
 def test_the_second_hears_who_the_first_is(tmp_path: Path) -> None:
-    with take(open_url(str(tmp_path)), "prune"), pytest.raises(Locked) as caught, take(open_url(str(tmp_path)), "rm"):
+    with (
+        acquire_lock(open_url(str(tmp_path)), "prune"),
+        pytest.raises(Locked) as caught,
+        acquire_lock(open_url(str(tmp_path)), "rm"),
+    ):
         pass
     assert caught.value.text.startswith(f"held by pid {os.getpid()} on {os.uname().nodename} since 20")
     assert caught.value.text.endswith("Z (prune)")
@@ -96,18 +100,18 @@ def test_the_second_hears_who_the_first_is(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from ckptctl.prune.lock import take; from ckptctl.stores import open_store\n"
-        "with take(open_store(sys.argv[1]), 'prune'): os.kill(os.getpid(), 9)"
+        "import os, sys; from ckptctl.prune.lock import acquire_lock; from ckptctl.stores import open_store\n"
+        "with acquire_lock(open_store(sys.argv[1]), 'prune'): os.kill(os.getpid(), 9)"
     )
     ran = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment(), check=False)
     assert ran.returncode == -9
     assert (tmp_path / LOCK).exists()
-    with take(open_url(str(tmp_path)), "prune"):
+    with acquire_lock(open_url(str(tmp_path)), "prune"):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
 
 
 def refused(record: bytes) -> CkptctlError:
-    with pytest.raises((Locked, Unfinished)) as caught, take(Lockless({LOCK: record}), "prune"):
+    with pytest.raises((Locked, Unfinished)) as caught, acquire_lock(Lockless({LOCK: record}), "prune"):
         pass
     return caught.value
 
@@ -167,7 +171,7 @@ def test_without_locks_only_a_person_takes_over(values: dict[str, object], code:
 
 def test_where_nothing_can_be_written_nobody_works() -> None:
     store = MemoryStore({".ckptctl": b"a file is in its place"})
-    with pytest.raises(StorageFailed) as caught, take(store, "prune"):
+    with pytest.raises(StorageFailed) as caught, acquire_lock(store, "prune"):
         pass
     assert caught.value.text == "no lock can be written there: Not a directory"
     assert advice(caught.value) == (9, ".ckptctl/lock", "nothing was changed", None)
@@ -179,4 +183,4 @@ def test_a_folder_that_is_taken_away_again_and_again_is_an_error() -> None:
             raise FileNotFoundError(2, f"no folder for {record!r}", path)
 
     with pytest.raises(StorageFailed, match=r"there: its folder is taken away again and again$"):
-        take(Vanishing(), "prune").__enter__()
+        acquire_lock(Vanishing(), "prune").__enter__()

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from ckptctl.core.outcome import Failure
-from ckptctl.core.retention.plan import Plan, draw_all
+from ckptctl.core.retention.plan import Plan, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
 from ckptctl.core.units import QUIET
 from ckptctl.errors import StorageFailed
-from ckptctl.prune.apply import Order, apply
-from ckptctl.prune.journal import load
-from ckptctl.prune.trash import recover, undo
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.prune.journal import load_transaction
+from ckptctl.prune.trash import recover, undo_transaction
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import LinkKind
 from ckptctl.stores.memory import MemoryStore
@@ -38,7 +38,7 @@ def linked(store: MemoryStore) -> MemoryStore:
 
 def plan_of(store: MemoryStore) -> Plan:
     options = Options(now=store.clock() + QUIET)
-    return draw_all(list(scan(store, options)), Policy((KeepLast(1),), relink=True), options.now)
+    return plan_runs(list(scan(store, options)), Policy((KeepLast(1),), relink=True), options.now)
 
 
 def state(store: MemoryStore) -> dict[str, str | None]:
@@ -52,36 +52,36 @@ AFTER = {NAMES[-1]: None, LINK: NEW}
 
 def test_the_link_moves_and_what_it_led_to_goes() -> None:
     store = linked(MemoryStore({}))
-    outcome = apply(plan_of(store), store, Order("t"))
+    outcome = apply(plan_of(store), store, ApplyOptions("t"))
     assert (outcome.dropped, state(store)) == (tuple(NAMES[:3]), AFTER)
 
 
 def test_undo_leads_the_link_back() -> None:
     store = linked(MemoryStore({}))
-    apply(plan_of(store), store, Order("t", keeps=True))
-    kept = load(store, "t")
+    apply(plan_of(store), store, ApplyOptions("t", keeps=True))
+    kept = load_transaction(store, "t")
     assert kept is not None
-    assert undo(store, kept).failed == ()
+    assert undo_transaction(store, kept).failed == ()
     assert state(store) == BEFORE
 
 
 def test_undo_leaves_a_link_that_leads_elsewhere_since_and_says_so() -> None:
     store = linked(MemoryStore({}))
-    apply(plan_of(store), store, Order("t", keeps=True))
+    apply(plan_of(store), store, ApplyOptions("t", keeps=True))
     store.link(LINK, "elsewhere")
-    kept = load(store, "t")
+    kept = load_transaction(store, "t")
     assert kept is not None
-    assert undo(store, kept).failed == (Failure(LINK, "was changed since, and is left as it is"),)
+    assert undo_transaction(store, kept).failed == (Failure(LINK, "was changed since, and is left as it is"),)
     assert state(store) == {**BEFORE, LINK: "elsewhere"}
 
 
 def test_undo_makes_no_link_that_somebody_removed() -> None:
     store = linked(MemoryStore({}))
-    apply(plan_of(store), store, Order("t", keeps=True))
+    apply(plan_of(store), store, ApplyOptions("t", keeps=True))
     store.delete_exact(store.stat(LINK))
-    kept = load(store, "t")
+    kept = load_transaction(store, "t")
     assert kept is not None
-    assert undo(store, kept).failed == ()
+    assert undo_transaction(store, kept).failed == ()
     assert state(store) == dict.fromkeys(NAMES)
 
 
@@ -93,7 +93,7 @@ def test_wherever_it_is_cut_off_no_link_leads_to_what_is_gone(keeps: bool) -> No
         planned = plan_of(linked(store))
         store.left = number
         try:
-            apply(planned, store, Order("t", keeps=keeps))
+            apply(planned, store, ApplyOptions("t", keeps=keeps))
         except Cut:
             store.left = 10**9
         else:
@@ -121,7 +121,7 @@ def test_what_is_cut_off_right_before_a_link_moves_leaves_it_as_it_was() -> None
     planned = plan_of(linked(store))
     store.stops = True
     with pytest.raises(Cut):
-        apply(planned, store, Order("t"))
+        apply(planned, store, ApplyOptions("t"))
     assert recover(store) == []
     assert state(store) == BEFORE
 
@@ -142,7 +142,7 @@ def test_a_link_that_changed_since_the_plan_keeps_everything(change: str | None,
     else:
         store.link(LINK, change)
     before = state(store)
-    outcome = apply(planned, store, Order("t"))
+    outcome = apply(planned, store, ApplyOptions("t"))
     assert ({it.path for it in outcome.skipped}, state(store)) == (set(NAMES[:3]), before)
     assert outcome.skipped[0].why == f"a link to it cannot be moved: {why}"
 
@@ -159,7 +159,7 @@ def test_where_a_link_cannot_be_moved_everything_stays() -> None:
     store = Linkless({})
     planned = plan_of(linked(store))
     store.full = True
-    outcome = apply(planned, store, Order("t"))
+    outcome = apply(planned, store, ApplyOptions("t"))
     assert {it.why for it in outcome.skipped} == {f"{LINK} leads to it, and could not be moved: Read-only file system"}
     assert state(store) == BEFORE
 
@@ -168,7 +168,7 @@ def test_on_a_full_disk_nothing_goes_alone_whose_link_would_have_to_move() -> No
     store = Full({})
     planned = plan_of(linked(store))
     with pytest.raises(StorageFailed, match="No space left"):
-        apply(planned, store, Order("t"))
+        apply(planned, store, ApplyOptions("t"))
     assert state(store) == BEFORE
 
 

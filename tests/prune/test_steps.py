@@ -6,12 +6,12 @@ import posixpath
 
 import pytest
 
-from ckptctl.core.model import Entry, Kind
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.model import Entry, EntryKind
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
 from ckptctl.core.units import QUIET
-from ckptctl.prune.steps import Batch, Task, parts_of, prepare
+from ckptctl.prune.steps import Batch, MoveTask, parts_of, prepare_batches
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import NOW, run_of, save
@@ -23,15 +23,15 @@ LISTED = {**FAMILY, "r/checkpoint": STATE}
 
 def plan_of(store: MemoryStore) -> Plan:
     policy, now = Policy((KeepLast(1),)), store.clock() + QUIET
-    return Plan(policy, tuple(draw(run, policy, now) for run in scan(store, Options(now=now))))
+    return Plan(policy, tuple(plan_run(run, policy, now) for run in scan(store, Options(now=now))))
 
 
 def prepared(files: dict[str, bytes]) -> list[Batch]:
     store = MemoryStore(files)
-    return list(prepare(plan_of(store), store, "t"))
+    return list(prepare_batches(plan_of(store), store, "t"))
 
 
-def tasks_of(files: dict[str, bytes]) -> list[Task]:
+def tasks_of(files: dict[str, bytes]) -> list[MoveTask]:
     return [task for batch in prepared(files) for task in batch.tasks]
 
 
@@ -63,7 +63,7 @@ def test_lists_of_one_run_have_a_place_each() -> None:
     plan = plan_of(store)
     (roster,) = plan.runs[0].rosters
     both = plan.runs[0]._replace(rosters=(roster, roster._replace(path="r/older")))
-    (batch,) = prepare(plan._replace(runs=(both,)), store, "t")
+    (batch,) = prepare_batches(plan._replace(runs=(both,)), store, "t")
     told = [(listed.path, listed.place) for listed, _, _ in batch.lists]
     assert told == [("r/checkpoint", ".ckptctl/trash/t/list.0"), ("r/older", ".ckptctl/trash/t/list.1")]
 
@@ -73,7 +73,7 @@ def test_a_list_that_names_nothing_of_what_goes_is_left_alone() -> None:
     plan = plan_of(store)
     (roster,) = plan.runs[0].rosters
     of_newest = roster._replace(names=tuple(it for it in roster.names if it[1] == "r/ckpt-3"))
-    (batch,) = prepare(plan._replace(runs=(plan.runs[0]._replace(rosters=(of_newest,)),)), store, "t")
+    (batch,) = prepare_batches(plan._replace(runs=(plan.runs[0]._replace(rosters=(of_newest,)),)), store, "t")
     assert (len(of_newest.names), len(batch.tasks), batch.lists, batch.trouble) == (1, 2, (), None)
 
 
@@ -112,10 +112,10 @@ def test_a_folder_is_moved_with_all_that_lies_in_it_and_a_file_with_nothing() ->
 
 
 def test_of_several_folders_each_is_moved_with_what_lies_in_it() -> None:
-    kinds: dict[str, Kind] = {"r/a": "dir", "r/a/x": "file", "r/ab": "dir", "r/ab/y": "file", "r/b": "file"}
+    kinds: dict[str, EntryKind] = {"r/a": "dir", "r/a/x": "file", "r/ab": "dir", "r/ab/y": "file", "r/b": "file"}
     entries = tuple(Entry(path, kind, 1, 0, (0, n)) for n, (path, kind) in enumerate(kinds.items()))
     run = run_of(save("r/a", step=1)._replace(unit="family", entries=entries), save("r/c", step=2))
     policy = Policy((KeepLast(1),))
-    ((task,),) = (it.tasks for it in prepare(Plan(policy, (draw(run, policy, NOW),)), MemoryStore(), "t"))
+    ((task,),) = (it.tasks for it in prepare_batches(Plan(policy, (plan_run(run, policy, NOW),)), MemoryStore(), "t"))
     found = [(top.path, [it.path for it in inside]) for top, inside, _ in parts_of(task)]
     assert found == [("r/a", ["r/a/x"]), ("r/ab", ["r/ab/y"]), ("r/b", [])]

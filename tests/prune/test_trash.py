@@ -13,16 +13,31 @@ from typing import Any
 import pytest
 
 from ckptctl.core.model import Entry
-from ckptctl.core.outcome import Change, Failure
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.outcome import Failure, TrashChange
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.core.transaction import Item
+from ckptctl.core.transaction import TransactionItem
 from ckptctl.core.units import QUIET
 from ckptctl.formats.torch_writer import encode_torch
-from ckptctl.prune.apply import Order, apply
-from ckptctl.prune.journal import LIST, NAME, TRASH, Transaction, folder_of, load, load_all
-from ckptctl.prune.trash import MOST_BYTES, empty, expire, held, recover, undo
+from ckptctl.prune.apply import ApplyOptions, apply
+from ckptctl.prune.journal import (
+    LIST,
+    NAME,
+    TRASH,
+    JournaledTransaction,
+    load_transaction,
+    load_transactions,
+    trash_folder_of,
+)
+from ckptctl.prune.trash import (
+    MOST_BYTES,
+    empty_expired,
+    empty_transaction,
+    recover,
+    restorable_items,
+    undo_transaction,
+)
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import LinkKind, Store
 from ckptctl.stores.local import LocalStore, open_url
@@ -30,7 +45,7 @@ from ckptctl.stores.memory import MemoryStore
 from tests.prune.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
 
 DAY = 86_400 * 10**9
-PRUNE = Order("t", keeps=True)
+PRUNE = ApplyOptions("t", keeps=True)
 
 
 class Cut(BaseException):
@@ -40,7 +55,7 @@ class Cut(BaseException):
 def plan_of(store: Store) -> Plan:
     options = Options(now=store.clock() + QUIET)
     policy = Policy((KeepLast(1),))
-    return Plan(policy, tuple(draw(run, policy, options.now) for run in scan(store, options)))
+    return Plan(policy, tuple(plan_run(run, policy, options.now) for run in scan(store, options)))
 
 
 def contents(store: MemoryStore) -> dict[str, bytes]:
@@ -54,14 +69,14 @@ def read(store: Store, path: str) -> bytes:
         return source.read(0, source.size)
 
 
-def set_aside(files: dict[str, bytes] | None = None, order: Order = PRUNE) -> MemoryStore:
+def set_aside(files: dict[str, bytes] | None = None, order: ApplyOptions = PRUNE) -> MemoryStore:
     store = MemoryStore(dict.fromkeys(NAMES, WHOLE) if files is None else files)
     apply(plan_of(store), store, order)
     return store
 
 
-def loaded(store: Store) -> Transaction:
-    found = load(store, "t")
+def loaded(store: Store) -> JournaledTransaction:
+    found = load_transaction(store, "t")
     assert found is not None
     return found
 
@@ -92,7 +107,7 @@ def test_what_was_set_aside_comes_back_byte_for_byte(files: dict[str, bytes]) ->
     assert outcome.freed == 0
     assert list(outcome.dropped) == [it.path for it in planned.dropped]
     assert contents(store).keys() < files.keys()
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert (sorted(change.back), change.failed) == (sorted(outcome.dropped), ())
     assert contents(store) == files
     with pytest.raises(FileNotFoundError):
@@ -111,7 +126,7 @@ def test_on_a_disk_times_and_permissions_come_back_too_and_a_corrected_list_as_t
     store = open_url(str(tmp_path))
     apply(plan_of(store), store, PRUNE)
     assert (tmp_path / "r" / "checkpoint").read_bytes() != STATE
-    undo(store, loaded(store))
+    undo_transaction(store, loaded(store))
     assert traits(tmp_path / "r") == before
     assert (tmp_path / "r" / "checkpoint").read_bytes() == STATE
     assert os.listdir(tmp_path / ".ckptctl") == []
@@ -120,20 +135,20 @@ def test_on_a_disk_times_and_permissions_come_back_too_and_a_corrected_list_as_t
 def test_what_is_in_the_way_stays_and_the_rest_comes_back() -> None:
     store = set_aside()
     store.write(NAMES[1], b"newer")
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert change.failed == (Failure(NAMES[1], f"its place is taken: {NAMES[1]} is there"),)
     assert sorted(change.back) == [NAMES[0], NAMES[2]]
     assert read(store, NAMES[1]) == b"newer"
-    assert [it.path for it in held(store, loaded(store))] == [NAMES[1]]
+    assert [it.path for it in restorable_items(store, loaded(store))] == [NAMES[1]]
     store.delete_exact(store.stat(NAMES[1]))
-    assert undo(store, loaded(store)).back == (NAMES[1],)
+    assert undo_transaction(store, loaded(store)).back == (NAMES[1],)
     assert contents(store) == dict.fromkeys(NAMES, WHOLE)
 
 
 def test_of_a_family_none_comes_back_where_one_of_its_places_is_taken() -> None:
     store = set_aside(FAMILY)
     store.write("r/ckpt-1.index", b"newer")
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert [it.path for it in change.failed] == ["r/ckpt-1"]
     assert {path for path in contents(store) if "ckpt-1" in path} == {"r/ckpt-1.index"}
 
@@ -141,28 +156,28 @@ def test_of_a_family_none_comes_back_where_one_of_its_places_is_taken() -> None:
 def test_where_its_folder_is_gone_it_stays_and_says_so() -> None:
     store = set_aside()
     store.delete_exact(store.stat("r"))
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert {it.why for it in change.failed} == {"the folder that it lay in is gone: make it again"}
-    assert len(held(store, loaded(store))) == 3
+    assert len(restorable_items(store, loaded(store))) == 3
 
 
 def test_a_folder_that_went_on_with_what_had_come_back_is_no_failure() -> None:
     store = set_aside({f"{run}/epoch={n}.ckpt": WHOLE for run in "ab" for n in range(2)})
     first, second = loaded(store).deed.items
     store.write(second.path, b"newer")
-    assert undo(store, loaded(store)).back == (first.path,)
+    assert undo_transaction(store, loaded(store)).back == (first.path,)
     store.delete_exact(store.stat("a"))
     store.delete_exact(store.stat(second.path))
-    assert undo(store, loaded(store)) == Change("t", back=(second.path,))
+    assert undo_transaction(store, loaded(store)) == TrashChange("t", back=(second.path,))
 
 
 def test_what_was_exchanged_in_the_trash_is_neither_put_back_nor_removed() -> None:
     store = set_aside()
-    store.write(f"{folder_of('t')}/1", b"somebody's")
-    for change in (undo(store, loaded(store)), empty(store, loaded(store))):
+    store.write(f"{trash_folder_of('t')}/1", b"somebody's")
+    for change in (undo_transaction(store, loaded(store)), empty_transaction(store, loaded(store))):
         assert [it.path for it in change.failed] == [NAMES[1]]
-        assert change.failed[0].why.partition(":")[0] == f"{folder_of('t')}/1 is not what was put there"
-    assert read(store, f"{folder_of('t')}/1") == b"somebody's"
+        assert change.failed[0].why.partition(":")[0] == f"{trash_folder_of('t')}/1 is not what was put there"
+    assert read(store, f"{trash_folder_of('t')}/1") == b"somebody's"
 
 
 def test_a_store_that_tells_files_apart_by_a_text_has_the_same_trash() -> None:
@@ -173,15 +188,15 @@ def test_a_store_that_tells_files_apart_by_a_text_has_the_same_trash() -> None:
 
     store = Tagged(dict.fromkeys(NAMES, WHOLE))
     apply(plan_of(store), store, PRUNE)
-    store.write(f"{folder_of('t')}/1", b"somebody's")
-    change = undo(store, loaded(store))
+    store.write(f"{trash_folder_of('t')}/1", b"somebody's")
+    change = undo_transaction(store, loaded(store))
     assert (change.back, [it.path for it in change.failed]) == ((NAMES[0], NAMES[2]), [NAMES[1]])
 
 
 def test_a_list_that_training_has_written_to_since_stays_as_it_is() -> None:
     store = set_aside({**FAMILY, "r/checkpoint": STATE})
     store.write("r/checkpoint", STATE.replace(b"ckpt-3", b"ckpt-4"))
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert change.back == ("r/ckpt-1", "r/ckpt-2")
     assert change.failed == (Failure("r/checkpoint", "was written to since, and does not list what came back"),)
     assert read(store, "r/checkpoint") == STATE.replace(b"ckpt-3", b"ckpt-4")
@@ -190,14 +205,14 @@ def test_a_list_that_training_has_written_to_since_stays_as_it_is() -> None:
 def test_a_list_that_has_grown_larger_than_any_list_is_told() -> None:
     store = set_aside({**FAMILY, "r/checkpoint": STATE})
     store.write("r/checkpoint", bytes(MOST_BYTES + 1))
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert change.failed == (Failure("r/checkpoint", f"{MOST_BYTES + 1} bytes are more than it can be"),)
 
 
 def test_a_list_that_is_gone_is_told() -> None:
     store = set_aside({**FAMILY, "r/checkpoint": STATE})
     store.delete_exact(store.stat("r/checkpoint"))
-    change = undo(store, loaded(store))
+    change = undo_transaction(store, loaded(store))
     assert [it.path for it in change.failed] == ["r/checkpoint"]
     assert len(change.back) == 2
 
@@ -221,7 +236,7 @@ def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) ->
 
     store = open_url(str(tmp_path))
     apply(plan_of(store), store, PRUNE)
-    change = undo(Elsewhere(str(tmp_path), str(tmp_path)), loaded(store))
+    change = undo_transaction(Elsewhere(str(tmp_path), str(tmp_path)), loaded(store))
     assert (sorted(change.back), change.failed) == (sorted(NAMES[:3]), ())
     assert sorted(os.listdir(tmp_path / "r")) == sorted(name[2:] for name in NAMES)
 
@@ -231,8 +246,8 @@ def test_what_lies_on_a_disk_that_was_mounted_anew_comes_back(tmp_path: Path) ->
 
 def test_what_is_emptied_is_gone_and_counted() -> None:
     store = set_aside()
-    change = empty(store, loaded(store))
-    assert change == Change("t", removed=tuple(NAMES[:3]), freed=3 * len(WHOLE))
+    change = empty_transaction(store, loaded(store))
+    assert change == TrashChange("t", removed=tuple(NAMES[:3]), freed=3 * len(WHOLE))
     assert contents(store) == {NAMES[3]: WHOLE}
     with pytest.raises(FileNotFoundError):
         store.stat(".ckptctl/trash")
@@ -244,7 +259,7 @@ class Stubborn(MemoryStore):
     stops = True
 
     def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> None:
-        if self.stops and entry.path == f"{folder_of('t')}/1":
+        if self.stops and entry.path == f"{trash_folder_of('t')}/1":
             raise Cut
         super().delete_exact(entry, only_empty=only_empty)
 
@@ -258,18 +273,18 @@ def test_what_is_being_emptied_does_not_come_back_but_goes_on_to_go() -> None:
     store = Stubborn(dict.fromkeys(NAMES, WHOLE))
     apply(plan_of(store), store, PRUNE)
     with pytest.raises(Cut):
-        empty(store, loaded(store))
+        empty_transaction(store, loaded(store))
     assert loaded(store).state == "emptying"
     store.stops = False
-    assert recover(store) == [Change("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
+    assert recover(store) == [TrashChange("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
 
 
 def test_what_the_journal_calls_gone_is_removed_by_the_next_call_and_told() -> None:
     store = Stubborn(dict.fromkeys(NAMES, WHOLE))
     with pytest.raises(Cut):
-        apply(plan_of(store), store, Order("t"))
+        apply(plan_of(store), store, ApplyOptions("t"))
     store.stops = False
-    assert recover(store) == [Change("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
+    assert recover(store) == [TrashChange("t", removed=tuple(NAMES[1:3]), freed=2 * len(WHOLE))]
     assert contents(store) == {NAMES[3]: WHOLE}
 
 
@@ -278,18 +293,18 @@ def test_what_has_lain_there_for_its_time_goes_with_the_next_prune() -> None:
     until = loaded(store).deed.until
     assert until is not None
     assert until == loaded(store).deed.since + 7 * DAY
-    assert expire(store, until - 1) == []
-    assert [it.txid for it in expire(store, until)] == ["t"]
+    assert empty_expired(store, until - 1) == []
+    assert [it.txid for it in empty_expired(store, until)] == ["t"]
     store = set_aside(order=PRUNE._replace(keeps_for=0))
     store.write("r/epoch=9.ckpt", WHOLE)
-    outcome = apply(plan_of(store), store, Order("u"))
+    outcome = apply(plan_of(store), store, ApplyOptions("u"))
     assert [(it.txid, len(it.removed)) for it in outcome.earlier] == [("t", 3)]
 
 
 def test_what_has_no_end_is_kept() -> None:
     store = set_aside()
-    assert expire(store, store.clock() + 1000 * DAY) == []
-    assert len(held(store, loaded(store))) == 3
+    assert empty_expired(store, store.clock() + 1000 * DAY) == []
+    assert len(restorable_items(store, loaded(store))) == 3
 
 
 # Interrupted
@@ -343,7 +358,7 @@ class Cutting(MemoryStore):
             raise Cut
 
 
-def cut_at(files: dict[str, bytes], order: Order, changes: int) -> tuple[Cutting, bool]:
+def cut_at(files: dict[str, bytes], order: ApplyOptions, changes: int) -> tuple[Cutting, bool]:
     """A store in which a prune was cut off after so many changes, and whether it was."""
     store = Cutting(files)
     planned = plan_of(store)
@@ -360,7 +375,7 @@ def cut_at(files: dict[str, bytes], order: Order, changes: int) -> tuple[Cutting
 @pytest.mark.parametrize("keeps", [False, True], ids=["deleting", "setting aside"])
 @pytest.mark.parametrize("files", TREES.values(), ids=TREES)
 def test_a_prune_that_is_cut_off_anywhere_is_done_or_was_never_begun(files: dict[str, bytes], keeps: bool) -> None:
-    order = Order("t", keeps=keeps)
+    order = ApplyOptions("t", keeps=keeps)
     done = MemoryStore(files)
     going = [it.path for it in plan_of(done).dropped]
     apply(plan_of(done), done, order)
@@ -373,7 +388,7 @@ def test_a_prune_that_is_cut_off_anywhere_is_done_or_was_never_begun(files: dict
         changes = recover(store)
         assert [it.failed for it in changes if it.failed] == []
         left = contents(store)
-        kept = load(store, "t")
+        kept = load_transaction(store, "t")
         if left == files:
             states.add("never begun")
             assert kept is None
@@ -381,9 +396,9 @@ def test_a_prune_that_is_cut_off_anywhere_is_done_or_was_never_begun(files: dict
         assert left == after
         states.add("done")
         if kept is not None:
-            assert [it.path for it in held(store, kept)] == [it.path for it in kept.deed.items]
+            assert [it.path for it in restorable_items(store, kept)] == [it.path for it in kept.deed.items]
             assert len(kept.deed.items) == len(going)
-            undo(store, kept)
+            undo_transaction(store, kept)
             assert contents(store) == files
     assert states == {"never begun", "done"}
     assert number > 2 * len(going)
@@ -392,7 +407,7 @@ def test_a_prune_that_is_cut_off_anywhere_is_done_or_was_never_begun(files: dict
 def test_a_recovery_that_is_cut_off_is_finished_by_the_next() -> None:
     files = {**FAMILY, "r/checkpoint": STATE}
     for changes in range(1000):
-        store, was_cut = cut_at(files, Order("t"), changes)
+        store, was_cut = cut_at(files, ApplyOptions("t"), changes)
         if not was_cut:
             return
         for again in range(6):
@@ -404,8 +419,8 @@ def test_a_recovery_that_is_cut_off_is_finished_by_the_next() -> None:
             break
         store.left = 10**9
         recover(store)
-        assert contents(store) in (files, contents(set_aside(files, Order("t"))))
-        assert load_all(store) == ([], {})
+        assert contents(store) in (files, contents(set_aside(files, ApplyOptions("t"))))
+        assert load_transactions(store) == ([], {})
 
 
 class Volatile(Cutting):
@@ -447,12 +462,12 @@ def test_a_power_cut_that_takes_the_last_renames_back_leaves_every_checkpoint_wh
         planned = plan_of(store)
         store.left = changes
         with suppress(Cut):
-            apply(planned, store, Order("t", keeps=keeps))
+            apply(planned, store, ApplyOptions("t", keeps=keeps))
         store.lose(lost)
         recover(store)
-        if kept := load(store, "t"):
-            assert [it.path for it in held(store, kept)] == ["r/ckpt-1", "r/ckpt-2"]
-            undo(store, kept)
+        if kept := load_transaction(store, "t"):
+            assert [it.path for it in restorable_items(store, kept)] == ["r/ckpt-1", "r/ckpt-2"]
+            undo_transaction(store, kept)
         parts = [sum(f"ckpt-{n}." in path for path in store.every()) for n in (1, 2)]
         assert set(parts) <= ({3} if keeps else {0, 3})
 
@@ -461,10 +476,10 @@ def test_a_power_cut_after_an_undo_leaves_everything_in_its_place_or_a_journal_t
     for lost in range(1, 7):
         store = Volatile(FAMILY)
         apply(plan_of(store), store, PRUNE)
-        undo(store, loaded(store))
+        undo_transaction(store, loaded(store))
         store.lose(lost)
-        if kept := load(store, "t"):
-            undo(store, kept)
+        if kept := load_transaction(store, "t"):
+            undo_transaction(store, kept)
         assert contents(store) == FAMILY
 
 
@@ -476,13 +491,13 @@ def test_what_was_put_back_and_cannot_be_synced_keeps_its_journal() -> None:
     store = set_aside()
     stuck = Stuck({})
     stuck.__dict__.update(store.__dict__)
-    change = undo(stuck, loaded(stuck))
-    assert set(change.failed) == {Failure(it, os.strerror(errno.EIO)) for it in ("r", folder_of("t"))}
-    assert load(store, "t") is not None
+    change = undo_transaction(stuck, loaded(stuck))
+    assert set(change.failed) == {Failure(it, os.strerror(errno.EIO)) for it in ("r", trash_folder_of("t"))}
+    assert load_transaction(store, "t") is not None
 
 
 def test_what_cannot_be_put_back_is_tried_again_each_time_and_told() -> None:
-    cuts = (cut_at(dict.fromkeys(NAMES, WHOLE), Order("t"), changes)[0] for changes in range(100))
+    cuts = (cut_at(dict.fromkeys(NAMES, WHOLE), ApplyOptions("t"), changes)[0] for changes in range(100))
     store = next(it for it in cuts if len(contents(it)) == 2)
     store.write(NAMES[0], b"newer")
     for _ in range(2):
@@ -508,10 +523,10 @@ def test_a_trash_in_which_nothing_was_begun_goes() -> None:
 
 
 def test_a_list_that_a_kill_left_under_a_passing_name_goes_with_the_rest() -> None:
-    store, _ = cut_at({**FAMILY, "r/checkpoint": STATE}, Order("t"), 5)
-    store.write(f"{folder_of('t')}/.ckptctl-0123456789abcdef", STATE)
+    store, _ = cut_at({**FAMILY, "r/checkpoint": STATE}, ApplyOptions("t"), 5)
+    store.write(f"{trash_folder_of('t')}/.ckptctl-0123456789abcdef", STATE)
     recover(store)
-    assert load_all(store) == ([], {})
+    assert load_transactions(store) == ([], {})
 
 
 def test_a_damaged_journal_of_which_nothing_is_in_the_trash_goes() -> None:
@@ -534,14 +549,14 @@ def test_a_family_that_an_undo_was_killed_halfway_through_is_whole_after_the_nex
     apply(plan_of(store), store, PRUNE)
     store.left = back
     with pytest.raises(Cut):
-        undo(store, loaded(store))
+        undo_transaction(store, loaded(store))
     store.left = 10**9
     assert {it.txid for it in recover(store)} <= {"t"}
     there = [sum(f"ckpt-{n}." in path for path in contents(store)) for n in (1, 2)]
     assert set(there) <= {0, 3}
-    assert set(there) == {0, 3} or load_all(store) == ([], {})
-    if kept := load(store, "t"):
-        undo(store, kept)
+    assert set(there) == {0, 3} or load_transactions(store) == ([], {})
+    if kept := load_transaction(store, "t"):
+        undo_transaction(store, kept)
     assert contents(store) == FAMILY
 
 
@@ -552,20 +567,20 @@ def test_an_undo_that_was_killed_at_its_end_is_finished_by_the_next_call_with_th
         apply(plan_of(store), store, PRUNE)
         store.left = back
         with suppress(Cut):
-            undo(store, loaded(store))
+            undo_transaction(store, loaded(store))
         store.left = 10**9
         recover(store)
         assert contents(store) == files
-        assert load_all(store) == ([], {})
+        assert load_transactions(store) == ([], {})
 
 
 def test_a_list_does_not_come_back_that_names_what_went_another_way_since() -> None:
     files = {**FAMILY, "r/checkpoint": STATE, **dict.fromkeys(("s/epoch=0.ckpt", "s/epoch=1.ckpt"), WHOLE)}
     store = set_aside(files)
     store.write("s/epoch=0.ckpt", WHOLE)
-    assert [it.path for it in undo(store, loaded(store)).failed] == ["s/epoch=0.ckpt"]
-    apply(plan_of(store), store, Order("u"))
-    undo(store, loaded(store))
+    assert [it.path for it in undo_transaction(store, loaded(store)).failed] == ["s/epoch=0.ckpt"]
+    apply(plan_of(store), store, ApplyOptions("u"))
+    undo_transaction(store, loaded(store))
     assert "r/ckpt-1.index" not in contents(store)
     assert b"ckpt-1" not in read(store, "r/checkpoint")
 
@@ -582,10 +597,10 @@ def test_where_somebody_emptied_the_trash_by_hand_the_list_of_training_stays_cor
 
 def test_of_a_family_that_somebody_took_a_part_of_from_the_trash_nothing_is_put_back_unasked() -> None:
     store = set_aside(FAMILY)
-    store.delete_exact(store.stat(f"{folder_of('t')}/0.1"))
+    store.delete_exact(store.stat(f"{trash_folder_of('t')}/0.1"))
     assert recover(store) == []
     assert not any("ckpt-1" in path for path in contents(store))
-    store.rename(store.stat(f"{folder_of('t')}/0.0"), "r/ckpt-1.index")
+    store.rename(store.stat(f"{trash_folder_of('t')}/0.0"), "r/ckpt-1.index")
     assert recover(store) == []
     assert [path for path in contents(store) if "ckpt-1" in path] == ["r/ckpt-1.index"]
 
@@ -595,19 +610,21 @@ def test_what_training_saved_anew_under_the_names_of_what_is_kept_leaves_the_tra
     store = set_aside()
     for path in taken:
         store.write(path, b"anew")
-    undo(store, loaded(store))
+    undo_transaction(store, loaded(store))
     assert recover(store) == []
-    assert [it.path for it in held(store, loaded(store))] == taken
+    assert [it.path for it in restorable_items(store, loaded(store))] == taken
 
 
 def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_stays() -> None:
     """The framework's mark is empty, the one of ours holds a line's end."""
     more = {path.replace("loss=2.5-step=0", "loss=3.5-step=-1"): WHOLE for path in RANKS}
     for changes in range(100):
-        store, was_cut = cut_at({**RANKS, **more}, Order("t"), changes)
+        store, was_cut = cut_at({**RANKS, **more}, ApplyOptions("t"), changes)
         if not was_cut:
             break
-        marks = {item.marker for it in load_all(store)[0] for item in it.deed.items if whole_in_place(store, item)}
+        marks = {
+            item.marker for it in load_transactions(store)[0] for item in it.deed.items if whole_in_place(store, item)
+        }
         ours = {path for path in marks & contents(store).keys() if read(store, path)}
         for path in marks - ours:
             store.write(path, b"")
@@ -616,7 +633,7 @@ def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_s
         assert all(read(store, path) == b"" for path in marks - ours)
 
 
-def whole_in_place(store: MemoryStore, item: Item) -> bool:
+def whole_in_place(store: MemoryStore, item: TransactionItem) -> bool:
     return all(part.path in contents(store) for part in item.parts)
 
 
@@ -625,17 +642,17 @@ def test_what_was_cut_off_last_has_its_place_again_before_anything_older() -> No
     changes, is_cut = 0, True
     while is_cut:
         store, _ = cut_at(dict.fromkeys(NAMES, older), PRUNE, 5)
-        assert held(store, loaded(store))
+        assert restorable_items(store, loaded(store))
         store.delete_exact(store.stat(".ckptctl/lock"))  # it goes with a process, which here goes on
         store.write(NAMES[0], newer)  # training saves it anew, so that what was cut off cannot come back
         planned, store.left, is_cut = plan_of(store), changes, False
         try:
-            apply(planned, store, Order("u", keeps=True))
+            apply(planned, store, ApplyOptions("u", keeps=True))
         except Cut:
             is_cut = True
         store.left = 10**9
         recover(store)
-        second = load(store, "u")
+        second = load_transaction(store, "u")
         if second is None or second.state == "open":
             assert read(store, NAMES[0]) == newer, changes
         changes += 1
@@ -666,7 +683,7 @@ def test_without_hard_links_a_list_is_copied(code: int) -> None:
     store = Linkless(files)
     store.code = code
     assert len(apply(plan_of(store), store, PRUNE).dropped) == 2
-    undo(store, loaded(store))
+    undo_transaction(store, loaded(store))
     assert contents(store) == files
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptctl.errors import Damaged
-from ckptctl.readers.textproto import State, read, without
+from ckptctl.readers.textproto import TrackerState, read, without
 
 REAL = Path(__file__).parents[1] / "fixtures" / "layouts" / "tf" / "mgr" / "checkpoint"
 SAVER = b"""model_checkpoint_path: "/runs/a/model.ckpt-2000"
@@ -21,7 +21,7 @@ SAVED = ("/runs/a/model.ckpt-0", "/runs/a/model.ckpt-1000", "/runs/a/model.ckpt-
 
 
 def test_the_state_of_a_real_manager_is_read() -> None:
-    assert read(REAL.read_bytes()) == State("ckpt-300", ("ckpt-200", "ckpt-300"))
+    assert read(REAL.read_bytes()) == TrackerState("ckpt-300", ("ckpt-200", "ckpt-300"))
 
 
 @pytest.mark.parametrize(
@@ -41,26 +41,28 @@ def test_the_state_of_a_real_manager_is_read() -> None:
     ],
 )
 def test_a_text_says_what_its_escapes_stand_for(text: bytes, latest: str | None) -> None:
-    assert read(b"model_checkpoint_path: " + text) == State(latest, ())
+    assert read(b"model_checkpoint_path: " + text) == TrackerState(latest, ())
 
 
 @pytest.mark.parametrize(
     ("data", "state"),
     [
-        pytest.param(b"", State(None, ()), id="empty"),
-        pytest.param(SAVER, State(SAVED[-1], SAVED), id="a saver's absolute names"),
-        pytest.param(b'# one\nmodel_checkpoint_path: "a" # two "b"\n#', State("a", ()), id="comments"),
+        pytest.param(b"", TrackerState(None, ()), id="empty"),
+        pytest.param(SAVER, TrackerState(SAVED[-1], SAVED), id="a saver's absolute names"),
+        pytest.param(b'# one\nmodel_checkpoint_path: "a" # two "b"\n#', TrackerState("a", ()), id="comments"),
         pytest.param(
-            b'model_checkpoint_path:"a";all_model_checkpoint_paths : "a" , ', State("a", ("a",)), id="one line"
+            b'model_checkpoint_path:"a";all_model_checkpoint_paths : "a" , ', TrackerState("a", ("a",)), id="one line"
         ),
         pytest.param(
-            b'model_checkpoint_path: "a"\r\nlast_preserved_timestamp: 1e+09\r\n', State("a", ()), id="Windows"
+            b'model_checkpoint_path: "a"\r\nlast_preserved_timestamp: 1e+09\r\n', TrackerState("a", ()), id="Windows"
         ),
-        pytest.param(b'x: -inf y: TRUE z: "q" model_checkpoint_path: "a"', State("a", ()), id="other fields"),
-        pytest.param(b'model_checkpoint_path: "a" model_checkpoint_path: "b"', State("b", ()), id="the last counts"),
+        pytest.param(b'x: -inf y: TRUE z: "q" model_checkpoint_path: "a"', TrackerState("a", ()), id="other fields"),
+        pytest.param(
+            b'model_checkpoint_path: "a" model_checkpoint_path: "b"', TrackerState("b", ()), id="the last counts"
+        ),
     ],
 )
-def test_fields_are_told_apart(data: bytes, state: State) -> None:
+def test_fields_are_told_apart(data: bytes, state: TrackerState) -> None:
     assert read(data) == state
 
 
@@ -195,7 +197,7 @@ def test_what_is_left_is_what_tensorflow_would_have_written(
 ) -> None:
     times = [first + place for place in range(len(names))] if is_timed else []
     written = write(names, times, as_utf8)
-    assert read(written) == State(names[-1], tuple(names))
+    assert read(written) == TrackerState(names[-1], tuple(names))
     assert without(written, ()) == written
     gone = data.draw(st.sets(st.sampled_from(names), max_size=len(names) - 1))
     kept = [place for place, name in enumerate(names) if name not in gone]

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 
 from ckptctl.core.findings import Finding, Hint, Report
-from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, Source, State, Stray, Unit
+from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, ScoreSource, State, Stray, Unit
 from ckptctl.core.ranking import Metric
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.core.units import NANOSECONDS
 
 NOW = 1_800_000_000 * NANOSECONDS
@@ -69,7 +69,7 @@ NASTY = (
 """Names that try to move the cursor, to hide, to turn round, or to be read as something else."""
 
 
-def score(value: float, text: str | None = None, source: Source = "state") -> Score:
+def score(value: float, text: str | None = None, source: ScoreSource = "state") -> Score:
     return Score(value, text, source)
 
 
@@ -102,7 +102,7 @@ def make(
     )  # fmt: skip
 
 
-def lightning() -> View:
+def lightning() -> RunView:
     folder = "lr1e-3/version_0/checkpoints"
     values = ((0, 100, 0.5012, "0.50"), (1, 200, 0.4, "0.40"), (2, 300, math.nan, "nan"), (3, 400, FLOAT32, "0.30"))
     saves = [
@@ -116,10 +116,10 @@ def lightning() -> View:
     ]
     last = make(f"{folder}/last.ckpt", epoch=4, step=500, roles=("last",))
     link = Pointer(f"{folder}/best.ckpt", "symlink", saves[-1].path, "ok")
-    return view(Run(folder, (*saves, last), (link,), (), "val_loss", "min"))
+    return view_run(Run(folder, (*saves, last), (link,), (), "val_loss", "min"))
 
 
-def transformers() -> View:
+def transformers() -> RunView:
     def save(step: int, epoch: float | None, value: float | None, age: int, *, live: bool = False) -> Checkpoint:
         return make(
             f"bert/checkpoint-{step}", epoch=epoch, step=step, size=1_300_000_000, age=age,
@@ -133,10 +133,10 @@ def transformers() -> View:
         save(1000, 3.0, 0.3989, HOUR),
         save(1500, None, None, 40, live=True),
     )
-    return view(Run("bert", saves, monitor="eval_loss", mode="min"))
+    return view_run(Run("bert", saves, monitor="eval_loss", mode="min"))
 
 
-def odd() -> View:
+def odd() -> RunView:
     """A run that has everything: wide letters, damage, pins, families, more metrics than fit."""
     several = {
         "val/acc": score(0.912345),
@@ -153,10 +153,10 @@ def odd() -> View:
         make("実験/best.pt", state="unknown", roles=("best",)),
     )  # fmt: skip
     strays = (Stray("実験/notes.txt", "not understood"),)
-    return view(Run("実験", saves, strays=strays, monitor="val/acc", mode="max"))
+    return view_run(Run("実験", saves, strays=strays, monitor="val/acc", mode="max"))
 
 
-def long(count: int = 17) -> View:
+def long(count: int = 17) -> RunView:
     saves = tuple(
         make(
             f"lr3e-4/epoch={n:02}-step={1000 * (n + 1)}-val_loss={0.2 + 1 / (n + 1):.4f}.ckpt",
@@ -164,10 +164,10 @@ def long(count: int = 17) -> View:
         )
         for n in range(count)
     )  # fmt: skip
-    return view(Run("lr3e-4", saves, monitor="val_loss", mode="min"))
+    return view_run(Run("lr3e-4", saves, monitor="val_loss", mode="min"))
 
 
-def nasty() -> View:
+def nasty() -> RunView:
     """Every nasty name as a file, a metric, a role, an alias, a note, a run and a stray."""
     saves = tuple(
         make(
@@ -180,14 +180,14 @@ def nasty() -> View:
     pointers = tuple(Pointer(f"p{bad}", "text", save.path, "ok") for bad, save in zip(NASTY, saves, strict=True))
     strays = tuple(Stray(f"s{bad}", f"why {bad}") for bad in NASTY)
     run = Run(everything, saves, pointers, strays, notices=tuple(f"notice {bad}" for bad in NASTY))
-    return View(run, Metric(f"m{NASTY[0]}", "min"), best=saves[0].path, last=saves[-2].path)
+    return RunView(run, Metric(f"m{NASTY[0]}", "min"), best=saves[0].path, last=saves[-2].path)
 
 
-def empty() -> View:
-    return view(Run("nothing", ()))
+def empty() -> RunView:
+    return view_run(Run("nothing", ()))
 
 
-def all_views() -> list[View]:
+def all_views() -> list[RunView]:
     return [lightning(), transformers(), odd(), long(), empty()]
 
 

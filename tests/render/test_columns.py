@@ -6,11 +6,11 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score
 from ckptctl.core.ranking import Metric
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.render.columns import (
     MISSING,
-    Tally,
+    RunTotals,
     Tone,
     columns_of,
     links_of,
@@ -100,7 +100,7 @@ def test_a_row_has_its_numbers_its_name_and_its_marks() -> None:
 def test_sizes_and_times_that_nobody_asked_for_are_missing() -> None:
     checkpoint = make("x", step=1)
     unasked = checkpoint._replace(entries=tuple(it._replace(size=None, modified=None) for it in checkpoint.entries))
-    (row,) = rows_of(view(Run("", (unasked,))), NOW, [])
+    (row,) = rows_of(view_run(Run("", (unasked,))), NOW, [])
     assert row.cells == (MISSING, "1", MISSING, MISSING)
 
 
@@ -114,7 +114,7 @@ def marks(
     checkpoint: Checkpoint, *, best: str | None = None, last: str | None = None, links: tuple[str, ...] = ()
 ) -> str:
     run = Run("r", (checkpoint,), tuple(Pointer(link, "symlink", checkpoint.path, "ok") for link in links))
-    return ", ".join(marks_of(checkpoint, View(run, best=best, last=last), links_of(run)))
+    return ", ".join(marks_of(checkpoint, RunView(run, best=best, last=last), links_of(run)))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_pointer_that_leads_nowhere_marks_nothing() -> None:
     ],
 )
 def test_only_damage_is_red_and_only_the_best_stands_out(checkpoint: Checkpoint, tone: Tone) -> None:
-    (row,) = rows_of(View(Run("", (checkpoint,)), best="best"), NOW, [])
+    (row,) = rows_of(RunView(Run("", (checkpoint,)), best="best"), NOW, [])
     assert row.tone == tone
 
 
@@ -180,13 +180,13 @@ def test_all_metrics_have_columns_where_asked_the_watched_one_first() -> None:
 
 def test_a_few_metrics_are_shown_where_nobody_can_tell_which_is_watched() -> None:
     few = {name: score(1.0) for name in "abc"}
-    assert columns_of(view(Run("", (make("x", metrics=few),)))) == ["a", "b", "c"]
-    assert columns_of(view(Run("", (make("x", metrics={**few, "d": score(1.0)}),)))) == []
+    assert columns_of(view_run(Run("", (make("x", metrics=few),)))) == ["a", "b", "c"]
+    assert columns_of(view_run(Run("", (make("x", metrics={**few, "d": score(1.0)}),)))) == []
 
 
 @pytest.mark.parametrize("name", ["epoch", "step"])
 def test_a_counter_that_is_watched_has_no_second_column(name: str) -> None:
-    assert columns_of(view(Run("", (make("x", step=1, epoch=1),)), monitor=name, mode="max")) == []
+    assert columns_of(view_run(Run("", (make("x", step=1, epoch=1),)), monitor=name, mode="max")) == []
 
 
 def test_metrics_of_runs_are_united() -> None:
@@ -194,4 +194,4 @@ def test_metrics_of_runs_are_united() -> None:
 
 
 def test_a_tally_sums_runs() -> None:
-    assert Tally().add(lightning().run).add(transformers().run) == (2, 8, 5 * 10_600_000_000 + 3 * 1_300_000_000, 8)
+    assert RunTotals().add(lightning().run).add(transformers().run) == (2, 8, 5 * 10_600_000_000 + 3 * 1_300_000_000, 8)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ckptctl.core.findings import Count, Finding, Hint, Report
+from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.render import findings as screens
 from ckptctl.render.json import doctor
 from ckptctl.render.names import measure
@@ -106,14 +106,14 @@ def test_a_run_in_which_all_is_well_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("count", "line"),
     [
-        (Count(1, 1), "All is well · 1 run, 1 checkpoint looked at\n"),
-        (Count(3, 1200), "All is well · 3 runs, 1\u00a0200 checkpoints looked at\n"),
-        (Count(2, 9, 1, 0), "1 error · 2 runs, 9 checkpoints looked at\n"),
-        (Count(2, 9, 0, 1), "1 piece of advice · 2 runs, 9 checkpoints looked at\n"),
-        (Count(2, 9, 2, 3), "2 errors, 3 pieces of advice · 2 runs, 9 checkpoints looked at\n"),
+        (FindingCount(1, 1), "All is well · 1 run, 1 checkpoint looked at\n"),
+        (FindingCount(3, 1200), "All is well · 3 runs, 1\u00a0200 checkpoints looked at\n"),
+        (FindingCount(2, 9, 1, 0), "1 error · 2 runs, 9 checkpoints looked at\n"),
+        (FindingCount(2, 9, 0, 1), "1 piece of advice · 2 runs, 9 checkpoints looked at\n"),
+        (FindingCount(2, 9, 2, 3), "2 errors, 3 pieces of advice · 2 runs, 9 checkpoints looked at\n"),
     ],
 )
-def test_the_last_line_counts(count: Count, line: str) -> None:
+def test_the_last_line_counts(count: FindingCount, line: str) -> None:
     assert screens.closing(count) == line
 
 

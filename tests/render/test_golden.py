@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.core.findings import Count
-from ckptctl.core.retention.plan import Plan, draw
+from ckptctl.core.findings import FindingCount
+from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
 from ckptctl.render import findings, json, markdown, messages, plain, plan, run_rows, table, tsv
-from ckptctl.render.columns import Tally, metrics_of
+from ckptctl.render.columns import RunTotals, metrics_of
 from ckptctl.render.names import measure
 from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, reports, transformers
 
@@ -27,7 +27,7 @@ ROOT = "runs/"
 
 
 def ls(width: int, *, all_metrics: bool = False) -> Iterator[str]:
-    tally = Tally()
+    tally = RunTotals()
     for view in all_views():
         yield from plain.listing(view, NOW, root=ROOT, width=width, all_metrics=all_metrics)
         yield "\n"
@@ -42,7 +42,7 @@ def ls_piped() -> Iterator[str]:
 
 
 def runs(width: int) -> Iterator[str]:
-    return run_rows.listing((run_rows.digest(view, root=ROOT) for view in all_views()), width=width)
+    return run_rows.listing((run_rows.summarize_run(view, root=ROOT) for view in all_views()), width=width)
 
 
 def runs_piped() -> Iterator[str]:
@@ -52,7 +52,7 @@ def runs_piped() -> Iterator[str]:
 
 def drawn() -> Plan:
     policy = Policy((TopK(2), KeepLast(1)))
-    return Plan(policy, tuple(draw(view.run, policy, NOW) for view in all_views()))
+    return Plan(policy, tuple(plan_run(view.run, policy, NOW) for view in all_views()))
 
 
 def prune(width: int, *, verbose: bool = False) -> Iterator[str]:
@@ -103,7 +103,7 @@ SCREENS: dict[str, Callable[[], Iterable[str]]] = {
     "prune-200": lambda: prune(200),
     "prune-verbose-80": lambda: prune(80, verbose=True),
     "prune-json": lambda: json.prune(drawn()._replace(runs=drawn().runs[:2]), dry_run=True),
-    "doctor-80": lambda: [*findings.screen(reports(), root=ROOT, width=80), findings.closing(Count(3, 9, 2, 3))],
+    "doctor-80": lambda: [*findings.screen(reports(), root=ROOT, width=80), findings.closing(FindingCount(3, 9, 2, 3))],
     "doctor-piped": lambda: findings.rows(reports(), root=ROOT),
     "doctor-json": lambda: json.doctor(reports(), root=ROOT),
     "errors": errors,

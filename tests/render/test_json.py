@@ -11,13 +11,13 @@ import pytest
 from ckptctl.core.model import Pointer, Run, Stray
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.ranking import Metric, rank
-from ckptctl.core.retention.best_last_links import Move
+from ckptctl.core.retention.best_last_links import LinkMove
 from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.guard import Objection
-from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, draw
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render import json
 from tests.render.samples import FLOAT32, NOW, all_views, lightning, long, make, odd, score, transformers
@@ -43,7 +43,7 @@ def test_ls_is_the_contract_field_for_field() -> None:
         (Stray("r/x", "not understood"),),
         "val_loss", "min",
     )  # fmt: skip
-    assert load(json.ls([view(run)], root="runs/")) == {
+    assert load(json.ls([view_run(run)], root="runs/")) == {
         "schema_version": 1,
         "root": "runs/",
         "runs": [
@@ -108,7 +108,7 @@ def test_ls_of_nothing_is_a_document() -> None:
 def test_ls_streams_run_by_run() -> None:
     seen: list[str] = []
 
-    def views() -> Iterable[View]:
+    def views() -> Iterable[RunView]:
         for shown in all_views():
             seen.append(shown.run.path)
             yield shown
@@ -147,11 +147,11 @@ def test_an_epoch_that_is_no_number_is_null() -> None:
 def test_a_path_that_is_not_utf8_has_its_bytes_beside_it() -> None:
     path = "r/a\udcff\x1b.ckpt"
     run = Run("r\udc80", (make(path),), (Pointer(path, "text", path, "ok"),), (Stray(path, f"why {path}"),))
-    shown = load(json.ls([View(run)], root="root\udcfe"))
+    shown = load(json.ls([RunView(run)], root="root\udcfe"))
     (told,) = shown["runs"]
-    for it in (*told["checkpoints"], *told["pointers"], *told["strays"]):
-        assert it["path"] == r"r/a\xff\x1b.ckpt"
-        assert b64decode(it["path_b64"]) == b"r/a\xff\x1b.ckpt"
+    for item in (*told["checkpoints"], *told["pointers"], *told["strays"]):
+        assert item["path"] == r"r/a\xff\x1b.ckpt"
+        assert b64decode(item["path_b64"]) == b"r/a\xff\x1b.ckpt"
     assert b64decode(told["pointers"][0]["target_b64"]) == b"r/a\xff\x1b.ckpt"
     assert b64decode(told["path_b64"]) == b"r\x80"
     assert (shown["root"], b64decode(shown["root_b64"])) == (r"root\xfe", b"root\xfe")
@@ -175,10 +175,10 @@ def test_half_a_character_in_a_name_does_not_spoil_the_document() -> None:
 
 def test_the_metric_of_a_run_is_the_one_it_is_ranked_by() -> None:
     run = lightning().run
-    assert load(json.ls([View(run)], root="."))["runs"][0]["monitor"] == "val_loss"
-    asked = load(json.ls([View(run, Metric("epoch", "max"))], root="."))["runs"][0]
+    assert load(json.ls([RunView(run)], root="."))["runs"][0]["monitor"] == "val_loss"
+    asked = load(json.ls([RunView(run, Metric("epoch", "max"))], root="."))["runs"][0]
     assert (asked["monitor"], asked["mode"]) == ("epoch", "max")
-    none = load(json.ls([View(run._replace(monitor=None, mode=None))], root="."))["runs"][0]
+    none = load(json.ls([RunView(run._replace(monitor=None, mode=None))], root="."))["runs"][0]
     assert (none["monitor"], none["mode"]) == (None, None)
 
 
@@ -206,9 +206,9 @@ def test_last_is_a_list() -> None:
     assert load(json.last([])) == {"schema_version": 1, "checkpoints": []}
 
 
-def plan_of(*views: View) -> Plan:
+def plan_of(*views: RunView) -> Plan:
     policy = Policy((TopK(1), KeepLast(1)))
-    return Plan(policy, tuple(draw(it.run, policy, NOW) for it in views))
+    return Plan(policy, tuple(plan_run(it.run, policy, NOW) for it in views))
 
 
 def test_prune_is_the_contract_field_for_field() -> None:
@@ -218,7 +218,7 @@ def test_prune_is_the_contract_field_for_field() -> None:
     )
     plan = Plan(
         Policy((KeepLast(1),)),
-        (RunPlan("r", verdicts, loose=(Move("r/last", "r/a", "r/b"), Move("r/best", "r/b", "r/a"))),),
+        (RunPlan("r", verdicts, loose=(LinkMove("r/last", "r/a", "r/b"), LinkMove("r/best", "r/b", "r/a"))),),
     )
     outcome = Outcome("7f3a", ("r/a",), (Failure("r/c", "changed"),), (Failure("r/d", "read-only"),), 10)
     objection = Objection("max-delete", "1 would go", "--max-delete")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import view
+from ckptctl.core.run_summary import view_run
 from ckptctl.render import markdown
 from tests.render.samples import NOW, all_views, lightning, make, nasty, score
 
@@ -45,7 +45,7 @@ def test_a_name_shows_as_it_is(text: str, shown: str) -> None:
 
 
 def test_every_row_has_the_same_cells() -> None:
-    views = [*all_views(), nasty(), view(Run("r|r", (make("r|r/|x", metrics={"m|": score(1.0, "|", "name")}),)))]
+    views = [*all_views(), nasty(), view_run(Run("r|r", (make("r|r/|x", metrics={"m|": score(1.0, "|", "name")}),)))]
     lines = "".join(markdown.listing(views, NOW, ["m|", "val_loss"])).splitlines()
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines} == {10}
     assert len(lines) == 2 + sum(len(it.run.checkpoints) for it in views)

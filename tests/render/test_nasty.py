@@ -13,7 +13,7 @@ from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepGlob
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.errors import NoScore
 from ckptctl.render import csv, json, markdown, messages, plain, plan, run_rows, table, tsv, yaml
 from ckptctl.render.columns import THOUSANDS, metrics_of
@@ -26,13 +26,13 @@ METRICS = metrics_of([VIEW.run])
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def plan_of(view: View) -> Plan:
+def plan_of(view: RunView) -> Plan:
     held = view.run.checkpoints
     reasons = [(Reason("keep", f"why {bad}"),) for bad in NASTY]
     actions = ("keep", "slim", "drop", "skip")
     verdicts = [
-        Verdict(it.path, actions[n % 4], reasons[n], it.size, it)  # type: ignore[arg-type]
-        for n, it in enumerate(held)
+        Verdict(checkpoint.path, actions[n % 4], reasons[n], checkpoint.size, checkpoint)  # type: ignore[arg-type]
+        for n, checkpoint in enumerate(held)
     ]
     strays = [Verdict(it.path, "skip", (Reason("stray", it.why),)) for it in view.run.strays]
     few = RunPlan(f"few{ROOT}", tuple(verdicts[2:12:4]), notices=(NASTY[0],))
@@ -56,12 +56,15 @@ RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
     "plain": lambda: plain.listing(VIEW, NOW, root=ROOT, width=200, all_metrics=True),
     "plain narrow": lambda: plain.listing(VIEW, NOW, root=ROOT, width=40),
     "table": lambda: [STYLE.sub("", table.listing(VIEW, NOW, root=ROOT, width=200))],
-    "overview": lambda: run_rows.listing([run_rows.digest(VIEW, root=ROOT)] * 2, width=200),
+    "overview": lambda: run_rows.listing([run_rows.summarize_run(VIEW, root=ROOT)] * 2, width=200),
     "tsv": lambda: [piece.replace("\t", "") for piece in tsv_rows()],
     "tsv runs": lambda: [tsv.run_row(VIEW, root=ROOT).replace("\t", "")],
     "plan": lambda: plan.screen(PLAN, root=ROOT, width=200),
     "plan verbose": lambda: plan.screen(PLAN, root=ROOT, width=80, verbose=True),
-    "outcome": lambda: [plan.told(OUTCOME, root=ROOT), plan.told(TRASHED, root=ROOT, set_aside=1)],
+    "outcome": lambda: [
+        plan.describe_outcome(OUTCOME, root=ROOT),
+        plan.describe_outcome(TRASHED, root=ROOT, set_aside=1),
+    ],
     "objections": lambda: plan.objections([OBJECTION]),
     "ls json": lambda: json.ls([VIEW], root=ROOT),
     "best json": lambda: json.best(rank(VIEW.run.checkpoints, Metric(METRICS[0], "min")), Metric(METRICS[0], "min")),

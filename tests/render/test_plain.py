@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.render import plain
-from ckptctl.render.columns import Tally
+from ckptctl.render.columns import RunTotals
 from ckptctl.render.names import measure
 from tests.render.samples import NOW, all_views, lightning, long, make, odd, score
 
 
-def show(shown: View, width: int = 80, *, root: str = "runs/", all_metrics: bool = False) -> list[str]:
+def show(shown: RunView, width: int = 80, *, root: str = "runs/", all_metrics: bool = False) -> list[str]:
     return "".join(plain.listing(shown, NOW, root=root, width=width, all_metrics=all_metrics)).splitlines()
 
 
@@ -63,12 +63,12 @@ def test_numbers_are_never_shortened() -> None:
 
 
 def test_a_short_name_leaves_its_room_to_the_marks() -> None:
-    shown = view(Run("r", (make("r/a.ckpt", epoch=1, state="damaged", note="the end record is missing"),)))
+    shown = view_run(Run("r", (make("r/a.ckpt", epoch=1, state="damaged", note="the end record is missing"),)))
     assert show(shown)[-1].endswith("a.ckpt  damaged: the end record is missing")
 
 
 def test_columns_without_a_value_are_left_out() -> None:
-    shown = view(Run("r", (make("r/a.ckpt"),)))
+    shown = view_run(Run("r", (make("r/a.ckpt"),)))
     assert show(shown)[1].split() == ["size", "age", "name"]
 
 
@@ -91,20 +91,20 @@ def test_on_the_narrowest_terminal_only_names_are_left() -> None:
 
 def test_metrics_that_found_no_room_are_told() -> None:
     metrics = {f"metric_{n}": score(0.5) for n in range(9)}
-    many = view(Run("r", (make("r/a.ckpt", metrics=metrics),)), monitor="metric_0", mode="min")
+    many = view_run(Run("r", (make("r/a.ckpt", metrics=metrics),)), monitor="metric_0", mode="min")
     assert "3 metrics hidden: too narrow · 1 checkpoint" in show(many, 100, all_metrics=True)[0]
     assert "hidden" not in show(many, 200, all_metrics=True)[0]
     assert "hidden" not in show(many, 100)[0]
 
 
 def test_a_run_without_checkpoints_is_a_line() -> None:
-    assert show(view(Run("r", ()))) == ["runs/r   no checkpoints"]
+    assert show(view_run(Run("r", ()))) == ["runs/r   no checkpoints"]
 
 
 def test_no_size_is_told_where_nobody_asked_for_it() -> None:
     checkpoint = make("r/x", step=1)
     unasked = checkpoint._replace(entries=tuple(it._replace(size=None) for it in checkpoint.entries))
-    assert show(view(Run("r", (unasked,))))[0] == "runs/r   lightning · 1 checkpoint"
+    assert show(view_run(Run("r", (unasked,))))[0] == "runs/r   lightning · 1 checkpoint"
 
 
 def test_a_later_row_that_is_wider_shifts_only_itself() -> None:
@@ -136,6 +136,6 @@ def test_a_large_run_comes_in_pieces() -> None:
 
 
 def test_totals_are_one_line() -> None:
-    assert plain.totals(Tally(2, 8, 57_000_000_000, 8)) == "2 runs · 8 checkpoints · 57.0 GB\n"
-    assert plain.totals(Tally(1, 1, 1, 1)) == "1 run · 1 checkpoint · 1 B\n"
-    assert plain.totals(Tally(1, 12_000, 1, 1)) == "1 run · 12\u00a0000 checkpoints · 1 B\n"
+    assert plain.totals(RunTotals(2, 8, 57_000_000_000, 8)) == "2 runs · 8 checkpoints · 57.0 GB\n"
+    assert plain.totals(RunTotals(1, 1, 1, 1)) == "1 run · 1 checkpoint · 1 B\n"
+    assert plain.totals(RunTotals(1, 12_000, 1, 1)) == "1 run · 12\u00a0000 checkpoints · 1 B\n"

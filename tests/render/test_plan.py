@@ -9,11 +9,11 @@ from ckptctl.core.model import Run, Stray
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.guard import Objection
-from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, draw
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.verdicts import Action
-from ckptctl.core.run_summary import View
+from ckptctl.core.run_summary import RunView
 from ckptctl.render import plan as screens
 from ckptctl.render.names import measure
 from tests.render.samples import GB, NOW, lightning, long, make, odd, score, transformers
@@ -21,8 +21,8 @@ from tests.render.samples import GB, NOW, lightning, long, make, odd, score, tra
 POLICY = Policy((TopK(2), KeepLast(1)))
 
 
-def plan_of(*views: View) -> Plan:
-    return Plan(POLICY, tuple(draw(it.run, POLICY, NOW) for it in views))
+def plan_of(*views: RunView) -> Plan:
+    return Plan(POLICY, tuple(plan_run(it.run, POLICY, NOW) for it in views))
 
 
 def show(plan: Plan, width: int = 100, *, verbose: bool = False, root: str = "runs/") -> list[str]:
@@ -32,9 +32,9 @@ def show(plan: Plan, width: int = 100, *, verbose: bool = False, root: str = "ru
 def hand_made(actions: Iterable[Action], *, path: str = "r", size: int = GB) -> Plan:
     verdicts = []
     for n, action in enumerate(actions):
-        it = make(f"{path}/{n}", size=size)
+        checkpoint = make(f"{path}/{n}", size=size)
         frees = size if action in ("drop", "slim") else 0
-        verdicts.append(Verdict(it.path, action, (Reason("rule", "why"),), frees, it))
+        verdicts.append(Verdict(checkpoint.path, action, (Reason("rule", "why"),), frees, checkpoint))
     return Plan(POLICY, (RunPlan(path, tuple(verdicts)),))
 
 
@@ -89,7 +89,7 @@ def test_what_is_left_alone_is_named() -> None:
 
 def test_many_left_alone_for_one_reason_are_one_line() -> None:
     run = long().run._replace(strays=tuple(Stray(f"lr3e-4/s{n}", "not understood") for n in range(4)))
-    lines = [line for line in show(plan_of(View(run))) if line.startswith("  skip")]
+    lines = [line for line in show(plan_of(RunView(run))) if line.startswith("  skip")]
     assert [line.split("   ")[0] for line in lines] == ["  skip  4 names"]
     assert lines[0].endswith("   not understood: left alone")
 
@@ -106,7 +106,7 @@ def test_a_run_without_checkpoints_is_one_line() -> None:
 
 
 def test_a_run_that_is_left_alone_says_so_twice_at_its_place_and_before_the_question() -> None:
-    lines = show(plan_of(View(Run("r", (make("r/a"),)))))
+    lines = show(plan_of(RunView(Run("r", (make("r/a"),)))))
     assert "runs/r   left alone · 1 checkpoint" in lines
     assert lines[-2] == "note: runs/r: no checkpoint has a metric: left alone"
 
@@ -124,7 +124,7 @@ def test_notes_that_many_runs_share_are_told_once() -> None:
 
 def test_checkpoints_that_are_too_young_are_noted() -> None:
     policy = POLICY._replace(min_age=2 * 3600 * 10**9)
-    plan = Plan(policy, (draw(transformers().run, policy, NOW),))
+    plan = Plan(policy, (plan_run(transformers().run, policy, NOW),))
     assert "note: runs/bert: 2 checkpoints too young to judge: left alone" in show(plan)
 
 
@@ -193,7 +193,7 @@ def test_many_that_are_slimmed_are_one_line_unless_all_is_asked_for() -> None:
 )
 def test_what_was_done_is_told_with_how_many(dropped: int, slimmed: int, says: str) -> None:
     outcome = Outcome("t", ("x",) * dropped, freed=9, slimmed=("y",) * slimmed)
-    assert screens.told(outcome) == f"{says}\n"
+    assert screens.describe_outcome(outcome) == f"{says}\n"
 
 
 def test_slimming_is_told_apart() -> None:
@@ -232,15 +232,15 @@ Deleted 0 checkpoints, freed 0 B.
     ids=["all", "one skipped", "several"],
 )
 def test_each_item_that_was_not_done_is_named(outcome: Outcome, text: str) -> None:
-    assert screens.told(outcome, root="runs/") == text
+    assert screens.describe_outcome(outcome, root="runs/") == text
 
 
 def test_what_was_set_aside_can_be_undone() -> None:
     outcome = Outcome("7f3a", tuple("abc"))
-    assert screens.told(outcome, set_aside=159 * GB) == (
+    assert screens.describe_outcome(outcome, set_aside=159 * GB) == (
         "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty').\nUndo: ckptctl undo 7f3a\n"
     )
-    assert screens.told(outcome, root="my runs", set_aside=1, seconds=7 * 86_400) == (
+    assert screens.describe_outcome(outcome, root="my runs", set_aside=1, seconds=7 * 86_400) == (
         "Set aside 3 checkpoints (1 B; nothing freed for 7d, or until 'ckptctl trash empty').\n"
         "Undo: ckptctl undo 7f3a 'my runs'\n"
     )
@@ -257,5 +257,5 @@ def test_objections_name_what_overrides_them() -> None:
 def test_a_checkpoint_that_cannot_win_is_not_told_as_a_rank() -> None:
     run = lightning().run
     lost = make(f"{run.path}/x.ckpt", step=1, metrics={"val_loss": score(math.inf, "inf", "yaml")})
-    lines = show(plan_of(View(run._replace(checkpoints=(lost, *run.checkpoints)))), 120)
+    lines = show(plan_of(RunView(run._replace(checkpoints=(lost, *run.checkpoints)))), 120)
     assert any("val_loss is inf: it cannot win" in line for line in lines)

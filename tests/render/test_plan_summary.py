@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.retention.plan import Plan, draw, draw_all
+from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.render import plan as screens
@@ -25,7 +25,7 @@ def make_run(path: str, count: int, *, size: int = GB, **others: object) -> Run:
 
 
 def plan_of(*runs: Run, policy: Policy = POLICY) -> Plan:
-    return draw_all(runs, policy, NOW)
+    return plan_runs(runs, policy, NOW)
 
 
 def show(plan: Plan, width: int = 80) -> list[str]:
@@ -110,7 +110,7 @@ def test_what_goes_though_it_was_pinned_once_is_the_first_note() -> None:
     assert notes[0] == "note: 2 checkpoints whose pin has passed go."
     one = run._replace(checkpoints=passed[:1] + run.checkpoints[1:])
     assert "note: 1 checkpoint whose pin has passed goes." in screen(plan_of(one))
-    assert not any("pin" in line for line in screen(Plan(POLICY, (draw(run, POLICY, NOW),))))
+    assert not any("pin" in line for line in screen(Plan(POLICY, (plan_run(run, POLICY, NOW),))))
 
 
 def test_fourteen_runs_with_212_checkpoints_fit_the_smallest_screen_with_the_question() -> None:

@@ -5,15 +5,15 @@ import math
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import view
+from ckptctl.core.run_summary import view_run
 from ckptctl.render import run_rows
 from ckptctl.render.names import measure
-from ckptctl.render.run_rows import digest, draw_line, values_of
+from ckptctl.render.run_rows import draw_sparkline, summarize_run, values_of
 from tests.render.samples import all_views, empty, lightning, long, make, odd, score, transformers
 
 
 def show(*, width: int = 120) -> list[str]:
-    return "".join(run_rows.listing((digest(it, root="runs/") for it in all_views()), width=width)).splitlines()
+    return "".join(run_rows.listing((summarize_run(it, root="runs/") for it in all_views()), width=width)).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def show(*, width: int = 120) -> list[str]:
     ],
 )
 def test_bars_go_from_the_least_to_the_most(values: list[float], cells: int, line: str) -> None:
-    assert draw_line(values, cells) == line
+    assert draw_sparkline(values, cells) == line
 
 
 @pytest.mark.parametrize("count", [1, 23, 24, 25, 100, 1001])
 def test_a_line_has_at_most_its_cells(count: int) -> None:
-    line = draw_line([float(n) for n in range(count)], 24)
+    line = draw_sparkline([float(n) for n in range(count)], 24)
     assert len(line) == min(count, 24)
     assert list(line) == sorted(line)
 
@@ -47,19 +47,19 @@ def test_values_are_in_the_order_of_the_steps_and_finite() -> None:
 
 
 def test_a_row_says_how_far_a_run_came() -> None:
-    row = digest(long(), root="runs/")
+    row = summarize_run(long(), root="runs/")
     assert (row.run, row.facts, row.metric, row.best) == (
         "runs/lr3e-4", ("lightning", "17", "180 GB", "17\u00a0000"), "val_loss", "0.2588"
     )  # fmt: skip
 
 
 def test_an_empty_run_has_a_row() -> None:
-    assert digest(empty())[1:] == (("–", "0", "0 B", "–"), "", (), "–")
+    assert summarize_run(empty())[1:] == (("–", "0", "0 B", "–"), "", (), "–")
 
 
 def test_a_run_that_cannot_be_ranked_has_no_line() -> None:
-    shown = view(Run("", (make("x", metrics={"a": score(1.0), "b": score(2.0)}),)))
-    assert digest(shown)[2:] == ("", (), "–")
+    shown = view_run(Run("", (make("x", metrics={"a": score(1.0), "b": score(2.0)}),)))
+    assert summarize_run(shown)[2:] == ("", (), "–")
 
 
 def test_the_commonest_metric_is_the_head_and_others_are_named() -> None:
@@ -91,16 +91,16 @@ def test_no_runs_are_no_text() -> None:
 
 
 def test_many_runs_come_in_pieces() -> None:
-    pieces = list(run_rows.listing([digest(lightning())] * 1200))
+    pieces = list(run_rows.listing([summarize_run(lightning())] * 1200))
     assert [piece.count("\n") for piece in pieces] == [501, 500, 200]
 
 
 def test_one_kind_of_run_names_its_metric_once() -> None:
-    text = "".join(run_rows.listing([digest(transformers())] * 3, width=100))
+    text = "".join(run_rows.listing([summarize_run(transformers())] * 3, width=100))
     assert text.count("eval_loss") == 1
 
 
 def test_a_narrow_line_of_another_metric_keeps_its_bars() -> None:
-    lines = "".join(run_rows.listing([digest(long()), digest(odd())], width=60)).splitlines()
+    lines = "".join(run_rows.listing([summarize_run(long()), summarize_run(odd())], width=60)).splitlines()
     assert "█" in lines[-1]
     assert max(map(measure, lines)) <= 60

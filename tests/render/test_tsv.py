@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import View, view
+from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.render import plain, tsv
 from tests.render.samples import FLOAT32, all_views, empty, lightning, long, make, nasty, odd, transformers
 
@@ -11,7 +11,7 @@ def table(text: str) -> list[list[str]]:
     return [line.split("\t") for line in text[:-1].split("\n")]
 
 
-def show(shown: View, *metrics: str) -> list[dict[str, str]]:
+def show(shown: RunView, *metrics: str) -> list[dict[str, str]]:
     heads, *rows = table(tsv.header(metrics) + "".join(tsv.rows(shown, root="runs/", metrics=metrics)))
     return [dict(zip(heads, row, strict=True)) for row in rows]
 
@@ -36,14 +36,14 @@ def test_a_row_has_whole_paths_and_raw_values() -> None:
 def test_what_is_missing_is_empty() -> None:
     row = show(transformers())[2]
     assert (row["epoch"], row["value"], row["state"]) == ("", "", "live")
-    (bare,) = show(view(Run("", (make("x"),))))
+    (bare,) = show(view_run(Run("", (make("x"),))))
     assert (bare["metric"], bare["value"], bare["step"]) == ("", "", "")
 
 
 def test_a_time_that_nobody_asked_for_is_empty() -> None:
     checkpoint = make("x")
     unasked = checkpoint._replace(entries=(checkpoint.entries[0]._replace(modified=None),))
-    assert show(view(Run("", (unasked,))))[0]["modified"] == ""
+    assert show(view_run(Run("", (unasked,))))[0]["modified"] == ""
 
 
 def test_values_that_are_no_numbers_are_words() -> None:
@@ -61,7 +61,7 @@ def test_metrics_that_are_asked_for_have_columns() -> None:
 
 def test_paths_are_never_cut_however_long() -> None:
     name = "x" * 250
-    assert show(view(Run("r", (make(f"r/{name}"),))))[0]["path"] == f"runs/r/{name}"
+    assert show(view_run(Run("r", (make(f"r/{name}"),))))[0]["path"] == f"runs/r/{name}"
 
 
 def test_no_name_can_break_a_row() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from ckptctl.errors import Damaged
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge
+from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import Flaw
 from ckptctl.sandbox.h5py_read import Unpacker
 from ckptctl.tensors.packed_hdf5 import read_packed
@@ -32,7 +32,7 @@ linux_alone = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /pr
 
 def read(content: bytes, name: str = "x.h5") -> tuple[Held, Contents]:
     files = Held({name: content})
-    return files, merge(read_files(files))
+    return files, merge_contents(read_files(files))
 
 
 def numbers_of(content: bytes, name: str = "x.h5") -> dict[str, bytes]:

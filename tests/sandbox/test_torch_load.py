@@ -19,12 +19,12 @@ import pytest
 
 from ckptctl.cli._resolve import find_target
 from ckptctl.errors import CkptctlError, MissingLibrary, UsageError
-from ckptctl.formats.flaws import Examined
+from ckptctl.formats.flaws import VerifyResult
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.sandbox.torch_load import Loader, loading, require_new
+from ckptctl.sandbox.torch_load import TorchLoader, require_torch_version, start_torch
 from ckptctl.sandbox.torch_worker import refuse
-from ckptctl.sandbox.worker import Child, Limits, Lost
-from ckptctl.scan.inspect import Depth, examine
+from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost
+from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import PROGRAM, age, call, environment, save
@@ -46,28 +46,28 @@ NAME = "epoch=1-step=1.ckpt"
 
 
 @pytest.fixture(scope="module")
-def loader() -> Iterator[Loader]:
-    with loading() as started:
+def loader() -> Iterator[TorchLoader]:
+    with start_torch() as started:
         yield started
 
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own reading may take its time: where coverage is measured, it takes six times as long."""
-    monkeypatch.setattr("ckptctl.formats.pickle.vm.Limits.allow", lambda *_: 100.0)
+    monkeypatch.setattr("ckptctl.formats.pickle.vm.PickleLimits.allow", lambda *_: 100.0)
 
 
-def look(folder: Path, content: bytes, loader: Loader, *, allow: tuple[str, ...] = ()) -> Examined:
+def look(folder: Path, content: bytes, loader: TorchLoader, *, allow: tuple[str, ...] = ()) -> VerifyResult:
     """What is said of a file that nobody writes to any more."""
     target = find_target(str(save(folder, [NAME], content) / NAME), Options(now=2 * 10**18))
-    return examine(target.store, target.checkpoint, Depth(allow=allow), loader=loader)
+    return verify_checkpoint(target.store, target.checkpoint, VerifyDepth(allow=allow), loader=loader)
 
 
-def ids(examined: Examined) -> list[str]:
+def ids(examined: VerifyResult) -> list[str]:
     return [flaw.id for flaw in examined.flaws]
 
 
-def pid_of(loader: Loader) -> int:
+def pid_of(loader: TorchLoader) -> int:
     process = loader.child._process  # noqa: SLF001 - nobody else needs it
     assert process
     return process.pid
@@ -75,7 +75,7 @@ def pid_of(loader: Loader) -> int:
 
 @torch_is_here
 @pytest.mark.parametrize("encode", [encode_torch, encode_legacy], ids=["zip", "before 1.6"])
-def test_what_is_whole_is_loaded(tmp_path: Path, loader: Loader, encode: Callable[[object], bytes]) -> None:
+def test_what_is_whole_is_loaded(tmp_path: Path, loader: TorchLoader, encode: Callable[[object], bytes]) -> None:
     examined = look(tmp_path, encode(STATE), loader)
     assert (examined.flaws, examined.loaded) == ((), 1)
 
@@ -100,7 +100,7 @@ def test_what_is_whole_is_loaded(tmp_path: Path, loader: Loader, encode: Callabl
     ],
 )  # fmt: skip
 def test_what_our_reader_takes_and_torch_does_not_is_told_with_what_to_do(
-    tmp_path: Path, loader: Loader, content: bytes, allow: tuple[str, ...], kind: str, text: str
+    tmp_path: Path, loader: TorchLoader, content: bytes, allow: tuple[str, ...], kind: str, text: str
 ) -> None:
     examined = look(tmp_path, content, loader, allow=allow)
     assert (ids(examined), examined.loaded) == ([kind], 0)
@@ -109,21 +109,21 @@ def test_what_our_reader_takes_and_torch_does_not_is_told_with_what_to_do(
 
 
 @torch_is_here
-def test_a_name_that_our_list_lacks_keeps_torch_away(tmp_path: Path, loader: Loader) -> None:
+def test_a_name_that_our_list_lacks_keeps_torch_away(tmp_path: Path, loader: TorchLoader) -> None:
     examined = look(tmp_path, torch_file(dictionary(a=global_("mine", "Config") + b")\x81}b")), loader)
     assert (ids(examined), examined.loaded) == (["unlisted-name", "not-loaded"], 0)
     assert "--allow" in examined.flaws[1].text
 
 
 @torch_is_here
-def test_of_a_folder_every_file_of_torch_is_loaded(tmp_path: Path, loader: Loader) -> None:
+def test_of_a_folder_every_file_of_torch_is_loaded(tmp_path: Path, loader: TorchLoader) -> None:
     for name in ("pytorch_model.bin", "optimizer.pt", "scheduler.pt"):
         save(tmp_path / "checkpoint-5", [name], encode_torch(STATE))
     save(tmp_path / "checkpoint-5", ["trainer_state.json"], b'{"global_step": 5, "log_history": []}')
     save(tmp_path / "checkpoint-5", ["training_args.bin"], torch_file(ARGS))
     age(tmp_path / "checkpoint-5", 3600)
     target = find_target(str(tmp_path / "checkpoint-5"), Options())
-    examined = examine(target.store, target.checkpoint, Depth(), loader=loader)
+    examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader)
     assert [(flaw.id, flaw.file) for flaw in examined.flaws] == [("not-loaded", "training_args.bin")]
     assert examined.loaded == 3
 
@@ -134,7 +134,7 @@ def test_of_a_folder_every_file_of_torch_is_loaded(tmp_path: Path, loader: Loade
 @torch_is_here
 @pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
-def test_what_takes_too_long_is_ended_at_the_limit_and_told(tmp_path: Path, loader: Loader) -> None:
+def test_what_takes_too_long_is_ended_at_the_limit_and_told(tmp_path: Path, loader: TorchLoader) -> None:
     begun = monotonic()
     examined = look(tmp_path, LONG, loader._replace(seconds=0.2))
     assert ids(examined) == ["load-failed"]
@@ -147,7 +147,7 @@ def test_what_takes_too_long_is_ended_at_the_limit_and_told(tmp_path: Path, load
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps it")
 @pytest.mark.usefixtures("unhurried")
-def test_what_takes_too_much_memory_is_told(tmp_path: Path, loader: Loader) -> None:
+def test_what_takes_too_much_memory_is_told(tmp_path: Path, loader: TorchLoader) -> None:
     look(tmp_path / "first", encode_torch(STATE), loader)
     before = pid_of(loader)
     examined = look(tmp_path / "long", LONG, loader._replace(memory=30 << 20))
@@ -161,13 +161,13 @@ def test_what_takes_too_much_memory_is_told(tmp_path: Path, loader: Loader) -> N
 @pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
 def test_a_process_that_is_killed_while_it_loads_is_told_and_the_next_file_is_loaded(
-    tmp_path: Path, loader: Loader
+    tmp_path: Path, loader: TorchLoader
 ) -> None:
     look(tmp_path / "first", encode_torch(STATE), loader)
     run = save(tmp_path / "run", [NAME], LONG)
     asked = Asked("", loader.child, lambda: Thread(target=kill, args=(pid_of(loader),)).start())
     target = find_target(str(run / NAME), Options(now=2 * 10**18))
-    examined = examine(target.store, target.checkpoint, Depth(), loader=loader._replace(child=asked))
+    examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader._replace(child=asked))
     assert ids(examined) == ["load-failed"]
     assert "SIGKILL" in examined.flaws[0].text
     assert look(tmp_path / "next", encode_torch(STATE), loader).loaded == 1
@@ -213,15 +213,17 @@ def wait_for(find: Callable[[], T]) -> T:
 # What is never handed over --------------------------------------------------------------------------------------------
 
 
-class Asked(Child):
+class Asked(Worker):
     """A process that tells when it is asked; without a child it would load anything."""
 
-    def __init__(self, module: str, child: Child | None, tell: Callable[[], object]) -> None:
+    def __init__(self, module: str, child: Worker | None, tell: Callable[[], object]) -> None:
         super().__init__(module)
         self.child = child
         self.tell = tell
 
-    def ask(self, request: Mapping[str, object], descriptor: int, limits: Limits) -> Mapping[str, object] | Lost:
+    def ask(
+        self, request: Mapping[str, object], descriptor: int, limits: WorkerLimits
+    ) -> Mapping[str, object] | WorkerLost:
         self.tell()
         return {} if self.child is None else self.child.ask(request, descriptor, limits)
 
@@ -238,8 +240,10 @@ def test_no_hostile_file_is_handed_to_torch(tmp_path: Path) -> None:
             target = find_target(str(path), Options(now=2 * 10**18))
         except CkptctlError:
             continue
-        loader = Loader("", Asked("", None, lambda name=it.name: handed.append(name)))  # type: ignore[misc] # it has a default
-        examined = examine(target.store, target.checkpoint, Depth(deep=True, finite=True), loader=loader)
+        loader = TorchLoader("", Asked("", None, lambda name=it.name: handed.append(name)))  # type: ignore[misc] # it has a default
+        examined = verify_checkpoint(
+            target.store, target.checkpoint, VerifyDepth(deep=True, finite=True), loader=loader
+        )
         assert not (examined.loaded and not examined.ok), it.name
     assert [it.name for it in found if it.is_error and it.name in handed] == []
     assert not (tmp_path / "canary").exists()
@@ -255,8 +259,8 @@ def test_no_hostile_file_is_handed_to_torch(tmp_path: Path) -> None:
 )
 def test_what_did_not_pass_is_not_handed_over(tmp_path: Path, content: bytes) -> None:
     target = find_target(str(save(tmp_path, [NAME], content) / NAME), Options(now=2 * 10**18))
-    loader = Loader("", Asked("", None, pytest.fail))
-    examined = examine(target.store, target.checkpoint, Depth(deep=True), loader=loader)
+    loader = TorchLoader("", Asked("", None, pytest.fail))
+    examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(deep=True), loader=loader)
     assert (examined.ok, examined.loaded) == (False, 0)
     assert "not-loaded" not in ids(examined)
 
@@ -265,8 +269,8 @@ def test_what_may_still_be_in_the_writing_is_not_handed_over(tmp_path: Path) -> 
     save(tmp_path / "checkpoint-5", ["optimizer.pt", "scheduler.pt"], encode_torch(STATE))
     (tmp_path / "checkpoint-5" / "rng_state.pth").write_bytes(encode_torch(STATE))
     target = find_target(str(tmp_path / "checkpoint-5"), Options())
-    loader = Loader("", Asked("", None, pytest.fail))
-    examined = examine(target.store, target.checkpoint, Depth(), loader=loader)
+    loader = TorchLoader("", Asked("", None, pytest.fail))
+    examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader)
     assert (examined.state, ids(examined), examined.loaded) == ("live", ["live", "not-loaded"], 0)
 
 
@@ -276,8 +280,8 @@ def test_what_changed_since_it_was_looked_at_is_not_handed_over(tmp_path: Path) 
     target = find_target(str(path), Options(now=2 * 10**18))
     path.rename(tmp_path / "old")
     path.write_bytes(encode_torch({"other": 1}))
-    loader = Loader("", Asked("", None, lambda: handed.append(True)))
-    examined = examine(target.store, target.checkpoint, Depth(), loader=loader)
+    loader = TorchLoader("", Asked("", None, lambda: handed.append(True)))
+    examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader)
     assert handed == []
     assert "changed since it was listed" in examined.flaws[-1].text
 
@@ -286,7 +290,9 @@ def test_what_lies_in_an_archive_of_another_program_is_told_to_be_left_out(tmp_p
     content = pack_zip({"data": b"{}", "policy.pth": encode_torch(STATE), "_stable_baselines3_version": b"2.3.0"})
     path = save(tmp_path, ["rl_model_100_steps.zip"], content) / "rl_model_100_steps.zip"
     target = find_target(str(path), Options())
-    examined = examine(target.store, target.checkpoint, Depth(), loader=Loader("", Asked("", None, pytest.fail)))
+    examined = verify_checkpoint(
+        target.store, target.checkpoint, VerifyDepth(), loader=TorchLoader("", Asked("", None, pytest.fail))
+    )
     assert [(flaw.id, flaw.text) for flaw in examined.flaws] == [
         ("not-loaded", "not given to torch: it is an archive of other files")
     ]
@@ -295,14 +301,18 @@ def test_what_lies_in_an_archive_of_another_program_is_told_to_be_left_out(tmp_p
 def test_what_is_not_on_this_machine_is_told_to_be_left_out() -> None:
     store = MemoryStore({NAME: encode_torch(STATE)})
     (run,) = scan(store, Options(now=2 * 10**18))
-    examined = examine(store, run.checkpoints[0], Depth(), loader=Loader("", Asked("", None, pytest.fail)))
+    examined = verify_checkpoint(
+        store, run.checkpoints[0], VerifyDepth(), loader=TorchLoader("", Asked("", None, pytest.fail))
+    )
     assert (examined.ok, examined.loaded) == (True, 0)
     assert [flaw.text for flaw in examined.flaws] == ["not given to torch: it is not on this machine"]
 
 
 def test_torchscript_is_told_to_be_left_out(tmp_path: Path) -> None:
     root = {f"m/{name}": content for name, content in {"constants.pkl": b"\x80\x02).", "version": b"3\n"}.items()}
-    examined = look(tmp_path, pack_zip({"m/data.pkl": b"\x80\x02}.", **root}), Loader("", Asked("", None, pytest.fail)))
+    examined = look(
+        tmp_path, pack_zip({"m/data.pkl": b"\x80\x02}.", **root}), TorchLoader("", Asked("", None, pytest.fail))
+    )
     assert ["TorchScript" in flaw.text for flaw in examined.flaws] == [True]
 
 
@@ -350,18 +360,18 @@ def test_without_torch_it_is_told_how_to_install_it(path_without_torch: Path) ->
         "ckptctl: error[missing-library]: --load needs torch, which is not installed\n"
         "hint: pip install 'ckptctl[torch]'\n"
     )
-    with pytest.raises(MissingLibrary), loading():
+    with pytest.raises(MissingLibrary), start_torch():
         pass
 
 
 def test_a_torch_that_cannot_be_imported_is_told_in_one_line(path_without_torch: Path) -> None:
     (path_without_torch / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open')")
-    with pytest.raises(UsageError, match="cannot be imported: ImportError: libcudart"), loading():
+    with pytest.raises(UsageError, match="cannot be imported: ImportError: libcudart"), start_torch():
         pass
 
 
 def test_a_torch_with_a_known_hole_is_not_used() -> None:
     for version in ("2.10.0", "2.13.0+cpu", "3.0.0a1"):
-        require_new(version)
+        require_torch_version(version)
     with pytest.raises(UsageError, match="too old"):
-        require_new("2.9.1+cu128")
+        require_torch_version("2.9.1+cu128")

@@ -13,25 +13,25 @@ from time import monotonic, sleep
 import pytest
 
 from ckptctl.sandbox.process import BOOT, find_code
-from ckptctl.sandbox.worker import Child, Limits, Lost, NotStarted
+from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost, WorkerNotStarted
 from tests.cli.calls import ROOT, environment
 from tests.sandbox.processes import is_gone
 
 ANSWERS = "tests.sandbox.answers"
-LIMITS = Limits(seconds=30, memory=200 << 20)
+LIMITS = WorkerLimits(seconds=30, memory=200 << 20)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps it")
 ABANDON = """
 import os, sys
-from ckptctl.sandbox.worker import Child, Limits
-child = Child("tests.sandbox.answers")
+from ckptctl.sandbox.worker import Worker, WorkerLimits
+child = Worker("tests.sandbox.answers")
 print(child.start()["pid"], flush=True)
-child.ask({"do": "hang"}, os.open(os.devnull, os.O_RDONLY), Limits(600, 1 << 30))
+child.ask({"do": "hang"}, os.open(os.devnull, os.O_RDONLY), WorkerLimits(600, 1 << 30))
 """
 
 
 @pytest.fixture
-def child() -> Iterator[Child]:
-    with closing(Child(ANSWERS)) as started:
+def child() -> Iterator[Worker]:
+    with closing(Worker(ANSWERS)) as started:
         yield started
 
 
@@ -43,7 +43,7 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
 
 
 def test_it_is_given_nothing_of_its_parent_but_what_it_needs(
-    child: Child, monkeypatch: pytest.MonkeyPatch, descriptor: int
+    child: Worker, monkeypatch: pytest.MonkeyPatch, descriptor: int
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
@@ -54,24 +54,24 @@ def test_it_is_given_nothing_of_its_parent_but_what_it_needs(
 
 
 @LINUX
-def test_it_has_no_file_open_but_its_own_and_closes_what_it_was_handed(child: Child, descriptor: int) -> None:
+def test_it_has_no_file_open_but_its_own_and_closes_what_it_was_handed(child: Worker, descriptor: int) -> None:
     first, second = (child.ask({"do": "list"}, descriptor, LIMITS) for _ in range(2))
     assert first == second
-    assert not isinstance(first, Lost)
+    assert not isinstance(first, WorkerLost)
     assert first["files"] == ["0", "1", "2", "3", "4", "5"]  # streams, the line, the file, and the listing itself
 
 
 @pytest.mark.parametrize(
     ("do", "lost"),
     [
-        pytest.param("die", Lost("signal", signal.SIGSEGV), id="a crash"),
-        pytest.param("leave", Lost("exit", 7), id="an exit"),
-        pytest.param("grow", Lost("memory"), id="too much memory", marks=LINUX),
-        pytest.param("hang", Lost("time"), id="a hang"),
+        pytest.param("die", WorkerLost("signal", signal.SIGSEGV), id="a crash"),
+        pytest.param("leave", WorkerLost("exit", 7), id="an exit"),
+        pytest.param("grow", WorkerLost("memory"), id="too much memory", marks=LINUX),
+        pytest.param("hang", WorkerLost("time"), id="a hang"),
     ],
 )
 def test_however_it_ends_it_is_told_and_the_next_question_is_answered(
-    child: Child, descriptor: int, do: str, lost: Lost
+    child: Worker, descriptor: int, do: str, lost: WorkerLost
 ) -> None:
     begun = monotonic()
     assert child.ask({"do": do}, descriptor, LIMITS._replace(seconds=1 if do == "hang" else 30)) == lost
@@ -79,19 +79,19 @@ def test_however_it_ends_it_is_told_and_the_next_question_is_answered(
     assert child.ask({"do": "read"}, descriptor, LIMITS) == {"read": "content", "input": ""}
 
 
-def test_one_process_answers_all_questions_until_it_is_lost(child: Child, descriptor: int) -> None:
+def test_one_process_answers_all_questions_until_it_is_lost(child: Worker, descriptor: int) -> None:
     pid = child.start()["pid"]
     asked = [child.ask({"do": "list"}, descriptor, LIMITS) for _ in range(3)]
-    assert {it["pid"] for it in asked if not isinstance(it, Lost)} == {pid}
+    assert {it["pid"] for it in asked if not isinstance(it, WorkerLost)} == {pid}
     os.kill(int(str(pid)), signal.SIGKILL)
     sleep(0.2)
     again = child.ask({"do": "list"}, descriptor, LIMITS)
-    assert not isinstance(again, Lost)
+    assert not isinstance(again, WorkerLost)
     assert again["pid"] != pid
 
 
-def test_it_writes_no_file(child: Child, descriptor: int, tmp_path: Path) -> None:
-    assert child.ask({"do": "write", "path": str(tmp_path / "new")}, descriptor, LIMITS) == Lost("exit", 1)
+def test_it_writes_no_file(child: Worker, descriptor: int, tmp_path: Path) -> None:
+    assert child.ask({"do": "write", "path": str(tmp_path / "new")}, descriptor, LIMITS) == WorkerLost("exit", 1)
     assert (tmp_path / "new").read_text() == ""
 
 
@@ -114,20 +114,20 @@ def test_it_does_nothing_where_its_parent_was_gone_before_it_began() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")  # else it would complain of its input
 
 
-def test_it_is_gone_when_it_is_closed(child: Child) -> None:
+def test_it_is_gone_when_it_is_closed(child: Worker) -> None:
     pid = int(str(child.start()["pid"]))
     child.close()
     assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_module_that_cannot_do_its_work_says_why() -> None:
-    with closing(Child("tests.weights.nobody")) as child, pytest.raises(NotStarted, match="No module named"):
+    with closing(Worker("tests.weights.nobody")) as child, pytest.raises(WorkerNotStarted, match="No module named"):
         child.start()
 
 
 def test_where_python_itself_cannot_be_started_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with closing(Child(ANSWERS)) as child, pytest.raises(NotStarted, match="/nowhere/python: No such file"):
+    with closing(Worker(ANSWERS)) as child, pytest.raises(WorkerNotStarted, match="/nowhere/python: No such file"):
         child.start()
 
 

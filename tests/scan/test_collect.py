@@ -16,7 +16,7 @@ from ckptctl.core.ranking import Metric, rank
 from ckptctl.core.units import QUIET
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Source
+from ckptctl.stores import ReadableFile
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.states import HOME, Watched, lightning, state
@@ -318,8 +318,8 @@ def test_numbers_that_a_name_lacks_come_from_the_state_in_the_base_of_names(
     writer: str, epoch: int, step: int, base: int
 ) -> None:
     run = gathered({"model.ckpt": lightning(epoch=3, step=40, writer=writer)})
-    (it,) = run.checkpoints
-    assert (it.epoch, it.step, run.step_base) == (epoch, step, base)
+    (checkpoint,) = run.checkpoints
+    assert (checkpoint.epoch, checkpoint.step, run.step_base) == (epoch, step, base)
 
 
 def test_numbers_of_the_name_stay() -> None:
@@ -366,7 +366,7 @@ def test_a_broken_side_file_is_told_and_left_out(name: str, data: bytes, why: st
 def test_a_side_file_that_cannot_be_opened_is_told() -> None:
     class Locked(MemoryStore):
         @contextmanager
-        def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+        def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
             if path == "metrics.csv":
                 raise PermissionError(13, "Permission denied", path)
             with super().open(path) as source:
@@ -481,7 +481,9 @@ def test_a_real_run_tells_its_scores_beyond_the_printed_digits(
     if scores is not None:
         assert found == pytest.approx(scores, rel=1e-6)
     assert all(
-        it.metrics[name].source in ("state", "sibling", "yaml") for it in run.checkpoints if "last" not in it.roles
+        checkpoint.metrics[name].source in ("state", "sibling", "yaml")
+        for checkpoint in run.checkpoints
+        if "last" not in checkpoint.roles
     )
     assert run.notices == ()
 

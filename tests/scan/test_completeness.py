@@ -10,14 +10,14 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Entry
 from ckptctl.core.units import QUIET
-from ckptctl.layouts import find
-from ckptctl.scan.completeness import judge, look_again
+from ckptctl.layouts import find_layout
+from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.states import lightning
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "layouts"
-FILE, FOLDER = find("lightning"), find("lightning-sharded")
+FILE, FOLDER = find_layout("lightning"), find_layout("lightning-sharded")
 WHOLE = lightning()
 SILENT = b"\x28\xb5\x2f\xfd" + b"x" * 100
 """How zstandard begins: the format does not say where it ends."""
@@ -26,7 +26,7 @@ SILENT = b"\x28\xb5\x2f\xfd" + b"x" * 100
 def judged(data: bytes, age: int) -> tuple[str, str | None]:
     store = MemoryStore({"a.ckpt": data})
     entry = store.stat("a.ckpt")
-    return judge(store, FILE, [entry], (entry.modified or 0) + age)
+    return check_completeness(store, FILE, [entry], (entry.modified or 0) + age)
 
 
 @pytest.mark.parametrize(
@@ -70,21 +70,21 @@ def test_a_file_is_judged_by_its_format_and_then_by_its_age(
 def test_real_files_that_are_quiet_are_judged(path: str, state: str) -> None:
     store = open_url(str(FIXTURES))
     entry = store.stat(path)
-    assert judge(store, find("keras"), [entry], (entry.modified or 0) + QUIET)[0] == state
+    assert check_completeness(store, find_layout("keras"), [entry], (entry.modified or 0) + QUIET)[0] == state
 
 
 def test_a_file_that_cannot_be_read_is_unknown() -> None:
     store = MemoryStore()
     entry = Entry("gone.ckpt", "file", 1, 0)
-    state, note = judge(store, FILE, [entry], QUIET)
+    state, note = check_completeness(store, FILE, [entry], QUIET)
     assert (state, note) == ("unknown", f"cannot be read: {os.strerror(errno.ENOENT)}")
 
 
 def test_a_layout_that_proves_nothing_waits_until_it_is_quiet() -> None:
     plain = FILE._replace(is_proved=False)
     entry = Entry("a.ckpt", "file", 1, 0)
-    assert judge(MemoryStore(), plain, [entry], QUIET) == ("complete", None)
-    assert judge(MemoryStore(), plain, [entry], QUIET - 1)[0] == "live"
+    assert check_completeness(MemoryStore(), plain, [entry], QUIET) == ("complete", None)
+    assert check_completeness(MemoryStore(), plain, [entry], QUIET - 1)[0] == "live"
 
 
 def folder(*names: str) -> list[Entry]:
@@ -103,20 +103,20 @@ def folder(*names: str) -> list[Entry]:
 def test_a_folder_is_judged_by_what_must_be_in_it(
     names: tuple[str, ...], age: int, state: str, note: str | None
 ) -> None:
-    assert judge(MemoryStore(), FOLDER, folder(*names), age) == (state, note)
+    assert check_completeness(MemoryStore(), FOLDER, folder(*names), age) == (state, note)
 
 
 def test_a_folders_age_is_that_of_its_newest_entry() -> None:
     entries = folder(".metadata")
     entries[1] = entries[1]._replace(modified=QUIET)
-    assert judge(MemoryStore(), FOLDER, entries, QUIET)[0] == "live"
+    assert check_completeness(MemoryStore(), FOLDER, entries, QUIET)[0] == "live"
 
 
 def test_a_folder_of_which_nothing_is_required_waits_until_it_is_quiet() -> None:
-    loose = FOLDER._replace(required=(), closes=False, marker="")
-    assert judge(MemoryStore(), loose, folder("a.bin"), QUIET) == ("complete", None)
-    assert judge(MemoryStore(), loose, folder("a.bin"), QUIET - 1)[0] == "live"
-    assert judge(MemoryStore(), loose, folder(), QUIET) == ("partial", "it is empty")
+    loose = FOLDER._replace(required=(), written_last=False, marker="")
+    assert check_completeness(MemoryStore(), loose, folder("a.bin"), QUIET) == ("complete", None)
+    assert check_completeness(MemoryStore(), loose, folder("a.bin"), QUIET - 1)[0] == "live"
+    assert check_completeness(MemoryStore(), loose, folder(), QUIET) == ("partial", "it is empty")
 
 
 # Looking again
@@ -134,12 +134,12 @@ FILES = {"r/a.ckpt/x": b"1", "r/a.ckpt/deep/y": b"2", "r/a.ckpt2/z": b"3", "r/b.
 @pytest.mark.parametrize("path", ["r/a.ckpt", "r/b.ckpt"])
 def test_what_did_not_change_is_seen_the_same_again(path: str) -> None:
     store = MemoryStore(FILES)
-    assert look_again(store, seen(store, path)) == seen(store, path).entries
+    assert refresh_entries(store, seen(store, path)) == seen(store, path).entries
 
 
 def test_looking_again_at_a_folder_sees_all_in_it_and_nothing_else() -> None:
     store = MemoryStore(FILES)
-    found = [it.path for it in look_again(store, seen(store, "r/a.ckpt"))]
+    found = [it.path for it in refresh_entries(store, seen(store, "r/a.ckpt"))]
     assert found == ["r/a.ckpt", "r/a.ckpt/deep", "r/a.ckpt/x", "r/a.ckpt/deep/y"]
 
 
@@ -148,7 +148,7 @@ def test_a_change_inside_a_folder_is_seen(path: str) -> None:
     store = MemoryStore(FILES)
     before = seen(store, "r/a.ckpt")
     store.write(path, b"changed")
-    assert look_again(store, before) != before.entries
+    assert refresh_entries(store, before) != before.entries
 
 
 def test_what_is_gone_raises() -> None:
@@ -156,4 +156,4 @@ def test_what_is_gone_raises() -> None:
     before = seen(store, "r/b.ckpt")
     store.delete_exact(store.stat("r/b.ckpt"))
     with pytest.raises(FileNotFoundError):
-        look_again(store, before)
+        refresh_entries(store, before)

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.core.training_record import Record, Watch
+from ckptctl.core.training_record import CallbackState, TrainingRecord
 from ckptctl.formats.torch_archive import read_values, scalar
 from ckptctl.formats.zip import open_archive
 from ckptctl.scan.metrics.lightning import read_record, read_settings
@@ -30,7 +30,7 @@ def number_of(node: object) -> float | None:
     return node.value if type(node) is Number else None
 
 
-def record_of(path: str) -> Record:
+def record_of(path: str) -> TrainingRecord:
     archive = open_archive(fixture(f"lightning/{path}"))
     record = read_record(read_values(archive), lambda node: scalar(archive, node))
     assert record is not None
@@ -88,13 +88,13 @@ def test_scores_are_those_of_the_summary_that_lightning_wrote_beside_them(folder
 
 
 EXPECTED = {
-    "pl14/topk2_last/epoch=03-val_loss=0.30.ckpt": Record(
+    "pl14/topk2_last/epoch=03-val_loss=0.30.ckpt": TrainingRecord(
         "1.4.9",
         4,
         8,
         True,
         (
-            Watch(
+            CallbackState(
                 "val_loss",
                 None,
                 written("pl14/topk2_last"),
@@ -105,13 +105,13 @@ EXPECTED = {
             ),
         ),
     ),
-    "pl14/nan_topk3/epoch=2-val_loss=nan.ckpt": Record(
+    "pl14/nan_topk3/epoch=2-val_loss=nan.ckpt": TrainingRecord(
         "1.4.9",
         3,
         6,
         True,
         (
-            Watch(
+            CallbackState(
                 "val_loss",
                 None,
                 written("pl14/nan_topk3"),
@@ -122,20 +122,24 @@ EXPECTED = {
             ),
         ),
     ),
-    "pl15/default/epoch=1-step=3.ckpt": Record(
+    "pl15/default/epoch=1-step=3.ckpt": TrainingRecord(
         "1.5.10",
         2,
         4,
         True,
-        (Watch(None, "min", written("pl15/default"), {}, written("pl15/default/epoch=1-step=3.ckpt"), None, None),),
+        (
+            CallbackState(
+                None, "min", written("pl15/default"), {}, written("pl15/default/epoch=1-step=3.ckpt"), None, None
+            ),
+        ),
     ),
-    "pl26/max_negative/epoch=2-val_loss=-0.4.ckpt": Record(
+    "pl26/max_negative/epoch=2-val_loss=-0.4.ckpt": TrainingRecord(
         "2.6.6",
         2,
         6,
         True,
         (
-            Watch(
+            CallbackState(
                 "val_loss",
                 "max",
                 written("pl26/max_negative"),
@@ -149,13 +153,13 @@ EXPECTED = {
             ),
         ),
     ),
-    "pl26/topk2_last/last.ckpt": Record(
+    "pl26/topk2_last/last.ckpt": TrainingRecord(
         "2.6.6",
         3,
         8,
         True,
         (
-            Watch(
+            CallbackState(
                 "val_loss",
                 "min",
                 written("pl26/topk2_last"),
@@ -169,7 +173,7 @@ EXPECTED = {
             ),
         ),
     ),
-    "pl26/weights_only/epoch=00-val_loss=0.50.ckpt": Record("2.6.6", 0, 2, False),
+    "pl26/weights_only/epoch=00-val_loss=0.50.ckpt": TrainingRecord("2.6.6", 0, 2, False),
 }
 
 
@@ -186,7 +190,7 @@ def test_scores_keep_the_order_of_saving() -> None:
 STATE = {"best_model_path": "/r/a.ckpt", "best_k_models": {"/r/a.ckpt": Number(0.5)}, "current_score": Number(0.5)}
 
 
-def watches_of(callbacks: object) -> tuple[Watch, ...]:
+def watches_of(callbacks: object) -> tuple[CallbackState, ...]:
     record = read_record({"pytorch-lightning_version": "2.6.6", "callbacks": callbacks}, number_of)
     assert record is not None
     return record.watches
@@ -241,7 +245,7 @@ def test_empty_texts_are_nothing() -> None:
     (watch,) = watches_of(
         {"ModelCheckpoint": {"best_model_path": "", "last_model_path": "", "dirpath": "", "monitor": ""}}
     )
-    assert watch == Watch(None, None, None, {}, None, None, None)
+    assert watch == CallbackState(None, None, None, {}, None, None, None)
 
 
 def test_scores_may_be_tensors_or_plain_numbers_and_all_else_is_left_out() -> None:
@@ -266,8 +270,8 @@ def test_lightning_before_0_10_tells_the_best_path_and_its_score() -> None:
         "checkpoint_callback_best_model_path": "/r/epoch=4.ckpt",
         "checkpoint_callback_best_model_score": Number(0.25),
     }
-    watch = Watch(None, None, None, {"/r/epoch=4.ckpt": 0.25}, "/r/epoch=4.ckpt", None, None)
-    assert read_record(values, number_of) == Record("0.9.0", 5, 100, True, (watch,))
+    watch = CallbackState(None, None, None, {"/r/epoch=4.ckpt": 0.25}, "/r/epoch=4.ckpt", None, None)
+    assert read_record(values, number_of) == TrainingRecord("0.9.0", 5, 100, True, (watch,))
 
 
 def test_lightning_before_0_10_without_a_path_has_no_watch() -> None:
@@ -277,7 +281,7 @@ def test_lightning_before_0_10_without_a_path_has_no_watch() -> None:
         "checkpoint_callback_best_model_path": "",
         "checkpoint_callback_best": 0.25,
     }
-    assert read_record(values, number_of) == Record(None, 5, None, False)
+    assert read_record(values, number_of) == TrainingRecord(None, 5, None, False)
 
 
 @pytest.mark.parametrize(
@@ -299,9 +303,9 @@ def test_a_dictionary_that_lightning_did_not_write_has_no_record(values: dict[ob
 
 @pytest.mark.parametrize("odd", [None, "3", 1.5, True, Number(3)], ids=repr)
 def test_an_epoch_or_step_that_is_no_whole_number_is_none(odd: object) -> None:
-    assert read_record({"pytorch-lightning_version": "2", "epoch": odd, "global_step": odd}, number_of) == Record(
-        "2", None, None, False
-    )
+    assert read_record(
+        {"pytorch-lightning_version": "2", "epoch": odd, "global_step": odd}, number_of
+    ) == TrainingRecord("2", None, None, False)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Unit
-from ckptctl.scan.pointers import attach, find_pointers, follow
+from ckptctl.scan.pointers import attach_links, find_pointers, resolve_link
 from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of, save
 
@@ -37,11 +37,11 @@ class Unreachable(MemoryStore):
 )
 def test_a_link_is_followed_to_its_end(links: dict[str, str], target: str | None, state: str) -> None:
     store = MemoryStore({"r/a.ckpt": b"x"}, links)
-    assert follow(store, store.stat("r/best")) == Pointer("r/best", "symlink", target, state)  # type: ignore[arg-type]
+    assert resolve_link(store, store.stat("r/best")) == Pointer("r/best", "symlink", target, state)  # type: ignore[arg-type]
 
 
 def test_a_link_that_cannot_be_followed_leads_nowhere() -> None:
-    assert follow(Unreachable(), Entry("best", "link")) == Pointer("best", "symlink", None, "dangling")
+    assert resolve_link(Unreachable(), Entry("best", "link")) == Pointer("best", "symlink", None, "dangling")
 
 
 def test_every_link_of_a_tree_is_found_wherever_it_lies() -> None:
@@ -69,17 +69,17 @@ def at(path: str, unit: Unit = "file") -> Checkpoint:
 )
 def test_a_link_holds_the_checkpoint_that_it_names_or_leads_into(target: str | None, holder: str | None) -> None:
     run = run_of(at("r/a.ckpt"), at("r/d.ckpt", "dir"), path="r")
-    pointers = attach(run, [Pointer("far/link", "symlink", target, "ok")]).pointers
+    pointers = attach_links(run, [Pointer("far/link", "symlink", target, "ok")]).pointers
     assert pointers == (() if holder is None else (Pointer("far/link", "symlink", holder, "ok"),))
 
 
 def test_a_runs_own_links_are_not_attached_twice() -> None:
     own = Pointer("r/best", "symlink", "r/a.ckpt", "ok")
     run = run_of(at("r/a.ckpt"), path="r", pointers=[own])
-    assert attach(run, [own]).pointers == (own,)
+    assert attach_links(run, [own]).pointers == (own,)
 
 
 def test_a_runs_own_link_into_a_folder_holds_the_checkpoint() -> None:
     own = Pointer("r/model.ckpt", "symlink", "r/d.ckpt/inside/model.pt", "ok")
     run = run_of(at("r/d.ckpt", "dir"), path="r", pointers=[own])
-    assert attach(run, [own]).pointers == (own, own._replace(target="r/d.ckpt"))
+    assert attach_links(run, [own]).pointers == (own, own._replace(target="r/d.ckpt"))

@@ -10,7 +10,7 @@ import pytest
 from ckptctl.core.model import Origin, Run
 from ckptctl.layouts import LAYOUTS
 from ckptctl.layouts.schema import OriginFile
-from ckptctl.scan.provenance import MOST_BYTES, Said, find_settings, read_origins, tell_origins
+from ckptctl.scan.provenance import MOST_BYTES, RecordedOrigin, attach_references, find_setting_values, read_origins
 from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import NAMES, call, make_run
 from tests.core.samples import run_of, save
@@ -25,21 +25,21 @@ RUNS = [
 ]
 
 
-def origins(*said: Said) -> list[Origin]:
-    return [origin for run in tell_origins(RUNS, said, ROOT) for origin in run.origins]
+def origins(*said: RecordedOrigin) -> list[Origin]:
+    return [origin for run in attach_references(RUNS, said, ROOT) for origin in run.origins]
 
 
 def targets(path: str) -> list[str]:
     """What a path means that a training noted which has no checkpoint yet."""
-    return [origin.target for origin in origins(Said("c/args.yaml", path))]
+    return [origin.target for origin in origins(RecordedOrigin("c/args.yaml", path))]
 
 
 @pytest.mark.parametrize("origin", FILES.values(), ids=FILES)
 def test_a_line_of_every_file_that_a_layout_names_is_read(origin: OriginFile) -> None:
     text = f"lr: 0.1\n{origin.example}\nseed = 3\n"
-    assert find_settings(text.encode(), origin.keys) == ["runs/a/x"]
+    assert find_setting_values(text.encode(), origin.keys) == ["runs/a/x"]
     store = MemoryStore({f"runs/b/{origin.file}": text.encode(), "runs/b/other.yaml": text.encode()})
-    assert list(read_origins(store)) == [Said(f"runs/b/{origin.file}", "runs/a/x")]
+    assert list(read_origins(store)) == [RecordedOrigin(f"runs/b/{origin.file}", "runs/a/x")]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_line_of_every_file_that_a_layout_names_is_read(origin: OriginFile) ->
     ],
 )
 def test_a_setting_is_read_in_every_format_that_holds_one(text: str, found: list[str]) -> None:
-    assert find_settings(text.encode(), ["ckpt_path"]) == found
+    assert find_setting_values(text.encode(), ["ckpt_path"]) == found
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,18 @@ def test_a_path_means_the_checkpoint_whose_own_it_ends(path: str, meant: list[st
     ],
 )
 def test_only_what_another_training_says_counts(file: str, path: str, *, counts: bool) -> None:
-    assert origins(Said(file, path)) == ([Origin(file, path)] if counts else [])
+    assert origins(RecordedOrigin(file, path)) == ([Origin(file, path)] if counts else [])
 
 
 def test_a_file_that_is_too_large_or_of_another_kind_says_nothing() -> None:
     line = b"ckpt_path: runs/a/step=1.ckpt\n"
     store = MemoryStore({"config.yaml": line + b" " * MOST_BYTES, "b/config.yaml": b"\xff\xfe" + line})
-    assert list(read_origins(store)) == [Said("b/config.yaml", "runs/a/step=1.ckpt")]
+    assert list(read_origins(store)) == [RecordedOrigin("b/config.yaml", "runs/a/step=1.ckpt")]
 
 
 def test_runs_stay_as_they_are_where_nothing_is_said() -> None:
-    assert tell_origins(RUNS, [], ROOT) == RUNS
-    assert tell_origins([Run("", ())], [Said("x/args.yaml", "a/b")], ROOT) == [Run("", ())]
+    assert attach_references(RUNS, [], ROOT) == RUNS
+    assert attach_references([Run("", ())], [RecordedOrigin("x/args.yaml", "a/b")], ROOT) == [Run("", ())]
 
 
 @pytest.fixture

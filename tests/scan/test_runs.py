@@ -16,7 +16,7 @@ from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.scan.runs import Options, choose_layouts, scan
-from ckptctl.stores import Folder, Source
+from ckptctl.stores import Folder, ReadableFile
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
 from tests.states import Watched, lightning
@@ -181,9 +181,9 @@ def test_a_checkpoint_says_what_its_name_says() -> None:
     ],
 )
 def test_what_counts_is_read_as_a_number(name: str, epoch: float | None, step: int | None) -> None:
-    (it,) = run_of(name).checkpoints
-    assert (it.epoch, it.step) == (epoch, step)
-    assert it.metrics == {}
+    (checkpoint,) = run_of(name).checkpoints
+    assert (checkpoint.epoch, checkpoint.step) == (epoch, step)
+    assert checkpoint.metrics == {}
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_keras_names_count_epochs_from_1() -> None:
 
 def test_a_template_reads_what_names_alone_do_not() -> None:
     run = run_of("run7x0.25.ckpt", template=Template("run{epoch}x{val_loss:.2f}"))
-    (it,) = run.checkpoints
-    assert it.metrics["val_loss"].value == 0.25
+    (checkpoint,) = run.checkpoints
+    assert checkpoint.metrics["val_loss"].value == 0.25
 
 
 def test_another_equals_sign_may_be_asked_for() -> None:
@@ -273,8 +273,8 @@ def test_a_name_says_what_a_checkpoint_is_for(name: str, roles: tuple[str, ...])
 
 def test_a_link_is_no_checkpoint_but_another_name_for_one() -> None:
     run = run_of("r/epoch=1.ckpt", links={"r/best.ckpt": "epoch=1.ckpt", "r/latest": "epoch=1.ckpt"})
-    (it,) = run.checkpoints
-    assert it.aliases == ("r/best.ckpt", "r/latest")
+    (checkpoint,) = run.checkpoints
+    assert checkpoint.aliases == ("r/best.ckpt", "r/latest")
     assert run.pointers == (
         Pointer("r/best.ckpt", "symlink", "r/epoch=1.ckpt", "ok"),
         Pointer("r/latest", "symlink", "r/epoch=1.ckpt", "ok"),
@@ -355,7 +355,7 @@ def test_a_text_that_names_a_checkpoint_is_a_pointer_to_it(name: str, text: byte
 def test_a_text_that_cannot_be_read_is_a_stray() -> None:
     class Locked(MemoryStore):
         @contextmanager
-        def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+        def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
             if path == "best":
                 raise PermissionError(13, "Permission denied", path)
             with super().open(path) as source:
@@ -368,7 +368,7 @@ def test_a_text_that_cannot_be_read_is_a_stray() -> None:
 def test_a_text_that_grew_after_it_was_listed_is_a_stray() -> None:
     class Growing(MemoryStore):
         @contextmanager
-        def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+        def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
             if path == "best":
                 self.write(path, b"epoch=1.ckpt\n" * 1000)
             with super().open(path) as source:
@@ -439,7 +439,7 @@ class Closed(MemoryStore):
     """A store in which one file may not be read."""
 
     @contextmanager
-    def open(self, path: str) -> Iterator[Source]:  # type: ignore[override]
+    def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
         if path == "r/latest":
             raise PermissionError(13, "Permission denied", path)
         with super().open(path) as source:

@@ -11,7 +11,7 @@ import pytest
 
 from ckptctl.core.model import Entry
 from ckptctl.errors import Refused
-from ckptctl.stores import Changed, Folder, Store
+from ckptctl.stores import EntryChanged, Folder, Store
 
 SECOND = 1_000_000_000
 ANY = r"\w"
@@ -382,9 +382,9 @@ class StoreContract:
         time.sleep(0.02)  # a file system stamps no finer than the kernel's tick
         self.put(store, path if entry.kind == "file" else f"{path}/optimizer.pt", b"something else")
         before = _all(store)
-        with pytest.raises(Changed):
+        with pytest.raises(EntryChanged):
             store.rename(entry, "moved")
-        with pytest.raises(Changed):
+        with pytest.raises(EntryChanged):
             store.delete_exact(entry)
         assert _all(store) == before
 
@@ -393,7 +393,7 @@ class StoreContract:
         entry = store.stat("top.ckpt")
         store.delete_exact(entry)
         self.put(store, "top.ckpt/precious", b"")
-        with pytest.raises(Changed):
+        with pytest.raises(EntryChanged):
             store.delete_exact(entry)
         assert "top.ckpt/precious" in _all(store)
 
@@ -446,7 +446,7 @@ class StoreContract:
         inside = _below(store, "run2")
         time.sleep(0.02)  # a file system stamps no finer than the kernel's tick
         self.put(store, f"run2/{name}", b"something else")
-        with pytest.raises(Changed):
+        with pytest.raises(EntryChanged):
             store.check(store.stat("run2"), inside)
 
     def test_a_folder_that_nobody_else_works_in_can_be_held(self) -> None:
@@ -479,7 +479,7 @@ class StoreContract:
         store = self.make_writable(TREE)
         entry = store.stat("run1/hparams.yaml")
         self.put(store, "run1/hparams.yaml", b"lr: 0.333\n")
-        with pytest.raises(Changed):
+        with pytest.raises(EntryChanged):
             store.rewrite(entry, b"lr: 0.2\n")
         with store.open("run1/hparams.yaml") as source:
             assert source.read(0, 100) == b"lr: 0.333\n"

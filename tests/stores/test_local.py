@@ -19,7 +19,7 @@ import pytest
 
 from ckptctl.core.model import Entry
 from ckptctl.errors import PathMissing, StorageFailed, UsageError
-from ckptctl.stores import Changed, Store, local, open_store
+from ckptctl.stores import EntryChanged, Store, local, open_store
 from ckptctl.stores.local import rename
 from tests.stores.contract import TREE, StoreContract
 
@@ -522,9 +522,9 @@ def test_a_file_that_is_not_as_listed_is_neither_moved_nor_removed(
     time.sleep(TICK)
     change(tree / "run1/epoch=2.ckpt")
     before = content(tree)
-    with pytest.raises(Changed, match="changed since it was listed"):
+    with pytest.raises(EntryChanged, match="changed since it was listed"):
         store.delete_exact(entry)
-    with pytest.raises(Changed, match="changed since it was listed"):
+    with pytest.raises(EntryChanged, match="changed since it was listed"):
         store.rename(entry, "moved")
     assert content(tree) == before
 
@@ -535,7 +535,7 @@ def test_a_file_of_the_same_size_and_time_but_another_inode_is_not_as_listed(tre
     (tree / "new").write_bytes(b"TWENTY-TWO")
     os.utime(tree / "new", ns=(entry.modified or 0, entry.modified or 0))
     (tree / "new").rename(tree / "run1/epoch=2.ckpt")
-    with pytest.raises(Changed):
+    with pytest.raises(EntryChanged):
         store.delete_exact(entry)
     assert (tree / "run1/epoch=2.ckpt").read_bytes() == b"TWENTY-TWO"
 
@@ -574,8 +574,8 @@ def test_what_was_swapped_between_the_look_and_the_move_is_moved_back(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, path = open_store(str(tree)), tree / "run1/epoch=1.ckpt"
-    interpose(monkeypatch, "shift", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
-    with pytest.raises(Changed):
+    interpose(monkeypatch, "rename_exclusive", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
+    with pytest.raises(EntryChanged):
         store.rename(store.stat("run1/epoch=1.ckpt"), "moved")
     assert path.read_bytes() == b"twenty-two"
     assert not (tree / "moved").exists()
@@ -583,9 +583,9 @@ def test_what_was_swapped_between_the_look_and_the_move_is_moved_back(
 
 def test_what_cannot_be_moved_back_is_told_with_its_place(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, path = open_store(str(tree)), tree / "run1/epoch=1.ckpt"
-    interpose(monkeypatch, "shift", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
+    interpose(monkeypatch, "rename_exclusive", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
     interpose(monkeypatch, "_move_back", before=lambda: path.write_bytes(b"a third"))
-    with pytest.raises(Changed, match="is now 'moved'"):
+    with pytest.raises(EntryChanged, match="is now 'moved'"):
         store.rename(store.stat("run1/epoch=1.ckpt"), "moved")
     assert (path.read_bytes(), (tree / "moved").read_bytes()) == (b"a third", b"twenty-two")
 
@@ -617,7 +617,7 @@ def test_the_kernel_refuses_a_name_taken_after_the_look(tree: Path, monkeypatch:
     if not hasattr(ctypes.CDLL(None), "renameat2"):
         pytest.skip("this C library has no renameat2")
     store = open_store(str(tree))
-    interpose(monkeypatch, "shift", before=lambda: (tree / "moved").write_bytes(b"mine"))
+    interpose(monkeypatch, "rename_exclusive", before=lambda: (tree / "moved").write_bytes(b"mine"))
     with pytest.raises(FileExistsError):
         store.rename(store.stat("top.ckpt"), "moved")
     assert (tree / "moved").read_bytes() == b"mine"
@@ -652,7 +652,7 @@ def test_a_folder_swapped_while_it_is_opened_is_not_removed(
     store = open_store(str(tree))
     swap = [(tree / "run2", tree / "aside"), (outside, tree / "run2")]
     interpose(monkeypatch, "_prove", after=lambda: [old.rename(new) for old, new in swap])
-    with pytest.raises(Changed):
+    with pytest.raises(EntryChanged):
         store.delete_exact(store.stat("run2"))
     assert content(tree / "run2") == {"epoch=1.ckpt": b"precious", "sub/precious": b"precious"}
 

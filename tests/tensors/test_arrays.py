@@ -6,7 +6,7 @@ from struct import pack
 import pytest
 
 from ckptctl.tensors import arrays
-from ckptctl.tensors.arrays import FLOATING, Distance, Stretch, apart, average
+from ckptctl.tensors.arrays import FLOATING, NumberSpan, NumericDifference, average_numbers, measure_difference
 from tests.conftest import lacks
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
@@ -34,24 +34,26 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("one", "other", "distance"),
     [
-        pytest.param((1, 2, 3), (1, 2, 3), Distance(), id="the same"),
-        pytest.param((1, 2, 3), (1, 2.5, 1), Distance(2, 2.5), id="some differ"),
-        pytest.param((NAN, 1), (NAN, 2), Distance(1, 1), id="the same NaN"),
-        pytest.param((NAN, 1), (0, 2), Distance(1, 1, 1), id="NaN in one"),
-        pytest.param((INF, 1, -INF), (INF, 2, INF), Distance(1, 1, 1), id="infinities"),
-        pytest.param((), (), Distance(), id="nothing"),
+        pytest.param((1, 2, 3), (1, 2, 3), NumericDifference(), id="the same"),
+        pytest.param((1, 2, 3), (1, 2.5, 1), NumericDifference(2, 2.5), id="some differ"),
+        pytest.param((NAN, 1), (NAN, 2), NumericDifference(1, 1), id="the same NaN"),
+        pytest.param((NAN, 1), (0, 2), NumericDifference(1, 1, 1), id="NaN in one"),
+        pytest.param((INF, 1, -INF), (INF, 2, INF), NumericDifference(1, 1, 1), id="infinities"),
+        pytest.param((), (), NumericDifference(), id="nothing"),
     ],
 )
 def test_how_far_numbers_lie_apart(
-    way: str, one: tuple[float, ...], other: tuple[float, ...], distance: Distance
+    way: str, one: tuple[float, ...], other: tuple[float, ...], distance: NumericDifference
 ) -> None:
-    assert apart(Stretch(singles(*one), "float32"), Stretch(singles(*other), "float32")) == distance
+    assert measure_difference(NumberSpan(singles(*one), "float32"), NumberSpan(singles(*other), "float32")) == distance
 
 
 def test_types_may_differ(way: str) -> None:
-    half = Stretch(b"\x80\x3f\x00\x40", "bfloat16")  # 1, 2
-    assert apart(half, Stretch(singles(1, 2.5), "float32")) == Distance(0.5, 0.5)
-    assert apart(Stretch(b"\x01\x00", "bool"), Stretch(singles(1, 1), "float32")) == Distance(1, 1)
+    half = NumberSpan(b"\x80\x3f\x00\x40", "bfloat16")  # 1, 2
+    assert measure_difference(half, NumberSpan(singles(1, 2.5), "float32")) == NumericDifference(0.5, 0.5)
+    assert measure_difference(
+        NumberSpan(b"\x01\x00", "bool"), NumberSpan(singles(1, 1), "float32")
+    ) == NumericDifference(1, 1)
 
 
 @needs_torch
@@ -73,7 +75,7 @@ def test_every_type_is_read_as_torch_reads_it(way: str, dtype: str) -> None:
         one = (torch.randn(256, dtype=torch.float64) * 20).to(kind)
     other = torch.zeros(256, dtype=kind)
     raw = [bytes(it.view(torch.uint8).tolist()) for it in (one, other)]
-    found = apart(Stretch(raw[0], dtype), Stretch(raw[1], dtype))
+    found = measure_difference(NumberSpan(raw[0], dtype), NumberSpan(raw[1], dtype))
     wide = one.to(torch.complex128 if dtype.startswith("complex") else torch.float64).abs()
     known = wide[wide.isfinite()]
     assert found.most == pytest.approx(float(known.max()))
@@ -91,7 +93,7 @@ def test_every_type_is_read_as_torch_reads_it(way: str, dtype: str) -> None:
 )
 def test_a_mean_that_its_type_does_not_hold_is_infinite(way: str, dtype: str, large: bytes, infinite: bytes) -> None:
     made = bytearray(len(large))
-    average([(large, 3.0), (bytes(len(large)), -1.0)], dtype, memoryview(made))
+    average_numbers([(large, 3.0), (bytes(len(large)), -1.0)], dtype, memoryview(made))
     assert made == infinite
 
 
@@ -106,7 +108,7 @@ def test_a_mean_is_that_of_torch(way: str, dtype: str) -> None:
     weights = [2.0, 1.0, 1.0]
     found = bytearray(tensors[0].nbytes)
     parts = [(bytes(it.view(torch.uint8).tolist()), own) for it, own in zip(tensors, weights, strict=True)]
-    average(parts, dtype, memoryview(found))
+    average_numbers(parts, dtype, memoryview(found))
     wide = torch.float64 if dtype == "float64" else torch.float32
     summed = sum(it.to(wide) * own for it, own in zip(tensors, weights, strict=True))
     expected = (summed / sum(weights)).to(kind)

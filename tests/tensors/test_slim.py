@@ -13,7 +13,7 @@ from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.formats.zip import open_archive
 from ckptctl.stores import open_store
 from ckptctl.stores.memory import MemoryStore
-from ckptctl.tensors.slim import open_cut
+from ckptctl.tensors.slim import open_slimmed
 from tests.conftest import lacks
 from tests.formats.samples import FIXTURES, Bytes, dictionary, global_, number, tensor, text, torch_file
 
@@ -29,7 +29,7 @@ def slim(content: bytes, drop: tuple[str, ...] | None = None, *, bare: bool = Fa
     """What is left of a file."""
     store = MemoryStore({})
     with store.draft("out.pt") as draft:
-        open_cut(Bytes(content), drop, bare=bare).write(draft, later=draft.sync if later else None)
+        open_slimmed(Bytes(content), drop, bare=bare).write(draft, later=draft.sync if later else None)
     with store.open("out.pt") as source:
         return source.read(0, source.size)
 
@@ -97,7 +97,7 @@ def test_what_only_serves_to_resume_goes_and_all_else_stays(
     from ckptctl.formats.torch_archive import read_values
 
     content = encode_torch(value)
-    assert set(open_cut(Bytes(content), drop).dropped) == set(gone)
+    assert set(open_slimmed(Bytes(content), drop).dropped) == set(gone)
     left = read_values(Bytes(slim(content, drop)))
     assert set(left) == set(value) - {key for key in gone if "/" not in key}
 
@@ -114,7 +114,7 @@ def test_what_only_serves_to_resume_goes_and_all_else_stays(
 )
 def test_what_is_not_known_to_serve_only_to_resume_stays(value: dict[str, object]) -> None:
     with pytest.raises(Refused, match="nothing in it is known") as caught:
-        open_cut(Bytes(encode_torch(value)), None)
+        open_slimmed(Bytes(encode_torch(value)), None)
     assert caught.value.id == "nothing-to-slim"
 
 
@@ -147,7 +147,7 @@ def test_bare_keeps_the_mapping_with_the_weights_alone(value: dict[str, object],
 )
 def test_what_is_not_certain_is_refused_with_the_reason(content: bytes, why: str) -> None:
     with pytest.raises(Refused, match=why):
-        open_cut(Bytes(content), None)
+        open_slimmed(Bytes(content), None)
 
 
 def hand_made(*storages: bytes, **items: bytes) -> bytes:
@@ -169,18 +169,18 @@ def hand_made(*storages: bytes, **items: bytes) -> bytes:
 )
 def test_what_names_more_than_checkpoints_need_is_refused(item: bytes, why: str) -> None:
     with pytest.raises(Refused, match=why):
-        open_cut(Bytes(hand_made(extra=item)), None)
+        open_slimmed(Bytes(hand_made(extra=item)), None)
 
 
 def test_what_goes_may_name_anything() -> None:
     content = hand_made(callbacks=global_("mine", "Config") + b")\x81")
-    assert open_cut(Bytes(content), ("optimizer", "callbacks")).dropped == ("optimizer", "callbacks")
+    assert open_slimmed(Bytes(content), ("optimizer", "callbacks")).dropped == ("optimizer", "callbacks")
 
 
 def test_bare_is_a_way_out_where_settings_name_a_class() -> None:
     content = hand_made(config=global_("mine", "Config") + b")\x81")
     with pytest.raises(Refused) as caught:
-        open_cut(Bytes(content), None)
+        open_slimmed(Bytes(content), None)
     assert caught.value.hint is not None
     assert "--bare" in caught.value.hint
     assert slim(content, bare=True)
@@ -200,7 +200,7 @@ def test_torchscript_and_members_of_others_are_refused() -> None:
         with zipfile.ZipFile(members, "a") as archive:
             archive.writestr(f"archive/{name}", b"x")
         with pytest.raises(Refused, match=why):
-            open_cut(Bytes(members.getvalue()), None)
+            open_slimmed(Bytes(members.getvalue()), None)
 
 
 # What is proved ------------------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_more_than_4_gb_come_out_as_they_were(tmp_path: Path) -> None:
     torch.save({"model": {"a": large, "b": torch.arange(5)}, "optimizer": {"param_groups": []}}, path)
     store = open_store(str(tmp_path))
     with store.open("large.pt") as source, store.draft("out.pt") as draft:
-        open_cut(source, None).write(draft)
+        open_slimmed(source, None).write(draft)
     found = torch.load(tmp_path / "out.pt", weights_only=True, mmap=True)["model"]
     assert torch.equal(found["b"], torch.arange(5))
     assert torch.equal(found["a"], large)

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from ckptctl.formats import crc32 as crc32_of_much
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge
-from ckptctl.formats.crc32c import crc32c, unmask
+from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge_contents
+from ckptctl.formats.crc32c import crc32c, unmask_crc
 from ckptctl.formats.flaws import FLAWS, Flaw
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.tensors.finite import KINDS, find_odd
-from ckptctl.tensors.full_check import plan, prove_texts, read_deep
-from ckptctl.tensors.structure_check import check
+from ckptctl.tensors.finite import KINDS, find_non_finite
+from ckptctl.tensors.full_check import plan_reads, prove_texts, read_deep
+from ckptctl.tensors.structure_check import find_flaws
 from tests.conftest import lacks
 from tests.formats.held import Held, load
 from tests.formats.legacy import encode_legacy
@@ -34,8 +34,8 @@ STATE = {"state_dict": {"w": make_tensor(range(64), (8, 8)), "b": make_tensor([7
 
 def flaws_of(files: Held, *, deep: bool = False, finite: bool = False, allow: tuple[str, ...] = ()) -> list[Flaw]:
     held = read_files(files)
-    contents = merge(held) if held else Contents("none")
-    found = list(check(contents, files, allow))
+    contents = merge_contents(held) if held else Contents("none")
+    found = list(find_flaws(contents, files, allow))
     return found + read_deep(contents, files, deep=deep, finite=finite) if deep or finite else found
 
 
@@ -144,7 +144,7 @@ def test_a_shard_that_is_missing_is_found(case: str, name: str) -> None:
 @pytest.mark.parametrize("case", ["torch", "torch of today", "keras", "npz", "packed npz", "dcp", "tensorflow"])
 def test_any_byte_that_was_flipped_in_what_has_a_checksum_is_found(case: str) -> None:
     whole, many = WHOLE[case], 3 if case == "dcp" else 25
-    for record in merge(read_files(whole)).records:
+    for record in merge_contents(read_files(whole)).records:
         end = record.length - (record.unpacked is not None)  # the last bits of what is packed may be padding
         for place in range(record.offset, record.offset + end, max(1, end // many)):
             content = bytearray(whole.files[record.file])
@@ -219,13 +219,13 @@ class Case(NamedTuple):
 def test_a_tensor_must_lie_inside_of_its_storage(case: Case, fits: bool) -> None:
     tensor = Tensor("w", case.shape, case.dtype, "weights", (Piece("s", case.start, case.shape, case.stride),))
     contents = Contents("torch", (tensor,), {"s": Storage("x", 0, 16)})
-    found = list(check(contents, Held({"x": bytes(16)})))
+    found = list(find_flaws(contents, Held({"x": bytes(16)})))
     assert [it.id for it in found] == ([] if fits else ["short-storage"])
 
 
 def test_of_many_flaws_of_one_kind_the_first_are_told_and_the_rest_is_counted() -> None:
     tensors = tuple(Tensor(f"w{n}", (9,), "float32", "weights", (Piece("s", 0, (9,)),)) for n in range(100))
-    found = list(check(Contents("torch", tensors, {"s": Storage("x", 0, 16)}), Held({"x": bytes(16)})))
+    found = list(find_flaws(Contents("torch", tensors, {"s": Storage("x", 0, 16)}), Held({"x": bytes(16)})))
     assert len(found) == 21
     assert found[-1].text == "80 more like these"
 
@@ -258,14 +258,14 @@ FORMATS = {"float64": "d", "float32": "f", "float16": "e", "complex64": "f", "co
 def test_what_is_no_number_is_found_where_it_is(dtype: str, big_endian: bool, values: list[float]) -> None:
     data = struct.pack(f"{'>' if big_endian else '<'}{len(values)}{FORMATS[dtype]}", *values)
     expected = [(n, it != it) for n, it in enumerate(values) if it != it or abs(it) == inf]  # noqa: PLR0124 - NaN
-    assert list(find_odd(data, dtype, big_endian=big_endian)) == expected
+    assert list(find_non_finite(data, dtype, big_endian=big_endian)) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_largest_numbers_are_numbers(dtype: str) -> None:
     letter = FORMATS[dtype]
     largest = {"f": 3.4028234663852886e38, "d": 1.7976931348623157e308}[letter]
-    assert list(find_odd(struct.pack(f"<2{letter}", largest, -largest), dtype)) == []
+    assert list(find_non_finite(struct.pack(f"<2{letter}", largest, -largest), dtype)) == []
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_the_largest_numbers_are_numbers(dtype: str) -> None:
 def test_short_types_tell_what_is_no_number_in_their_own_ways(
     dtype: str, data: bytes, found: list[tuple[int, bool]]
 ) -> None:
-    assert list(find_odd(data, dtype)) == found
+    assert list(find_non_finite(data, dtype)) == found
 
 
 def test_every_type_of_floating_point_is_known_by_its_width() -> None:
@@ -313,11 +313,11 @@ def test_numbers_of_a_storage_that_lie_in_no_tensor_do_not_count() -> None:
 def test_every_byte_of_every_file_is_read_once() -> None:
     for files in WHOLE.values():
         held = read_files(files)
-        stretches = plan(merge(held), files, deep=True, finite=False)
+        stretches = plan_reads(merge_contents(held), files, deep=True, finite=False)
         covered = {name: bytearray(size) for name, size in files.sizes.items()}
-        for it in stretches:
-            for place in range(it.offset, it.offset + it.length):
-                covered[it.file][place] += 1
+        for stretch in stretches:
+            for place in range(stretch.offset, stretch.offset + stretch.length):
+                covered[stretch.file][place] += 1
         assert {count for content in covered.values() for count in content} <= {1}
 
 
@@ -331,7 +331,7 @@ def test_a_large_file_is_read_by_two_threads_to_the_same_end() -> None:
     data = bytearray(encode_torch(values))
     files = Held({"x.pt": bytes(data)})
     seen: list[int] = []
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     assert read_deep(contents, files, deep=True, finite=False, tick=seen.append) == []
     assert sum(seen) == len(data)
     data[len(data) // 2] ^= 1
@@ -343,7 +343,7 @@ def test_a_storage_beyond_its_file_is_told_and_costs_nothing(offset: int) -> Non
     tensor = Tensor("w", (4,), "float32", "weights", (Piece("s", 0, (4,)),))
     contents = Contents("hdf5", (tensor,), {"s": Storage("x", offset, 16)})
     files = Held({"x": bytes(32)})
-    assert [it.id for it in check(contents, files)] == ["short-storage"]
+    assert [it.id for it in find_flaws(contents, files)] == ["short-storage"]
     assert read_deep(contents, files, deep=True, finite=True) == []
 
 
@@ -355,7 +355,7 @@ def test_tensors_that_lie_over_each_other_are_not_read_again_and_again() -> None
 
 def test_a_file_that_shrinks_while_it_is_read_is_cut_short() -> None:
     files = Held({"x.pt": encode_torch(STATE)})
-    contents = merge(read_files(files))
+    contents = merge_contents(read_files(files))
     files.files["x.pt"] = files.files["x.pt"][:-500]
     assert "cut-short" in {it.id for it in read_deep(contents, files, deep=True, finite=False)}
 
@@ -397,7 +397,7 @@ def test_crc32c_side_by_side_is_the_same_as_byte_by_byte() -> None:
 
 def test_a_masked_checksum_is_unmasked() -> None:
     masked = ((0x12345678 >> 15 | 0x12345678 << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    assert unmask(masked) == 0x12345678
+    assert unmask_crc(masked) == 0x12345678
 
 
 @pytest.mark.parametrize("texts", [[b"hello"], [b"", b"ab", b"c" * 300], [b"x"] * 50])
@@ -433,7 +433,7 @@ def test_an_archive_whose_first_bytes_went_bad_is_told(at: int) -> None:
 def test_a_tensor_of_less_than_nothing_is_told(shape: tuple[int, ...], stride: tuple[int, ...] | None) -> None:
     tensor = Tensor("w", shape, "float32", "weights", (Piece("s", 0, shape, stride),))
     contents = Contents("torch", (tensor,), {"s": Storage("x", 0, 1000)})
-    assert [it.id for it in check(contents, Held({"x": bytes(1000)}))] == ["broken"]
+    assert [it.id for it in find_flaws(contents, Held({"x": bytes(1000)}))] == ["broken"]
 
 
 @pytest.mark.slow

@@ -16,15 +16,15 @@ from ckptctl.core.names.numbers import Field, is_finer, read_field, take_constan
 from ckptctl.core.names.suffixes import (
     EXTENSIONS,
     VERSION,
-    Ending,
+    NameParts,
     begins_with_role,
     ends_with_role,
     longest_first,
-    part_extension,
-    part_last_word,
-    peel,
+    split_endings,
+    split_extension,
+    split_last_word,
 )
-from ckptctl.core.names.unkeyed import SEPARATORS, is_known, longest_known, measures, read_words
+from ckptctl.core.names.unkeyed import SEPARATORS, is_known_metric, is_metric_key, longest_known_metric, read_words
 
 __all__ = ["EXTENSIONS", "Field", "Name", "is_cut_by_slash", "parse", "parse_folder"]
 
@@ -49,7 +49,7 @@ class Name(NamedTuple):
     """As known or passed, with its dot; "" where the name has none of these."""
 
 
-class Reader(Protocol):
+class NameReader(Protocol):
     """What reads a name by its own rule: a Template."""
 
     def match(self, stem: str) -> Name | None:
@@ -57,7 +57,7 @@ class Reader(Protocol):
         ...
 
 
-class Grammar(NamedTuple):
+class NameGrammar(NamedTuple):
     """How the names of one folder are written."""
 
     known: Container[str]
@@ -97,20 +97,20 @@ def parse_folder(  # noqa: PLR0913 - what may be known of a folder
     equals: str = "=",
     join: str = "-",
     extensions: Sequence[str] = EXTENSIONS,
-    template: Reader | None = None,
+    template: NameReader | None = None,
 ) -> list[Name]:
     """Read the names of one run, in their order, each in the light of all; a template goes first where it matches."""
     if not paths:
         return []
     usable = "" if equals in SEPARATORS else equals
-    grammar = _agree(paths, Grammar(known, usable, join, longest_first(extensions)))
+    grammar = _agree(paths, NameGrammar(known, usable, join, longest_first(extensions)))
     if template is not None:
         return [_match(template, path, grammar) or _read(path, grammar) for path in paths]
     return _read_all(paths, grammar)
 
 
-def _match(template: Reader, path: str, grammar: Grammar) -> Name | None:
-    stem, extension = part_extension(path, grammar.extensions)
+def _match(template: NameReader, path: str, grammar: NameGrammar) -> Name | None:
+    stem, extension = split_extension(path, grammar.extensions)
     name = template.match(stem)
     return name._replace(extension=extension or name.extension) if name else None
 
@@ -120,7 +120,7 @@ def is_cut_by_slash(folder_name: str, equals: str = "=") -> bool:
 
     True where a key begins behind the last value. A text value (``lr=0.1,model=vit-b``) ends a name of its own.
     """
-    stem, extension, version, roles = peel(folder_name, EXTENSIONS, "-")
+    stem, extension, version, roles = split_endings(folder_name, EXTENSIONS, "-")
     _, found, tail = stem.rpartition(equals) if equals else ("", "", "")
     value = (take_number(tail) or take_constant(tail)) if found else None
     if value is None or extension or version is not None or roles:
@@ -132,14 +132,14 @@ def is_cut_by_slash(folder_name: str, equals: str = "=") -> bool:
 # What the names of a folder agree on ---------------------------------------------------------------------------------
 
 
-def _agree(paths: Sequence[str], grammar: Grammar) -> Grammar:
+def _agree(paths: Sequence[str], grammar: NameGrammar) -> NameGrammar:
     """The grammar, with what only siblings tell of the names without an equals sign."""
     wordy = [path for path in paths if grammar.equals not in path] if grammar.equals else list(paths)
     if len(wordy) < len(paths):
         grammar = grammar._replace(reads_colons=False)
     if len(wordy) < 2:  # noqa: PLR2004 - nobody to agree with
         return grammar
-    endings = {part_extension(path, grammar.extensions) for path in wordy if len(path) <= LONGEST}
+    endings = {split_extension(path, grammar.extensions) for path in wordy if len(path) <= LONGEST}
     glued = (read_words(stem, grammar.known).glued for stem, _ in endings if not _equals_in(stem, grammar))
     return grammar._replace(versioned=_find_versioned(endings, grammar.join), signed=frozenset().union(*glued))
 
@@ -149,7 +149,7 @@ def _find_versioned(endings: Iterable[tuple[str, str]], join: str) -> frozenset[
     seen = set(endings)
     found = set()
     for stem, extension in endings:
-        base, gap, word = part_last_word(stem, join)
+        base, gap, word = split_last_word(stem, join)
         if not (gap and VERSION.fullmatch(word)):
             continue
         if (base, extension) in seen:
@@ -158,7 +158,7 @@ def _find_versioned(endings: Iterable[tuple[str, str]], join: str) -> frozenset[
     return frozenset(found)
 
 
-def _equals_in(stem: str, grammar: Grammar) -> str:
+def _equals_in(stem: str, grammar: NameGrammar) -> str:
     """What stands between keys and values in this stem; "" where nothing does."""
     if grammar.equals and grammar.equals in stem:
         return grammar.equals
@@ -172,10 +172,10 @@ _COLON = re.compile(r"[A-Za-z]:[-+]?(?:\.?[0-9]|nan|inf)")
 # One name, from its end to its beginning -----------------------------------------------------------------------------
 
 
-def _read(path: str, grammar: Grammar) -> Name:
+def _read(path: str, grammar: NameGrammar) -> Name:
     if len(path) > LONGEST:
         return Name({}, prefix=path)
-    ending = peel(path, grammar.extensions, grammar.join, partial(_is_version, grammar))
+    ending = split_endings(path, grammar.extensions, grammar.join, partial(_is_version, grammar))
     if ending.stem == "on_exception":
         return _close(ending, ("exception",))
     counter = _HPC.fullmatch(ending.stem)
@@ -183,7 +183,7 @@ def _read(path: str, grammar: Grammar) -> Name:
         return _close(ending._replace(version=int(counter[1])), ("hpc",))
     equals = _equals_in(ending.stem, grammar)
     first = ending.stem.partition(equals)[0] if equals else ""
-    if begins_with_role(ending.stem, "last", grammar.join) and not is_known(first, grammar.known):
+    if begins_with_role(ending.stem, "last", grammar.join) and not is_known_metric(first, grammar.known):
         rest = ending.stem[len("last") :].lstrip(SEPARATORS + grammar.join)
         ending = ending._replace(stem=rest, roles=tuple(dict.fromkeys(("last", *ending.roles))))
     return _read_keyed(ending, equals, grammar) if equals else _read_wordy(ending, grammar)
@@ -193,11 +193,11 @@ _HPC = re.compile(r"hpc_ckpt_([0-9]{1,18})")
 """Lightning's save when a cluster ends the job; the highest number is the newest."""
 
 
-def _close(ending: Ending, roles: tuple[str, ...] = ()) -> Name:
+def _close(ending: NameParts, roles: tuple[str, ...] = ()) -> Name:
     return Name({}, (), "", ending.version, (*roles, *ending.roles), ending.extension)
 
 
-def _is_version(grammar: Grammar, base: str, gap: str, extension: str) -> bool:
+def _is_version(grammar: NameGrammar, base: str, gap: str, extension: str) -> bool:
     """Whether ``vN`` behind ``base`` counts saves, and is not part of what the user called the model."""
     equals = _equals_in(base, grammar)
     if equals:
@@ -212,7 +212,7 @@ def _ends_in_number(text: str) -> bool:
     return number is not None and number[1] == len(text)
 
 
-def _read_wordy(ending: Ending, grammar: Grammar) -> Name:
+def _read_wordy(ending: NameParts, grammar: NameGrammar) -> Name:
     prefix, fields, bare, _ = read_words(ending.stem, grammar.known, grammar.signed)
     roles = ending.roles
     # With a number it is someone's candidate with the prefix best; without, it is what a best is called.
@@ -225,32 +225,32 @@ def _read_wordy(ending: Ending, grammar: Grammar) -> Name:
 # Keys and values with a sign between them ----------------------------------------------------------------------------
 
 
-def _read_keyed(ending: Ending, equals: str, grammar: Grammar) -> Name:
+def _read_keyed(ending: NameParts, equals: str, grammar: NameGrammar) -> Name:
     first, *pieces = ending.stem.split(equals)
     fields: dict[str, Field] = {}
     prefix, key = _part_prefix(first, pieces[0], grammar)
     for piece in pieces[:-1]:
         field, rest = _part_value(piece, key)
-        put(fields, key, field)
+        add_field(fields, key, field)
         key = _undouble(rest.lstrip(SEPARATORS).rstrip(" "))
-    put(fields, key, _read_last(pieces[-1]))
+    add_field(fields, key, _read_last(pieces[-1]))
     return Name(fields, (), prefix, ending.version, ending.roles, ending.extension)
 
 
-def put(fields: dict[str, Field], key: str, field: Field | None) -> None:
+def add_field(fields: dict[str, Field], key: str, field: Field | None) -> None:
     """Add a field; of a repeated key the first stays, unless the other writes the same number with more decimals."""
     if key and field is not None and (key not in fields or is_finer(field, fields[key])):
         fields[key] = field
 
 
-def _part_prefix(text: str, value: str, grammar: Grammar) -> tuple[str, str]:
+def _part_prefix(text: str, value: str, grammar: NameGrammar) -> tuple[str, str]:
     """The free text and the key in front of the first value."""
     text = text.rstrip(" ")
     rest = text.rpartition("--")[2]
     join = grammar.join or "-"
-    key = longest_known(rest, join, grammar.known) or _last_word(rest, join)
-    counter = counter_behind(key)
-    if counter and _is_count(value) and not is_known(key, grammar.known):
+    key = longest_known_metric(rest, join, grammar.known) or _last_word(rest, join)
+    counter = trailing_counter(key)
+    if counter and _is_count(value) and not is_known_metric(key, grammar.known):
         key = counter
     front = text[: len(text) - len(key)]
     return front.strip(SEPARATORS + join), _undouble(key.lstrip(SEPARATORS))
@@ -265,12 +265,12 @@ def _last_word(text: str, join: str) -> str:
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-def counter_behind(key: str) -> str | None:
+def trailing_counter(key: str) -> str | None:
     """The counter that a longer key ends with (``my_model_epoch``); None where the key says that it is a metric."""
     counter = next((it for it in ("global_step", "epoch", "step") if key.endswith(it)), None)
     if counter is None or key == counter or key[-len(counter) - 1] not in "_. ":
         return None
-    return None if measures(key[: -len(counter) - 1]) else counter
+    return None if is_metric_key(key[: -len(counter) - 1]) else counter
 
 
 def _is_count(value: str) -> bool:
@@ -347,7 +347,7 @@ _make_field = cast("Callable[[tuple[str, float]], Field]", partial(tuple.__new__
 _make_name = cast("Callable[[tuple[object, ...]], Name]", partial(tuple.__new__, Name))
 
 
-def _read_all(paths: Sequence[str], grammar: Grammar) -> list[Name]:
+def _read_all(paths: Sequence[str], grammar: NameGrammar) -> list[Name]:
     """Every name, each shape read once in full; the rest of it takes its numbers from between the same texts."""
     equals = grammar.equals if any(grammar.equals in path for path in paths) else ":"
     if equals not in ("=", ":") or grammar.join not in ("-", "_") or not all(map(_is_plain, grammar.extensions)):
@@ -383,6 +383,6 @@ def _shape_of(name: Name, frame: tuple[str, ...], texts: list[str], equals: str)
     if not texts or [field.text for field in name.fields.values()] != texts:
         return None
     is_short = sum(map(len, frame)) + _MOST_IN_A_NUMBER * len(texts) <= LONGEST
-    if not is_short or any(equals in text for text in frame) or counter_behind(frame[0]):
+    if not is_short or any(equals in text for text in frame) or trailing_counter(frame[0]):
         return None
     return _Shape(tuple(name.fields), *name[2:])

@@ -9,7 +9,7 @@ from functools import cache
 _NUMBER = r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,20})?"
 
 
-def glance(paths: Sequence[str], metric: str, equals: str = "=") -> list[str] | None:
+def find_plain_values(paths: Sequence[str], metric: str, equals: str = "=") -> list[str] | None:
     """The text of a metric's value in each path; None where one does not show it plainly: then they must be read."""
     if not metric.isidentifier():  # of val-loss=0.3 the key is loss where it is the first, of top-5=0.9 all of it
         return None

@@ -14,7 +14,7 @@ _ROLES = {"last": "last", "best": "best", "EMA": "ema", "ema": "ema", "unfinishe
 """What a separated last word says a checkpoint is for; unfinished is NeMo's marker of a save under way."""
 
 
-class Ending(NamedTuple):
+class NameParts(NamedTuple):
     """A name, parted from what it ends in."""
 
     stem: str
@@ -30,7 +30,7 @@ def longest_first(extensions: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(filter(None, extensions), key=len, reverse=True))
 
 
-def part_extension(path: str, extensions: tuple[str, ...]) -> tuple[str, str]:
+def split_extension(path: str, extensions: tuple[str, ...]) -> tuple[str, str]:
     """The stem and the extension, "" where there is none; repeated ones all go (``x.ckpt.ckpt``), the last is told."""
     extension = ""
     end = len(path)
@@ -43,19 +43,19 @@ def part_extension(path: str, extensions: tuple[str, ...]) -> tuple[str, str]:
     return path[:end], extension
 
 
-def peel(
+def split_endings(
     path: str, extensions: tuple[str, ...], join: str, is_version: Callable[[str, str, str], bool] | None = None
-) -> Ending:
+) -> NameParts:
     """Take extension, roles and at most one version off the end of a path.
 
     ``is_version`` decides by the text in front, the separator and the extension whether ``vN`` is one; else it is.
     Each role is taken once, so that there are few rounds however long the name is.
     """
-    stem, extension = part_extension(path, extensions)
+    stem, extension = split_extension(path, extensions)
     version: int | None = None
     roles: tuple[str, ...] = ()
     while True:
-        base, gap, word = part_last_word(stem, join)
+        base, gap, word = split_last_word(stem, join)
         number = VERSION.fullmatch(word)
         role = _ROLES.get(word)
         if not base or base.endswith("/"):
@@ -66,12 +66,12 @@ def peel(
             version = int(number[1])
         else:
             break
-        stem, inner = part_extension(base, extensions)
+        stem, inner = split_extension(base, extensions)
         extension = extension or inner
-    return Ending(stem, extension, version, roles)
+    return NameParts(stem, extension, version, roles)
 
 
-def part_last_word(stem: str, join: str) -> tuple[str, str, str]:
+def split_last_word(stem: str, join: str) -> tuple[str, str, str]:
     """Text, separator and last word; the first two are "" where there is no separator."""
     parted: Iterable[tuple[str, str, str]] = [stem.rpartition(gap) for gap in {join or "-", "-", "_"}]
     return min(parted, key=lambda parts: len(parts[2]))
@@ -79,7 +79,7 @@ def part_last_word(stem: str, join: str) -> tuple[str, str, str]:
 
 def ends_with_role(stem: str, join: str) -> bool:
     """Whether the last word is a role, or the stem is nothing else."""
-    return stem == "on_exception" or part_last_word(stem, join)[2] in _ROLES
+    return stem == "on_exception" or split_last_word(stem, join)[2] in _ROLES
 
 
 def begins_with_role(stem: str, role: str, join: str) -> bool:

@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from ckptctl.core.names.numbers import Field, read_field
-from ckptctl.core.names.parse import LONGEST, Name, put
-from ckptctl.core.names.suffixes import EXTENSIONS, begins_with_role, part_extension, peel
+from ckptctl.core.names.parse import LONGEST, Name, add_field
+from ckptctl.core.names.suffixes import EXTENSIONS, begins_with_role, split_endings, split_extension
 from ckptctl.core.names.unkeyed import SEPARATORS
 from ckptctl.errors import UsageError
 
-Style = Literal["lightning", "keras"]
+TemplateStyle = Literal["lightning", "keras"]
 
 _MOST_FIELDS = 16
 """Each may end in a few places, so the places of many multiply."""
@@ -59,7 +59,7 @@ class Template:
         auto_insert: bool = True,
         equals: str = "=",
         join: str = "-",
-        style: Style = "lightning",
+        style: TemplateStyle = "lightning",
     ) -> None:
         self.text = text or (f"{{epoch}}{join}{{step}}" if style == "lightning" else "")
         self.auto_insert = auto_insert and style == "lightning"
@@ -106,7 +106,7 @@ class Template:
         """
         if len(stem) > LONGEST or not self.fields:
             return None
-        bare, extension = part_extension(stem, EXTENSIONS)
+        bare, extension = split_extension(stem, EXTENSIONS)
         for form in self._forms:
             matches = [pattern.fullmatch(bare) for pattern in self._patterns(form)]
             if all(matches):
@@ -126,14 +126,14 @@ class Template:
             field = _read_value(slot.spec, text)
             if field is None:
                 return None
-            put(fields, slot.name, field)
+            add_field(fields, slot.name, field)
         return self._close(fields, prefix, tail, extension)
 
     def _close(self, fields: dict[str, Field], prefix: str, tail: str, extension: str) -> Name:
         """The name with the roles and the version that the user's and the training's texts say."""
-        ending = peel(f".{tail}", EXTENSIONS, self.join)
+        ending = split_endings(f".{tail}", EXTENSIONS, self.join)
         last = self._pieces[-1]
-        own = peel(f".{last}", EXTENSIONS, self.join).roles if isinstance(last, str) else ()
+        own = split_endings(f".{last}", EXTENSIONS, self.join).roles if isinstance(last, str) else ()
         roles = [*own, *ending.roles]
         free = self.join.join(text for text in (prefix.strip(SEPARATORS), self._free_text()) if text)
         if begins_with_role(free, "last", self.join):
@@ -186,7 +186,7 @@ class Template:
         if not self._pieces or isinstance(self._pieces[-1], Slot):
             return list(self._pieces)
         front = "x"  # an extension is not all there is of a name
-        return [*self._pieces[:-1], part_extension(front + self._pieces[-1], EXTENSIONS)[0].removeprefix(front)]
+        return [*self._pieces[:-1], split_extension(front + self._pieces[-1], EXTENSIONS)[0].removeprefix(front)]
 
     def _pattern_of(self, piece: str | Slot, lazy: str, *, is_named: bool) -> str:
         if isinstance(piece, str):

@@ -34,7 +34,7 @@ _TOKEN = re.compile(rf"({UNSIGNED}|(?<![A-Za-z0-9])(?:{NOT_FINITE})(?![A-Za-z]))
 _GLUED_NAN = re.compile(r"(?<=[A-Za-z])(?:nan|inf)\Z")
 
 
-class Reading(NamedTuple):
+class ParsedWords(NamedTuple):
     """What such a name says."""
 
     prefix: str
@@ -55,14 +55,14 @@ class _Number(NamedTuple):
     """Whether a separator or the end follows: the 50 of ``resnet50`` is closed, the 5 of ``5shot`` is not."""
 
 
-def read_words(stem: str, known: Container[str] = (), signed: Container[str] = ()) -> Reading:
+def read_words(stem: str, known: Container[str] = (), signed: Container[str] = ()) -> ParsedWords:
     """The fields of a stem; ``signed``: keys behind which a single ``-`` is a sign, by the rest of the folder."""
     numbers = _find_numbers(stem, known)
     reader = _Reader(stem, known, signed)
     for number, following in zip(numbers, [*numbers, None][1:], strict=True):
         reader.take(number, following)
     if reader.fields:
-        return Reading(reader.prefix, reader.fields, tuple(reader.bare), frozenset(reader.glued))
+        return ParsedWords(reader.prefix, reader.fields, tuple(reader.bare), frozenset(reader.glued))
     return _read_bare(stem, numbers)
 
 
@@ -86,12 +86,12 @@ def _nan_in(token: re.Match[str]) -> int:
 def _digits_of_key(stem: str, start: int, number: str, known: Container[str]) -> int:
     """How many of a number's digits end the key in front: the 1 of ``val_f10.32``."""
     word = _key(stem[max(0, start - _LONGEST_KEY) : start])
-    if not word or word[-1] in _BREAKS or number.isdigit() or _direction_of(word) or is_known(word, known):
+    if not word or word[-1] in _BREAKS or number.isdigit() or _direction_of(word) or is_known_metric(word, known):
         return 0
     for size in range(1, min(len(number), 4)):
         if not number[: size + 1].isdigit():
             return 0
-        if _direction_of(word + number[:size]) or is_known(word + number[:size], known):
+        if _direction_of(word + number[:size]) or is_known_metric(word + number[:size], known):
             return size
     return 0
 
@@ -140,14 +140,14 @@ class _Reader:
         if not number.is_closed:
             return None
         counter = _counter_in(word) if number.text.isdigit() else None
-        key = word if self.fields else longest_known(word, "-", self.known) or _key(word)
-        if counter or is_known(key, self.known):
+        key = word if self.fields else longest_known_metric(word, "-", self.known) or _key(word)
+        if counter or is_known_metric(key, self.known):
             return counter or key
         if len(key) > _LONGEST_KEY:
             return None
-        if number.text.isdigit() and (is_followed or not measures(key)):
+        if number.text.isdigit() and (is_followed or not is_metric_key(key)):
             return None
-        if measures(key) or (self.fields and key != "v"):
+        if is_metric_key(key) or (self.fields and key != "v"):
             return key
         return None
 
@@ -165,22 +165,22 @@ def _counter_in(word: str) -> str | None:
 
 
 @lru_cache(1024)
-def measures(key: str) -> bool:
+def is_metric_key(key: str) -> bool:
     """Whether a key says that it is a metric: by a word that has a direction, or by the split it was measured on."""
     first, *rest = re.split(r"[-_/. ]", key.lower(), maxsplit=1)
     return (first in _SPLITS and bool(rest)) or _direction_of(key) is not None
 
 
-def longest_known(text: str, join: str, known: Container[str]) -> str | None:
+def longest_known_metric(text: str, join: str, known: Container[str]) -> str | None:
     """The longest known metric that ends a text, from one ``join`` on; None where there is none."""
     if known == ():
         return None
     tokens = text.rsplit(join, _MOST_JOINS)
     tails = (join.join(tokens[first:]) for first in range(len(tokens)))
-    return next((tail for tail in tails if is_known(tail, known)), None)
+    return next((tail for tail in tails if is_known_metric(tail, known)), None)
 
 
-def is_known(key: str, known: Container[str]) -> bool:
+def is_known_metric(key: str, known: Container[str]) -> bool:
     """Whether a key is a known metric; names may write ``/`` as ``_``."""
     return known != () and any(form in known for form in (key, key.replace("_", "/", 1), key.replace("/", "_")))
 
@@ -192,7 +192,7 @@ def _signed(text: str, gap: str, *, is_sign: bool) -> Field:
     return read_field(text)
 
 
-def _read_bare(stem: str, numbers: list[_Number]) -> Reading:
+def _read_bare(stem: str, numbers: list[_Number]) -> ParsedWords:
     """Numbers that end a name without keys; the first is the epoch where it looks like one."""
     start = len(numbers)
     end = len(stem)
@@ -204,15 +204,15 @@ def _read_bare(stem: str, numbers: list[_Number]) -> Reading:
         end = numbers[start - 1].end
     tail = numbers[start:]
     if not tail:
-        return Reading(stem, {})
+        return ParsedWords(stem, {})
     gaps = [stem[end : tail[0].start], *(stem[one.end : two.start] for one, two in pairwise(tail))]
     values = [
         _signed(number.text, gap, is_sign=number.start == len(gap) == 1) for number, gap in zip(tail, gaps, strict=True)
     ]
     prefix = stem[:end].strip(SEPARATORS)
     if _begins_with_epoch(values):
-        return Reading(prefix, {"epoch": values[0]}, tuple(values[1:]))
-    return Reading(prefix, {}, tuple(values))
+        return ParsedWords(prefix, {"epoch": values[0]}, tuple(values[1:]))
+    return ParsedWords(prefix, {}, tuple(values))
 
 
 def _begins_with_epoch(values: list[Field]) -> bool:

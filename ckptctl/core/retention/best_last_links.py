@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Pointer, Run
-from ckptctl.core.ranking import in_order
-from ckptctl.core.retention.eligibility import Stood
+from ckptctl.core.ranking import in_save_order
+from ckptctl.core.retention.eligibility import RuleResult
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import TopK
 
@@ -15,7 +15,7 @@ LAST, BEST = frozenset({"last", "latest"}), frozenset({"best"})
 """What such a link is called, its extension aside."""
 
 
-class Move(NamedTuple):
+class LinkMove(NamedTuple):
     """A link that leaves what goes for what stays."""
 
     path: str
@@ -26,7 +26,9 @@ class Move(NamedTuple):
     """Of the one that it is to lead to."""
 
 
-def find_moves(run: Run, whole: Sequence[Checkpoint], stood: Sequence[Stood], policy: Policy) -> tuple[Move, ...]:
+def find_link_moves(
+    run: Run, whole: Sequence[Checkpoint], stood: Sequence[RuleResult], policy: Policy
+) -> tuple[LinkMove, ...]:
     """The links of a run that may move out of the way; ``whole`` are its complete checkpoints.
 
     Each only to what stays for certain, whatever a budget takes: to the newest where that is protected, to the best
@@ -35,16 +37,16 @@ def find_moves(run: Run, whole: Sequence[Checkpoint], stood: Sequence[Stood], po
     return tuple(_find(run, whole, stood, policy)) if policy.relink else ()
 
 
-def _find(run: Run, whole: Sequence[Checkpoint], stood: Sequence[Stood], policy: Policy) -> Iterator[Move]:
+def _find(run: Run, whole: Sequence[Checkpoint], stood: Sequence[RuleResult], policy: Policy) -> Iterator[LinkMove]:
     held = {it.path: it for it in whole}
-    newest = in_order(whole)[-1].path if whole and policy.protect_last else None
+    newest = in_save_order(whole)[-1].path if whole and policy.protect_last else None
     best = _find_best(held, stood)
     for pointer in filter(lambda it: _is_own_link(it, run), run.pointers):
         stem = pointer.path.rpartition("/")[2].partition(".")[0]
         after = newest if stem in LAST else best if stem in BEST else None
         before = pointer.target
         if before in held and after is not None and after != before and held[after].unit != "family":
-            yield Move(pointer.path, before or "", after)
+            yield LinkMove(pointer.path, before or "", after)
 
 
 def _is_own_link(pointer: Pointer, run: Run) -> bool:
@@ -52,12 +54,12 @@ def _is_own_link(pointer: Pointer, run: Run) -> bool:
     return (pointer.kind, pointer.state) == ("symlink", "ok") and pointer.path.rpartition("/")[0] == run.path
 
 
-def _find_best(held: dict[str, Checkpoint], stood: Sequence[Stood]) -> str | None:
+def _find_best(held: dict[str, Checkpoint], stood: Sequence[RuleResult]) -> str | None:
     """The best of a run by every rule that ranks, if that keeps it; None where they disagree, or none ranks."""
     bests = {_first(held, it) for it in stood if isinstance(it.rule, TopK) and it.standing.places}
     return bests.pop() if len(bests) == 1 else None
 
 
-def _first(held: dict[str, Checkpoint], stood: Stood) -> str | None:
+def _first(held: dict[str, Checkpoint], stood: RuleResult) -> str | None:
     places = {place: path for path, place in stood.standing.places.items() if path in held and path in stood.kept}
     return places[min(places)] if places else None

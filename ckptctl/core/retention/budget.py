@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.disk_usage import Names, Weight, files_of, weigh
+from ckptctl.core.retention.disk_usage import DiskUsage, LinkCounts, files_of, measure_usage
 from ckptctl.core.units import write_size
 
 
@@ -21,7 +21,7 @@ class Budget(NamedTuple):
     """Bytes that are to be free on the file system afterwards."""
 
 
-class Stay(NamedTuple):
+class BudgetCandidate(NamedTuple):
     """A checkpoint that stays by the rules."""
 
     checkpoint: Checkpoint
@@ -35,7 +35,7 @@ class Stay(NamedTuple):
     """Nanoseconds: when it was saved, never later than what training saved after it."""
 
 
-class Cut(NamedTuple):
+class BudgetCut(NamedTuple):
     """What a budget takes."""
 
     going: dict[tuple[int, str], tuple[str, str]]
@@ -48,27 +48,29 @@ class _Goal(NamedTuple):
     """One budget, as what has to go."""
 
     flag: str
-    excess: Weight
+    excess: DiskUsage
     text: str
 
-    def misses(self, gone: Weight) -> int:
+    def misses(self, gone: DiskUsage) -> int:
         """Bytes or files that are still too many."""
         return max(0, self.excess.size - gone.size, self.excess.files - gone.files)
 
 
-def cut(budget: Budget, stays: Sequence[Stay], goes: Sequence[Checkpoint], room: int = 0) -> Cut:
+def apply_budget(
+    budget: Budget, stays: Sequence[BudgetCandidate], goes: Sequence[Checkpoint], room: int = 0
+) -> BudgetCut:
     """Which go beyond the rules: worst rank first, then oldest, until every budget is met; of no run the last complete.
 
     ``goes``: what goes by the rules; ``room``: bytes that are free now. One whose going frees nothing is not taken.
     """
-    names = Names()
+    names = LinkCounts()
     freed = sum((names.take(it).size for it in goes), 0)
-    goals = tuple(_goals(budget, weigh(it.checkpoint for it in stays), room + freed))
+    goals = tuple(_goals(budget, measure_usage(it.checkpoint for it in stays), room + freed))
     left = Counter(it.run for it in stays if it.checkpoint.state == "complete")
     spares = sorted((it for it in stays if it.is_spare), key=lambda it: (-it.place, it.since, it.checkpoint.path))
     hopes = Counter(entry.identity for it in spares for entry in files_of(it.checkpoint))
     going: dict[tuple[int, str], tuple[str, str]] = {}
-    gone = Weight()
+    gone = DiskUsage()
     for spare in spares:
         goal = next((it for it in goals if it.misses(gone)), None)
         could_free = any(hopes[entry.identity] >= names.left_of(entry) for entry in files_of(spare.checkpoint))
@@ -78,21 +80,23 @@ def cut(budget: Budget, stays: Sequence[Stay], goes: Sequence[Checkpoint], room:
             left[spare.run] -= 1
     idle = {(it.run, it.checkpoint.path) for it in spares if not names.have_freed(it.checkpoint)}
     going = {key: why for key, why in going.items() if key not in idle}
-    return Cut(going, tuple((it.flag, _tell(it, gone)) for it in goals if it.misses(gone)))
+    return BudgetCut(going, tuple((it.flag, _tell(it, gone)) for it in goals if it.misses(gone)))
 
 
-def _goals(budget: Budget, held: Weight, room: int) -> Iterator[_Goal]:
+def _goals(budget: Budget, held: DiskUsage, room: int) -> Iterator[_Goal]:
     """What each budget asks to go."""
     if budget.max_size is not None:
         text = f"more than {write_size(budget.max_size)} in all"
-        yield _Goal("max-size", Weight(held.size - budget.max_size), text)
+        yield _Goal("max-size", DiskUsage(held.size - budget.max_size), text)
     if budget.max_files is not None:
-        yield _Goal("max-files", Weight(0, held.files - budget.max_files), f"more than {budget.max_files} files in all")
+        yield _Goal(
+            "max-files", DiskUsage(0, held.files - budget.max_files), f"more than {budget.max_files} files in all"
+        )
     if budget.free is not None:
-        yield _Goal("free", Weight(budget.free - room), f"less than {write_size(budget.free)} free")
+        yield _Goal("free", DiskUsage(budget.free - room), f"less than {write_size(budget.free)} free")
 
 
-def _tell(goal: _Goal, gone: Weight) -> str:
+def _tell(goal: _Goal, gone: DiskUsage) -> str:
     missed = goal.misses(gone)
     much = f"{missed} files" if goal.flag == "max-files" else write_size(missed)
     return f"{goal.text}, by {much}, even without all that only rules keep"

@@ -8,30 +8,30 @@ from typing import NamedTuple
 from ckptctl.core.model import Checkpoint, Entry
 
 
-class Weight(NamedTuple):
+class DiskUsage(NamedTuple):
     """How much there is of something."""
 
     size: int = 0
     """Bytes."""
     files: int = 0
 
-    def plus(self, other: Weight) -> Weight:
+    def plus(self, other: DiskUsage) -> DiskUsage:
         """Both together."""
-        return Weight(self.size + other.size, self.files + other.files)
+        return DiskUsage(self.size + other.size, self.files + other.files)
 
 
-class Names:
+class LinkCounts:
     """How many names each hard-linked file has left."""
 
     def __init__(self) -> None:
         self._left: dict[object, int] = {}
 
-    def take(self, checkpoint: Checkpoint) -> Weight:
+    def take(self, checkpoint: Checkpoint) -> DiskUsage:
         """Let a checkpoint's names go: what that frees."""
-        freed = Weight()
+        freed = DiskUsage()
         for entry in files_of(checkpoint):
             if self._take(entry):
-                freed = freed.plus(Weight(entry.weight, 1))
+                freed = freed.plus(DiskUsage(entry.weight, 1))
         return freed
 
     def _take(self, entry: Entry) -> bool:
@@ -55,11 +55,11 @@ def files_of(checkpoint: Checkpoint) -> Iterator[Entry]:
     return (entry for entry in checkpoint.entries if entry.kind != "dir")
 
 
-def weigh(checkpoints: Iterable[Checkpoint]) -> Weight:
+def measure_usage(checkpoints: Iterable[Checkpoint]) -> DiskUsage:
     """What they take up, each file once."""
-    weight, seen = Weight(), set()
+    weight, seen = DiskUsage(), set()
     for entry in (entry for it in checkpoints for entry in files_of(it)):
         if entry.links == 1 or entry.identity not in seen:
-            weight = weight.plus(Weight(entry.weight, 1))
+            weight = weight.plus(DiskUsage(entry.weight, 1))
             seen.add(entry.identity)
     return weight

@@ -6,15 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import Metric, agree, choose_metric, in_order, in_time, is_usable, rank, score_of
-from ckptctl.core.retention.evaluate import Rule, Standing, standing_of
+from ckptctl.core.ranking import (
+    Metric,
+    choose_metric,
+    in_save_order,
+    in_time_order,
+    is_usable,
+    rank,
+    require_same_metric,
+    score_of,
+)
+from ckptctl.core.retention.evaluate import Rule, RuleContext, make_rule_context
 from ckptctl.core.retention.policy import GroupBy, Policy
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST, TopK
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import NoScore
 
 
-class Part(NamedTuple):
+class Eligibility(NamedTuple):
     """What of a run can be judged."""
 
     run: Run
@@ -26,19 +35,19 @@ class Part(NamedTuple):
     """What the rules choose from, oldest first."""
 
 
-class Stood(NamedTuple):
+class RuleResult(NamedTuple):
     """A rule, how a run stands before it, and what it keeps."""
 
     rule: Rule
-    standing: Standing
+    standing: RuleContext
     kept: Mapping[str, str]
     """By path, of the whole group, with the words that say why."""
 
 
-def part_of(run: Run, policy: Policy, now: int) -> Part:
+def find_eligible(run: Run, policy: Policy, now: int) -> Eligibility:
     """Who of a run takes part; ``now`` in nanoseconds by the file server's clock."""
     quiet, restless = _part_by_age(run.checkpoints, policy, now)
-    return Part(run, tuple(quiet), restless, _candidates(quiet))
+    return Eligibility(run, tuple(quiet), restless, _candidates(quiet))
 
 
 def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
@@ -47,7 +56,7 @@ def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
     That one is kept anyway; would it take a place among the best, another save of the very same moment would take the
     next, and the second best would go.
     """
-    pool = in_order(it for it in quiet if it.state == "complete" and not it.is_set_aside)
+    pool = in_save_order(it for it in quiet if it.state == "complete" and not it.is_set_aside)
     # A callback may call its every save "best" (best.ckpt, best-v1.ckpt): then the rules decide.
     is_numbered = any("best" in it.roles and it.version is not None for it in pool)
     return tuple(it for it in pool if is_numbered or "best" not in it.roles)
@@ -60,28 +69,28 @@ def _part_by_age(
     if not policy.min_age:
         return list(checkpoints), {}
     young = {
-        it.path: f"live: written {write_age((now - it.modified) / NANOSECONDS)} ago"
-        for it in checkpoints
-        if now - it.modified < policy.min_age
+        checkpoint.path: f"live: written {write_age((now - checkpoint.modified) / NANOSECONDS)} ago"
+        for checkpoint in checkpoints
+        if now - checkpoint.modified < policy.min_age
     }
     return [it for it in checkpoints if it.path not in young], young
 
 
-def stand_all(parts: Sequence[Part], policy: Policy, now: int) -> list[list[Stood]]:
+def evaluate_rules(parts: Sequence[Eligibility], policy: Policy, now: int) -> list[list[RuleResult]]:
     """How each run stands before each rule; raises MetricUnclear and ModeUnclear, also where grouped runs disagree."""
-    by_rule = [_stand_before(rule, parts, policy, now) for rule in policy.rules]
+    by_rule = [_evaluate_rule(rule, parts, policy, now) for rule in policy.rules]
     return [[stood[place] for stood in by_rule] for place in range(len(parts))]
 
 
-def _stand_before(rule: Rule, parts: Sequence[Part], policy: Policy, now: int) -> dict[int, Stood]:
+def _evaluate_rule(rule: Rule, parts: Sequence[Eligibility], policy: Policy, now: int) -> dict[int, RuleResult]:
     """By its place among the parts, how each run stands before one rule."""
-    stood: dict[int, Stood] = {}
+    stood: dict[int, RuleResult] = {}
     for group in _group(parts, "all" if rule.id == GLOBAL_BEST else policy.group_by):
-        stood |= zip(group, _stand([parts[it] for it in group], rule, policy, now), strict=True)
+        stood |= zip(group, _evaluate_group([parts[it] for it in group], rule, policy, now), strict=True)
     return stood
 
 
-def _group(parts: Sequence[Part], by: GroupBy) -> list[list[int]]:
+def _group(parts: Sequence[Eligibility], by: GroupBy) -> list[list[int]]:
     """The places of the runs that stand together before a rule."""
     groups: dict[str | int, list[int]] = {}
     for place, part in enumerate(parts):
@@ -90,7 +99,7 @@ def _group(parts: Sequence[Part], by: GroupBy) -> list[list[int]]:
     return list(groups.values())
 
 
-def _stand(group: Sequence[Part], rule: Rule, policy: Policy, now: int) -> list[Stood]:
+def _evaluate_group(group: Sequence[Eligibility], rule: Rule, policy: Policy, now: int) -> list[RuleResult]:
     """How each run of a group stands before one rule: numbers are counted as in that run, all else is the group's.
 
     A run that cannot be ranked has its trouble alone, and takes no part in the ranking of the others.
@@ -98,33 +107,33 @@ def _stand(group: Sequence[Part], rule: Rule, policy: Policy, now: int) -> list[
     found = [_metric_of(part, rule) for part in group]
     metric = _agreed([(part.run.path, it) for part, it in zip(group, found, strict=True) if isinstance(it, Metric)])
     held = [it for part, told in zip(group, found, strict=True) if not isinstance(told, str) for it in part.candidates]
-    shared = _stand_together(in_time(held) if len(group) > 1 else held, metric, policy)._replace(now=now)
-    stood: list[Stood] = []
+    shared = _stand_together(in_time_order(held) if len(group) > 1 else held, metric, policy)._replace(now=now)
+    stood: list[RuleResult] = []
     kept: dict[tuple[int, int], Mapping[str, str]] = {}
     for part, told in zip(group, found, strict=True):
         bases = (part.run.step_base, part.run.epoch_base)
         own = shared._replace(step_base=bases[0], epoch_base=bases[1])
         kept[bases] = kept[bases] if bases in kept else rule.keep(own)
-        stood.append(Stood(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
+        stood.append(RuleResult(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
     return stood
 
 
 def _agreed(found: Sequence[tuple[str, Metric]]) -> Metric | None:
     """The one metric that all of a group are ranked by, given with the paths of the runs; None where none is ranked."""
     for path, metric in found[1:]:
-        agree(found[0], (path, metric))
+        require_same_metric(found[0], (path, metric))
     return found[0][1] if found else None
 
 
-def _stand_together(held: Sequence[Checkpoint], metric: Metric | None, policy: Policy) -> Standing:
+def _stand_together(held: Sequence[Checkpoint], metric: Metric | None, policy: Policy) -> RuleContext:
     """The standing of all candidates of a group, oldest first."""
     if metric is None:
-        return standing_of(held)
+        return make_rule_context(held)
     ranked = rank(held, metric, threshold=policy.threshold, latest_wins=policy.latest_wins)
-    return standing_of(held, ranked, metric)
+    return make_rule_context(held, ranked, metric)
 
 
-def _metric_of(part: Part, rule: Rule) -> Metric | str | None:
+def _metric_of(part: Eligibility, rule: Rule) -> Metric | str | None:
     """What to rank a run by; where it should be and cannot, why not; None where nothing is to be ranked."""
     if not isinstance(rule, TopK) or rule.count < 0 or not part.candidates:
         return None

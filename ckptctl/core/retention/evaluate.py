@@ -20,7 +20,7 @@ class Reason(NamedTuple):
     text: str
 
 
-class Standing(NamedTuple):
+class RuleContext(NamedTuple):
     """A run as the rules see it."""
 
     candidates: tuple[Checkpoint, ...]
@@ -44,14 +44,14 @@ class Standing(NamedTuple):
     """Nanoseconds since 1970 by the file server's clock."""
 
 
-def standing_of(
+def make_rule_context(
     candidates: Sequence[Checkpoint], ranked: Sequence[Ranked] = (), metric: Metric | None = None
-) -> Standing:
+) -> RuleContext:
     """The standing of a run's candidates, oldest first, with what the rules look up for each of them."""
     places = {it.checkpoint.path: it.place for it in ranked}
     newer = {it.path: number for number, it in enumerate(reversed(candidates))}
     latest = max((it.modified for it in candidates), default=0)
-    return Standing(tuple(candidates), tuple(ranked), places, newer, latest, metric)
+    return RuleContext(tuple(candidates), tuple(ranked), places, newer, latest, metric)
 
 
 class Rule(Protocol):
@@ -62,11 +62,11 @@ class Rule(Protocol):
         """The flag's name without dashes."""
         ...
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """Path of what is kept to the words that say why."""
         ...
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:
         """The words that say why this rule does not keep it."""
         ...
 

@@ -21,7 +21,7 @@ class Objection(NamedTuple):
     """The flag that overrides it, if any may."""
 
 
-class Ground(NamedTuple):
+class RootFacts(NamedTuple):
     """What the guards must know of the place where a plan would run."""
 
     path: str
@@ -33,10 +33,10 @@ class Ground(NamedTuple):
     """Nothing at all was listed in it."""
 
 
-def object_to(
+def find_objections(
     plan: Plan,
     runs: Sequence[Run],
-    grounds: Sequence[Ground],
+    grounds: Sequence[RootFacts],
     *,
     max_delete: int | None = None,
     max_delete_size: int | None = None,
@@ -55,16 +55,16 @@ def object_to(
     ]
 
 
-def _object_to_ground(ground: Ground) -> Iterator[Objection]:
+def _object_to_ground(facts: RootFacts) -> Iterator[Objection]:
     below = "name the folder of runs below it"
-    if ground.path == "/":
+    if facts.path == "/":
         yield Objection("root-is-filesystem", f"'/' is the whole file system: {below}")
-    elif ground.path in ground.homes:
-        yield Objection("root-is-home", f"'{ground.path}' is a home folder: {below}")
-    elif ground.is_mount:
-        yield Objection("root-is-mount", f"'{ground.path}' is a mount point: {below}")
-    if ground.is_empty:
-        yield Objection("root-is-empty", f"'{ground.path}' is empty: is its disk mounted?")
+    elif facts.path in facts.homes:
+        yield Objection("root-is-home", f"'{facts.path}' is a home folder: {below}")
+    elif facts.is_mount:
+        yield Objection("root-is-mount", f"'{facts.path}' is a mount point: {below}")
+    if facts.is_empty:
+        yield Objection("root-is-empty", f"'{facts.path}' is empty: is its disk mounted?")
 
 
 def _object_to_listing(runs: Sequence[Run]) -> Iterator[Objection]:

@@ -7,16 +7,16 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Roster, Run
-from ckptctl.core.ranking import Metric, in_order
-from ckptctl.core.retention.best_last_links import Move
-from ckptctl.core.retention.budget import Budget, Stay, cut
-from ckptctl.core.retention.disk_usage import Names
-from ckptctl.core.retention.eligibility import Part, Stood, part_of, stand_all
+from ckptctl.core.ranking import Metric, in_save_order
+from ckptctl.core.retention.best_last_links import LinkMove
+from ckptctl.core.retention.budget import Budget, BudgetCandidate, apply_budget
+from ckptctl.core.retention.disk_usage import LinkCounts
+from ckptctl.core.retention.eligibility import Eligibility, RuleResult, evaluate_rules, find_eligible
 from ckptctl.core.retention.evaluate import Reason
-from ckptctl.core.retention.plan_notes import tell_order, tell_rosters
-from ckptctl.core.retention.policy import Policy, describe
-from ckptctl.core.retention.slimming import Slim
-from ckptctl.core.retention.verdicts import Action, judge, open_case, place_of_spare
+from ckptctl.core.retention.plan_notes import warn_order, warn_rosters
+from ckptctl.core.retention.policy import Policy, describe_policy
+from ckptctl.core.retention.slimming import SlimPlan
+from ckptctl.core.retention.verdicts import Action, budget_rank_of, evaluate_checkpoint, make_evaluation_context
 
 
 class Verdict(NamedTuple):
@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
     """Bytes that its going really frees: 0 while another name holds the same file."""
     checkpoint: Checkpoint | None = None
     """None for a stray."""
-    slim: Slim | None = None
+    slim: SlimPlan | None = None
     """What stays of one that is to be slimmed."""
 
     @property
@@ -56,11 +56,11 @@ class RunPlan(NamedTuple):
     """The lists in which training named what would go."""
     folder: str | None = None
     """As in the run."""
-    loose: tuple[Move, ...] = ()
+    loose: tuple[LinkMove, ...] = ()
     """The links that may move."""
 
     @property
-    def moves(self) -> list[Move]:
+    def moves(self) -> list[LinkMove]:
         """The links that would move, for what they lead to would go."""
         gone = {it.path for it in self.dropped}
         return [it for it in self.loose if it.before in gone]
@@ -92,7 +92,7 @@ class Plan(NamedTuple):
     @property
     def words(self) -> str:
         """The policy in a sentence."""
-        return describe(self.policy)
+        return describe_policy(self.policy)
 
     @property
     def dropped(self) -> list[Verdict]:
@@ -110,25 +110,27 @@ class Plan(NamedTuple):
         return sum(run.frees for run in self.runs)
 
 
-def draw(run: Run, policy: Policy, now: int) -> RunPlan:
-    """Give every checkpoint and stray of one run its verdict, as `draw_all`."""
-    return draw_all([run], policy, now).runs[0]
+def plan_run(run: Run, policy: Policy, now: int) -> RunPlan:
+    """Give every checkpoint and stray of one run its verdict, as `plan_runs`."""
+    return plan_runs([run], policy, now).runs[0]
 
 
-def draw_all(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) -> Plan:
+def plan_runs(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) -> Plan:
     """Give every checkpoint and stray of the runs its verdict; ``now`` in nanoseconds by the file server's clock.
 
     ``room``: bytes that are free on the file system now. Raises MetricUnclear or ModeUnclear where the policy ranks and
     nobody can tell by what, or ranks runs together that disagree.
     """
-    alone = [leave(run, policy) for run in runs]
-    parts = [part_of(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
-    drawn = (_draw(part, stood, policy, now) for part, stood in zip(parts, stand_all(parts, policy, now), strict=True))
+    alone = [plan_untouched(run, policy) for run in runs]
+    parts = [find_eligible(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
+    drawn = (
+        _draw(part, stood, policy, now) for part, stood in zip(parts, evaluate_rules(parts, policy, now), strict=True)
+    )
     sketches = [left or next(drawn) for left in alone]
     return _complete(_cut(sketches, policy, room))
 
 
-class Sketch(NamedTuple):
+class DraftRunPlan(NamedTuple):
     """A run's plan before budgets."""
 
     plan: RunPlan
@@ -141,7 +143,7 @@ def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
     return sorted({it.family for it in checkpoints if not it.is_set_aside})
 
 
-def leave(run: Run, policy: Policy) -> Sketch | None:
+def plan_untouched(run: Run, policy: Policy) -> DraftRunPlan | None:
     """The plan of a run that is not to be judged: nothing says how, or two trainings share the folder.
 
     What is the best or the last of two trainings together is neither's.
@@ -154,7 +156,7 @@ def leave(run: Run, policy: Policy) -> Sketch | None:
     else:
         text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
         reason, notices = Reason("mixed", text), (*run.notices, f"{text}: left alone")
-    return Sketch(RunPlan(run.path, _keep_all(run, reason), notices=notices))
+    return DraftRunPlan(RunPlan(run.path, _keep_all(run, reason), notices=notices))
 
 
 def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
@@ -166,30 +168,30 @@ def _pass_strays(run: Run) -> tuple[Verdict, ...]:
     return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
 
 
-def _draw(part: Part, stood: Sequence[Stood], policy: Policy, now: int) -> Sketch:
+def _draw(part: Eligibility, stood: Sequence[RuleResult], policy: Policy, now: int) -> DraftRunPlan:
     run = part.run
     trouble = next((it.standing.trouble for it in stood if it.standing.trouble), None)
     if trouble is not None:
         verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
         notices = (*run.notices, f"{trouble}: left alone")
-        return Sketch(RunPlan(run.path, verdicts, notices=notices, unscored=True))
-    case = open_case(part, stood, policy, now)
-    judged = tuple(Verdict(it.path, *judge(case, it), checkpoint=it) for it in run.checkpoints)
-    spares = {it.path: place for it in run.checkpoints if (place := place_of_spare(case, it)) is not None}
+        return DraftRunPlan(RunPlan(run.path, verdicts, notices=notices, unscored=True))
+    case = make_evaluation_context(part, stood, policy, now)
+    judged = tuple(Verdict(it.path, *evaluate_checkpoint(case, it), checkpoint=it) for it in run.checkpoints)
+    spares = {it.path: place for it in run.checkpoints if (place := budget_rank_of(case, it)) is not None}
     metric = next((it.standing.metric for it in stood if it.standing.metric), None)
-    notices = (*run.notices, *tell_order(part, stood))
+    notices = (*run.notices, *warn_order(part, stood))
     plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
     plan = plan._replace(loose=case.moves)
-    return Sketch(plan, spares)
+    return DraftRunPlan(plan, spares)
 
 
-def _cut(sketches: Sequence[Sketch], policy: Policy, room: int) -> Plan:
+def _cut(sketches: Sequence[DraftRunPlan], policy: Policy, room: int) -> Plan:
     """The plan, with what its budgets take beyond the rules."""
     plan = Plan(policy, tuple(it.plan for it in sketches))
     if policy.budget == Budget():
         return plan
     stays = [it for number, sketch in enumerate(sketches) for it in _stays(number, sketch)]
-    taken = cut(policy.budget, stays, [it.checkpoint for it in plan.dropped if it.checkpoint], room)
+    taken = apply_budget(policy.budget, stays, [it.checkpoint for it in plan.dropped if it.checkpoint], room)
     runs = (
         run._replace(verdicts=tuple(_take(it, taken.going.get((number, it.path))) for it in run.verdicts))
         for number, run in enumerate(plan.runs)
@@ -197,14 +199,16 @@ def _cut(sketches: Sequence[Sketch], policy: Policy, room: int) -> Plan:
     return plan._replace(runs=tuple(runs), shortfalls=taken.shortfalls)
 
 
-def _stays(number: int, sketch: Sketch) -> Iterator[Stay]:
+def _stays(number: int, sketch: DraftRunPlan) -> Iterator[BudgetCandidate]:
     """What of a run stays by the rules."""
-    held = in_order(it.checkpoint for it in sketch.plan.verdicts if it.checkpoint)
+    held = in_save_order(it.checkpoint for it in sketch.plan.verdicts if it.checkpoint)
     times = accumulate((it.modified for it in held), max)
     gone = {it.path for it in sketch.plan.dropped}
-    for it, since in zip(held, times, strict=True):
-        if it.path not in gone:
-            yield Stay(it, number, it.path in sketch.spares, sketch.spares.get(it.path, 0), since)
+    for checkpoint, since in zip(held, times, strict=True):
+        if checkpoint.path not in gone:
+            yield BudgetCandidate(
+                checkpoint, number, checkpoint.path in sketch.spares, sketch.spares.get(checkpoint.path, 0), since
+            )
 
 
 def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
@@ -216,14 +220,16 @@ def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
 
 def _complete(plan: Plan) -> Plan:
     """The plan with what each going frees, where several names of one file the last, and with what lists lose."""
-    names = Names()
+    names = LinkCounts()
     return plan._replace(runs=tuple(_complete_run(run, names) for run in plan.runs))
 
 
-def _complete_run(run: RunPlan, names: Names) -> RunPlan:
+def _complete_run(run: RunPlan, names: LinkCounts) -> RunPlan:
     verdicts = tuple(
-        it._replace(frees=names.take(it.checkpoint).size) if it.action == "drop" and it.checkpoint else it
-        for it in run.verdicts
+        verdict._replace(frees=names.take(verdict.checkpoint).size)
+        if verdict.action == "drop" and verdict.checkpoint
+        else verdict
+        for verdict in run.verdicts
     )
-    lost = tell_rosters(run.rosters, {it.path for it in run.dropped})
+    lost = warn_rosters(run.rosters, {it.path for it in run.dropped})
     return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.filters import Filter
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import came_later, in_order, in_time
+from ckptctl.core.ranking import came_later, in_save_order, in_time_order
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.evaluate import Reason, Rule
 from ckptctl.core.retention.rules.named import matches_path
@@ -56,7 +56,7 @@ _GROUPS: Mapping[GroupBy, str] = {
 }
 
 
-def describe(policy: Policy) -> str:
+def describe_policy(policy: Policy) -> str:
     """The policy in a few sentences."""
     own = " and ".join(rule.describe() for rule in policy.rules if rule.id != GLOBAL_BEST)
     overall = [f"{rule.describe()} of all runs" for rule in policy.rules if rule.id == GLOBAL_BEST]
@@ -89,7 +89,7 @@ def _describe_resumable(count: int) -> str:
     return f"only {newest} what resuming needs" if count else "only the weights"
 
 
-def protect(
+def find_protected(
     candidates: Iterable[Checkpoint],
     run: Run,
     *,
@@ -102,7 +102,7 @@ def protect(
     ``last`` is False where the user gave up the newest (``--no-protect-last``); ``spared`` are patterns of paths,
     ``loose`` the links that hold nothing.
     """
-    held = in_order(candidates)
+    held = in_save_order(candidates)
     reasons: dict[str, list[Reason]] = {}
 
     def keep(checkpoint: Checkpoint | None, rule: str, text: str) -> None:
@@ -135,16 +135,16 @@ def _seen_from(path: str, name: str) -> str:
 
 def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
     """By order and by what can resume; where the order is in doubt, by each number and by time too."""
-    newest, latest = held[-1], in_time(held)[-1]
+    newest, latest = held[-1], in_time_order(held)[-1]
     resumable = [it for it in held if it.resumable is not False]
     keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
     if resumable and resumable[-1] != newest:
         keep(resumable[-1], "newest", "newest that can resume")
-    highest = in_order(it._replace(lineage=0) for it in held)[-1]
+    highest = in_save_order(it._replace(lineage=0) for it in held)[-1]
     if highest.path != newest.path:
         keep(highest, "newest", "newest of an earlier training")
-    for it, number in _newest_by_number(held):
-        keep(it if it != newest else None, "newest", f"newest by {number}")
+    for checkpoint, number in _newest_by_number(held):
+        keep(checkpoint if checkpoint != newest else None, "newest", f"newest by {number}")
     is_unnumbered = latest.step is None and latest.epoch is None
     if latest != newest and (is_unnumbered or came_later(latest, newest)):
         keep(latest, "newest", "newest by time")

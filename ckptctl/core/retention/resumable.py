@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import in_order
+from ckptctl.core.ranking import in_save_order
 from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
-from ckptctl.core.retention.slimming import SHARED, Slim
+from ckptctl.core.retention.slimming import SHARED, SlimPlan
 
 RULE = "resumable"
 _LEFT_ALONE = frozenset({"mixed", "no-score", "no-rule"})
@@ -18,25 +18,25 @@ _LEFT_ALONE = frozenset({"mixed", "no-score", "no-rule"})
 _WHOLE = frozenset({"newest", "origin"})
 """Reasons for which one stays as it is."""
 
-Answer = Slim | str
+SlimAnswer = SlimPlan | str
 """What would stay of one that holds state to resume from; or why nobody can tell, or may take it out."""
 
 
-class Holder(NamedTuple):
+class ResumeCandidate(NamedTuple):
     """One that may hold state to resume from."""
 
     verdict: Verdict
     checkpoint: Checkpoint
 
 
-def find_holders(drawn: RunPlan) -> list[Holder]:
+def find_resume_candidates(drawn: RunPlan) -> list[ResumeCandidate]:
     """The complete ones that a plan keeps, oldest first, but for pinned ones, which use up no count.
 
     None of a run that is left alone.
     """
     kept = [(it, it.checkpoint) for it in drawn.verdicts if it.action == "keep" and it.checkpoint is not None]
-    found = {it.path: Holder(verdict, it) for verdict, it in kept if _may_hold(verdict, it)}
-    return [found[it.path] for it in in_order(it.checkpoint for it in found.values())]
+    found = {it.path: ResumeCandidate(verdict, it) for verdict, it in kept if _may_hold(verdict, it)}
+    return [found[it.path] for it in in_save_order(it.checkpoint for it in found.values())]
 
 
 def _may_hold(verdict: Verdict, checkpoint: Checkpoint) -> bool:
@@ -44,36 +44,40 @@ def _may_hold(verdict: Verdict, checkpoint: Checkpoint) -> bool:
     return checkpoint.state == "complete" and rules.isdisjoint(_LEFT_ALONE | {"pinned", "config"})
 
 
-def choose(run: Run, drawn: RunPlan, policy: Policy, answers: Mapping[str, Answer]) -> RunPlan:
+def slim_all_but_newest(run: Run, drawn: RunPlan, policy: Policy, answers: Mapping[str, SlimAnswer]) -> RunPlan:
     """The plan with all slimmed but the newest that hold state; of those that hold none there is no answer."""
     if policy.resumable is None:
         return drawn
     moves = {it.path: it.after for it in drawn.moves}
     pointers = tuple(it._replace(target=moves.get(it.path, it.target)) for it in run.pointers)
     named, turned = run._replace(pointers=pointers), dict[str, Verdict]()
-    held, number = list(_answered(find_holders(drawn), answers)), 0
-    total = sum(isinstance(answer, Slim) for _, answer in held)
+    held, number = list(_answered(find_resume_candidates(drawn), answers)), 0
+    total = sum(isinstance(answer, SlimPlan) for _, answer in held)
     for seen, (holder, answer) in enumerate(reversed(held), 1):
-        holds = isinstance(answer, Slim)  # what cannot be slimmed may hold no state: it is told of, and does not count
+        holds = isinstance(
+            answer, SlimPlan
+        )  # what cannot be slimmed may hold no state: it is told of, and does not count
         number += holds
         if (number if holds else seen) > max(policy.resumable, int(policy.protect_last)):
-            place = f"{write_place(number)} newest of {total} that can resume: --resumable {policy.resumable}"
+            place = f"{write_ordinal(number)} newest of {total} that can resume: --resumable {policy.resumable}"
             turned[holder.verdict.path] = _turn(named, holder, answer, place)
     return drawn._replace(verdicts=tuple(turned.get(it.path, it) for it in drawn.verdicts))
 
 
-def _answered(holders: Iterable[Holder], answers: Mapping[str, Answer]) -> Iterator[tuple[Holder, Answer]]:
+def _answered(
+    holders: Iterable[ResumeCandidate], answers: Mapping[str, SlimAnswer]
+) -> Iterator[tuple[ResumeCandidate, SlimAnswer]]:
     return ((it, answers[it.verdict.path]) for it in holders if it.verdict.path in answers)
 
 
-def _turn(run: Run, holder: Holder, answer: Answer, place: str) -> Verdict:
+def _turn(run: Run, holder: ResumeCandidate, answer: SlimAnswer, place: str) -> Verdict:
     """The verdict on one that is not among the newest."""
     verdict = holder.verdict
     if holder.checkpoint.is_set_aside or any(reason.rule in _WHOLE for reason in verdict.reasons):
         return verdict
     if isinstance(answer, str):
         return keep_whole(verdict, answer)
-    if why := tell_held(run, answer):
+    if why := describe_hold(run, answer):
         return keep_whole(verdict, why)
     if answer.frees <= 0:
         return keep_whole(verdict, "that would free nothing")
@@ -87,13 +91,13 @@ def keep_whole(verdict: Verdict, why: str) -> Verdict:
     return verdict._replace(action="keep", reasons=reasons, frees=0, slim=None)
 
 
-def tell_held(run: Run, slim: Slim) -> str | None:
+def describe_hold(run: Run, slim: SlimPlan) -> str | None:
     """Why other names hold a checkpoint as it is: a link to resume by, a copy that would be none any more."""
-    it = slim.checkpoint
+    checkpoint = slim.checkpoint
     if slim.is_shared:
         return SHARED
-    kinds = {pointer.path: pointer.kind for pointer in run.pointers if pointer.target == it.path}
-    names = {**dict.fromkeys(it.aliases, "symlink"), **kinds}
+    kinds = {pointer.path: pointer.kind for pointer in run.pointers if pointer.target == checkpoint.path}
+    names = {**dict.fromkeys(checkpoint.aliases, "symlink"), **kinds}
     for path, kind in sorted(names.items()):
         if kind in ("copy", "hardlink"):
             return f"{path} is a copy of it"
@@ -107,7 +111,7 @@ def _is_inside(run: Run, path: str) -> bool:
     return any(path.startswith(f"{it.path}/") for it in run.checkpoints)
 
 
-def write_place(number: int) -> str:
+def write_ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number // 10 % 10 != 1 else "th"
     return f"{number}{ending}"

@@ -14,7 +14,7 @@ Fate = Literal["keep", "rewrite", "export", "leave"]
 _ENDING = re.compile(r"\.(?:pth\.tar|ckpt|pth?|bin|th|tar|h5|npz)$")
 
 
-class Step(NamedTuple):
+class SlimStep(NamedTuple):
     """What becomes of one of its files."""
 
     entry: Entry
@@ -23,7 +23,7 @@ class Step(NamedTuple):
     """Bytes of it that stay."""
 
 
-class Wish(NamedTuple):
+class SlimOptions(NamedTuple):
     """How a checkpoint is to be slimmed."""
 
     bare: bool = False
@@ -34,15 +34,15 @@ class Wish(NamedTuple):
     """Whether also that stays in which training noted its scores."""
 
 
-class Slim(NamedTuple):
+class SlimPlan(NamedTuple):
     """What a checkpoint would be."""
 
     checkpoint: Checkpoint
-    steps: tuple[Step, ...]
+    steps: tuple[SlimStep, ...]
     dropped: tuple[str, ...]
     """Keys and files that go."""
     drop: tuple[str, ...] = ()
-    wish: Wish = Wish()
+    wish: SlimOptions = SlimOptions()
     weights: tuple[Entry, ...] = ()
     """The files that hold the weights, where whole files go beside them."""
     unknown: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Slim(NamedTuple):
         return sum(it.size for it in self.steps)
 
     @property
-    def touched(self) -> tuple[Step, ...]:
+    def touched(self) -> tuple[SlimStep, ...]:
         """The files that are not as they were: rewritten or gone."""
         return tuple(it for it in self.steps if it.fate in ("rewrite", "leave"))
 

@@ -7,11 +7,11 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, Files, Packing, Piece, Plain, Storage, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Packing, Piece, Plain, Storage, Tensor
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.hdf5.objects import Hdf5, Message
+from ckptctl.formats.hdf5.objects import Hdf5File, ObjectMessage
 from ckptctl.formats.parts import part_of
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 _SPACE, _TYPE, _LAYOUT, _FILTERS, _ATTRIBUTE = 0x01, 0x03, 0x08, 0x0B, 0x0C
 _INTEGER, _FLOAT, _STRING, _ENUM, _VARIABLE = 0, 1, 3, 8, 9
@@ -23,16 +23,16 @@ _MOST_AXES = 32
 _LONGEST_TEXT = 4096
 
 
-class Type(NamedTuple):
+class Hdf5Type(NamedTuple):
     """What the elements of a dataset are."""
 
     name: str
     big_endian: bool = False
 
 
-def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
     """The contents; raises Damaged, OSError."""
-    file = Hdf5(source)
+    file = Hdf5File(source)
     if source.size < file.base + file.end:
         raise Damaged(f"cut short: {source.size:,} of {file.base + file.end:,} bytes")
     walk = _Walk(file, name)
@@ -42,7 +42,7 @@ def read(source: Source, name: str, files: Files, *, placed: bool) -> Contents: 
     return Contents("hdf5", tuple(walk.tensors), walk.storages, walk.values, flaws=tuple(walk.flaws))
 
 
-class Chunk(NamedTuple):
+class Hdf5Chunk(NamedTuple):
     """A block of a dataset."""
 
     address: int
@@ -58,7 +58,7 @@ class Chunk(NamedTuple):
 class _Walk:
     """A visit to every object, groups in the order of their names."""
 
-    def __init__(self, file: Hdf5, name: str) -> None:
+    def __init__(self, file: Hdf5File, name: str) -> None:
         self.file = file
         self.name = name
         self.tensors: list[Tensor] = []
@@ -96,10 +96,10 @@ class _Walk:
         for piece in pieces:
             storage = self.storages[piece.storage]
             if not storage.dataset and (storage.offset or 0) + storage.length > self.file.source.size:
-                self._tell_short(name)
+                self._warn_short(name)
                 return
 
-    def _tell_short(self, name: str) -> None:
+    def _warn_short(self, name: str) -> None:
         self.flaws.append(Flaw("short-storage", f"{name!a} reaches beyond the end of the file", self.name))
 
     def _read_pieces(self, key: str, kinds: dict[int, bytes], shape: tuple[int, ...], width: int) -> Iterator[Piece]:
@@ -133,10 +133,10 @@ class _Walk:
                 yield Piece(f"{key}:{number}", 0, it.shape, it.strides, it.start)
         elif chunks:
             if any(self.file.base + it.address + it.length > self.file.source.size for it in chunks):
-                self._tell_short(key.partition(":")[2])
+                self._warn_short(key.partition(":")[2])
             yield self._leave_to_h5py(key, shape, sum(it.length for it in chunks), "hdf5")
 
-    def _list_chunks(self, data: bytes, shape: tuple[int, ...], version: int) -> Iterator[Chunk]:
+    def _list_chunks(self, data: bytes, shape: tuple[int, ...], version: int) -> Iterator[Hdf5Chunk]:
         """Those that were written; raises Damaged."""
         file = self.file
         rank = file.number(data, 2 if version == 3 else 1, 1)  # noqa: PLR2004 - as above
@@ -154,10 +154,10 @@ class _Walk:
             own = tuple(max(0, min(side, size - at)) for side, size, at in zip(sides, shape, start, strict=False))
             if len(own) != len(shape):
                 raise Damaged("HDF5: the chunks of a dataset are malformed")
-            yield Chunk(child, file.number(head, 0, 4), start, own, strides)
+            yield Hdf5Chunk(child, file.number(head, 0, 4), start, own, strides)
 
 
-def _read_shape(file: Hdf5, data: bytes) -> tuple[int, ...]:
+def _read_shape(file: Hdf5File, data: bytes) -> tuple[int, ...]:
     version, rank = file.number(data, 0, 1), file.number(data, 1, 1)
     if rank > _MOST_AXES:
         raise Damaged(f"HDF5: a dataset of {rank} axes")
@@ -165,7 +165,7 @@ def _read_shape(file: Hdf5, data: bytes) -> tuple[int, ...]:
     return tuple(file.number(data, at + file.span * axis, file.span) for axis in range(rank))
 
 
-def _read_type(data: bytes, noted: str) -> Type:
+def _read_type(data: bytes, noted: str) -> Hdf5Type:
     """The name of a type as torch would call it; ``string`` and ``?`` where it is no number.
 
     ``noted``: what is said of one that HDF5 knows nothing of but its width.
@@ -174,19 +174,19 @@ def _read_type(data: bytes, noted: str) -> Type:
         raise Damaged("HDF5: a type is malformed")
     kind, flags, size = data[0] & 15, data[1], int.from_bytes(data[4:8], "little")
     if kind in (_STRING, _VARIABLE):
-        return Type("string")
+        return Hdf5Type("string")
     if data[:1] in _OPAQUE:
-        return Type(noted if BITS.get(noted) == 8 * size else "?")
+        return Hdf5Type(noted if BITS.get(noted) == 8 * size else "?")
     if kind == _ENUM:
-        return Type("bool" if size == 1 else "?")
+        return Hdf5Type("bool" if size == 1 else "?")
     if kind == _FLOAT and size == 2 and len(data) > 13 and data[13] == 8:  # noqa: PLR2004 - bits of the exponent
-        return Type("bfloat16", bool(flags & 1))
+        return Hdf5Type("bfloat16", bool(flags & 1))
     front = {_FLOAT: "float", _INTEGER: "int" if flags & 8 else "uint"}.get(kind, "")
     name = f"{front}{8 * size}"
-    return Type(name if front and name in BITS else "?", bool(flags & 1))
+    return Hdf5Type(name if front and name in BITS else "?", bool(flags & 1))
 
 
-def _read_attributes(file: Hdf5, messages: list[Message]) -> Iterator[tuple[str, str]]:
+def _read_attributes(file: Hdf5File, messages: list[ObjectMessage]) -> Iterator[tuple[str, str]]:
     """The texts that an object carries: the root versions and which backend wrote it, a dataset its type."""
     for kind, data in messages:
         if kind != _ATTRIBUTE or len(data) < 8:  # noqa: PLR2004 - its head
@@ -202,7 +202,7 @@ def _read_attributes(file: Hdf5, messages: list[Message]) -> Iterator[tuple[str,
             yield str(name, "utf-8", "replace"), text
 
 
-def _read_text(file: Hdf5, kind: bytes, value: bytes) -> str | None:
+def _read_text(file: Hdf5File, kind: bytes, value: bytes) -> str | None:
     """A single text, kept in place or in the heap of the file; None for anything else, and for a long one."""
     if kind[:1] and kind[0] & 15 == _STRING:
         raw = value[: int.from_bytes(kind[4:8], "little")].rstrip(b"\0 ")
@@ -215,7 +215,7 @@ def _read_text(file: Hdf5, kind: bytes, value: bytes) -> str | None:
     return None if raw_heap is None else str(raw_heap[:length], "utf-8", "replace")
 
 
-def _find_in_heap(file: Hdf5, address: int, wanted: int) -> bytes | None:
+def _find_in_heap(file: Hdf5File, address: int, wanted: int) -> bytes | None:
     """An object in a global heap; None where there is none."""
     head = file.read(address, 8 + file.span)
     if head[:4] != b"GCOL":

@@ -20,7 +20,7 @@ _BROKEN_HEAP = "HDF5: the links of a group are malformed"
 _BROKEN_TREE = "HDF5: the tree of a group is malformed"
 
 
-class File(Protocol):
+class Hdf5Reader(Protocol):
     """What is asked of an open file."""
 
     width: int
@@ -40,7 +40,7 @@ class File(Protocol):
         ...
 
 
-class Table(NamedTuple):
+class HeapTable(NamedTuple):
     """How the blocks of a heap are laid out: each row has as many; their sizes double from the third row on."""
 
     blocks: int
@@ -61,7 +61,7 @@ class Table(NamedTuple):
         return (size // (self.first * self.blocks)).bit_length()
 
 
-class Block(NamedTuple):
+class HeapBlock(NamedTuple):
     """A stretch of a heap."""
 
     offset: int
@@ -71,7 +71,7 @@ class Block(NamedTuple):
     """Where it lies in the file."""
 
 
-def read_links(file: File, heap: int, tree: int) -> Iterator[bytes]:
+def read_links(file: Hdf5Reader, heap: int, tree: int) -> Iterator[bytes]:
     """What each link of a group says, in the order of the hashes of their names; raises Damaged."""
     links = _Heap(file, heap)
     for record in _read_tree(file, tree):
@@ -81,7 +81,7 @@ def read_links(file: File, heap: int, tree: int) -> Iterator[bytes]:
 class _Heap:
     """A heap of links, whose blocks were looked up."""
 
-    def __init__(self, file: File, address: int) -> None:
+    def __init__(self, file: Hdf5Reader, address: int) -> None:
         self.file = file
         span, width, number = file.span, file.width, file.number
         head = file.read(address, 22 + 12 * span + 3 * width)
@@ -89,14 +89,14 @@ class _Heap:
             raise Damaged(_BROKEN_HEAP)
         at = 14 + 10 * span + 2 * width  # behind the sizes of what it holds, and of what is free
         bits = number(head, at + 2 + 2 * span, 2)
-        self.table = Table(
+        self.table = HeapTable(
             number(head, at, 2), number(head, at + 2, span), number(head, at + 2 + span, span), -(-bits // 8)
         )
         self._prove(bits)
         longest = min(number(head, 10, 4), self.table.largest)
         self.length_width = _bytes_for(longest)
         root, rows = number(head, at + 6 + 2 * span), number(head, at + 6 + 2 * span + width, 2)
-        found = self._visit(Block(0, self.table.first, root), rows, _DEEPEST) if root != file.undefined else ()
+        found = self._visit(HeapBlock(0, self.table.first, root), rows, _DEEPEST) if root != file.undefined else ()
         self.blocks = sorted(found)
         self.starts = [it.offset for it in self.blocks]
 
@@ -106,7 +106,7 @@ class _Heap:
         if not is_sound or table.first & (table.first - 1) or table.blocks & (table.blocks - 1):
             raise Damaged(_BROKEN_HEAP)
 
-    def _visit(self, block: Block, rows: int, deepest: int) -> Iterator[Block]:
+    def _visit(self, block: HeapBlock, rows: int, deepest: int) -> Iterator[HeapBlock]:
         """The blocks that hold links, of a block that holds others in so many rows, or of one without."""
         if not rows:
             yield block
@@ -123,7 +123,7 @@ class _Heap:
             if child != self.file.undefined:
                 self.file.count()
                 inner = table.rows_below(size) if size > table.largest else 0
-                yield from self._visit(Block(offset, size, child), inner, deepest - 1)
+                yield from self._visit(HeapBlock(offset, size, child), inner, deepest - 1)
             offset += size
 
     def read(self, place: bytes) -> bytes:
@@ -136,13 +136,13 @@ class _Heap:
         offset = self.file.number(place, 1, self.table.places)
         length = self.file.number(place, 1 + self.table.places, self.length_width)
         found = bisect_right(self.starts, offset) - 1
-        block = self.blocks[found] if found >= 0 else Block(0, 0, 0)
+        block = self.blocks[found] if found >= 0 else HeapBlock(0, 0, 0)
         if offset + length > block.offset + block.size:
             raise Damaged("HDF5: a link of a group lies outside of its heap")
         return self.file.read(block.address + offset - block.offset, length)
 
 
-def _read_tree(file: File, address: int) -> Iterator[bytes]:
+def _read_tree(file: Hdf5Reader, address: int) -> Iterator[bytes]:
     """The records of a tree (version 2), in order; raises Damaged."""
     head = file.read(address, 16 + file.width + 2)
     if head[:5] != b"BTHD\0":
@@ -178,7 +178,7 @@ def _bytes_for(number: int) -> int:
     return max(1, -(-number.bit_length() // 8))
 
 
-def _read_node(file: File, shape: _Shape, child: tuple[int, int], depth: int) -> Iterator[bytes]:
+def _read_node(file: Hdf5Reader, shape: _Shape, child: tuple[int, int], depth: int) -> Iterator[bytes]:
     """The records of a node and of all below it; ``child``: its address, and how many records it has."""
     address, count = child
     file.count()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.hdf5.group_heap import read_links
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
@@ -27,24 +27,24 @@ _LINK_INFO = 0x02
 _DEEPEST_TREE = 32
 
 
-class Message(NamedTuple):
+class ObjectMessage(NamedTuple):
     """One fact in the header of an object."""
 
     kind: int
     data: bytes
 
 
-class Link(NamedTuple):
+class Hdf5Link(NamedTuple):
     """A member of a group."""
 
     name: str
     address: int
 
 
-class Hdf5:
+class Hdf5File:
     """An open file, whose superblock was read."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ByteSource) -> None:
         self.source = source
         head = source.read(0, _USER_BLOCKS[-1] + 128)
         start = next((it for it in _USER_BLOCKS if head[it : it + 8] == _SIGNATURE), None)
@@ -90,13 +90,13 @@ class Hdf5:
         if self.left < 0:
             raise Damaged(f"HDF5: more than {_MOST_OBJECTS:,} objects", id="not-read")
 
-    def messages(self, address: int) -> list[Message]:
+    def messages(self, address: int) -> list[ObjectMessage]:
         """The header of an object; raises Damaged."""
         self.count()
         head = self.read(address, 64, at_most=True)
         return list(self._new_messages(address, head) if head[:4] == b"OHDR" else self._old_messages(address, head))
 
-    def _old_messages(self, address: int, head: bytes) -> Iterator[Message]:
+    def _old_messages(self, address: int, head: bytes) -> Iterator[ObjectMessage]:
         if head[:1] != b"\x01":
             raise Damaged("HDF5: the header of an object is malformed")
         blocks = [(address + 16, self.number(head, 8, 4))]
@@ -105,7 +105,7 @@ class Hdf5:
                 self._go_on(blocks, message, 0)
                 yield message
 
-    def _new_messages(self, address: int, head: bytes) -> Iterator[Message]:
+    def _new_messages(self, address: int, head: bytes) -> Iterator[ObjectMessage]:
         flags = self.number(head, 5, 1)
         at = 6 + 16 * bool(flags & 0x20) + 4 * bool(flags & 0x10)
         width = 1 << (flags & 3)
@@ -115,15 +115,15 @@ class Hdf5:
                 self._go_on(blocks, message, 4)
                 yield message
 
-    def _split(self, block: bytes, width: int, lead: int) -> Iterator[Message]:
+    def _split(self, block: bytes, width: int, lead: int) -> Iterator[ObjectMessage]:
         """The facts in a block; ``width``: bytes of their kind, ``lead``: bytes before what they say."""
         at = 0
         while at + lead <= len(block):
             size = self.number(block, at + width, 2)
-            yield Message(self.number(block, at, width), block[at + lead : at + lead + size])
+            yield ObjectMessage(self.number(block, at, width), block[at + lead : at + lead + size])
             at += lead + size
 
-    def _go_on(self, blocks: list[tuple[int, int]], message: Message, frame: int) -> None:
+    def _go_on(self, blocks: list[tuple[int, int]], message: ObjectMessage, frame: int) -> None:
         """Note where an object goes on, if a fact tells it; ``frame``: bytes of the signature and of the checksum."""
         if message.kind != _CONTINUATION:
             return
@@ -132,15 +132,15 @@ class Hdf5:
         length = self.number(message.data, self.width, self.span) - 2 * frame
         blocks.append((self.number(message.data, 0) + frame, max(0, length)))
 
-    def links(self, messages: list[Message]) -> list[Link]:
+    def links(self, messages: list[ObjectMessage]) -> list[Hdf5Link]:
         """The members of a group, by their names; [] for what is no group."""
-        found: list[Link] = []
+        found: list[Hdf5Link] = []
         for link in self._read_links(messages):
             self.count()
             found.append(link)
         return sorted(found)
 
-    def _read_links(self, messages: list[Message]) -> Iterator[Link]:
+    def _read_links(self, messages: list[ObjectMessage]) -> Iterator[Hdf5Link]:
         for kind, data in messages:
             if kind == _SYMBOLS:
                 yield from self._read_symbols(self.number(data, 0), self.number(data, self.width))
@@ -149,7 +149,7 @@ class Hdf5:
             elif kind == _LINK_INFO:
                 yield from self._read_dense(data)
 
-    def _read_dense(self, data: bytes) -> Iterator[Link]:
+    def _read_dense(self, data: bytes) -> Iterator[Hdf5Link]:
         """The members that lie in a heap; none where all are kept in the header."""
         at = 2 + 8 * (self.number(data, 1, 1) & 1)
         heap = self.number(data, at)
@@ -157,7 +157,7 @@ class Hdf5:
             for said in read_links(self, heap, self.number(data, at + self.width)):
                 yield from self._read_link(said)
 
-    def _read_link(self, data: bytes) -> list[Link]:
+    def _read_link(self, data: bytes) -> list[Hdf5Link]:
         """A hard link; soft and external ones lead elsewhere, and are none of this file's."""
         flags = self.number(data, 1, 1)
         kind = self.number(data, 2, 1) if flags & 8 else 0
@@ -165,9 +165,9 @@ class Hdf5:
         width = 1 << (flags & 3)
         length = self.number(data, at, width)
         name = data[at + width : at + width + length]
-        return [Link(_text(name), self.number(data, at + width + length))] if kind == 0 else []
+        return [Hdf5Link(_text(name), self.number(data, at + width + length))] if kind == 0 else []
 
-    def _read_symbols(self, tree: int, heap: int) -> Iterator[Link]:
+    def _read_symbols(self, tree: int, heap: int) -> Iterator[Hdf5Link]:
         head = self.read(heap, 8 + 2 * self.span + self.width)
         if head[:4] != b"HEAP":
             raise Damaged("HDF5: the names of a group are missing")
@@ -175,7 +175,7 @@ class Hdf5:
         for _, node in self.branches(tree, 0, self.span):
             yield from self._read_node(node, names)
 
-    def _read_node(self, node: int, names: bytes) -> Iterator[Link]:
+    def _read_node(self, node: int, names: bytes) -> Iterator[Hdf5Link]:
         block, size = self.read(node, 8), 2 * self.width + 24
         if block[:4] != b"SNOD":
             raise Damaged("HDF5: a group is malformed")
@@ -185,7 +185,7 @@ class Hdf5:
             start = self.number(entries, at)
             name = names[start : names.find(b"\0", start)]
             if self.number(entries, at + 2 * self.width, 4) != 2:  # noqa: PLR2004 - a soft link
-                yield Link(_text(name), self.number(entries, at + self.width))
+                yield Hdf5Link(_text(name), self.number(entries, at + self.width))
 
     def branches(self, address: int, kind: int, key: int) -> Iterator[tuple[bytes, int]]:
         """The keys, of so many bytes, and the addresses in the leaves of a tree (version 1), in order."""

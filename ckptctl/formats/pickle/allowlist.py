@@ -10,9 +10,9 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 
-from ckptctl.formats.contents import Named
-from ckptctl.formats.pickle.nodes import Global
-from ckptctl.formats.pickle.reader import Pickled
+from ckptctl.formats.contents import PickledGlobal
+from ckptctl.formats.pickle.nodes import GlobalName
+from ckptctl.formats.pickle.reader import ParsedPickle
 from ckptctl.formats.pickle.vm import GETATTR
 
 _PLAIN = "set frozenset list dict tuple int float str bytes bytearray bool complex slice range object"
@@ -125,24 +125,24 @@ _TOOLS = frozenset(
 )
 
 
-def name_all(pickles: Iterable[Pickled]) -> tuple[Named, ...]:
+def list_globals(pickles: Iterable[ParsedPickle]) -> tuple[PickledGlobal, ...]:
     """What the pickles name, in the order of mention, each once."""
-    found: dict[str, Named] = {}
-    for named in (judge(it, is_called=it in pickled.called) for pickled in pickles for it in pickled.globals):
+    found: dict[str, PickledGlobal] = {}
+    for named in (classify_global(it, is_called=it in pickled.called) for pickled in pickles for it in pickled.globals):
         if named.name not in found or named.is_called:
             found[named.name] = named
     return tuple(found.values())
 
 
-def judge(it: Global, *, is_called: bool = False) -> Named:
+def classify_global(node: GlobalName, *, is_called: bool = False) -> PickledGlobal:
     """Whether a name is allowed; ``is_called`` where loading would call it."""
-    name = f"{it.module}.{it.name}"
-    if it.name in _LISTED.get(it.module, "").split() or re.fullmatch(_PATTERNS, name):
-        return Named(name, allowed=True, is_called=is_called)
-    if it in GETATTR and not is_called:  # it only names what belongs to a class
-        return Named(name, allowed=True)
-    is_instance = not is_called and "." not in it.name and re.fullmatch(_INSTANCES, name) is not None
-    return Named(name, is_instance, is_called or _is_of_python(it.module))
+    name = f"{node.module}.{node.name}"
+    if node.name in _LISTED.get(node.module, "").split() or re.fullmatch(_PATTERNS, name):
+        return PickledGlobal(name, allowed=True, is_called=is_called)
+    if node in GETATTR and not is_called:  # it only names what belongs to a class
+        return PickledGlobal(name, allowed=True)
+    is_instance = not is_called and "." not in node.name and re.fullmatch(_INSTANCES, name) is not None
+    return PickledGlobal(name, is_instance, is_called or _is_of_python(node.module))
 
 
 def _is_of_python(module: str) -> bool:

@@ -9,7 +9,7 @@ Values may share parts, contain themselves and nest deeper than Python can recur
 from __future__ import annotations
 
 
-class Global:
+class GlobalName:
     """The name of a class or function. It is never imported."""
 
     __slots__ = ("module", "name")
@@ -19,7 +19,7 @@ class Global:
         self.name = name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Global) and self.module == other.module and self.name == other.name
+        return isinstance(other, GlobalName) and self.module == other.module and self.name == other.name
 
     def __hash__(self) -> int:
         return hash((self.module, self.name))
@@ -28,7 +28,7 @@ class Global:
         return f"Global({self.module!r}, {self.name!r})"
 
 
-class Call:
+class PickledCall:
     """What loading would have called, or made an instance of; it is not called."""
 
     __slots__ = ("args", "how", "items", "pairs", "state", "target")
@@ -48,7 +48,7 @@ class Call:
         """Key and value of what would have been set in the result."""
 
 
-class Persistent:
+class PersistentId:
     """A reference to something outside the pickle: in torch's files the storage of a tensor."""
 
     __slots__ = ("value",)
@@ -57,7 +57,7 @@ class Persistent:
         self.value = value
 
 
-class Set:
+class PickledSet:
     """The items of a set or a frozen set, as listed; they are not hashed."""
 
     __slots__ = ("frozen", "items")
@@ -67,7 +67,7 @@ class Set:
         self.frozen = frozen
 
 
-class Ordered(dict[object, object]):
+class PickledOrderedDict(dict[object, object]):
     """An OrderedDict, which may carry a state (torch keeps the versions of modules there)."""
 
     __slots__ = ("state",)
@@ -76,7 +76,7 @@ class Ordered(dict[object, object]):
         self.state: object = None
 
 
-class Key:
+class OpaqueKey:
     """Stands in a dict for a key that is not plain data, or too long to compare cheaply."""
 
     __slots__ = ("node",)
@@ -85,7 +85,7 @@ class Key:
         self.node = node
 
 
-class Skipped:
+class SkippedValue:
     """A text or bytes over the limit for one string, or a buffer that lies outside the pickle."""
 
     __slots__ = ("size",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from struct import calcsize, unpack
 
-from ckptctl.formats.pickle.nodes import Call, Global
+from ckptctl.formats.pickle.nodes import GlobalName, PickledCall
 from ckptctl.formats.pickle.vm import Decoder
 
 _FORMATS = {
@@ -23,15 +23,15 @@ _FORMATS = {
     "b1": "?",
 }
 """Kind and bytes of the data type to struct's letter."""
-_DTYPE = Global("numpy", "dtype")
-_ENCODE = Global("_codecs", "encode")
+_DTYPE = GlobalName("numpy", "dtype")
+_ENCODE = GlobalName("_codecs", "encode")
 _LONGEST = 8
 """Bytes of the widest of them."""
 
 
 def _decode_scalar(args: tuple[object, ...]) -> float | int | None:
     """``scalar(dtype, bytes)``; None for data types that are no single number."""
-    if len(args) != 2 or type(args[0]) is not Call:  # noqa: PLR2004 - as above
+    if len(args) != 2 or type(args[0]) is not PickledCall:  # noqa: PLR2004 - as above
         return None
     letter, raw = _read_format(args[0]), _read_bytes(args[1])
     if letter is None or raw is None or len(raw) != calcsize(letter):
@@ -40,7 +40,7 @@ def _decode_scalar(args: tuple[object, ...]) -> float | int | None:
     return int(number) if type(number) is bool else number
 
 
-def _read_format(dtype: Call) -> str | None:
+def _read_format(dtype: PickledCall) -> str | None:
     """Struct's format of ``dtype('f8', …)``, whose byte order is set as its state."""
     match (dtype.target, dtype.args, dtype.state):
         case (target, (str() as name, *_), (_, str() as order, *_)) if target == _DTYPE:
@@ -55,14 +55,14 @@ def _read_bytes(node: object) -> bytes | None:
     match node:
         case bytes():
             return node
-        case Call(target=target, args=(str() as text, "latin1")) if target == _ENCODE and len(text) <= _LONGEST:
+        case PickledCall(target=target, args=(str() as text, "latin1")) if target == _ENCODE and len(text) <= _LONGEST:
             return bytes(map(ord, text)) if all(letter <= "\xff" for letter in text) else None
         case _:
             return None
 
 
-DECODERS: Mapping[Global, Decoder] = {
-    Global("numpy.core.multiarray", "scalar"): _decode_scalar,
-    Global("numpy._core.multiarray", "scalar"): _decode_scalar,
+DECODERS: Mapping[GlobalName, Decoder] = {
+    GlobalName("numpy.core.multiarray", "scalar"): _decode_scalar,
+    GlobalName("numpy._core.multiarray", "scalar"): _decode_scalar,
 }
 """The name until numpy 1.26, and the one since."""

@@ -9,25 +9,25 @@ from collections.abc import Mapping
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.container_opcodes import CONSTRUCTIONS
-from ckptctl.formats.pickle.nodes import Skipped
+from ckptctl.formats.pickle.nodes import SkippedValue
 from ckptctl.formats.pickle.value_opcodes import LITERALS, UINT32, UINT64, number
-from ckptctl.formats.pickle.vm import Machine, Operation
+from ckptctl.formats.pickle.vm import Operation, PickleVM
 
 _NEWEST_PROTOCOL = 5
 
 
-def _next_buffer(machine: Machine, at: int) -> int:
+def _next_buffer(machine: PickleVM, at: int) -> int:
     machine.oddities["a buffer outside the pickle"] = None
-    machine.stack.append(Skipped(None))
+    machine.stack.append(SkippedValue(None))
     return at
 
 
-def _readonly_buffer(machine: Machine, at: int) -> int:
+def _readonly_buffer(machine: PickleVM, at: int) -> int:
     machine.stack.append(machine.stack.pop())  # a top there must be
     return at
 
 
-def _mark(machine: Machine, at: int) -> int:
+def _mark(machine: PickleVM, at: int) -> int:
     if len(machine.outer) >= machine.limits.marks:
         raise Damaged(f"pickle: more than {machine.limits.marks:,} marks inside each other")
     machine.outer.append(machine.stack)
@@ -35,7 +35,7 @@ def _mark(machine: Machine, at: int) -> int:
     return at
 
 
-def _pop(machine: Machine, at: int) -> int:
+def _pop(machine: PickleVM, at: int) -> int:
     if machine.stack:
         machine.stack.pop()
     else:
@@ -43,39 +43,39 @@ def _pop(machine: Machine, at: int) -> int:
     return at
 
 
-def _pop_mark(machine: Machine, at: int) -> int:
+def _pop_mark(machine: PickleVM, at: int) -> int:
     machine.close_mark()
     return at
 
 
-def _dup(machine: Machine, at: int) -> int:
+def _dup(machine: PickleVM, at: int) -> int:
     machine.stack.append(machine.stack[-1])
     return at
 
 
-def _get(machine: Machine, at: int) -> int:
+def _get(machine: PickleVM, at: int) -> int:
     line, end = number(machine, at, rb"[0-9]{1,10}", "a memo index")
     machine.recall(int(line))
     return end
 
 
-def _binget(machine: Machine, at: int) -> int:
+def _binget(machine: PickleVM, at: int) -> int:
     machine.recall(machine.data[at])
     return at + 1
 
 
-def _long_binget(machine: Machine, at: int) -> int:
+def _long_binget(machine: PickleVM, at: int) -> int:
     machine.recall(UINT32(machine.data, at)[0])
     return at + 4
 
 
-def _put(machine: Machine, at: int) -> int:
+def _put(machine: PickleVM, at: int) -> int:
     line, end = number(machine, at, rb"[0-9]{1,10}", "a memo index")
     machine.remember(int(line), at)
     return end
 
 
-def _binput(machine: Machine, at: int) -> int:
+def _binput(machine: PickleVM, at: int) -> int:
     index = machine.data[at]
     if index == len(machine.memo):
         machine.memo.append(machine.stack[-1])
@@ -84,7 +84,7 @@ def _binput(machine: Machine, at: int) -> int:
     return at + 1
 
 
-def _long_binput(machine: Machine, at: int) -> int:
+def _long_binput(machine: PickleVM, at: int) -> int:
     index, memo = UINT32(machine.data, at)[0], machine.memo
     if index == len(memo) < machine.limits.memo:  # as remember, without the call: it is the commonest of all
         memo.append(machine.stack[-1])
@@ -93,18 +93,18 @@ def _long_binput(machine: Machine, at: int) -> int:
     return at + 4
 
 
-def _memoize(machine: Machine, at: int) -> int:
+def _memoize(machine: PickleVM, at: int) -> int:
     machine.remember(len(machine.memo), at)
     return at
 
 
-def _proto(machine: Machine, at: int) -> int:
+def _proto(machine: PickleVM, at: int) -> int:
     if machine.data[at] > _NEWEST_PROTOCOL:
         raise Damaged(f"pickle: protocol {machine.data[at]} is unknown")
     return at + 1
 
 
-def _frame(machine: Machine, at: int) -> int:
+def _frame(machine: PickleVM, at: int) -> int:
     length = UINT64(machine.data, at)[0]
     if at <= machine.frame_end:
         raise Damaged("pickle: a frame begins inside another")
@@ -114,11 +114,11 @@ def _frame(machine: Machine, at: int) -> int:
     return at + 8
 
 
-def _refuse_extension(_machine: Machine, _at: int) -> int:
+def _refuse_extension(_machine: PickleVM, _at: int) -> int:
     raise Damaged("pickle: an extension code, whose meaning only the writing machine knows")
 
 
-def _refuse_unknown(machine: Machine, at: int) -> int:
+def _refuse_unknown(machine: PickleVM, at: int) -> int:
     raise Damaged(f"pickle: unknown opcode 0x{machine.data[at - 1]:02x} at byte {at - 1}")
 
 

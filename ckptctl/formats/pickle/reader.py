@@ -14,41 +14,41 @@ from struct import error as MissingBytes  # noqa: N812 - what it means here
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Global, Persistent
+from ckptctl.formats.pickle.nodes import GlobalName, PersistentId
 from ckptctl.formats.pickle.opcodes import STOP, TABLE
-from ckptctl.formats.pickle.vm import LIMITS, Decoder, Limits, Machine
+from ckptctl.formats.pickle.vm import LIMITS, Decoder, PickleLimits, PickleVM
 
 _OPERATIONS_BETWEEN_LOOKS = 4096
 _NAMES_IN_HINT = 5
 
 
-class Pickled(NamedTuple):
+class ParsedPickle(NamedTuple):
     """One pickle, read."""
 
     value: object
-    globals: tuple[Global, ...]
+    globals: tuple[GlobalName, ...]
     """Every name in it, used or not, in the order of mention."""
     oddities: tuple[str, ...]
     """What honest pickles do not do, in words; empty for an honest one."""
     end: int
     """The offset behind its STOP."""
-    references: tuple[Persistent, ...] = ()
+    references: tuple[PersistentId, ...] = ()
     """What it says of things outside, storages of tensors above all, in the order of mention."""
-    called: frozenset[Global] = frozenset()
+    called: frozenset[GlobalName] = frozenset()
     """Of the names those that loading would call, or hand to what is called; not those of which it makes instances, nor
     what a decoder knows."""
 
 
-def read(
-    data: bytes, at: int = 0, limits: Limits = LIMITS, decoders: Mapping[Global, Decoder] | None = None
-) -> Pickled:
+def read_pickle(
+    data: bytes, at: int = 0, limits: PickleLimits = LIMITS, decoders: Mapping[GlobalName, Decoder] | None = None
+) -> ParsedPickle:
     """Read the pickle that begins at byte ``at``; raises Damaged for what is malformed or beyond the limits.
 
     A decoder is given the arguments of the calls by REDUCE of its Global, and what it returns stands in their place.
     """
     if len(data) > limits.data:
         raise Damaged(f"pickle: {len(data):,} bytes are more than the {limits.data:,} that are read")
-    machine = Machine(data, limits, decoders or {})
+    machine = PickleVM(data, limits, decoders or {})
     try:
         return _finish(machine, _run(machine, at))
     except (IndexError, MissingBytes) as error:
@@ -58,15 +58,17 @@ def read(
         raise
 
 
-def read_all(data: bytes, limits: Limits = LIMITS, decoders: Mapping[Global, Decoder] | None = None) -> list[Pickled]:
+def read_pickles(
+    data: bytes, limits: PickleLimits = LIMITS, decoders: Mapping[GlobalName, Decoder] | None = None
+) -> list[ParsedPickle]:
     """Read pickle behind pickle to the end of the data; raises Damaged where anything else follows one."""
-    found: list[Pickled] = []
+    found: list[ParsedPickle] = []
     at = 0
     while at < len(data) or not found:
         if len(found) == limits.pickles:
             raise Damaged(f"pickle: more than {limits.pickles:,} of them in one file")
         try:
-            found.append(read(data, at, limits, decoders))
+            found.append(read_pickle(data, at, limits, decoders))
         except Damaged as error:
             error.hint = error.hint or _hint(it for pickled in found for it in pickled.globals)
             raise
@@ -74,7 +76,7 @@ def read_all(data: bytes, limits: Limits = LIMITS, decoders: Mapping[Global, Dec
     return found
 
 
-def _run(machine: Machine, at: int) -> int:  # nested: the hot loop, that looks at the limits now and then
+def _run(machine: PickleVM, at: int) -> int:  # nested: the hot loop, that looks at the limits now and then
     """Do every operation before STOP; returns the offset behind it."""
     data, table = machine.data, TABLE
     for _ in range(0, machine.limits.operations, _OPERATIONS_BETWEEN_LOOKS):
@@ -89,7 +91,7 @@ def _run(machine: Machine, at: int) -> int:  # nested: the hot loop, that looks 
     raise Damaged(f"pickle: more than {machine.limits.operations:,} operations")
 
 
-def _finish(machine: Machine, end: int) -> Pickled:
+def _finish(machine: PickleVM, end: int) -> ParsedPickle:
     value = machine.stack.pop()
     if machine.stack or machine.outer:
         machine.oddities["values left behind"] = None
@@ -97,7 +99,7 @@ def _finish(machine: Machine, end: int) -> Pickled:
         raise Damaged("pickle: its last frame reaches beyond its end")
     named = tuple(machine.globals.values())
     called = frozenset(it for it in named if id(it) in machine.called)
-    return Pickled(value, named, tuple(machine.oddities), end, tuple(machine.references), called)
+    return ParsedPickle(value, named, tuple(machine.oddities), end, tuple(machine.references), called)
 
 
 def _why(error: Exception) -> str:
@@ -106,11 +108,11 @@ def _why(error: Exception) -> str:
     return "pickle: cut short"
 
 
-def _names(machine: Machine) -> str | None:
+def _names(machine: PickleVM) -> str | None:
     """What it named until it broke: a real unpickler would have called that before it noticed."""
     return _hint(machine.globals.values())
 
 
-def _hint(named: Iterable[Global]) -> str | None:
+def _hint(named: Iterable[GlobalName]) -> str | None:
     names = [ascii(f"{known.module}.{known.name}") for known in named]
     return f"until there it names {', '.join(names[:_NAMES_IN_HINT])}" if names else None

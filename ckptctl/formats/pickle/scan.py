@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.zip import Source
+from ckptctl.formats.zip import ByteSource
 
 STOP = ord(".")
 WINDOW = 64 << 10
@@ -41,7 +41,7 @@ _CUT = frozenset(b"KhqMJjrG\x80\x82\x83\x84\x95")
 """Those of fixed length, of which the end of the file may leave a part."""
 
 
-class Item(NamedTuple):
+class WalkedOpcode(NamedTuple):
     """An opcode with an argument of its own length, or STOP."""
 
     opcode: int
@@ -51,12 +51,12 @@ class Item(NamedTuple):
     """Bytes; it may reach beyond the end of the file."""
 
 
-def find_ends(source: Source, count: int = 1) -> list[int]:
+def find_ends(source: ByteSource, count: int = 1) -> list[int]:
     """Offsets behind the first ``count`` pickles of a file, fewer where it ends before; raises Damaged, OSError."""
     return [item.start for item in walk(source, count) if item.opcode == STOP]
 
 
-def walk(source: Source, count: int = 1, most: int = LIMITS.data) -> Iterator[Item]:
+def walk(source: ByteSource, count: int = 1, most: int = LIMITS.data) -> Iterator[WalkedOpcode]:
     """The items of the first ``count`` pickles, fewer where the file ends before; raises Damaged, OSError.
 
     Damaged is what no pickle holds, and what takes more than ``most`` bytes or the time of one pickle to read.
@@ -78,7 +78,7 @@ class _Pages:
 
     __slots__ = ("at", "base", "deadline", "left", "source", "window")
 
-    def __init__(self, source: Source, most: int) -> None:
+    def __init__(self, source: ByteSource, most: int) -> None:
         self.source = source
         self.window = b""
         self.base = 0
@@ -116,7 +116,7 @@ class _Pages:
             raise Damaged("pickle: too long to find its end")
 
 
-def _step(pages: _Pages) -> Item | None:
+def _step(pages: _Pages) -> WalkedOpcode | None:
     """Go on by a run of fixed opcodes and the one behind it; None where the window holds no item."""
     window = pages.window
     run = _RUN.match(window, pages.at) if pages.at < len(window) else None
@@ -126,7 +126,7 @@ def _step(pages: _Pages) -> Item | None:
     opcode = window[pages.at]
     if opcode == STOP:
         pages.at += 1
-        return Item(STOP, pages.base + pages.at, 0)
+        return WalkedOpcode(STOP, pages.base + pages.at, 0)
     if opcode in _COUNTED:
         return _step_over(pages, opcode, _COUNTED[opcode])
     if opcode in _LINES:
@@ -136,7 +136,7 @@ def _step(pages: _Pages) -> Item | None:
     return None
 
 
-def _step_over(pages: _Pages, opcode: int, width: int) -> Item | None:
+def _step_over(pages: _Pages, opcode: int, width: int) -> WalkedOpcode | None:
     start = pages.at + 1 + width
     if start > len(pages.window):
         return None
@@ -144,10 +144,10 @@ def _step_over(pages: _Pages, opcode: int, width: int) -> Item | None:
     if length < 0:
         raise Damaged("pickle: a negative length")
     pages.at = start + length
-    return Item(opcode, pages.base + start, length)
+    return WalkedOpcode(opcode, pages.base + start, length)
 
 
-def _step_lines(pages: _Pages, opcode: int, lines: int) -> Item | None:
+def _step_lines(pages: _Pages, opcode: int, lines: int) -> WalkedOpcode | None:
     start = end = pages.at + 1
     for _ in range(lines):
         end = pages.window.find(b"\n", end) + 1
@@ -155,7 +155,7 @@ def _step_lines(pages: _Pages, opcode: int, lines: int) -> Item | None:
             _wait_for_line(pages)
             return None
     pages.at = end
-    return Item(opcode, pages.base + start, end - start)
+    return WalkedOpcode(opcode, pages.base + start, end - start)
 
 
 def _wait_for_line(pages: _Pages) -> None:

@@ -12,13 +12,13 @@ from time import thread_time
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Call, Global, Key, Persistent, Set, Skipped
+from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PersistentId, PickledCall, PickledSet, SkippedValue
 
 Decoder = Callable[[tuple[object, ...]], object]
 """Reads the arguments of a call that it knows; None leaves the call as it is."""
 
 
-class Limits(NamedTuple):
+class PickleLimits(NamedTuple):
     """What a pickle may cost; beyond, it is refused."""
 
     data: int = 64 << 20
@@ -43,7 +43,7 @@ class Limits(NamedTuple):
         return self.seconds * min(4.0, max(1.0, size / (2 << 20)))
 
 
-LIMITS = Limits()
+LIMITS = PickleLimits()
 
 COMPUTED = "a computed callable"
 UNSPEAKABLE = "a name that no Python code has"
@@ -60,13 +60,13 @@ _WIDEST_KEY = 64
 """Items of a tuple; as for the length."""
 _WIDEST_CALL = 64
 _KEYS_BETWEEN_LOOKS = 64
-_MAKERS = frozenset({Global("copy_reg", "_reconstructor"), Global("copyreg", "_reconstructor")})
-GETATTR = frozenset({Global("builtins", "getattr"), Global("__builtin__", "getattr")})
+_MAKERS = frozenset({GlobalName("copy_reg", "_reconstructor"), GlobalName("copyreg", "_reconstructor")})
+GETATTR = frozenset({GlobalName("builtins", "getattr"), GlobalName("__builtin__", "getattr")})
 """By which older protocols name what belongs to a class; the newer write the name with a dot."""
 _MISSING = object()
 
 
-class Machine:
+class PickleVM:
     """Stack, marks and memo of one pickle while it is read."""
 
     __slots__ = (
@@ -86,7 +86,7 @@ class Machine:
         "stack",
     )
 
-    def __init__(self, data: bytes, limits: Limits, decoders: Mapping[Global, Decoder]) -> None:
+    def __init__(self, data: bytes, limits: PickleLimits, decoders: Mapping[GlobalName, Decoder]) -> None:
         self.data = data
         self.limits = limits
         self.decoders = decoders
@@ -94,13 +94,13 @@ class Machine:
         self.outer: list[list[object]] = []
         """The stacks below each mark that is still open."""
         self.memo: list[object] = []
-        self.globals: dict[tuple[str, str], Global] = {}
+        self.globals: dict[tuple[str, str], GlobalName] = {}
         """Module and name to the one Global that stands for them."""
         self.known: dict[int, Decoder] = {}
         """Identity of a Global, which is quicker to look up than its names, to its decoder."""
         self.called: set[int] = set()
         """Identities of the Globals that loading would call, or hand to what is called."""
-        self.references: list[Persistent] = []
+        self.references: list[PersistentId] = []
         """Every reference to something outside, in the order of mention."""
         self.oddities: dict[str, None] = {}
         self.frame_end = 0
@@ -121,11 +121,11 @@ class Machine:
         if thread_time() > self.deadline:
             raise Damaged(f"pickle: takes more than {self.limits.allow(len(self.data)):g} seconds to read")
 
-    def name(self, module: str, name: str) -> Global:
+    def name(self, module: str, name: str) -> GlobalName:
         """The Global of this name, the same object each time; odd names are noted."""
         known = self.globals.get((module, name))
         if known is None:
-            known = self.globals[module, name] = Global(_checked(module), _checked(name))
+            known = self.globals[module, name] = GlobalName(_checked(module), _checked(name))
             if not re.fullmatch(r"[A-Za-z0-9_.]+", module) or not re.fullmatch(r"[A-Za-z0-9_.<>]+", name):
                 self.oddities[UNSPEAKABLE] = None
             if known in self.decoders:
@@ -137,26 +137,26 @@ class Machine:
     def call(self, target: object, args: object, how: str) -> object:
         """The node of a call, or of an instance that is made without one (``newobj``)."""
         target = _class_of(target)
-        if type(target) is not Global:
+        if type(target) is not GlobalName:
             self.oddities[COMPUTED] = None
         elif not how.startswith("newobj"):
             self._note_call(target, args)
-        return Call(target, args, how)
+        return PickledCall(target, args, how)
 
-    def _note_call(self, target: Global, args: object) -> None:
+    def _note_call(self, target: GlobalName, args: object) -> None:
         """Note what would be called, and each name that it would be given: it may call that."""
         if target in _MAKERS:  # makes an instance of its first argument, without calling it
             return
         self.called.add(id(target))
         if type(args) is tuple:
-            self.called.update([id(it) for it in args[:_WIDEST_CALL] if type(it) is Global])
+            self.called.update([id(it) for it in args[:_WIDEST_CALL] if type(it) is GlobalName])
             if len(args) > _WIDEST_CALL:
                 self.oddities["a call with more arguments than any honest one"] = None
 
-    def _read_attribute(self, args: tuple[object, ...]) -> Global | None:
+    def _read_attribute(self, args: tuple[object, ...]) -> GlobalName | None:
         """The Global of what belongs to a class; None for all else that getattr could be given."""
         match args:
-            case (Global() as owner, str(name)) if "." not in owner.name and re.fullmatch(r"[A-Za-z]\w*", name):
+            case (GlobalName() as owner, str(name)) if "." not in owner.name and re.fullmatch(r"[A-Za-z]\w*", name):
                 return self.name(owner.module, f"{owner.name}.{name}")
             case _:
                 return None
@@ -177,8 +177,8 @@ class Machine:
             self.look_at_limits()
         kind = type(node)
         if kind is tuple and len(node) <= _WIDEST_KEY:  # type: ignore[arg-type] # it is a tuple
-            return node if all(_is_plain(part) for part in node) else Key(node)  # type: ignore[attr-defined]
-        return node if kind is Global or _is_plain(node) else Key(node)
+            return node if all(_is_plain(part) for part in node) else OpaqueKey(node)  # type: ignore[attr-defined]
+        return node if kind is GlobalName or _is_plain(node) else OpaqueKey(node)
 
     def put(self, target: object, items: list[object]) -> None:
         """Set the keys and values that alternate in ``items``; raises Damaged for what is neither dict nor call."""
@@ -187,7 +187,7 @@ class Machine:
         if isinstance(target, dict):
             for node, value in zip(items[::2], items[1::2], strict=True):
                 target[node if type(node) is str and len(node) <= _LONGEST_KEY else self.key(node)] = value
-        elif type(target) is Call:
+        elif type(target) is PickledCall:
             target.pairs = target.pairs or []
             target.pairs.extend(zip(items[::2], items[1::2], strict=True))
         else:
@@ -197,10 +197,10 @@ class Machine:
         """Append ``items``; raises Damaged for what is neither list, set nor call."""
         if type(target) is list:
             target.extend(items)
-        elif type(target) is Call:
+        elif type(target) is PickledCall:
             target.items = target.items or []
             target.items.extend(items)
-        elif type(target) is Set and not target.frozen:
+        elif type(target) is PickledSet and not target.frozen:
             target.items.extend(items)
         else:
             raise Damaged("pickle: appends to what is no list")
@@ -223,11 +223,11 @@ class Machine:
             raise Damaged(f"pickle: nothing was remembered as {index}")
         self.stack.append(value)
 
-    def take(self, at: int, length: int) -> bytes | Skipped:
+    def take(self, at: int, length: int) -> bytes | SkippedValue:
         """``length`` bytes from ``at``, Skipped where they are over the limit; raises Damaged where fewer are left."""
         if length > len(self.data) - at:
             raise Damaged(f"pickle: {length:,} bytes announced, {len(self.data) - at:,} are left")
-        return Skipped(length) if length > self.limits.string else self.data[at : at + length]
+        return SkippedValue(length) if length > self.limits.string else self.data[at : at + length]
 
     def line(self, at: int, longest: int) -> bytes:
         """The text from ``at`` to the end of its line, without it."""
@@ -237,14 +237,14 @@ class Machine:
         return self.data[at:end]
 
 
-Operation = Callable[[Machine, int], int]
+Operation = Callable[[PickleVM, int], int]
 """Takes the machine and the offset behind the opcode; returns the offset behind its argument."""
 
 
 def _class_of(target: object) -> object:
     """The class that torch before 1.6 refers to with its source beside it; any other target as it is."""
     match target:
-        case Persistent(value=("module", Global() as known, *_)):
+        case PersistentId(value=("module", GlobalName() as known, *_)):
             return known
         case _:
             return target

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ckptctl.formats.pickle.reader import Pickled
+from ckptctl.formats.pickle.reader import ParsedPickle
 
 _PLAIN = "bytearray set complex"
 _KNOWN: Mapping[str, str] = {
@@ -37,11 +37,13 @@ _TYPES = (
 )
 
 
-def list_unknown(pickled: Pickled) -> tuple[str, ...]:
+def list_unknown(pickled: ParsedPickle) -> tuple[str, ...]:
     """What a pickle names and that is not known, in the order of mention, each once."""
-    return tuple(f"{it.module}.{it.name}" for it in dict.fromkeys(pickled.globals) if not knows(it.module, it.name))
+    return tuple(
+        f"{it.module}.{it.name}" for it in dict.fromkeys(pickled.globals) if not is_known_global(it.module, it.name)
+    )
 
 
-def knows(module: str, name: str) -> bool:
+def is_known_global(module: str, name: str) -> bool:
     """Whether a name is one of them."""
     return name in _KNOWN.get(module, "").split() or re.fullmatch(_TYPES, f"{module}.{name}") is not None

@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from struct import pack
 
 from ckptctl.errors import Refused
-from ckptctl.formats.pickle.nodes import Call, Global, Key, Ordered, Persistent, Set, Skipped
+from ckptctl.formats.pickle.nodes import (
+    GlobalName,
+    OpaqueKey,
+    PersistentId,
+    PickledCall,
+    PickledOrderedDict,
+    PickledSet,
+    SkippedValue,
+)
 
 _INT32 = range(-(1 << 31), 1 << 31)
 _SHORT = 256
@@ -57,12 +65,12 @@ def _put(memo: dict[object, int], key: object) -> bytes:
 
 def _key_of(node: object) -> object:
     """Texts and names are one where they say the same, all else where it is the same."""
-    return node if type(node) in (str, Global) else id(node)
+    return node if type(node) in (str, GlobalName) else id(node)
 
 
 def _begin(begun: set[int], node: object) -> None:
     """Raise Refused for a node within itself that cannot be mentioned before it is complete."""
-    if type(node) not in (tuple, Call, Persistent, Key):
+    if type(node) not in (tuple, PickledCall, PersistentId, OpaqueKey):
         return
     if node and id(node) in begun:
         raise Refused("a part of it contains itself")
@@ -89,8 +97,8 @@ def _fill(node: Mapping[object, object]) -> _Steps:
         yield _Code(b"u")
 
 
-def _write_ordered(node: Ordered) -> _Steps:
-    yield from (Global("collections", "OrderedDict"), _Code(b")R"), _Remember(node))
+def _write_ordered(node: PickledOrderedDict) -> _Steps:
+    yield from (GlobalName("collections", "OrderedDict"), _Code(b")R"), _Remember(node))
     yield from _fill(node)
     if node.state is not None:
         yield from (node.state, _Code(b"b"))
@@ -109,15 +117,15 @@ def _write_tuple(node: tuple[object, ...]) -> _Steps:
         yield _Code(b")")
 
 
-def _write_set(node: Set) -> _Steps:
+def _write_set(node: PickledSet) -> _Steps:
     if node.frozen:
         yield from (_Code(b"("), *node.items, _Code(b"\x91"), _Remember(node))
     else:
         yield from (_Code(b"\x8f"), _Remember(node), _Code(b"("), *node.items, _Code(b"\x90"))
 
 
-def _write_call(node: Call) -> _Steps:
-    if type(node.target) is not Global or node.how == "build":
+def _write_call(node: PickledCall) -> _Steps:
+    if type(node.target) is not GlobalName or node.how == "build":
         raise Refused("its pickle has a computed callable, or a state set on a bare name")
     yield from _make(node, node.target)
     yield _Remember(node)
@@ -129,7 +137,7 @@ def _write_call(node: Call) -> _Steps:
         yield from (node.state, _Code(b"b"))
 
 
-def _make(node: Call, target: Global) -> _Steps:
+def _make(node: PickledCall, target: GlobalName) -> _Steps:
     args: object = node.args
     if node.how in _OPCODES:
         yield from (target, args, _Code(_OPCODES[node.how]))
@@ -141,15 +149,15 @@ def _make(node: Call, target: Global) -> _Steps:
         raise Refused("it holds a part that is not understood")
 
 
-def _write_global(node: Global) -> _Steps:
+def _write_global(node: GlobalName) -> _Steps:
     yield from (_Code(f"c{node.module}\n{node.name}\n".encode()), _Remember(node))
 
 
-def _write_reference(node: Persistent) -> _Steps:
+def _write_reference(node: PersistentId) -> _Steps:
     yield from (node.value, _Code(b"Q"), _Remember(node))
 
 
-def _write_key(node: Key) -> _Steps:
+def _write_key(node: OpaqueKey) -> _Steps:
     yield node.node
 
 
@@ -187,20 +195,20 @@ def _write_none(_node: None) -> _Steps:
     yield _Code(b"N")
 
 
-def _refuse_long(node: Skipped) -> _Steps:
+def _refuse_long(node: SkippedValue) -> _Steps:
     raise Refused("it holds a text that is too long to be read" if node.size else "it holds a buffer outside of it")
 
 
 _MAKERS: dict[type, Callable[..., _Steps]] = {
     dict: _write_dict,
-    Ordered: _write_ordered,
+    PickledOrderedDict: _write_ordered,
     list: _write_list,
     tuple: _write_tuple,
-    Set: _write_set,
-    Call: _write_call,
-    Global: _write_global,
-    Persistent: _write_reference,
-    Key: _write_key,
+    PickledSet: _write_set,
+    PickledCall: _write_call,
+    GlobalName: _write_global,
+    PersistentId: _write_reference,
+    OpaqueKey: _write_key,
     str: _write_text,
     bytes: _write_bytes,
     bytearray: _write_bytearray,
@@ -208,6 +216,6 @@ _MAKERS: dict[type, Callable[..., _Steps]] = {
     float: _write_float,
     bool: _write_bool,
     type(None): _write_none,
-    Skipped: _refuse_long,
+    SkippedValue: _refuse_long,
 }
 """Type of a node to what is written for it."""

@@ -12,16 +12,24 @@ from math import nan
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckptctl.core.model import Checkpoint, Run, Score
-from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_order, rank, same_metric
-from ckptctl.core.restarts import part
-from ckptctl.core.score_sources import do_agree, match_paths
-from ckptctl.layouts import find
-from ckptctl.scan.metrics.scores import Ledger, Watched, base_of, claim_records, close, read_state, unmask
-from ckptctl.scan.metrics.side_files import Readings, Sides, attempt, claim_sources, read_recorded
+from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, rank, same_metric
+from ckptctl.core.restarts import number_restarts
+from ckptctl.core.score_sources import match_paths, scores_agree
+from ckptctl.layouts import find_layout
+from ckptctl.scan.metrics.scores import (
+    RecordedMonitor,
+    ScoreClaims,
+    claim_records,
+    read_state,
+    settle_claims,
+    step_base_of,
+    unmask_infinity,
+)
+from ckptctl.scan.metrics.side_files import SideFiles, SourceReader, claim_sources, read_recorded, try_read
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
-    from ckptctl.readers.csv import Cell, Table
+    from ckptctl.readers.csv import LoggedValue, Table
     from ckptctl.stores import Store
 
 T = TypeVar("T")
@@ -29,7 +37,7 @@ MOST_FAILURES = 3
 """States tried for a run whose newest cannot be read."""
 
 
-class Wanted(NamedTuple):
+class MetricRequest(NamedTuple):
     """What is worth reading, at what price."""
 
     exact: bool = False
@@ -44,11 +52,11 @@ class Wanted(NamedTuple):
     """Every checkpoint's own side files, where the newest would tell of all that one training saved."""
 
 
-def gather(store: Store, run: Run, sides: Sides, wanted: Wanted) -> Run:
+def collect_metrics(store: Store, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
     """The run with all that could be learnt of its scores, numbers and monitor."""
-    ledger, beside = Ledger(run), sides.beside
-    readings = Readings(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
-    layouts = [find(name) for name in run.layouts]
+    ledger, beside = ScoreClaims(run), sides.beside
+    readings = SourceReader(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
+    layouts = [find_layout(name) for name in run.layouts]
     _read_records(store, ledger, exact=wanted.exact, lasts=wanted.stat)
     claim_records(ledger)
     watched = _watched(ledger)
@@ -67,7 +75,7 @@ def gather(store: Store, run: Run, sides: Sides, wanted: Wanted) -> Run:
         _part_trainings(store, ledger)
     if wanted.resumable:
         _seek_resumable(store, ledger)
-    return close(ledger, watched if any(watched) else read_recorded(readings, layouts))
+    return settle_claims(ledger, watched if any(watched) else read_recorded(readings, layouts))
 
 
 def resolve_ties(store: Store, run: Run, metric: Metric, places: int) -> Run:
@@ -78,28 +86,28 @@ def resolve_ties(store: Store, run: Run, metric: Metric, places: int) -> Run:
     tried: set[str] = set()
     while wanted := _tied(run, metric, places) - tried:
         tried |= wanted
-        ledger = Ledger(run)
+        ledger = ScoreClaims(run)
         for path in sorted(wanted):
             read_state(store, ledger, ledger.inside(path))
         claim_records(ledger)
-        run = close(ledger, (run.monitor, run.mode))
+        run = settle_claims(ledger, (run.monitor, run.mode))
     return run
 
 
 def _tied(run: Run, metric: Metric, places: int) -> set[str]:
     """Paths of those known by name alone whose place among the first is open, because another shows the same digits."""
     ranked = rank(run.checkpoints, metric)
-    groups = ([it for it in ranked if do_agree(it.score, first.score)] for first in ranked[: max(0, places)])
+    groups = ([it for it in ranked if scores_agree(it.score, first.score)] for first in ranked[: max(0, places)])
     return {
         it.checkpoint.path
         for group in groups
         if len(group) > 1
         for it in group
-        if it.score.source == "name" and find(it.checkpoint.layout).records
+        if it.score.source == "name" and find_layout(it.checkpoint.layout).records
     }
 
 
-def _read_records(store: Store, ledger: Ledger, *, exact: bool, lasts: bool) -> None:
+def _read_records(store: Store, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
     """Read the states that are worth it, newest first."""
     order = _readable(ledger)
     needed = [path for path in order if exact or _needs_numbers(ledger.held[path], lasts=lasts)]
@@ -111,9 +119,9 @@ def _read_records(store: Store, ledger: Ledger, *, exact: bool, lasts: bool) -> 
             break
 
 
-def _newest_first(ledger: Ledger) -> list[str]:
+def _newest_first(ledger: ScoreClaims) -> list[str]:
     names = {checkpoint.path: path for path, checkpoint in ledger.held.items()}
-    return [names[checkpoint.path] for checkpoint in reversed(in_order(ledger.held.values()))]
+    return [names[checkpoint.path] for checkpoint in reversed(in_save_order(ledger.held.values()))]
 
 
 def _needs_numbers(checkpoint: Checkpoint, *, lasts: bool) -> bool:
@@ -121,7 +129,7 @@ def _needs_numbers(checkpoint: Checkpoint, *, lasts: bool) -> bool:
     return unnumbered and (lasts or "last" not in checkpoint.roles)
 
 
-def _read_scoreless(store: Store, ledger: Ledger, metric: str) -> None:
+def _read_scoreless(store: Store, ledger: ScoreClaims, metric: str) -> None:
     """Read the states of those that nothing gave the score so far: an earlier training's, another callback's."""
     for path in _readable(ledger):
         if path not in ledger.records and "last" not in ledger.held[path].roles and not ledger.knows(path, metric):
@@ -129,7 +137,7 @@ def _read_scoreless(store: Store, ledger: Ledger, metric: str) -> None:
     claim_records(ledger)
 
 
-def _part_trainings(store: Store, ledger: Ledger) -> None:
+def _part_trainings(store: Store, ledger: ScoreClaims) -> None:
     """Number the trainings that used the folder one after the other."""
 
     def list_kept(checkpoint: Checkpoint) -> set[str] | None:
@@ -138,26 +146,26 @@ def _part_trainings(store: Store, ledger: Ledger) -> None:
             return None
         return ledger.listed_by(path)
 
-    for path, lineage in part(ledger.held, list_kept).items():
+    for path, lineage in number_restarts(ledger.held, list_kept).items():
         if lineage:
             ledger.held[path] = ledger.held[path]._replace(lineage=lineage)
 
 
-def _seek_resumable(store: Store, ledger: Ledger) -> None:
+def _seek_resumable(store: Store, ledger: ScoreClaims) -> None:
     """Read states, newest first, until one holds what resuming needs."""
     for path in _readable(ledger):
         if (path in ledger.records or read_state(store, ledger, path)) and ledger.records[path].resumable:
             return
 
 
-def _readable(ledger: Ledger) -> list[str]:
+def _readable(ledger: ScoreClaims) -> list[str]:
     """Paths of those whose layout keeps the callbacks' memory inside, newest first."""
-    if not any(find(name).records for name in {it.layout for it in ledger.held.values()}):
+    if not any(find_layout(name).records for name in {it.layout for it in ledger.held.values()}):
         return []
-    return [path for path in _newest_first(ledger) if find(ledger.held[path].layout).records]
+    return [path for path in _newest_first(ledger) if find_layout(ledger.held[path].layout).records]
 
 
-def _watched(ledger: Ledger) -> Watched:
+def _watched(ledger: ScoreClaims) -> RecordedMonitor:
     """The monitor and mode that training recorded; None where it recorded several, or none."""
     watches = {
         (watch.monitor, watch.mode) for record in ledger.records.values() for watch in record.watches if watch.monitor
@@ -173,7 +181,9 @@ def _named_metrics(run: Run) -> set[str]:
     return {name for checkpoint in run.checkpoints for name in checkpoint.metrics if name not in COUNTERS}
 
 
-def _claim_yaml(store: Store, ledger: Ledger, beside: Mapping[str, str], watched: Watched, sought: str | None) -> None:
+def _claim_yaml(
+    store: Store, ledger: ScoreClaims, beside: Mapping[str, str], watched: RecordedMonitor, sought: str | None
+) -> None:
     path = beside.get("best_k_models.yaml")
     if path is None:
         return
@@ -185,7 +195,7 @@ def _claim_yaml(store: Store, ledger: Ledger, beside: Mapping[str, str], watched
     known = {path: scores[recorded] for recorded, path in match_paths(scores, ledger.held).items()}
     metric = watched[0] or _metric_that_fits(ledger.run, ledger.held, known) or sought or UNNAMED
     for path, value in known.items():
-        ledger.claim(path, metric, Score(unmask(value, watched[1]), None, "yaml"))
+        ledger.claim(path, metric, Score(unmask_infinity(value, watched[1]), None, "yaml"))
 
 
 def _metric_that_fits(run: Run, held: Mapping[str, Checkpoint], known: Mapping[str, float]) -> str | None:
@@ -199,10 +209,10 @@ def _metric_that_fits(run: Run, held: Mapping[str, Checkpoint], known: Mapping[s
 def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
     """Whether a name says a value."""
     score = checkpoint.metrics.get(name)
-    return score is not None and do_agree(Score(value, None, "yaml"), score)
+    return score is not None and scores_agree(Score(value, None, "yaml"), score)
 
 
-def _claim_csv(store: Store, ledger: Ledger, beside: Mapping[str, str], wanted: set[str]) -> None:
+def _claim_csv(store: Store, ledger: ScoreClaims, beside: Mapping[str, str], wanted: set[str]) -> None:
     """Claim the wanted columns of metrics.csv; all of them where nothing else names a metric."""
     path = beside.get("metrics.csv")
     if path is None:
@@ -211,7 +221,7 @@ def _claim_csv(store: Store, ledger: Ledger, beside: Mapping[str, str], wanted: 
 
     table: Table = _read_beside(store, ledger, path, MOST_BYTES, read_metrics) or {}
     columns = [name for name in table if not wanted or any(same_metric(name, other) for other in wanted)]
-    base = base_of(ledger.records.values())
+    base = step_base_of(ledger.records.values())
     ranked = [(path, it) for path, it in ledger.held.items() if "last" not in it.roles]
     for path, checkpoint, name in ((path, it, name) for path, it in ranked for name in columns):
         score = _score_in(table, name, checkpoint, base)
@@ -237,7 +247,7 @@ def _name_in_use(column: str, wanted: set[str]) -> str:
     return next((name for name in sorted(wanted) if same_metric(name, column)), column)
 
 
-def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[Cell]], base: int) -> Cell | None:
+def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[LoggedValue]], base: int) -> LoggedValue | None:
     """The last value logged in the checkpoint's epoch, up to its step."""
     logged = cells.get(int(checkpoint.epoch), []) if checkpoint.epoch is not None else []
     if checkpoint.step is not None:
@@ -246,6 +256,6 @@ def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[Cell]], base: int)
     return logged[-1] if logged else None
 
 
-def _read_beside(store: Store, ledger: Ledger, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
+def _read_beside(store: Store, ledger: ScoreClaims, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
     """A side file, read; None with a notice where it cannot be."""
-    return attempt(ledger, path, lambda: read(read_whole(store, path, most)))
+    return try_read(ledger, path, lambda: read(read_whole(store, path, most)))

@@ -12,12 +12,12 @@ from __future__ import annotations
 from functools import partial
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import Call
+from ckptctl.formats.pickle.nodes import PickledCall
 from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.saved_values import Measure, Row, Walk, find, items_of
+from ckptctl.formats.saved_values import Measure, Row, RowWalk, find_node, items_of
 from ckptctl.formats.torch_archive import UNSUPPORTED
-from ckptctl.formats.torch_tensors import DECODERS, Tensor
-from ckptctl.formats.zip import Archive, Source, open_archive
+from ckptctl.formats.torch_tensors import DECODERS, PickledTensor
+from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive
 
 _DEEPEST = 6
 _HEAD = 32
@@ -27,7 +27,7 @@ _JSON = b"data"
 _JSON_MARK = b"_stable_baselines3_version"
 
 
-def read_row(source: Source, deepest: int = _DEEPEST) -> Row:
+def read_row(source: ByteSource, deepest: int = _DEEPEST) -> Row:
     """The numbers and texts of the whole file, names of nested keys and attributes joined by ``/``.
 
     Tensors of one element and scalars of numpy are numbers. Left out: weights, booleans, None, lists, and mappings by
@@ -36,20 +36,20 @@ def read_row(source: Source, deepest: int = _DEEPEST) -> Row:
     OSError.
     """
     value, measure = _open(source)
-    return Walk(measure).row(value, deepest)
+    return RowWalk(measure).row(value, deepest)
 
 
-def read_rows(source: Source, at: str = "") -> list[Row]:
+def read_rows(source: ByteSource, at: str = "") -> list[Row]:
     """The rows behind keys and attributes joined by ``/``, none where nothing lies there; raises as ``read_row``.
 
     A mapping is one row, a list a row for each item; a mapping by whole numbers (epochs) is a row for each, with the
     number in the column ``key``.
     """
     value, measure = _open(source)
-    return Walk(measure).rows(find(value, at), _DEEPEST)
+    return RowWalk(measure).rows(find_node(value, at), _DEEPEST)
 
 
-def read_attributes(source: Source) -> dict[str, object]:
+def read_attributes(source: ByteSource) -> dict[str, object]:
     """The plain attributes, or items, of what was saved: None, bool, int, float, str; raises as ``read_row``.
 
     Of an enumeration's member its value, if that is a text.
@@ -61,13 +61,13 @@ def read_attributes(source: Source) -> dict[str, object]:
 
 def _plain(node: object) -> object:
     match node:
-        case Call(how="reduce", args=(str() as value,)):
+        case PickledCall(how="reduce", args=(str() as value,)):
             return value
         case _:
             return node
 
 
-def _open(source: Source) -> tuple[object, Measure]:
+def _open(source: ByteSource) -> tuple[object, Measure]:
     """What was saved, and how the number in one of its tensors is read."""
     head = source.read(0, _HEAD)
     if not head:
@@ -84,7 +84,7 @@ def _open(source: Source) -> tuple[object, Measure]:
     return _read_pickle(source), _measure_nothing
 
 
-def _open_zip(archive: Archive) -> tuple[object, Measure]:
+def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
     from ckptctl.formats.torch_archive import read_value, scalar
 
     if _JSON in archive.members and _JSON_MARK in archive.members:
@@ -94,13 +94,13 @@ def _open_zip(archive: Archive) -> tuple[object, Measure]:
     return read_value(archive), partial(scalar, archive)
 
 
-def _read_pickle(source: Source) -> object:
-    from ckptctl.formats.pickle.reader import read
+def _read_pickle(source: ByteSource) -> object:
+    from ckptctl.formats.pickle.reader import read_pickle
 
     if source.size > LIMITS.data:
         raise Damaged(f"pickle: {source.size:,} bytes are more than the {LIMITS.data:,} that are read", id=UNSUPPORTED)
-    return read(source.read(0, source.size), decoders=DECODERS).value
+    return read_pickle(source.read(0, source.size), decoders=DECODERS).value
 
 
-def _measure_nothing(_tensor: Tensor) -> None:
+def _measure_nothing(_tensor: PickledTensor) -> None:
     """There is no storage beside a bare pickle."""

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from ckptctl.core.training_record import Record, Watch
+from ckptctl.core.training_record import CallbackState, TrainingRecord
 
 Scalar = Callable[[object], float | int | None]
 """Reads the number in a tensor of one element; None for anything else."""
@@ -32,7 +32,7 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", 
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def read_record(values: Mapping[object, object], scalar: Scalar) -> Record | None:
+def read_record(values: Mapping[object, object], scalar: Scalar) -> TrainingRecord | None:
     """What a checkpoint's dictionary says of its training; None where Lightning did not write it.
 
     Raises what ``scalar`` raises.
@@ -42,7 +42,7 @@ def read_record(values: Mapping[object, object], scalar: Scalar) -> Record | Non
     writer = _text(values.get("pytorch-lightning_version"))
     if writer is None and not ("state_dict" in values and "epoch" in values):
         return None
-    return Record(
+    return TrainingRecord(
         writer,
         _count(values.get("epoch")),
         _count(values.get("global_step")),
@@ -51,16 +51,16 @@ def read_record(values: Mapping[object, object], scalar: Scalar) -> Record | Non
     )
 
 
-def _read_old_watch(values: Mapping[object, object], scalar: Scalar) -> tuple[Watch, ...]:
+def _read_old_watch(values: Mapping[object, object], scalar: Scalar) -> tuple[CallbackState, ...]:
     """The one of 0.9 and before, which recorded neither metric nor mode."""
     best = _text(values.get("checkpoint_callback_best_model_path"))
     if best is None:
         return ()
     score = _number(values.get("checkpoint_callback_best_model_score"), scalar)
-    return (Watch(None, None, None, {} if score is None else {best: score}, best, None, None),)
+    return (CallbackState(None, None, None, {} if score is None else {best: score}, best, None, None),)
 
 
-def _read_watches(callbacks: object, scalar: Scalar) -> list[Watch]:
+def _read_watches(callbacks: object, scalar: Scalar) -> list[CallbackState]:
     if not isinstance(callbacks, dict):
         return []
     states = ((key, state) for key, state in callbacks.items() if isinstance(state, dict))
@@ -79,9 +79,9 @@ def _class_of(key: object) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _read_watch(key: object, state: Mapping[object, object], scalar: Scalar) -> Watch:
+def _read_watch(key: object, state: Mapping[object, object], scalar: Scalar) -> CallbackState:
     settings = read_settings(_class_of(key))
-    return Watch(
+    return CallbackState(
         _text(state.get("monitor")) or settings.get("monitor"),
         _mode(settings.get("mode")),
         _text(state.get("dirpath")),

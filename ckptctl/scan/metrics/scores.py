@@ -7,23 +7,23 @@ from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Literal
 
 from ckptctl.core.model import Checkpoint, Run, Score
-from ckptctl.core.ranking import in_order, same_metric
-from ckptctl.core.score_sources import Dispute, match_paths, settle
+from ckptctl.core.ranking import in_save_order, same_metric
+from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
 from ckptctl.errors import Damaged
 
 if TYPE_CHECKING:
-    from ckptctl.core.training_record import Record, Watch
+    from ckptctl.core.training_record import CallbackState, TrainingRecord
     from ckptctl.stores import Store
 
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
 
 
-Watched = tuple[str | None, Literal["min", "max"] | None]
+RecordedMonitor = tuple[str | None, Literal["min", "max"] | None]
 """The monitor and mode that training recorded."""
 
 
-class Ledger:
+class ScoreClaims:
     """The claims on a run's scores while they are gathered."""
 
     def __init__(self, run: Run) -> None:
@@ -33,7 +33,7 @@ class Ledger:
         """By path relative to the run's folder."""
         self.claims: dict[str, dict[str, list[Score]]] = {}
         """By relative path, then metric: what side files and states say; names are added when it is settled."""
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, TrainingRecord] = {}
         """By relative path."""
         self.notices: list[str] = list(run.notices)
 
@@ -41,7 +41,7 @@ class Ledger:
         """A path relative to the root, as seen from the run's folder."""
         return path[len(self.run.path) + 1 :] if self.run.path else path
 
-    def enter(self, path: str, record: Record) -> None:
+    def enter(self, path: str, record: TrainingRecord) -> None:
         """Add what a checkpoint says of itself, its numbers at once: tables are joined by them."""
         self.records[path] = record
         self.held[path] = _number(self.held[path], record)
@@ -63,7 +63,7 @@ class Ledger:
         kept = {own for watch in self.records[path].watches for own in self.paths_of(watch).values()}
         return {self.held[own].path for own in kept}
 
-    def paths_of(self, watch: Watch) -> dict[str, str]:
+    def paths_of(self, watch: CallbackState) -> dict[str, str]:
         """Recorded path to the run's own, for what a callback kept."""
         return match_paths(watch.scores, self.held, watch.folder, self.run.path)
 
@@ -94,7 +94,7 @@ class Ledger:
         return {path for path, scores in held if any(score.source == "state" for score in scores)}
 
 
-def read_state(store: Store, ledger: Ledger, path: str) -> bool:
+def read_state(store: Store, ledger: ScoreClaims, path: str) -> bool:
     """Whether a record was read from a checkpoint's own state; a broken one is passed over: others tell of it."""
     from ckptctl.formats.torch_archive import read_values, scalar
     from ckptctl.formats.zip import open_archive
@@ -114,7 +114,7 @@ def read_state(store: Store, ledger: Ledger, path: str) -> bool:
     return record is not None
 
 
-def claim_records(ledger: Ledger) -> None:
+def claim_records(ledger: ScoreClaims) -> None:
     """What each state says of its own checkpoint, then what it says of others, the newest first.
 
     Names are used again, so an older state may mean another file; what a checkpoint says of itself, no sibling does.
@@ -131,57 +131,57 @@ def claim_records(ledger: Ledger) -> None:
             ledger.claim(path, metric, Score(scores[path], None, "sibling"))
 
 
-def _scores_of(ledger: Ledger, own: str, watch: Watch) -> Mapping[str, float]:
+def _scores_of(ledger: ScoreClaims, own: str, watch: CallbackState) -> Mapping[str, float]:
     """A callback's scores by the run's own paths; before Lightning 1.5 that of its own checkpoint alone."""
     if watch.current is not None and not watch.scores:
-        return {} if "last" in ledger.held[own].roles else {own: unmask(watch.current, watch.mode)}
+        return {} if "last" in ledger.held[own].roles else {own: unmask_infinity(watch.current, watch.mode)}
     paths = ledger.paths_of(watch)
-    return {path: unmask(watch.scores[recorded], watch.mode) for recorded, path in paths.items()}
+    return {path: unmask_infinity(watch.scores[recorded], watch.mode) for recorded, path in paths.items()}
 
 
-def unmask(value: float, mode: str | None) -> float:
+def unmask_infinity(value: float, mode: str | None) -> float:
     """NaN where Lightning put the worst infinity in its place: it must not win when someone asks for the other mode."""
     return nan if value == {"min": inf, "max": -inf}.get(mode or "") else value
 
 
-def base_of(records: Iterable[Record]) -> int:
+def step_base_of(records: Iterable[TrainingRecord]) -> int:
     """1 where a writer counted steps in names from 0 (before 1.6)."""
     return int(any(_is_before_1_6(record) for record in records))
 
 
-def _is_before_1_6(record: Record) -> bool:
+def _is_before_1_6(record: TrainingRecord) -> bool:
     major, _, rest = (record.writer or "").partition(".")
     minor = rest.partition(".")[0]
     return major.isdecimal() and minor.isdecimal() and (int(major), int(minor)) < (1, 6)
 
 
-def close(ledger: Ledger, watched: Watched) -> Run:
+def settle_claims(ledger: ScoreClaims, watched: RecordedMonitor) -> Run:
     """The run with every claim settled, in order, with what its people should know."""
-    disputes: list[Dispute] = []
+    disputes: list[ScoreConflict] = []
     changed = {path: _settle_all(path, ledger, disputes) for path in ledger.claims}
     checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in ledger.held.items())
     return ledger.run._replace(
-        checkpoints=tuple(in_order(checkpoints)),
+        checkpoints=tuple(in_save_order(checkpoints)),
         monitor=watched[0],
         mode=watched[1] or ledger.run.mode,
-        step_base=max(ledger.run.step_base, base_of(ledger.records.values())),
+        step_base=max(ledger.run.step_base, step_base_of(ledger.records.values())),
         notices=(*ledger.notices, *_tell(disputes)),
     )
 
 
-def _settle_all(path: str, ledger: Ledger, disputes: list[Dispute]) -> Checkpoint:
+def _settle_all(path: str, ledger: ScoreClaims, disputes: list[ScoreConflict]) -> Checkpoint:
     checkpoint = ledger.held[path]
     metrics = dict(checkpoint.metrics)
     for name, claims in ledger.claims.get(path, {}).items():
         own = next((key for key in metrics if ledger.is_named(key, name)), None)
         said = [metrics.pop(own)] if own is not None else []
-        metrics[name], other = settle([*claims, *said])
+        metrics[name], other = resolve_score([*claims, *said])
         if other is not None:
-            disputes.append(Dispute(path, name, metrics[name], other))
+            disputes.append(ScoreConflict(path, name, metrics[name], other))
     return checkpoint._replace(metrics=metrics)
 
 
-def _number(checkpoint: Checkpoint, record: Record) -> Checkpoint:
+def _number(checkpoint: Checkpoint, record: TrainingRecord) -> Checkpoint:
     """The checkpoint with the numbers of its own state where its name has none, in the base that names use."""
     ahead = int(_is_before_1_6(record))
     epoch = record.epoch - ahead if record.epoch is not None else None
@@ -193,7 +193,7 @@ def _number(checkpoint: Checkpoint, record: Record) -> Checkpoint:
     )
 
 
-def _tell(disputes: list[Dispute]) -> Iterator[str]:
+def _tell(disputes: list[ScoreConflict]) -> Iterator[str]:
     disputes.sort()
     for dispute in disputes[:MOST_DISPUTES]:
         yield dispute.describe()

@@ -10,15 +10,15 @@ from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from ckptctl.core.model import Checkpoint, Score
-from ckptctl.core.model import Source as Origin
-from ckptctl.core.ranking import COUNTERS, in_order, infer_mode
+from ckptctl.core.model import ScoreSource as Origin
+from ckptctl.core.ranking import COUNTERS, in_save_order, infer_mode
 from ckptctl.errors import CkptctlError
-from ckptctl.layouts.index import matches
-from ckptctl.scan.metrics.scores import Ledger
+from ckptctl.layouts.index import glob_matches
+from ckptctl.scan.metrics.scores import ScoreClaims
 from ckptctl.stores import Store, read_whole
 
 if TYPE_CHECKING:
-    from ckptctl.layouts.schema import Layout, Recorded, Source
+    from ckptctl.layouts.schema import Layout, MetricSource, RecordedMetric
 
 T = TypeVar("T")
 Row = Mapping[str, "str | float"]
@@ -36,7 +36,7 @@ _ORIGINS: Mapping[str, Origin] = {
 }
 
 
-class Sides(NamedTuple):
+class SideFiles(NamedTuple):
     """Where the side files of a run are, by name; those in folders below by path."""
 
     folder: str = ""
@@ -50,18 +50,18 @@ class Sides(NamedTuple):
         return {name: path for name, path in self.above.items() if name == "metrics.csv"}
 
 
-class Readings(NamedTuple):
+class SourceReader(NamedTuple):
     """What is needed to read a run's sources."""
 
     store: Store
-    ledger: Ledger
-    sides: Sides
+    ledger: ScoreClaims
+    sides: SideFiles
     is_sure: bool
     """Whether every checkpoint must speak for itself, where the newest would tell of all."""
     is_exact: bool
 
 
-def claim_sources(readings: Readings, layouts: Iterable[Layout]) -> None:
+def claim_sources(readings: SourceReader, layouts: Iterable[Layout]) -> None:
     """Claim what the sources of a run's layouts say; one that cannot be read is told of and left out."""
     for layout in layouts:
         for source in layout.sources:
@@ -69,7 +69,7 @@ def claim_sources(readings: Readings, layouts: Iterable[Layout]) -> None:
             _claim(readings, source, own)
 
 
-def _claim(readings: Readings, source: Source, own: Sequence[str]) -> None:
+def _claim(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     if source.place != "inside":
         for path in _paths_of(source, readings.sides):
             _claim_rows(readings, source, own, _read(readings, path, source))
@@ -82,20 +82,20 @@ def _claim(readings: Readings, source: Source, own: Sequence[str]) -> None:
             _claim_own(readings, source, path)
 
 
-def _paths_of(source: Source, sides: Sides) -> list[str]:
+def _paths_of(source: MetricSource, sides: SideFiles) -> list[str]:
     """Where a side file lies, of several the oldest name first: what is logged later counts more."""
     if "{" in source.path:
         return []
     if source.place == "below":
         start = len(sides.folder) + 1 if sides.folder else 0
-        return sorted(path for path in sides.below if matches(source.path, path[start:]))
+        return sorted(path for path in sides.below if glob_matches(source.path, path[start:]))
     held = sides.beside if source.place == "beside" else sides.above
     if source.path in held:
         return [held[source.path]]
-    return [held[name] for name in sorted(held) if matches(source.path, name)] if "*" in source.path else []
+    return [held[name] for name in sorted(held) if glob_matches(source.path, name)] if "*" in source.path else []
 
 
-def _claim_each(readings: Readings, source: Source, own: Sequence[str]) -> None:
+def _claim_each(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """From a file of its own beside each checkpoint, named by its numbers or its name."""
     held = readings.sides.beside if source.place == "beside" else readings.sides.above
     for path in own:
@@ -105,10 +105,10 @@ def _claim_each(readings: Readings, source: Source, own: Sequence[str]) -> None:
             _claim_rows(readings, source, [path], _read(readings, held[name], source))
 
 
-def _claim_history(readings: Readings, source: Source, own: Sequence[str]) -> None:
+def _claim_history(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """From the newest, which tells of all before it; from each that it is silent on, or where times do not rise."""
     holders = {path: inside for path in own if (inside := _inside(readings.ledger.held[path], source)) is not None}
-    ordered = in_order(readings.ledger.held[path] for path in holders)
+    ordered = in_save_order(readings.ledger.held[path] for path in holders)
     paths = {it.path: path for path, it in readings.ledger.held.items()}
     times = [_time_of(readings.store, it, source) for it in ordered]
     silent = list(holders)
@@ -120,7 +120,7 @@ def _claim_history(readings: Readings, source: Source, own: Sequence[str]) -> No
         _claim_own(readings, source, path)
 
 
-def _time_of(store: Store, checkpoint: Checkpoint, source: Source) -> int:
+def _time_of(store: Store, checkpoint: Checkpoint, source: MetricSource) -> int:
     """When a checkpoint's own file was written; 0 where nobody can tell."""
     entry = checkpoint.find(source.path)
     try:
@@ -130,7 +130,7 @@ def _time_of(store: Store, checkpoint: Checkpoint, source: Source) -> int:
     return (known.modified if known else None) or 0
 
 
-def _inside(checkpoint: Checkpoint, source: Source) -> str | None:
+def _inside(checkpoint: Checkpoint, source: MetricSource) -> str | None:
     """The path of a source in a checkpoint; None where it has none."""
     if not source.path:
         return checkpoint.entries[0].path if checkpoint.entries[0].kind == "file" else None
@@ -138,7 +138,7 @@ def _inside(checkpoint: Checkpoint, source: Source) -> str | None:
     return f"{checkpoint.path}/{name}" if checkpoint.has(name) else None
 
 
-def _claim_own(readings: Readings, source: Source, path: str) -> None:
+def _claim_own(readings: SourceReader, source: MetricSource, path: str) -> None:
     """From the checkpoint itself; from inside weights only what nothing cheaper told."""
     checkpoint = readings.ledger.held[path]
     inside = _inside(checkpoint, source)
@@ -149,14 +149,14 @@ def _claim_own(readings: Readings, source: Source, path: str) -> None:
     _claim_rows(readings, source, [path], _read(readings, inside, source))
 
 
-def _is_wanting(ledger: Ledger, path: str) -> bool:
+def _is_wanting(ledger: ScoreClaims, path: str) -> bool:
     """Whether a checkpoint has no metric yet, or no number to be ordered by."""
     it = ledger.held[path]
     has_metric = any(name not in COUNTERS for name in (*it.metrics, *ledger.claims.get(path, ())))
     return not has_metric or (it.step, it.epoch, it.counter) == (None, None, None)
 
 
-def _claim_rows(readings: Readings, source: Source, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
+def _claim_rows(readings: SourceReader, source: MetricSource, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
     """Claim what rows say of checkpoints; returns the paths of those that they tell of."""
     if not rows:
         return set()
@@ -173,7 +173,7 @@ def _claim_rows(readings: Readings, source: Source, own: Sequence[str], rows: Se
     return told
 
 
-def _tabulate(rows: Sequence[Row], source: Source) -> dict[object, dict[str, str | float]]:
+def _tabulate(rows: Sequence[Row], source: MetricSource) -> dict[object, dict[str, str | float]]:
     """Rows by what their column says; of several about one the later counts, cell by cell."""
     table: dict[object, dict[str, str | float]] = {}
     columns = source.column.split("|")
@@ -185,7 +185,7 @@ def _tabulate(rows: Sequence[Row], source: Source) -> dict[object, dict[str, str
     return table
 
 
-def _key_of(said: str | float | None, source: Source) -> object:
+def _key_of(said: str | float | None, source: MetricSource) -> object:
     if source.by == "name":
         return said.rstrip("/").rpartition("/")[2] if isinstance(said, str) else None
     number = number_of(said)
@@ -193,7 +193,7 @@ def _key_of(said: str | float | None, source: Source) -> object:
 
 
 def _find_row(
-    checkpoint: Checkpoint, table: Mapping[object, Mapping[str, str | float]], source: Source
+    checkpoint: Checkpoint, table: Mapping[object, Mapping[str, str | float]], source: MetricSource
 ) -> Mapping[str, str | float] | None:
     """The row about a checkpoint: the exact one, else the nearest before it within reach."""
     if source.by == "name":
@@ -217,7 +217,7 @@ def _merge(rows: Sequence[Row]) -> Row:
     return merged
 
 
-def _enter(ledger: Ledger, path: str, row: Row, source: Source, names: dict[str, str | None]) -> None:
+def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names: dict[str, str | None]) -> None:
     """Claim a row's metrics, and give the checkpoint its numbers where its name has none.
 
     ``names`` remembers what the columns are called, None for those that are no metrics: rows repeat their columns.
@@ -232,7 +232,7 @@ def _enter(ledger: Ledger, path: str, row: Row, source: Source, names: dict[str,
     ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
 
 
-def _name_of(column: str, source: Source) -> str | None:
+def _name_of(column: str, source: MetricSource) -> str | None:
     """What a column is called as a metric; None where it is none."""
     if column in source.names:
         return source.names[column]
@@ -245,7 +245,7 @@ def _name_of(column: str, source: Source) -> str | None:
 
 @lru_cache(512)  # every run of a training names its columns alike
 def _is_taken(name: str, take: tuple[str, ...], leave: tuple[str, ...]) -> bool:
-    return any(matches(glob, name) for glob in take) and not any(matches(glob, name) for glob in leave)
+    return any(glob_matches(glob, name) for glob in take) and not any(glob_matches(glob, name) for glob in leave)
 
 
 def number_of(said: str | float | None) -> float | None:
@@ -262,12 +262,12 @@ def number_of(said: str | float | None) -> float | None:
 # What training recorded to rank by -----------------------------------------------------------------------------------
 
 
-def read_recorded(readings: Readings, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
+def read_recorded(readings: SourceReader, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
     """The monitor and the mode that training noted; None for what it did not, or where nobody needs to ask."""
     if not readings.is_sure and _is_plain(readings.ledger):
         return None, None
     for layout, spec in ((it, spec) for it in layouts for spec in it.recorded):
-        own = in_order(it for it in readings.ledger.held.values() if it.layout == layout.name)
+        own = in_save_order(it for it in readings.ledger.held.values() if it.layout == layout.name)
         path = _place_of(spec, own, readings.sides)
         said = _read_noted(readings, path, spec) if path is not None else None
         if said is not None:
@@ -275,7 +275,7 @@ def read_recorded(readings: Readings, layouts: Iterable[Layout]) -> tuple[str | 
     return None, None
 
 
-def _is_plain(ledger: Ledger) -> bool:
+def _is_plain(ledger: ScoreClaims) -> bool:
     """Whether there is one metric, whose name says which way is better."""
     named = {name for it in ledger.held.values() for name in it.metrics} | {
         n for it in ledger.claims.values() for n in it
@@ -284,16 +284,16 @@ def _is_plain(ledger: Ledger) -> bool:
     return len(metrics) == 1 and infer_mode(next(iter(metrics))) is not None
 
 
-def _place_of(spec: Recorded, own: Sequence[Checkpoint], sides: Sides) -> str | None:
+def _place_of(spec: RecordedMetric, own: Sequence[Checkpoint], sides: SideFiles) -> str | None:
     if spec.place == "inside":
         inside = (f"{it.path}/{spec.path}" for it in reversed(own) if it.has(spec.path))
         return next(inside, None)
     held = sides.beside if spec.place == "beside" else sides.above
-    return next((held[name] for name in sorted(held) if matches(spec.path, name)), None)
+    return next((held[name] for name in sorted(held) if glob_matches(spec.path, name)), None)
 
 
-def _read_noted(readings: Readings, path: str, spec: Recorded) -> tuple[str | None, Mode | None] | None:
-    said = attempt(readings.ledger, path, lambda: _read_keys(readings.store, path, spec))
+def _read_noted(readings: SourceReader, path: str, spec: RecordedMetric) -> tuple[str | None, Mode | None] | None:
+    said = try_read(readings.ledger, path, lambda: _read_keys(readings.store, path, spec))
     if said is None:
         return None
     monitor, mode = said
@@ -302,7 +302,7 @@ def _read_noted(readings: Readings, path: str, spec: Recorded) -> tuple[str | No
     return monitor, spec.modes.get(mode or "")
 
 
-def _read_keys(store: Store, path: str, spec: Recorded) -> tuple[str | None, str | None]:
+def _read_keys(store: Store, path: str, spec: RecordedMetric) -> tuple[str | None, str | None]:
     if spec.format == "torch":
         from ckptctl.scan.metrics.inside import read_attributes
 
@@ -318,12 +318,12 @@ def _read_keys(store: Store, path: str, spec: Recorded) -> tuple[str | None, str
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def _read(readings: Readings, path: str, source: Source) -> list[Row]:
-    rows = attempt(readings.ledger, path, lambda: _read_rows(readings.store, path, source))
+def _read(readings: SourceReader, path: str, source: MetricSource) -> list[Row]:
+    rows = try_read(readings.ledger, path, lambda: _read_rows(readings.store, path, source))
     return rows or []
 
 
-def _read_rows(store: Store, path: str, source: Source) -> list[Row]:
+def _read_rows(store: Store, path: str, source: MetricSource) -> list[Row]:
     if source.format == "torch":
         from ckptctl.scan.metrics.inside import read_rows
 
@@ -333,7 +333,7 @@ def _read_rows(store: Store, path: str, source: Source) -> list[Row]:
     return list(reader.read_rows(read_whole(store, path, MOST_BYTES), source.rows))
 
 
-def attempt(ledger: Ledger, path: str, read: Callable[[], T]) -> T | None:
+def try_read(ledger: ScoreClaims, path: str, read: Callable[[], T]) -> T | None:
     """What reading gives; None with a notice where it cannot be read."""
     try:
         return read()

@@ -9,32 +9,32 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from operator import attrgetter
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 
-from ckptctl.core.model import Entry, Kind
+from ckptctl.core.model import Entry, EntryKind
 from ckptctl.errors import StorageFailed
-from ckptctl.stores import PRIVATE, Changed, Folder, Holder, LinkKind, split
+from ckptctl.stores import PRIVATE, EntryChanged, Folder, LinkKind, LockHolder, split_path
 from ckptctl.stores.local.append import LogFile, open_log
-from ckptctl.stores.local.atomic_write import FileDraft, begin
-from ckptctl.stores.local.case_folding import is_loose, spell
-from ckptctl.stores.local.clock import is_mine, read_clock
+from ckptctl.stores.local.atomic_write import LocalDraft, create_draft
+from ckptctl.stores.local.case_folding import is_case_insensitive, spell_as_listed
+from ckptctl.stores.local.clock import is_owned, read_clock
 from ckptctl.stores.local.create import copy_file, link_hard, write_file
 from ckptctl.stores.local.dirfd_walk import (
-    Opened,
-    Place,
-    Placed,
-    Trail,
-    below,
+    DirfdWalk,
+    FolderEntry,
+    OpenedEntry,
+    OpenedFolder,
     mount_of,
     mounts_below,
     open_folder,
-    step,
+    open_step,
+    walk_below,
 )
 from ckptctl.stores.local.locks import hold_file, lock
-from ckptctl.stores.local.missing_path import no_folder
+from ckptctl.stores.local.missing_path import not_a_folder
 from ckptctl.stores.local.open_files import is_being_written, opened_below
-from ckptctl.stores.local.read import File, open_file
-from ckptctl.stores.local.rename import mode_of, replace, shift
+from ckptctl.stores.local.read import LocalFile, open_file
+from ckptctl.stores.local.rename import mode_of, rename_exclusive, rename_over
 
-_KINDS: dict[int, Kind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
+_KINDS: dict[int, EntryKind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
 _NAME = attrgetter("name")
 # Entry(...) takes half as long again, which a walk without stat would feel: it makes one for each file.
 _make = tuple.__new__
@@ -59,7 +59,7 @@ class LocalStore:
         self, *, stat: bool, enter: Callable[[str], bool] | None = None
     ) -> Iterator[Folder]:
         """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
-        with closing(Trail(open_folder(".", self._root))) as trail:
+        with closing(DirfdWalk(open_folder(".", self._root))) as trail:
             pending = [(0, "")]
             mounts = mounts_below(self.root)
             while pending:
@@ -71,7 +71,7 @@ class LocalStore:
                 yield folder
                 pending += [(depth + 1, entry.path) for entry in reversed(folder.entries) if entry.kind == "dir"]
 
-    def _listed(self, trail: Trail, depth: int, path: str, *, stat: bool, is_sure: bool) -> Folder | None:
+    def _listed(self, trail: DirfdWalk, depth: int, path: str, *, stat: bool, is_sure: bool) -> Folder | None:
         """One folder, with its failure if it cannot be read; None where another file system begins.
 
         ``is_sure`` where no mount was there when the walk began: then the device alone tells of a later one.
@@ -90,12 +90,12 @@ class LocalStore:
 
     def contents(self, folder: str) -> list[Entry]:
         """What lies in one folder, as it is now."""
-        with self._place(folder) as place, closing(Trail(open_folder(place.name, place.folder))) as trail:
+        with self._place(folder) as place, closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
             top = trail.at(0)
             return [_stated(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
 
     @contextmanager
-    def open(self, path: str) -> Iterator[File]:
+    def open(self, path: str) -> Iterator[LocalFile]:
         """Open a regular file without waiting: a FIFO, socket, device, folder or link raises OSError at once."""
         with self._place(path) as place:
             file = open_file(place, path)
@@ -106,8 +106,8 @@ class LocalStore:
         """Where a link finally leads; an absolute target in the root is inside, whichever way it is written."""
         link, root = os.path.join(self.root, path), self.root
         real = os.path.realpath(link, strict=True)
-        if is_loose(link):
-            real, root = spell(real), spell(root)
+        if is_case_insensitive(link):
+            real, root = spell_as_listed(real), spell_as_listed(root)
         if real == root:
             return ""
         above = root.rstrip("/") + "/"
@@ -125,15 +125,15 @@ class LocalStore:
     def is_own(self, path: str) -> bool:
         """Whether it belongs to whoever runs this."""
         with self._place(path) as place:
-            return is_mine(place)
+            return is_owned(place)
 
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
         folder = os.dup(self._root)
         try:
-            for part in split(path):
-                _ensure(Place(folder, part))
-                folder = step(folder, part)
+            for part in split_path(path):
+                _ensure(FolderEntry(folder, part))
+                folder = open_step(folder, part)
         finally:
             os.close(folder)
 
@@ -145,10 +145,10 @@ class LocalStore:
         """
         with self._place(entry.path) as old, self._place(path) as new:
             _prove(entry, old)
-            shift(old, new)
+            rename_exclusive(old, new)
             try:
                 _prove(entry, new)
-            except Changed:
+            except EntryChanged:
                 _move_back(entry, path, new, old)
                 raise
 
@@ -158,7 +158,7 @@ class LocalStore:
             self._sync(folder)
 
     def _sync(self, folder: str) -> None:
-        with Opened(self._root, split(folder) if folder else ()) as held:
+        with OpenedFolder(self._root, split_path(folder) if folder else ()) as held:
             os.fsync(held)
 
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
@@ -167,11 +167,11 @@ class LocalStore:
             _prove(entry, place)
             if entry.kind != "dir":
                 return
-            with closing(Trail(open_folder(place.name, place.folder))) as trail:
+            with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
                 _prove_open(entry, trail)
-                found = {_trait(_stated(item.name, *item)) for item, _ in below(trail, self._mount)}
+                found = {_trait(_stated(item.name, *item)) for item, _ in walk_below(trail, self._mount)}
         if found != set(map(_trait, inside)):
-            raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+            raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
     @contextmanager
     def hold(self, folder: str) -> Iterator[bool]:
@@ -180,11 +180,11 @@ class LocalStore:
         Where the file system has no such locks, nobody is kept out.
         """
         # A lock belongs to what was opened, and the root is open already: it must be opened anew.
-        with Opened(self._root, [*split(folder), "."] if folder else ["."]) as held:
+        with OpenedFolder(self._root, [*split_path(folder), "."] if folder else ["."]) as held:
             yield lock(held) != "busy"
 
     @contextmanager
-    def hold_file(self, path: str, record: bytes) -> Iterator[Holder | None]:
+    def hold_file(self, path: str, record: bytes) -> Iterator[LockHolder | None]:
         """Hold a lock file, which goes with the one who holds it."""
         with self._place(path) as place, hold_file(place, record) as holder, ExitStack() as leaving:
             if holder is None:
@@ -207,8 +207,10 @@ class LocalStore:
         with self._place(entry.path) as place:
             if entry.kind != "dir":
                 return is_being_written(place)
-            with closing(Trail(open_folder(place.name, place.folder))) as trail:
-                return any(is_being_written(item) for item, is_folder in below(trail, self._mount) if not is_folder)
+            with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
+                return any(
+                    is_being_written(item) for item, is_folder in walk_below(trail, self._mount) if not is_folder
+                )
 
     def in_use(self) -> frozenset[object]:
         """What other processes of this machine have open below the root."""
@@ -226,11 +228,11 @@ class LocalStore:
             if entry.kind != "dir" and not only_empty:
                 os.unlink(place.name, dir_fd=place.folder)
                 return
-            with closing(Trail(open_folder(place.name, place.folder))) as trail:
+            with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
                 _prove_open(entry, trail)
-                for _ in () if only_empty else below(trail, self._mount):
+                for _ in () if only_empty else walk_below(trail, self._mount):
                     pass
-                for item, is_folder in () if only_empty else below(trail, self._mount):
+                for item, is_folder in () if only_empty else walk_below(trail, self._mount):
                     (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
             os.rmdir(place.name, dir_fd=place.folder)
 
@@ -241,25 +243,25 @@ class LocalStore:
                 raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
             with self._new_beside(path, place) as new:
                 self._make(new, target, kind)
-                (shift if is_new else replace)(new, place)
+                (rename_exclusive if is_new else rename_over)(new, place)
 
     def rewrite(self, entry: Entry, data: bytes) -> None:
         """Put other content in place of a file's, with its permissions, in one rename."""
         with self._place(entry.path) as place, self._new_beside(entry.path, place) as new:
             write_file(new, data, mode_of(place) & 0o777)
             _prove(entry, place)
-            replace(new, place)
+            rename_over(new, place)
 
     @contextmanager
-    def draft(self, path: str, *, like: str | None = None) -> Iterator[FileDraft]:
+    def draft(self, path: str, *, like: str | None = None) -> Iterator[LocalDraft]:
         """Write a new file beside; it gets its name in one rename once the block ends, and goes where that fails."""
         with self._place(path) as place, self._new_beside(path, place) as new:
-            with closing(begin(new)) as made:
+            with closing(create_draft(new)) as made:
                 self._resemble(made, like)
                 yield made
-            shift(new, place)
+            rename_exclusive(new, place)
 
-    def _resemble(self, made: FileDraft, like: str | None) -> None:
+    def _resemble(self, made: LocalDraft, like: str | None) -> None:
         if like is None:
             return
         with self._place(like) as model:
@@ -271,7 +273,7 @@ class LocalStore:
             os.utime(place.name, ns=(modified, modified), dir_fd=place.folder, follow_symlinks=False)
 
     @contextmanager
-    def _new_beside(self, path: str, place: Place) -> Iterator[Place]:
+    def _new_beside(self, path: str, place: FolderEntry) -> Iterator[FolderEntry]:
         """A free name in the same folder; what was made under it is taken away where it is not used."""
         new = place._replace(name=f"{PRIVATE}-{os.urandom(8).hex()}")
         try:
@@ -282,7 +284,7 @@ class LocalStore:
             raise
         os.fsync(place.folder)
 
-    def _make(self, new: Place, target: str, kind: LinkKind) -> None:
+    def _make(self, new: FolderEntry, target: str, kind: LinkKind) -> None:
         if kind == "symlink":
             os.symlink(target, new.name, dir_fd=new.folder)
         elif kind == "pointer":
@@ -291,14 +293,14 @@ class LocalStore:
             with self._place(target) as source:
                 (link_hard if kind == "hardlink" else copy_file)(source, new)
 
-    def _place(self, path: str) -> Placed:
+    def _place(self, path: str) -> OpenedEntry:
         """Open the folder that holds a path, step by step.
 
         Nothing stays open between calls: a descriptor that one thread closed, and that the kernel gave out anew,
         would name another folder to the next.
         """
-        *parts, name = split(path)
-        return Placed(self._root, parts, name)
+        *parts, name = split_path(path)
+        return OpenedEntry(self._root, parts, name)
 
 
 def open_url(url: str) -> LocalStore:
@@ -307,7 +309,7 @@ def open_url(url: str) -> LocalStore:
     try:
         return LocalStore(typed, os.path.realpath(typed, strict=True))
     except (FileNotFoundError, NotADirectoryError):
-        raise no_folder(typed) from None
+        raise not_a_folder(typed) from None
     except OSError as error:
         raise StorageFailed(_reason(error), path=typed) from error
 
@@ -362,13 +364,13 @@ def _stated(path: str, folder: int, name: str) -> Entry:
     return _make(Entry, (path, kind, size, found.st_mtime_ns, (found.st_dev, found.st_ino), links, target, None))
 
 
-def _prove(entry: Entry, place: Place) -> None:
+def _prove(entry: Entry, place: FolderEntry) -> None:
     """Raise Changed unless the name still stands for what was listed: kind, size, time, device and inode."""
     if entry.identity is None:
         raise ValueError(f"{entry.path!r} was listed without its identity")
     now = _stated(entry.path, *place)
     if (now.kind, now.size, now.modified, now.identity) != (entry.kind, entry.size, entry.modified, entry.identity):
-        raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+        raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
 
 def _trait(entry: Entry) -> tuple[object, ...]:
@@ -376,26 +378,26 @@ def _trait(entry: Entry) -> tuple[object, ...]:
     return entry.path.rpartition("/")[2], entry.kind, entry.size, entry.modified, entry.identity
 
 
-def _prove_open(entry: Entry, trail: Trail) -> None:
+def _prove_open(entry: Entry, trail: DirfdWalk) -> None:
     """Raise Changed unless the folder that was opened is the one that was listed."""
     found = os.fstat(trail.at(0))
     if (found.st_dev, found.st_ino) != entry.identity:
-        raise Changed(errno.ESTALE, "changed since it was listed", entry.path)
+        raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
 
-def _ensure(place: Place) -> None:
+def _ensure(place: FolderEntry) -> None:
     """Make a private folder where the name is free; one that is there may not be on the disk yet."""
     with suppress(FileExistsError):
         os.mkdir(place.name, 0o700, dir_fd=place.folder)
     os.fsync(place.folder)
 
 
-def _move_back(entry: Entry, path: str, new: Place, old: Place) -> None:
+def _move_back(entry: Entry, path: str, new: FolderEntry, old: FolderEntry) -> None:
     """Undo the move of something that was not listed; raises Changed that says where it lies if that fails."""
     try:
-        shift(new, old)
+        rename_exclusive(new, old)
     except OSError as error:
-        raise Changed(errno.ESTALE, f"changed since it was listed, and is now {path!r}", entry.path) from error
+        raise EntryChanged(errno.ESTALE, f"changed since it was listed, and is now {path!r}", entry.path) from error
 
 
 def _reason(error: OSError) -> str:

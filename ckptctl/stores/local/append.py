@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ckptctl.stores.local.create import NEW, write_all
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
 _OPEN = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
@@ -29,7 +29,7 @@ class LogFile:
 
 
 @contextmanager
-def open_log(place: Place, end: int, room: int) -> Iterator[LogFile]:
+def open_log(place: FolderEntry, end: int, room: int) -> Iterator[LogFile]:
     """Open a log to write on from ``end``; at 0 it must be new, and ``room`` bytes are reserved for it."""
     flags = _OPEN if end else NEW
     descriptor = os.open(place.name, flags, 0o600, dir_fd=place.folder)

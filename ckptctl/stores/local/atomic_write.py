@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from mmap import mmap
 
-from ckptctl.stores import Source
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores import ReadableFile
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_BY_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF})
@@ -17,7 +17,7 @@ _BUFFER = 1 << 20
 _PAGE = 4096
 
 
-class FileDraft:
+class LocalDraft:
     """A file that is being written; ``size`` is where the next byte goes."""
 
     def __init__(self, descriptor: int) -> None:
@@ -40,7 +40,7 @@ class FileDraft:
         """Leave bytes out, which then read as zeros once something follows."""
         self.size += length
 
-    def copy(self, source: Source, offset: int, length: int) -> None:
+    def copy(self, source: ReadableFile, offset: int, length: int) -> None:
         """Append a stretch of an open file, by the kernel alone where it can; raises OSError, where it ends before."""
         descriptor = getattr(source, "descriptor", None)
         if descriptor is not None and hasattr(os, "copy_file_range"):
@@ -59,7 +59,7 @@ class FileDraft:
             done, self.size = done + count, self.size + count
         return done
 
-    def _copy_by_hand(self, source: Source, offset: int, length: int) -> None:
+    def _copy_by_hand(self, source: ReadableFile, offset: int, length: int) -> None:
         end = offset + length
         with mmap(-1, _BUFFER + _PAGE) as memory, memoryview(memory) as view:
             while offset < end:
@@ -114,7 +114,7 @@ def _some(count: int) -> int:
     return count
 
 
-def read_into(source: Source, offset: int, room: memoryview) -> int:
+def read_into(source: ReadableFile, offset: int, room: memoryview) -> int:
     """Read into a buffer, by the file itself where it can; returns how many bytes there were."""
     own = getattr(source, "read_into", None)
     if own is not None:
@@ -124,6 +124,6 @@ def read_into(source: Source, offset: int, room: memoryview) -> int:
     return len(data)
 
 
-def begin(new: Place) -> FileDraft:
+def create_draft(new: FolderEntry) -> LocalDraft:
     """Make the file, whose name must be free; raises OSError."""
-    return FileDraft(os.open(new.name, _NEW, 0o666, dir_fd=new.folder))
+    return LocalDraft(os.open(new.name, _NEW, 0o666, dir_fd=new.folder))

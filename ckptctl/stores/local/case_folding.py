@@ -6,7 +6,7 @@ import os
 from os.path import join, samestat, split
 
 
-def is_loose(path: str) -> bool:
+def is_case_insensitive(path: str) -> bool:
     """Whether what is at a path is there too in letters of the other case; in doubt (no letters) it is."""
     folder, name = split(path)
     try:
@@ -15,7 +15,7 @@ def is_loose(path: str) -> bool:
         return False
 
 
-def spell(path: str) -> str:
+def spell_as_listed(path: str) -> str:
     """An absolute path to what is there, as the folders on its way list it."""
     spelled = "/"
     for part in filter(None, path.split("/")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
 
 def read_clock(folder: int) -> int:
@@ -20,6 +20,6 @@ def read_clock(folder: int) -> int:
         os.close(descriptor)
 
 
-def is_mine(place: Place) -> bool:
+def is_owned(place: FolderEntry) -> bool:
     """Whether what has the name belongs to whoever runs this; raises OSError."""
     return os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_uid == os.geteuid()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a file is made whose name must be free."""
@@ -13,12 +13,12 @@ _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 22
 
 
-def link_hard(source: Place, new: Place) -> None:
+def link_hard(source: FolderEntry, new: FolderEntry) -> None:
     """Give a file a second name; raises OSError where the file system has no such thing, or another begins."""
     os.link(source.name, new.name, src_dir_fd=source.folder, dst_dir_fd=new.folder, follow_symlinks=False)
 
 
-def copy_file(source: Place, new: Place) -> None:
+def copy_file(source: FolderEntry, new: FolderEntry) -> None:
     """Copy a file with its mode and times, and put it on the disk; raises OSError."""
     with ExitStack() as opened:
         reader = os.open(source.name, _OLD, dir_fd=source.folder)
@@ -32,7 +32,7 @@ def copy_file(source: Place, new: Place) -> None:
         os.fsync(writer)
 
 
-def write_file(new: Place, data: bytes, mode: int = 0o644) -> None:
+def write_file(new: FolderEntry, data: bytes, mode: int = 0o644) -> None:
     """Write a small file, and put it on the disk; raises OSError."""
     writer = os.open(new.name, NEW, mode, dir_fd=new.folder)
     try:

@@ -11,14 +11,14 @@ from typing import NamedTuple
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Place(NamedTuple):
+class FolderEntry(NamedTuple):
     """A name in an open folder."""
 
     folder: int
     name: str
 
 
-class Trail:
+class DirfdWalk:
     """The way down from a folder, as open descriptors.
 
     Only its lower end stays open, so that a deep tree does not use up the descriptors. To get further up, the way is
@@ -70,7 +70,7 @@ def open_folder(name: str, above: int | None = None) -> int:
     return os.open(name, _FOLDER, dir_fd=above)
 
 
-def step(folder: int, name: str) -> int:
+def open_step(folder: int, name: str) -> int:
     """Open a folder in an open one, in exchange for that one; where it fails, that one stays open."""
     below = open_folder(name, folder)
     os.close(folder)
@@ -78,7 +78,7 @@ def step(folder: int, name: str) -> int:
 
 
 # A dozen times for each checkpoint that goes: a class is entered in half the time that a generator takes.
-class Opened:
+class OpenedFolder:
     """A folder below an open one, opened step by step, following no link, for as long as a block lasts."""
 
     __slots__ = ("_folder", "_parts", "_top")
@@ -94,7 +94,7 @@ class Opened:
         folder = open_folder(first, self._top)
         try:
             for part in others:
-                folder = step(folder, part)
+                folder = open_step(folder, part)
         except BaseException:
             os.close(folder)
             raise
@@ -106,7 +106,7 @@ class Opened:
             os.close(self._folder)
 
 
-class Placed(Opened):
+class OpenedEntry(OpenedFolder):
     """A name in such a folder."""
 
     __slots__ = ("_name",)
@@ -115,8 +115,8 @@ class Placed(Opened):
         super().__init__(top, parts)
         self._name = name
 
-    def __enter__(self) -> Place:  # type: ignore[override] # the folder, and what is looked for in it
-        return Place(super().__enter__(), self._name)
+    def __enter__(self) -> FolderEntry:  # type: ignore[override] # the folder, and what is looked for in it
+        return FolderEntry(super().__enter__(), self._name)
 
 
 def mount_of(folder: int) -> tuple[int, bytes]:
@@ -149,18 +149,18 @@ def _unescape(point: bytes) -> bytes:
     return re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point)
 
 
-def below(trail: Trail, mount: tuple[int, bytes]) -> Iterator[tuple[Place, bool]]:
+def walk_below(trail: DirfdWalk, mount: tuple[int, bytes]) -> Iterator[tuple[FolderEntry, bool]]:
     """All below the top of a trail, each with whether it is a folder; what a folder holds comes before it."""
     pending = [(0, "", False)]
     while pending:
         depth, name, is_empty = pending.pop()
         if is_empty:
-            yield Place(trail.at(depth - 1), name), True
+            yield FolderEntry(trail.at(depth - 1), name), True
             continue
         folder = trail.enter(depth, name)
         files, folders = _contents(folder, mount)
         for item in files:
-            yield Place(folder, item), False
+            yield FolderEntry(folder, item), False
         if depth:
             pending.append((depth, name, True))
         pending += [(depth + 1, item, False) for item in folders]

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-from ckptctl.stores import Holder
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores import LockHolder
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
-Answer = Literal["ours", "busy", "unknown"]
+LockAnswer = Literal["ours", "busy", "unknown"]
 _FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST = 4096
 """Bytes that are read of what another process wrote of itself."""
 
 
-def lock(opened: int) -> Answer:
+def lock(opened: int) -> LockAnswer:
     """Lock an open file or folder, without waiting; "unknown" where there are no locks (some network file systems).
 
     The lock ends with the process, however that ends.
@@ -32,7 +32,7 @@ def lock(opened: int) -> Answer:
 
 
 @contextmanager
-def hold_file(place: Place, record: bytes) -> Iterator[Holder | None]:
+def hold_file(place: FolderEntry, record: bytes) -> Iterator[LockHolder | None]:
     """Hold a lock file that tells ``record``: None, or what the one who holds it wrote; raises OSError.
 
     Whoever holds it takes it away in the end. Where there are no locks its being there is the lock, and that of a
@@ -42,7 +42,7 @@ def hold_file(place: Place, record: bytes) -> Iterator[Holder | None]:
     try:
         if is_ours:
             _tell(opened, record)
-        yield None if is_ours else Holder(os.pread(opened, _LONGEST, 0).rstrip(b"\n"), is_sure)
+        yield None if is_ours else LockHolder(os.pread(opened, _LONGEST, 0).rstrip(b"\n"), is_sure)
     finally:
         os.close(opened)
 
@@ -53,7 +53,7 @@ def _tell(opened: int, record: bytes) -> None:
         os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
 
 
-def _open_locked(place: Place) -> tuple[int, bool, bool]:
+def _open_locked(place: FolderEntry) -> tuple[int, bool, bool]:
     """The lock file, whether it is ours, and whether that is sure: opened anew where its holder just took it away."""
     while True:
         opened, is_new = _open(place)
@@ -65,7 +65,7 @@ def _open_locked(place: Place) -> tuple[int, bool, bool]:
         os.close(opened)
 
 
-def _open(place: Place) -> tuple[int, bool]:
+def _open(place: FolderEntry) -> tuple[int, bool]:
     """The file, and whether it was not there before."""
     try:
         return os.open(place.name, _FILE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place.folder), True
@@ -73,7 +73,7 @@ def _open(place: Place) -> tuple[int, bool]:
         return os.open(place.name, _FILE | os.O_CREAT, 0o600, dir_fd=place.folder), False
 
 
-def _is_there(opened: int, place: Place) -> bool:
+def _is_there(opened: int, place: FolderEntry) -> bool:
     """Whether the name still stands for what was opened."""
     try:
         now = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)

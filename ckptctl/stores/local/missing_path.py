@@ -8,7 +8,7 @@ from itertools import islice
 from ckptctl.errors import CkptctlError, PathMissing, UsageError
 
 
-def no_folder(typed: str) -> CkptctlError:
+def not_a_folder(typed: str) -> CkptctlError:
     """What to say of a path that is no folder."""
     if os.path.exists(typed):
         folder = os.path.dirname(typed) or "."

@@ -6,11 +6,11 @@ import errno
 import os
 from functools import cache
 
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 from ckptctl.stores.local.read import FILE
 
 
-def is_being_written(place: Place) -> bool:
+def is_being_written(place: FolderEntry) -> bool:
     """Whether a file is open for writing; False also where nobody can tell.
 
     A lease to read is refused while anyone may write. It is given back at once: somebody who opens the file in that

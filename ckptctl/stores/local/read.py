@@ -6,13 +6,13 @@ import errno
 import os
 from stat import S_ISREG
 
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """How a file is opened to be read."""
 
 
-class File:
+class LocalFile:
     """An open regular file."""
 
     def __init__(self, descriptor: int, size: int) -> None:
@@ -43,13 +43,13 @@ class File:
         return os.preadv(self._descriptor, [buffer], offset)
 
 
-def open_file(place: Place, path: str) -> File:
+def open_file(place: FolderEntry, path: str) -> LocalFile:
     """Open a regular file; what is something else raises OSError, which names ``path``."""
     descriptor = os.open(place.name, FILE, dir_fd=place.folder)
     try:
         found = os.fstat(descriptor)
         if S_ISREG(found.st_mode):
-            return File(descriptor, found.st_size)
+            return LocalFile(descriptor, found.st_size)
     except OSError:
         os.close(descriptor)
         raise

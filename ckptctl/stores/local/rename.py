@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 from functools import cache
 
-from ckptctl.stores.local.dirfd_walk import Place
+from ckptctl.stores.local.dirfd_walk import FolderEntry
 
 _ELSEWHERE = "on another file system, or in a layer of a container's image, so that it cannot be moved in one step"
 
 
-def mode_of(place: Place) -> int:
+def mode_of(place: FolderEntry) -> int:
     """Type and permissions of what has the name; 0 where nothing has it."""
     try:
         return os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_mode
@@ -20,7 +20,7 @@ def mode_of(place: Place) -> int:
         return 0
 
 
-def shift(old: Place, new: Place) -> None:
+def rename_exclusive(old: FolderEntry, new: FolderEntry) -> None:
     """Rename to a name that must be free; raises FileExistsError."""
     rename = _rename_to_free()
     if rename is not None and rename(old, new):
@@ -32,13 +32,13 @@ def shift(old: Place, new: Place) -> None:
     os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
 
 
-def replace(new: Place, old: Place) -> None:
+def rename_over(new: FolderEntry, old: FolderEntry) -> None:
     """Put one name's content in place of another's, in one step."""
     os.replace(new.name, old.name, src_dir_fd=new.folder, dst_dir_fd=old.folder)
 
 
 @cache
-def _rename_to_free() -> Callable[[Place, Place], bool] | None:
+def _rename_to_free() -> Callable[[FolderEntry, FolderEntry], bool] | None:
     """Linux' renameat2 with RENAME_NOREPLACE, that is False where the file system does not know it; or None."""
     import ctypes
 
@@ -46,7 +46,7 @@ def _rename_to_free() -> Callable[[Place, Place], bool] | None:
     if not hasattr(library, "renameat2"):
         return None
 
-    def rename(old: Place, new: Place) -> bool:
+    def rename(old: FolderEntry, new: FolderEntry) -> bool:
         names = old.folder, os.fsencode(old.name), new.folder, os.fsencode(new.name)
         if library.renameat2(*names, ctypes.c_uint(1)) == 0:
             return True

@@ -263,9 +263,9 @@ def load_parts(path: str, front: str) -> State:
     """The tensors of a distributed checkpoint whose names begin so, loaded as torch loads them, by one process."""
     told = dcp.FileSystemReader(path).read_metadata().state_dict_metadata
     state: State = {
-        name: torch.empty(it.size, dtype=it.properties.dtype)
-        for name, it in told.items()
-        if hasattr(it, "size") and name.startswith(front)
+        name: torch.empty(tensor.size, dtype=tensor.properties.dtype)
+        for name, tensor in told.items()
+        if hasattr(tensor, "size") and name.startswith(front)
     }
     dcp.load(state, checkpoint_id=path)
     return state
@@ -364,10 +364,10 @@ def write(folder: str, form: Form, seed: int) -> Truth:
     }
 
 
-def describe(it: Any) -> tuple[list[int], str, int, int]:  # noqa: ANN401 - a tensor, or an array of numpy's
+def describe(value: Any) -> tuple[list[int], str, int, int]:  # noqa: ANN401 - a tensor, or an array of numpy's
     """Shape, type, bytes, and home."""
-    home = it.untyped_storage().data_ptr() if isinstance(it, torch.Tensor) else id(it)
-    return list(it.shape), str(it.dtype).removeprefix("torch."), it.nbytes, home
+    home = value.untyped_storage().data_ptr() if isinstance(value, torch.Tensor) else id(value)
+    return list(value.shape), str(value.dtype).removeprefix("torch."), value.nbytes, home
 
 
 def sample(state: State) -> str:

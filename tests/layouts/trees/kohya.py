@@ -63,8 +63,8 @@ TREES = (
         "kohya-state",
         {
             path: data
-            for it in (2, 4)
-            for path, data in state(f"mychar-{it:06d}", it, it * 100, ranks=2).items()
+            for epoch in (2, 4)
+            for path, data in state(f"mychar-{epoch:06d}", epoch, epoch * 100, ranks=2).items()
             if path != "mychar-000004-state/random_states_0.pkl"
         },
         (of_state("mychar-000002", 2, 200), Expected("mychar-000004-state", epoch=4, state="partial")),

@@ -59,8 +59,8 @@ TREES = (
         "megatron-legacy",
         {
             path: data
-            for it in STEPS
-            for path, data in legacy(name(it)).items()
+            for step in STEPS
+            for path, data in legacy(name(step)).items()
             if not path.startswith("iter_0001000/mp_rank_01_000/")
         }
         | {TRACKER: b"1500"},

@@ -169,8 +169,8 @@ TREES = (
         {
             **_logs(_STAMP, _SCALARS),
             **{
-                f"epoch_{it}.pth/{name}": torch_file({"module": {}})
-                for it in (1, 2)
+                f"epoch_{epoch}.pth/{name}": torch_file({"module": {}})
+                for epoch in (1, 2)
                 for name in (
                     "mp_rank_00_model_states.pt",
                     "zero_pp_rank_0_mp_rank_00_optim_states.pt",

@@ -27,13 +27,13 @@ def _state(epoch: int) -> bytes:
 def _results(epochs: int) -> bytes:
     rows = (
         {
-            "imagenet-zeroshot-val-top1": _TOP1[it],
-            "clip_val_loss": 3.5 - it,
+            "imagenet-zeroshot-val-top1": _TOP1[epoch],
+            "clip_val_loss": 3.5 - epoch,
             "image_to_text_R@1": 0.5,
-            "epoch": it + 1,
+            "epoch": epoch + 1,
             "num_samples": 5000,
         }
-        for it in range(epochs)
+        for epoch in range(epochs)
     )
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 

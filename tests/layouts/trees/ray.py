@@ -22,23 +22,23 @@ def result(losses: Mapping[int, float]) -> bytes:
     rows = [
         {
             "loss": loss,
-            "training_iteration": 2 * it + between,
-            "checkpoint_dir_name": f"checkpoint_{it:06d}" if between else None,
+            "training_iteration": 2 * iteration + between,
+            "checkpoint_dir_name": f"checkpoint_{iteration:06d}" if between else None,
             "should_checkpoint": True,
             "done": False,
             "trial_id": "a1b2c_00000",
             "date": "2026-08-01_12-00-00",
-            "timestamp": 1785585600 + it,
+            "timestamp": 1785585600 + iteration,
             "time_this_iter_s": 1.5,
-            "time_total_s": 3.0 + it,
-            "time_since_restore": 3.0 + it,
-            "iterations_since_restore": 2 * it + between,
+            "time_total_s": 3.0 + iteration,
+            "time_since_restore": 3.0 + iteration,
+            "iterations_since_restore": 2 * iteration + between,
             "pid": 4242,
             "hostname": "node-1",
             "node_ip": "10.0.0.1",
             "config": {"lr": 0.001},
         }
-        for it, loss in losses.items()
+        for iteration, loss in losses.items()
         for between in (0, 1)
     ]
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
@@ -46,8 +46,8 @@ def result(losses: Mapping[int, float]) -> bytes:
 
 def snapshot(stamps: Iterable[str], losses: Iterable[float]) -> bytes:
     items = [
-        {"version": 0, "checkpoint_dir_name": f"checkpoint_{stamp}", "metrics": {"loss": loss, "epoch": it}}
-        for it, (stamp, loss) in enumerate(zip(stamps, losses, strict=True))
+        {"version": 0, "checkpoint_dir_name": f"checkpoint_{stamp}", "metrics": {"loss": loss, "epoch": epoch}}
+        for epoch, (stamp, loss) in enumerate(zip(stamps, losses, strict=True))
     ]
     return json_file({"version": 0, "checkpoint_results": items, "latest_checkpoint_result": items[-1]})
 
@@ -61,8 +61,8 @@ def trial(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def expect(folder: str, layout: str = "") -> tuple[Expected, ...]:
     return tuple(
-        Expected(f"{folder}/checkpoint_{it:06d}", counter=it, metrics={"loss": loss}, layout=layout)
-        for it, loss in LOSSES.items()
+        Expected(f"{folder}/checkpoint_{iteration:06d}", counter=iteration, metrics={"loss": loss}, layout=layout)
+        for iteration, loss in LOSSES.items()
     )
 
 

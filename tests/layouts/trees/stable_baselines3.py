@@ -105,8 +105,8 @@ TREES = (
         "stable_baselines3",
         {**_family(1000, "a2c"), **_family(1000, "ppo"), **_family(2000, "a2c")},
         tuple(
-            it._replace(state="unknown")
-            for it in (_found(1000, series="a2c"), _found(1000, series="ppo"), _found(2000, series="a2c"))
+            expected._replace(state="unknown")
+            for expected in (_found(1000, series="a2c"), _found(1000, series="ppo"), _found(2000, series="a2c"))
         ),
     ),
     Tree(

@@ -46,8 +46,8 @@ TREES = (
         "torchtune",
         {
             path: data
-            for it in (0, 1)
-            for path, data in save(f"epoch_{it}").items()
+            for epoch in (0, 1)
+            for path, data in save(f"epoch_{epoch}").items()
             if path != "epoch_1/model-00001-of-00002.safetensors"
         },
         (Expected("epoch_0", epoch=0), Expected("epoch_1", epoch=1, state="partial")),

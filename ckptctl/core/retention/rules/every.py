@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.evaluate import Standing
+from ckptctl.core.retention.evaluate import RuleContext
 
 
 class KeepEvery(NamedTuple):
@@ -18,9 +18,9 @@ class KeepEvery(NamedTuple):
     unit: Literal["steps", "epochs"] = "steps"
     id: str = "keep-every"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """All on the grid; else the closest to each multiple, within half a grid; of two as close the later."""
-        numbered = [(it.path, done) for it in standing.candidates if (done := self._done(it, standing)) is not None]
+        numbered = [(it.path, done) for it in context.candidates if (done := self._done(it, context)) is not None]
         on_grid = {path: f"at {int(done)} {self.unit}" for path, done in numbered if done % self.count == 0}
         closest: dict[int, tuple[float, str]] = {}
         pairs = [(path, done, it) for path, done in numbered for it in self._multiples_near(done)]
@@ -28,14 +28,14 @@ class KeepEvery(NamedTuple):
             if abs(done - multiple) <= closest.get(multiple, (self.count, ""))[0]:
                 closest[multiple] = (abs(done - multiple), path)
         near = {path: f"closest to {multiple} {self.unit}" for multiple, (_, path) in closest.items()}
-        unknown = {it.path for it in standing.candidates} - {path for path, _ in numbered}
+        unknown = {it.path for it in context.candidates} - {path for path, _ in numbered}
         return dict.fromkeys(unknown, self._unknown) | near | on_grid
 
-    def _done(self, checkpoint: Checkpoint, standing: Standing) -> float | None:
+    def _done(self, checkpoint: Checkpoint, context: RuleContext) -> float | None:
         """Steps done, or epochs done: where the first is called 0, ``epoch + 1``, as Lightning counts them."""
         if self.unit == "epochs":
-            return None if checkpoint.epoch is None else checkpoint.epoch + 1 - standing.epoch_base
-        return None if checkpoint.step is None else checkpoint.step + standing.step_base
+            return None if checkpoint.epoch is None else checkpoint.epoch + 1 - context.epoch_base
+        return None if checkpoint.step is None else checkpoint.step + context.step_base
 
     def _multiples_near(self, done: float) -> list[int]:
         """The multiples from 1 that are at most half a grid away."""
@@ -46,7 +46,7 @@ class KeepEvery(NamedTuple):
     def _unknown(self) -> str:
         return f"its {self.unit[:-1]} is not known"
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """That it is off the grid."""
         return f"not the closest to a multiple of {self.count} {self.unit}"
 

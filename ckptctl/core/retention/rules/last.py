@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.ranking import came_later, in_time
-from ckptctl.core.retention.evaluate import Standing, keep_all
+from ckptctl.core.ranking import came_later, in_time_order
+from ckptctl.core.retention.evaluate import RuleContext, keep_all
 
 
 class KeepLast(NamedTuple):
@@ -15,21 +15,21 @@ class KeepLast(NamedTuple):
     count: int  # type: ignore[assignment] # a tuple counts too; here it is how many to keep
     id: str = "keep-last"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """The end of the order."""
         if self.count < 0:
-            return keep_all(standing.candidates, "keep-last -1 keeps all")
-        newest = list(reversed(standing.candidates))[: self.count]
-        latest = list(reversed(in_time(standing.candidates)))[: self.count]
+            return keep_all(context.candidates, "keep-last -1 keeps all")
+        newest = list(reversed(context.candidates))[: self.count]
+        latest = list(reversed(in_time_order(context.candidates)))[: self.count]
         return {
-            it.path: f"last {place} by time"
-            for place, it in enumerate(latest, 1)
-            if any(came_later(it, other) for other in newest)
+            checkpoint.path: f"last {place} by time"
+            for place, checkpoint in enumerate(latest, 1)
+            if any(came_later(checkpoint, other) for other in newest)
         } | {it.path: f"last {place}" for place, it in enumerate(newest, 1)}
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:
         """How far from the end it is."""
-        return f"{standing.newer[checkpoint.path]} newer than it"
+        return f"{context.newer[checkpoint.path]} newer than it"
 
     def describe(self) -> str:
         """The last N."""

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.evaluate import Standing, keep_all
+from ckptctl.core.retention.evaluate import RuleContext, keep_all
 
 
 class KeepSteps(NamedTuple):
@@ -15,15 +15,15 @@ class KeepSteps(NamedTuple):
     steps: frozenset[int]
     id: str = "keep-step"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """Those whose step is named, and those whose step is not known: one might be it."""
         return {
-            it.path: "its step is not known" if it.step is None else f"step {it.step} is named"
-            for it in standing.candidates
-            if it.step is None or it.step in self.steps
+            candidate.path: "its step is not known" if candidate.step is None else f"step {candidate.step} is named"
+            for candidate in context.candidates
+            if candidate.step is None or candidate.step in self.steps
         }
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """That it is not named."""
         return "its step is not named"
 
@@ -38,11 +38,11 @@ class KeepGlob(NamedTuple):
     pattern: str
     id: str = "keep"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """Those whose path, or the end of it, matches."""
-        return {it.path: f"matches {self.pattern}" for it in standing.candidates if matches_path(self.pattern, it.path)}
+        return {it.path: f"matches {self.pattern}" for it in context.candidates if matches_path(self.pattern, it.path)}
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """That it does not match."""
         return f"does not match {self.pattern}"
 
@@ -58,11 +58,11 @@ class KeepOthers(NamedTuple):
     """Paths."""
     id: str = "not-named"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """Those that are not named."""
-        return {it.path: "not named" for it in standing.candidates if it.path not in self.named}
+        return {it.path: "not named" for it in context.candidates if it.path not in self.named}
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """That it is named."""
         return "named"
 
@@ -76,11 +76,11 @@ class KeepAll(NamedTuple):
 
     id: str = "all"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """Every one."""
-        return keep_all(standing.candidates, "nothing is to go")
+        return keep_all(context.candidates, "nothing is to go")
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """That it takes no part: all others are kept."""
         return "it takes no part"
 

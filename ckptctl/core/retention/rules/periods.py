@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.dates import day_of, hour_of, month_of, week_of
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.ranking import came_later, in_time
-from ckptctl.core.retention.evaluate import TIMELESS, Standing
+from ckptctl.core.ranking import came_later, in_time_order
+from ckptctl.core.retention.evaluate import TIMELESS, RuleContext
 
 Period = Literal["hourly", "daily", "weekly", "monthly"]
 
@@ -35,17 +35,17 @@ class KeepPeriods(NamedTuple):
         """``keep-daily`` and the like."""
         return f"keep-{self.period}"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """By order the newest of each period; where another was saved well after it, by time too."""
         held: dict[str, list[Checkpoint]] = {}
-        for it in standing.candidates:
-            held.setdefault(self._period_of(it) if it.modified else "", []).append(it)
+        for candidate in context.candidates:
+            held.setdefault(self._period_of(candidate) if candidate.modified else "", []).append(candidate)
         timeless = held.pop("", [])
         last = sorted(held, reverse=True)[: None if self.count < 0 else self.count]
         kept = {it.path: self._say(period) for period in last for it in _ends(held[period])}
         return kept | dict.fromkeys([it.path for it in timeless], TIMELESS)
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:  # noqa: ARG002 - the protocol's
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """In which period it lies."""
         return f"not the newest of {self._name(self._period_of(checkpoint))}, or that is too long ago"
 
@@ -68,5 +68,5 @@ class KeepPeriods(NamedTuple):
 
 def _ends(held: list[Checkpoint]) -> list[Checkpoint]:
     """The last by order, and the last by time where training seems to have begun anew in between."""
-    newest, latest = held[-1], in_time(held)[-1]
+    newest, latest = held[-1], in_time_order(held)[-1]
     return [newest, latest] if came_later(latest, newest) else [newest]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import score_of
-from ckptctl.core.retention.evaluate import Standing, keep_all
+from ckptctl.core.retention.evaluate import RuleContext, keep_all
 
 GLOBAL_BEST = "global-best"
 """The id of a rule that ranks all runs together, whatever the others go by."""
@@ -22,20 +22,20 @@ class TopK(NamedTuple):
     """min, max or auto."""
     id: str = "top-k"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """The first places of the ranking."""
         if self.count < 0:
-            return keep_all(standing.candidates, "top-k -1 keeps all")
-        total = len(standing.ranked)
-        by = f" by {standing.metric.name}" if self.id == "keep-best" and standing.metric else self._over
-        return {it.checkpoint.path: f"best {it.place} of {total}{by}" for it in standing.ranked[: self.count]}
+            return keep_all(context.candidates, "top-k -1 keeps all")
+        total = len(context.ranked)
+        by = f" by {context.metric.name}" if self.id == "keep-best" and context.metric else self._over
+        return {it.checkpoint.path: f"best {it.place} of {total}{by}" for it in context.ranked[: self.count]}
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:
         """Its place, or why it has none."""
-        name = standing.metric.name if standing.metric else "the metric"
-        place = standing.places.get(checkpoint.path)
+        name = context.metric.name if context.metric else "the metric"
+        place = context.places.get(checkpoint.path)
         if place is not None:
-            return f"rank {place} of {len(standing.ranked)} by {name}{self._over}"
+            return f"rank {place} of {len(context.ranked)} by {name}{self._over}"
         score = score_of(checkpoint, name)
         if score is None:
             return f"no value of {name}"

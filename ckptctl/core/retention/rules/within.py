@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.evaluate import TIMELESS, Standing
+from ckptctl.core.retention.evaluate import TIMELESS, RuleContext
 from ckptctl.core.units import NANOSECONDS, write_age, write_duration
 
 
@@ -19,18 +19,18 @@ class KeepWithin(NamedTuple):
     """Nanoseconds."""
     id: str = "keep-within"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """The newest, and what was written not long before it."""
         within = f"within {_write(self.span)} of the newest"
         return {
-            it.path: within if it.modified else TIMELESS
-            for it in standing.candidates
-            if not it.modified or standing.latest - it.modified < self.span
+            candidate.path: within if candidate.modified else TIMELESS
+            for candidate in context.candidates
+            if not candidate.modified or context.latest - candidate.modified < self.span
         }
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:
         """How long before the newest it was written."""
-        return f"written {_round(standing.latest - checkpoint.modified)} before the newest"
+        return f"written {_round(context.latest - checkpoint.modified)} before the newest"
 
     def describe(self) -> str:
         """The length of time."""
@@ -44,18 +44,18 @@ class KeepNewerThan(NamedTuple):
     """Nanoseconds."""
     id: str = "keep-newer-than"
 
-    def keep(self, standing: Standing) -> dict[str, str]:
+    def keep(self, context: RuleContext) -> dict[str, str]:
         """The young, and those without a time."""
         young = f"newer than {_write(self.span)}"
         return {
-            it.path: young if it.modified else TIMELESS
-            for it in standing.candidates
-            if not it.modified or standing.now - it.modified < self.span
+            candidate.path: young if candidate.modified else TIMELESS
+            for candidate in context.candidates
+            if not candidate.modified or context.now - candidate.modified < self.span
         }
 
-    def pass_over(self, checkpoint: Checkpoint, standing: Standing) -> str:
+    def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:
         """Its age."""
-        return f"written {_round(standing.now - checkpoint.modified)} ago"
+        return f"written {_round(context.now - checkpoint.modified)} ago"
 
     def describe(self) -> str:
         """The length of time."""
