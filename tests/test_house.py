@@ -254,7 +254,7 @@ DELETES = {
     *("delete_objects", "move", "mv", "truncate", "ftruncate"),
 }
 MOVES = {"os.replace", "os.rename", "os.renames"}
-MAY_MOVE = {("ckptctl/cli/_output.py", "write_whole")}
+MAY_MOVE = {("ckptctl/cli/_console.py", "write_whole")}
 """Outside of the stores: the file that a person names for a summary."""
 STORES = re.compile(r"ckptctl/stores/[\w/]+\.py")
 

@@ -1,13 +1,16 @@
-"""The one place that prints: answers to standard output, everything about them to standard error."""
+"""The one place that prints and asks: answers to standard output or a file, all else to standard error."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
+from ckptctl.errors import CkptctlError, Refused, StorageFailed
 from ckptctl.render.messages import warning
 from ckptctl.render.names import encode, escape
+from ckptctl.stores import open_store
 
 
 class ReaderGone(Exception):
@@ -121,3 +124,38 @@ def _has_color(asked: str, *, terminal: bool) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
+
+
+def refuse_without_consent(console: Console, ask: Callable[[], str], *, to: str, done: str) -> Refused | None:
+    """Why nobody consents, if so; ``ask`` makes the question, ``to`` ends the hint for where nobody can be asked."""
+    if not console.can_ask:
+        return Refused("nobody to ask, and no --yes", id="no-consent", done=done, hint=f"pass --yes to {to}")
+    if console.ask(ask()):
+        return None
+    return Refused("not confirmed", id="declined", done=done)
+
+
+def write_whole(path: str, pieces: Iterable[str]) -> None:
+    """Write beside the file, sync, and rename over it; raises StorageFailed, and then the old file is as it was."""
+    temporary = f"{path}.{os.urandom(4).hex()}.tmp"
+    try:
+        with open(temporary, "x", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        _discard(temporary)
+        text = f"cannot be written: {error.strerror or error}"
+        raise StorageFailed(text, path=path, done="nothing was changed") from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def _discard(temporary: str) -> None:
+    """Remove the unfinished file, by the one function that removes anything."""
+    folder, name = os.path.split(temporary)
+    with suppress(OSError, CkptctlError):
+        store = open_store(folder or ".")
+        store.delete_exact(store.stat(name))

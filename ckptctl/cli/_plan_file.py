@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from posixpath import join
 from typing import Any, NamedTuple
 
+from ckptctl.cli._console import write_whole
 from ckptctl.cli._options import GroupName, ModeName
-from ckptctl.cli._output import write_whole
 from ckptctl.cli._planning import PlannedPrune, PruneJob
 from ckptctl.cli._policy_flags import Flags
 from ckptctl.cli._request import PruneRequest

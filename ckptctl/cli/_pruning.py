@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ckptctl.cli._consent import refuse_without_consent
-from ckptctl.cli._console import Console
+from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._planning import PlannedPrune, PruneJob, PruneOptions, displayed_root, plan_stores
 from ckptctl.cli._recovery import print_unfinished, recover_stores
 from ckptctl.cli._root_facts import read_root_facts

@@ -12,9 +12,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._console import Console
-from ckptctl.cli._output import write_whole
-from ckptctl.cli._sort import SortKey, parse_key, sort_run
+from ckptctl.cli._console import Console, write_whole
+from ckptctl.cli._listing import SortKey, parse_key, sort_run
 from ckptctl.cli._targets import (
     LocatedRun,
     NameOptions,

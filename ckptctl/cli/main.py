@@ -53,7 +53,7 @@ def _run(argv: Sequence[str]) -> int:
         from ckptctl.cli._showing import ShowOptions, show_one
 
         return show_one(argv[1], ShowOptions())
-    from ckptctl.cli._parser import parse_and_run
+    from ckptctl.cli._app import parse_and_run
 
     return parse_and_run(argv)
 

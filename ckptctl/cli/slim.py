@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, NamedTuple
 
 import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._configured import EffectiveConfig, configure
+from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._slimming import SlimRequest, slim_all
+from ckptctl.cli._progress import Progress
+from ckptctl.cli._resolve import Target, find_target
+from ckptctl.cli._signals import defer_signals
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.errors import UsageError
+from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
+from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules.named import matches_path
+from ckptctl.core.retention.slimming import SlimOptions, SlimPlan
+from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFailed, UsageError
+from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
+from ckptctl.prune.journal import new_id
+from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
+from ckptctl.render import slim as screens
+from ckptctl.render.names import locate
+from ckptctl.scan.runs import Options
+from ckptctl.stores import open_store
 
 EPILOG = """Examples:
 
@@ -76,3 +97,233 @@ def command(
         spared=found.spared,
     )
     slim_all(checkpoints, terms, scanning)
+
+
+NOTHING = "nothing was changed"
+
+
+class SlimRequest(NamedTuple):
+    """Where to, how, and with whose consent."""
+
+    output: str | None
+    """A file or a folder; None for in place."""
+    bare: bool = False
+    to: str = "torch"
+    is_dry: bool = False
+    has_consent: bool = False
+    json: bool = False
+    keeps: bool = False
+    """Whether in place what was there stays in the trash."""
+    keeps_for: int | None = None
+    """Nanoseconds after which the trash may be emptied."""
+    spared: tuple[str, ...] = ()
+    """Patterns of what a configuration file keeps as it is."""
+
+
+class SlimJob(NamedTuple):
+    """A checkpoint to be slimmed."""
+
+    target: Target
+    slim: SlimPlan
+    path: str
+    """As the user knows it."""
+    place: str
+    """Where it goes; the same in place."""
+
+    @property
+    def line(self) -> screens.SlimRow:
+        """As it is shown."""
+        return screens.SlimRow(self.path, self.place, self.slim.before, self.slim.after, self.slim.dropped)
+
+
+class SlimOutcome(NamedTuple):
+    """What was carried out."""
+
+    jobs: Sequence[SlimJob]
+    kept: Sequence[tuple[str, str]] = ()
+    """What lies in the trash: the name of each undo, and where."""
+
+
+class SlimFailures:
+    """What could not be slimmed: told at once, but raised where it is the only one that was asked for."""
+
+    def __init__(self, asked: int, console: Console) -> None:
+        self.asked = asked
+        self.console = console
+        self.count = 0
+
+    @contextmanager
+    def catching(self, path: str) -> Iterator[None]:
+        """Do something for one of them."""
+        try:
+            yield
+        except CkptctlError as error:
+            self._note(error, path)
+        except OSError as error:
+            self._note(StorageFailed(f"{error.strerror or error}", path=path), path)
+
+    def _note(self, error: CkptctlError, path: str) -> None:
+        error.path = error.path or path
+        error.done = error.done or NOTHING
+        if self.asked == 1:
+            raise error
+        self.count += 1
+        self.console.warn(f"{error.path}: {error.text}")
+
+
+def slim_all(paths: Sequence[str], request: SlimRequest, scanning: Options) -> None:
+    """Slim what the paths mean; raises what keeps it from being done, PartlyDone where that is true of some."""
+    console, progress = Console(), Progress("slimmed")
+    targets = [find_target(path, scanning) for path in paths]
+    failures = SlimFailures(len(targets), console)
+    jobs = _plan_all(targets, request, failures)
+    _refuse_twice(jobs)
+    if jobs and not request.is_dry and request.output is None:
+        _require_consent(jobs, console, request)
+    if request.is_dry:
+        done = SlimOutcome(jobs)
+    else:
+        done = (_copy_all if request.output is not None else _slim_all)(jobs, request, failures, progress)
+    progress.clear()
+    _answer(done, request, console)
+    if failures.count:
+        raise PartlyDone(f"{failures.count} of {len(targets)} were not slimmed", hint="each is named above")
+
+
+def _plan_all(targets: Sequence[Target], request: SlimRequest, failures: SlimFailures) -> list[SlimJob]:
+    """What is to be done with those that may be slimmed."""
+    jobs = []
+    for target in targets:
+        with failures.catching(_path_of(target)):
+            jobs.append(_plan(target, request, is_alone=len(targets) == 1))
+    return jobs
+
+
+def _copy_all(jobs: Sequence[SlimJob], request: SlimRequest, failures: SlimFailures, progress: Progress) -> SlimOutcome:
+    """Write the copies, and tell which were."""
+    del request
+    done = []
+    for job in jobs:
+        with failures.catching(job.path):
+            _copy(job, progress)
+            done.append(job)
+    return SlimOutcome(done)
+
+
+def _slim_all(jobs: Sequence[SlimJob], request: SlimRequest, failures: SlimFailures, progress: Progress) -> SlimOutcome:
+    """Slim them in place, those of one folder at once, and tell which were."""
+    done: list[SlimJob] = []
+    kept: list[tuple[str, str]] = []
+    for url in dict.fromkeys(job.target.store.url for job in jobs):
+        own = [job for job in jobs if job.target.store.url == url]
+        outcome = _try(own, request, failures, progress)
+        slimmed = [job for job in own if job.target.checkpoint.path in outcome.slimmed]
+        done += slimmed
+        kept += [(outcome.txid, url)] if outcome.is_kept and slimmed else []
+    return SlimOutcome(done, kept)
+
+
+def _try(jobs: Sequence[SlimJob], request: SlimRequest, failures: SlimFailures, progress: Progress) -> Outcome:
+    """Slim those of one folder in place; what could not be is told."""
+    try:
+        outcome = _apply(jobs, request, progress)
+    except CkptctlError as error:
+        if failures.asked == 1:
+            raise
+        outcome = Outcome("", skipped=tuple(Failure(it.target.checkpoint.path, error.text) for it in jobs))
+    for failure in (*outcome.skipped, *outcome.failed):
+        with failures.catching(locate(jobs[0].target.store.url, failure.path)):
+            raise _error_of(failure, is_skip=failure in outcome.skipped)
+    return outcome
+
+
+def _apply(jobs: Sequence[SlimJob], request: SlimRequest, progress: Progress) -> Outcome:
+    """Carry out what is planned in one folder, by the journal; raises what `apply` raises."""
+    store = jobs[0].target.store
+    verdicts = tuple(
+        Verdict(it.path, "slim", (Reason("named", "named"),), max(0, slim.frees), it, slim)
+        for slim in (job.slim for job in jobs)
+        for it in [slim.checkpoint]
+    )
+    plan = Plan(Policy(()), (RunPlan(jobs[0].target.run.path, verdicts),))
+    order = ApplyOptions(new_id(), "slim", keeps=request.keeps, keeps_for=request.keeps_for, takes_open=True)
+    with defer_signals() as stop:
+        return apply(plan, store, order, ApplyCallbacks(tell=lambda _: progress.count(), tick=progress.add, stop=stop))
+
+
+def _error_of(failure: Failure, *, is_skip: bool) -> CkptctlError:
+    """What could not be slimmed, as the error that it is."""
+    if is_skip:
+        return Refused(failure.why, id="changed")
+    return Damaged(failure.why) if failure.is_damage else StorageFailed(failure.why)
+
+
+def _path_of(target: Target) -> str:
+    return locate(target.store.url, target.checkpoint.path)
+
+
+def _plan(target: Target, request: SlimRequest, *, is_alone: bool) -> SlimJob:
+    """What is to be done with one, if it may; raises Refused, Damaged, OSError."""
+    slim = plan_slim(target.store, target.checkpoint, SlimOptions(bare=request.bare, to=request.to))
+    path = _path_of(target)
+    if request.output is None:
+        if target.store.read_only:
+            raise Refused(target.store.read_only, id="read-only-store")
+        for pattern in (it for it in request.spared if matches_path(it, target.checkpoint.path)):
+            raise Refused(f"it matches {pattern}, which a configuration file keeps", id="pinned")
+        refuse_in_place(ObservedRun(target.store, target.run, target.store.clock()), slim)
+        return SlimJob(target, slim, path, path)
+    place = _place(slim, request.output, is_alone=is_alone)
+    folder = os.path.dirname(place)
+    for taken in filter(os.path.lexists, [os.path.join(folder, it) for it in slim.names] or [place]):
+        raise Refused("is there already", id="exists", path=taken, done=NOTHING, hint="name a free one with -o")
+    return SlimJob(target, slim, path, place)
+
+
+def _place(slim: SlimPlan, output: str, *, is_alone: bool) -> str:
+    """Where a copy goes: by its own name into a folder, or under the name that was given."""
+    is_folder = output.endswith("/") or os.path.isdir(output)
+    if slim.is_family or not is_alone or is_folder:
+        return os.path.join(output, slim.name)
+    return output
+
+
+def _refuse_twice(jobs: Sequence[SlimJob]) -> None:
+    """Raise UsageError where two would have one place."""
+    for place, count in Counter(os.path.abspath(job.place) for job in jobs).items():
+        if count > 1:
+            raise UsageError(f"{count} of them would be called alike", path=place, hint="slim them one by one")
+
+
+def _require_consent(jobs: Sequence[SlimJob], console: Console, request: SlimRequest) -> None:
+    """Ask, unless it was said; raises Refused."""
+    if request.has_consent:
+        return
+    console.remark(screens.closing([job.line for job in jobs], "would go"))
+    question = partial(screens.question, [job.line for job in jobs], trash=request.keeps)
+    if refusal := refuse_without_consent(console, question, to="slim in place without being asked", done=NOTHING):
+        raise refusal
+
+
+def _copy(job: SlimJob, progress: Progress) -> None:
+    """Write one copy; raises Damaged, OSError."""
+    folder, name = os.path.split(job.place)
+    os.makedirs(folder or ".", exist_ok=True)
+    copy_slimmed(CopyJob(job.target.store, job.slim, open_store(folder or "."), progress.add), name)
+    progress.count()
+
+
+def _answer(done: SlimOutcome, request: SlimRequest, console: Console) -> None:
+    lines = [job.line for job in done.jobs]
+    if request.json:
+        from ckptctl.render.json_contents import slim
+
+        console.answer(slim(lines, dry_run=request.is_dry, kept=done.kept))
+        return
+    shown = screens.screen(lines, width=console.width) if console.is_terminal else screens.rows(lines)
+    console.answer(shown)
+    if lines:
+        word = "would go" if request.is_dry else "set aside" if done.kept else "gone"
+        console.say(screens.closing(lines, word, kept=done.kept))
+    if unknown := tuple(dict.fromkeys(name for job in done.jobs for name in job.slim.unknown)):
+        console.remark(screens.foreign(unknown, bare=request.bare))

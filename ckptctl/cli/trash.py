@@ -1,19 +1,40 @@
-"""``ckptctl trash``: what was set aside: listed, put back, or removed for good."""
+"""``ckptctl trash``: list what a prune set aside, put it back (as ``undo`` does), or delete it for good."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum
-from typing import Annotated
+from functools import partial
+from os.path import abspath, dirname
+from posixpath import join
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._console import Console
+from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._recovery import TrashedPrune, find_trashed
-from ckptctl.cli._restore import empty_prunes, require_one, split_arguments, undo_all, undo_some
-from ckptctl.core.units import NANOSECONDS, parse_duration
-from ckptctl.errors import UsageError
+from ckptctl.cli._targets import locate_errors
+from ckptctl.core.outcome import TrashChange
+from ckptctl.core.transaction import TransactionItem
+from ckptctl.core.units import NANOSECONDS, parse_duration, write_size
+from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
+from ckptctl.prune.journal import load_transaction, trash_folder_of
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import (
+    discard_transaction,
+    empty_transaction,
+    recover,
+    restorable_items,
+    restore_items,
+    undo_transaction,
+)
+from ckptctl.render import trash as words
+from ckptctl.render.columns import write_count
+
+if TYPE_CHECKING:
+    from ckptctl.cli._console import Console
 
 EPILOG = """Examples:
 
@@ -96,3 +117,110 @@ def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose
         console.answer(screen(heaps, max((it.store.clock() for it in found), default=0), verbose=verbose))
     else:
         console.answer(rows(heaps))
+
+
+_ID = re.compile(r"[0-9a-f]{4,8}")
+
+
+def split_arguments(typed: Sequence[str] | None) -> tuple[str | None, list[str]]:
+    """The identifier, if the first word is one, and the places; here, where none is named."""
+    first, *rest = typed or ["."]
+    if _ID.fullmatch(first):
+        return first, rest or ["."]
+    return None, [first, *rest]
+
+
+def require_one(txid: str | None, paths: Sequence[str]) -> TrashedPrune:
+    """The prune with an identifier, or the newest that lies in a trash; raises NotFound."""
+    found = [it for it in find_trashed(paths) if it.transaction.deed.txid.startswith(txid or "")]
+    if not found:
+        what = f"no prune {txid} is in a trash" if txid else "no trash"
+        hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
+        raise NotFound(f"{what} here, above or below", path=paths[0], hint=hint, id="no-trash")
+    if txid and len(found) > 1:
+        names = ", ".join(it.transaction.deed.txid for it in found)
+        raise NotFound(f"{txid} may be {names}", path=paths[0], hint="write more of it", id="no-trash")
+    return max(found, key=lambda it: it.transaction.deed.since)
+
+
+def undo_all(find: TrashedPrune, console: Console, *, json: bool) -> None:
+    """Undo a whole prune, and tell it; raises Refused where nothing could be put back, PartlyDone where not all."""
+    store = find.store
+    with locate_errors(store), acquire_lock(store, "undo"):
+        earlier = recover(store)
+        transaction = load_transaction(store, find.transaction.deed.txid)
+        change = undo_transaction(store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
+    print_changes([*(it for it in earlier if it.txid != change.txid), change], store.url, console, json=json)
+
+
+def undo_some(paths: Sequence[str], console: Console, *, json: bool) -> None:
+    """Put single checkpoints back, by where they lay; raises as `undo_all`, NotFound before any of it is done."""
+    found = [_find_item(path, list(find_trashed([dirname(path) or "."]))) for path in paths]
+    changes = [_put_back_one(find, item) for find, item in found]
+    print_changes(changes, found[0][0].store.url, console, json=json)
+
+
+def _put_back_one(find: TrashedPrune, item: TransactionItem) -> TrashChange:
+    store, txid = find.store, find.transaction.deed.txid
+    with locate_errors(store), acquire_lock(store, "restore"):
+        recover(store)
+        change = restore_items(store, [item])
+        discard_transaction(store, trash_folder_of(txid))
+    return change._replace(txid=txid)
+
+
+def empty_prunes(found: Sequence[TrashedPrune], console: Console, *, has_consent: bool, json: bool) -> None:
+    """Remove prunes for good, after a question, and tell it; raises Refused without consent."""
+    if not found:
+        console.say("The trash is empty.\n")
+        return
+    _require_consent(found, console, has_consent=has_consent)
+    changes = []
+    for find in found:
+        with locate_errors(find.store), acquire_lock(find.store, "trash empty"):
+            recover(find.store)
+            transaction = load_transaction(find.store, find.transaction.deed.txid)
+            changes.append(
+                empty_transaction(find.store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
+            )
+    print_changes(changes, found[0].store.url, console, json=json)
+
+
+def _require_consent(found: Sequence[TrashedPrune], console: Console, *, has_consent: bool) -> None:
+    if has_consent:
+        return
+    question = partial(_question, found)
+    if refusal := refuse_without_consent(console, question, to="empty the trash", done="nothing was deleted"):
+        raise refusal
+
+
+def _question(found: Sequence[TrashedPrune]) -> str:
+    items = [item for find in found for item in restorable_items(find.store, find.transaction)]
+    return f"Remove {write_count(len(items), 'checkpoint')}, {write_size(sum(it.size for it in items))}, for good?"
+
+
+def _find_item(path: str, found: Sequence[TrashedPrune]) -> tuple[TrashedPrune, TransactionItem]:
+    """The newest checkpoint in a trash that was at a path; raises NotFound."""
+    newest = sorted(found, key=lambda it: it.transaction.deed.since, reverse=True)
+    there = ((find, item) for find in newest for item in restorable_items(find.store, find.transaction))
+    for find, item in there:
+        if abspath(join(find.store.url, item.path)) == abspath(path):
+            return find, item
+    raise NotFound("no checkpoint from there is in a trash", path=path, hint="see ckptctl trash ls -v", id="no-trash")
+
+
+def print_changes(changes: Sequence[TrashChange], root: str, console: Console, *, json: bool) -> None:
+    """Say what became of things in the trash; raises Refused where nothing was done, PartlyDone where not all."""
+    done = sum(len(it.back) + len(it.removed) for it in changes)
+    failed = [failure for it in changes for failure in it.failed]
+    if json:
+        from ckptctl.render.json import changes as as_json
+
+        console.answer(as_json(changes))
+    else:
+        for change in changes:
+            console.say(f"{words.describe_change(change, root)}\n")
+    if failed and not done:
+        raise Refused(failed[0].why, path=failed[0].path, done="nothing was changed", hint="see above")
+    if failed:
+        raise PartlyDone(f"{len(failed)} could not be put back or removed", hint="each is named above")

@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._restore import require_one, split_arguments, undo_all
+from ckptctl.cli.trash import require_one, split_arguments, undo_all
 
 EPILOG = """Examples:
 

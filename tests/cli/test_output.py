@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.cli._output import write_whole
+from ckptctl.cli._console import write_whole
 from ckptctl.errors import NoScore, StorageFailed
 
 

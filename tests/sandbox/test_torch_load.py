@@ -346,7 +346,7 @@ def test_reading_is_not_refused() -> None:
 @pytest.fixture
 def path_without_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where a module can be put that would be found; what is installed is not."""
-    import ckptctl.cli._parser  # noqa: F401 - it lies beside torch
+    import ckptctl.cli._app  # noqa: F401 - it lies beside torch
 
     kept = [it for it in sys.path if not (Path(it) / "torch").exists()]
     monkeypatch.setattr(sys, "path", [str(tmp_path), *kept])
