@@ -153,7 +153,7 @@ def test_the_version_is_told_without_typer(tmp_path: Path) -> None:
 def test_a_listing_without_options_is_told_without_typer(tmp_path: Path) -> None:
     (tmp_path / "epoch=1-val_loss=0.5.ckpt").write_bytes(b"")
     modules = modules_of_program("ls", ".", cwd=tmp_path)
-    assert "ckptctl.cli._listing" in modules
+    assert "ckptctl.cli._list_runs" in modules
     assert "typer" not in modules
 
 

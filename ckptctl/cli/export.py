@@ -13,7 +13,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
-from ckptctl.cli._listing import SortKey, parse_key, sort_run
+from ckptctl.cli._list_runs import SortKey, parse_key, sort_run
 from ckptctl.cli._targets import (
     LocatedRun,
     NameOptions,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._listing import ListOptions, list_runs
+from ckptctl.cli._list_runs import ListOptions, list_runs
 from ckptctl.cli._targets import NameOptions
 
 EPILOG = """Examples:

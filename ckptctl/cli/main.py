@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from ckptctl.cli._console import ReaderGone
-from ckptctl.cli._listing import ListOptions, list_runs
+from ckptctl.cli._list_runs import ListOptions, list_runs
 from ckptctl.errors import CkptctlError, StorageFailed
 from ckptctl.render.messages import error_lines
 
@@ -50,7 +50,7 @@ def _run(argv: Sequence[str]) -> int:
         list_runs(argv[1:], ListOptions())
         return 0
     if argv[:1] == ["show"] and len(argv) == 2 and not argv[1].startswith("-"):  # noqa: PLR2004 - as above: a bare path
-        from ckptctl.cli._showing import ShowOptions, show_one
+        from ckptctl.cli._show_checkpoint import ShowOptions, show_one
 
         return show_one(argv[1], ShowOptions())
     from ckptctl.cli._app import parse_and_run

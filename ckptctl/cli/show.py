@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._showing import ShowOptions, show_one
+from ckptctl.cli._show_checkpoint import ShowOptions, show_one
 from ckptctl.cli._targets import NameOptions, read_options
 
 EPILOG = """Examples:
