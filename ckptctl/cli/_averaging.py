@@ -21,7 +21,7 @@ from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents
 from ckptctl.layouts import find_slimming
 from ckptctl.prune.slimming import is_covered_by
-from ckptctl.render.names import escape, locate
+from ckptctl.render.text import escape, locate
 from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.runs import Options
 from ckptctl.stores import open_store

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from ckptctl.errors import CkptctlError, Refused, StorageFailed
-from ckptctl.render.messages import warning
-from ckptctl.render.names import encode, escape
+from ckptctl.render.text import encode, escape, warning
 from ckptctl.stores import open_store
 
 

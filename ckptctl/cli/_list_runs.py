@@ -23,7 +23,7 @@ from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.ranking import infer_mode, score_of
 from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.errors import UsageError
-from ckptctl.render.names import locate
+from ckptctl.render.text import locate
 
 MOST_COLORED = 200
 """Rows of a run in colour; plain rows stream four hundred times faster."""
@@ -139,18 +139,18 @@ def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[
 
 def _table(views: Iterable[RunView], root: str, *, runs: bool, metrics: bool) -> Iterator[str]:
     """Tab-separated, for a pipe; with a column a metric, all runs are read before the first line."""
-    from ckptctl.render import tsv
+    from ckptctl.render import plain
     from ckptctl.render.columns import metrics_of
 
     if runs:
-        yield tsv.run_header()
-        yield from (tsv.run_row(seen, root=root) for seen in views)
+        yield plain.tsv_run_header()
+        yield from (plain.tsv_run_row(seen, root=root) for seen in views)
         return
     held = list(views) if metrics else views
     names = metrics_of(seen.run for seen in held) if metrics else []
-    yield tsv.header(names)
+    yield plain.tsv_header(names)
     for seen in held:
-        yield from tsv.rows(seen, root=root, metrics=names)
+        yield from plain.tsv_rows(seen, root=root, metrics=names)
 
 
 def _screen(

@@ -10,7 +10,7 @@ import typer
 
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
-from ckptctl.render.names import locate, quote
+from ckptctl.render.text import locate, quote
 
 
 class ModeName(str, Enum):

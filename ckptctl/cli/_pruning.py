@@ -21,9 +21,8 @@ from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id
 from ckptctl.render import plan as words
-from ckptctl.render import plan_tsv
-from ckptctl.render.names import locate
-from ckptctl.render.trash import describe_change
+from ckptctl.render.outcome import describe_change, describe_outcome
+from ckptctl.render.text import locate
 from ckptctl.stores import Store
 
 THERE_IS_WORK = 10
@@ -101,7 +100,7 @@ def _show(planned: PlannedPrune, console: Console, *, verbose: bool) -> None:
     if console.is_terminal:
         console.answer(words.screen(planned.plan, root=planned.root, width=console.width, verbose=verbose))
     else:
-        console.answer(plan_tsv.rows(planned.plan, root=planned.root))
+        console.answer(words.rows(planned.plan, root=planned.root))
 
 
 def _refuse(
@@ -211,7 +210,7 @@ def _tell(
     if outcome is not None:
         aside = _size_of(planned.plan, outcome) if outcome.is_kept else None
         seconds = None if options.keeps_for is None else options.keeps_for / NANOSECONDS
-        console.say(words.describe_outcome(outcome, root=planned.root, set_aside=aside, seconds=seconds))
+        console.say(describe_outcome(outcome, root=planned.root, set_aside=aside, seconds=seconds))
     elif options.is_dry:
         console.say(words.dry_run(planned.plan))
     elif not planned.plan.changed:

@@ -11,8 +11,8 @@ from ckptctl.errors import UsageError
 from ckptctl.prune.journal import TRASH, JournaledTransaction, has_trash, load_transactions
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.trash import is_own_transaction, recover
-from ckptctl.render.names import locate
-from ckptctl.render.trash import describe_change
+from ckptctl.render.outcome import describe_change
+from ckptctl.render.text import locate
 from ckptctl.stores import open_store
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from time import sleep
 from ckptctl.cli._console import Console
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import CkptctlError, PathMissing, UsageError
-from ckptctl.render.messages import error_lines
+from ckptctl.render.text import error_lines
 
 SIGNALLED = 128
 """Exit codes from here on tell of a signal that came while something was being deleted."""

@@ -14,7 +14,7 @@ from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.columns import write_count
-from ckptctl.render.names import locate
+from ckptctl.render.text import locate
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store, open_store
 

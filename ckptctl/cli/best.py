@@ -22,7 +22,7 @@ from ckptctl.cli._targets import (
 from ckptctl.core.filters import parse_filter
 from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
-from ckptctl.render.names import escape, locate
+from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options
 from ckptctl.stores import Store
 

@@ -9,7 +9,7 @@ import typer
 
 from ckptctl.cli._console import Console
 from ckptctl.demo import write_demo
-from ckptctl.render.names import escape
+from ckptctl.render.text import escape
 
 EPILOG = """Examples:
 

@@ -63,7 +63,7 @@ def command(
 
         console.answer(as_json(explanation))
     else:
-        from ckptctl.render.explain import rows, screen
+        from ckptctl.render.plan import explain_rows, explain_screen
 
-        show = screen if console.is_terminal else rows
+        show = explain_screen if console.is_terminal else explain_rows
         console.answer(show(explanation, root=store.url))

@@ -31,7 +31,7 @@ from ckptctl.core.names.parse import EXTENSIONS
 from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, describe_mode_doubt, rank, score_of
 from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.errors import NoScore, UsageError
-from ckptctl.render.names import escape, locate
+from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.stores import Store
 

@@ -21,7 +21,7 @@ from ckptctl.cli._targets import (
 from ckptctl.core.filters import Filter, meets_all, parse_filter
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import in_save_order
-from ckptctl.render.names import locate
+from ckptctl.render.text import locate
 
 EPILOG = """Examples:
 

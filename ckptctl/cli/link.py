@@ -34,7 +34,7 @@ from ckptctl.core.ranking import (
 )
 from ckptctl.errors import NoScore, PartlyDone, Refused, UsageError
 from ckptctl.prune.best_last_links import LinkPlan, LinkType, make_link, plan_link
-from ckptctl.render.names import escape, locate, measure, shorten
+from ckptctl.render.text import escape, locate, measure, shorten
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.runs import Options
 from ckptctl.stores import Store

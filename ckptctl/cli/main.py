@@ -10,7 +10,7 @@ from typing import TextIO
 from ckptctl.cli._console import ReaderGone
 from ckptctl.cli._list_runs import ListOptions, list_runs
 from ckptctl.errors import CkptctlError, StorageFailed
-from ckptctl.render.messages import error_lines
+from ckptctl.render.text import error_lines
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141

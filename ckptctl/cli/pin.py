@@ -14,7 +14,7 @@ from ckptctl.core.dates import parse_moment
 from ckptctl.core.pin import Pin
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import Refused, UsageError
-from ckptctl.render.names import escape, locate
+from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import find_pin
 from ckptctl.scan.pins import pin as write
 

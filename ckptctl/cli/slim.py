@@ -30,8 +30,8 @@ from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFa
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
-from ckptctl.render import slim as screens
-from ckptctl.render.names import locate
+from ckptctl.render import outcome as screens
+from ckptctl.render.text import locate
 from ckptctl.scan.runs import Options
 from ckptctl.stores import open_store
 
@@ -299,8 +299,8 @@ def _require_consent(jobs: Sequence[SlimJob], console: Console, request: SlimReq
     """Ask, unless it was said; raises Refused."""
     if request.has_consent:
         return
-    console.remark(screens.closing([job.line for job in jobs], "would go"))
-    question = partial(screens.question, [job.line for job in jobs], trash=request.keeps)
+    console.remark(screens.slim_closing([job.line for job in jobs], "would go"))
+    question = partial(screens.slim_question, [job.line for job in jobs], trash=request.keeps)
     if refusal := refuse_without_consent(console, question, to="slim in place without being asked", done=NOTHING):
         raise refusal
 
@@ -320,10 +320,10 @@ def _answer(done: SlimOutcome, request: SlimRequest, console: Console) -> None:
 
         console.answer(slim(lines, dry_run=request.is_dry, kept=done.kept))
         return
-    shown = screens.screen(lines, width=console.width) if console.is_terminal else screens.rows(lines)
+    shown = screens.slim_screen(lines, width=console.width) if console.is_terminal else screens.slim_rows(lines)
     console.answer(shown)
     if lines:
         word = "would go" if request.is_dry else "set aside" if done.kept else "gone"
-        console.say(screens.closing(lines, word, kept=done.kept))
+        console.say(screens.slim_closing(lines, word, kept=done.kept))
     if unknown := tuple(dict.fromkeys(name for job in done.jobs for name in job.slim.unknown)):
-        console.remark(screens.foreign(unknown, bare=request.bare))
+        console.remark(screens.describe_foreign_names(unknown, bare=request.bare))

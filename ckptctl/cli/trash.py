@@ -30,7 +30,7 @@ from ckptctl.prune.trash import (
     restore_items,
     undo_transaction,
 )
-from ckptctl.render import trash as words
+from ckptctl.render import outcome as words
 from ckptctl.render.columns import write_count
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[TrashedP
 def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose: bool) -> None:
     """List what lies there."""
     from ckptctl.prune.trash import restorable_items
-    from ckptctl.render.trash import TrashedItems, rows, screen
+    from ckptctl.render.outcome import TrashedItems, trash_rows, trash_screen
 
     heaps = [
         TrashedItems(it.store.url, it.transaction.deed, tuple(restorable_items(it.store, it.transaction)))
@@ -114,9 +114,9 @@ def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose
 
         console.answer(as_json(heaps))
     elif console.is_terminal:
-        console.answer(screen(heaps, max((it.store.clock() for it in found), default=0), verbose=verbose))
+        console.answer(trash_screen(heaps, max((it.store.clock() for it in found), default=0), verbose=verbose))
     else:
-        console.answer(rows(heaps))
+        console.answer(trash_rows(heaps))
 
 
 _ID = re.compile(r"[0-9a-f]{4,8}")

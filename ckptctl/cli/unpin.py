@@ -8,7 +8,7 @@ from ckptctl.cli._resolve_names import Checkpoints, find_checkpoints
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.cli.pin import require_writable
 from ckptctl.errors import NotFound
-from ckptctl.render.names import escape, locate
+from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import unpin
 
 EPILOG = """Examples:

@@ -17,7 +17,7 @@ from ckptctl.cli._targets import NameOptions, expand_globs, print_notices, read_
 from ckptctl.errors import Damaged, NoCheckpoint
 from ckptctl.formats.flaws import VerifyResult
 from ckptctl.render import verify as screens
-from ckptctl.render.names import locate
+from ckptctl.render.text import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store

@@ -10,7 +10,7 @@ from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import COUNTERS, score_of
 from ckptctl.core.run_summary import RunView
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
-from ckptctl.render.names import escape, name_within
+from ckptctl.render.text import escape, name_within
 
 MISSING = "–"
 THOUSANDS = "\u00a0"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ckptctl.config import Settings
 from ckptctl.core.config_keys import PROTECTIONS, Setting
-from ckptctl.render.names import escape, pad
+from ckptctl.render.text import escape, pad
 
 _DEFAULTS = {"min-age": "auto", "strict": False, "trash": False, "keep": []}
 _HEADS = ("key", "value", "origin")

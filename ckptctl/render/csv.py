@@ -9,7 +9,7 @@ from itertools import islice
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.render.columns import write_time
-from ckptctl.render.names import escape
+from ckptctl.render.text import escape
 
 BATCH = 2000
 """Rows in one piece."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ckptctl.formats.contents import Plain, Tensor
 from ckptctl.render.columns import write_count
-from ckptctl.render.names import clip, escape, pad, shorten
 from ckptctl.render.show import write_shape
+from ckptctl.render.text import clip, escape, pad, shorten
 from ckptctl.tensors.compare import Difference, TensorChange
 
 _WORD = 10

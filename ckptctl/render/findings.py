@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.render.columns import write_count
-from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
+from ckptctl.render.text import escape, fold, locate, measure, name_within, pad, shorten
 
 _LEAD = "  error   "
 """What stands before a name; texts begin below it."""

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.render.json import checkpoint
-from ckptctl.render.json_values import Value, dump, write_batches, write_path, write_plain, write_text, write_texts
+from ckptctl.render.json import Value, checkpoint, dump, write_batches, write_path, write_plain, write_text, write_texts
 
 if TYPE_CHECKING:
     from ckptctl.formats.contents import Contents, Tensor
     from ckptctl.formats.flaws import Flaw, VerifyResult
-    from ckptctl.render.slim import SlimRow
+    from ckptctl.render.outcome import SlimRow
     from ckptctl.tensors.compare import Difference, TensorChange
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.run_summary import RunView
 from ckptctl.render.columns import write_count
-from ckptctl.render.names import escape, locate, shorten
+from ckptctl.render.text import escape, locate, shorten
 
 _HEADS = ("path", "layout", "evidence")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ckptctl.core.run_summary import RunView
 from ckptctl.render.columns import CheckpointRow, rows_of
-from ckptctl.render.names import escape, locate
+from ckptctl.render.text import escape, locate
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#$]|_(?![0-9A-Za-z])|(?<![0-9A-Za-z])_")
 """What GitHub would take for markup; inside a word an underscore is none."""

@@ -1,4 +1,4 @@
-"""A listing as plain aligned text for a terminal, streamed: nothing wraps, names are shortened, numbers never."""
+"""A listing without colour, streamed: aligned for a terminal, where nothing wraps, or tab-separated for a pipe."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
+from ckptctl.core.model import Checkpoint, Score
+from ckptctl.core.ranking import score_of
 from ckptctl.core.run_summary import RunView
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import (
     CheckpointRow,
     RunTotals,
     Tone,
+    best_of,
     columns_of,
     is_measured,
+    links_of,
+    marks_of,
     rows_of,
     write_count,
     write_number,
+    write_time,
 )
-from ckptctl.render.names import clip, escape, locate, measure, pad, pad_left, shorten
+from ckptctl.render.text import clip, escape, locate, measure, pad, pad_left, shorten
 
 SAMPLE = 500
 """Rows that set the widths; a later row that is wider shifts only itself."""
@@ -155,3 +161,72 @@ def _line(row: CheckpointRow, columns: ColumnLayout, width: int) -> str:
     name = shorten(row.name, max(1, columns.name - over))
     start = f"{lead}{pad(name, columns.name - over)}  "
     return f"{start}{clip(row.marks, width - measure(start))}".rstrip() + "\n"
+
+
+BATCH = 2000
+"""Rows in one piece."""
+
+_HEADS = ("path", "layout", "state", "epoch", "step", "metric", "value")
+_TAIL = ("bytes", "files", "modified", "marks")
+_RUN_HEADS = ("run", "layouts", "metric", "mode", "checkpoints", "bytes", "last_step", "best", "best_value")
+
+
+def tsv_header(metrics: Sequence[str] = ()) -> str:
+    """The heads of `tsv_rows`; ``metrics`` get a column each after the watched one."""
+    return _join([*_HEADS, *metrics, *_TAIL])
+
+
+def tsv_rows(view: RunView, *, root: str = ".", metrics: Sequence[str] = ()) -> Iterator[str]:
+    """A line for each checkpoint of a run, in pieces of many lines; what is missing is empty."""
+    lines = _lines(view, root, metrics)
+    while piece := "".join(islice(lines, BATCH)):
+        yield piece
+
+
+def _lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str]:
+    links = links_of(view.run)
+    watched = view.metric.name if view.metric else None
+    for checkpoint in view.run.checkpoints:
+        score = score_of(checkpoint, watched) if watched else None
+        numbers = (
+            checkpoint.epoch,
+            checkpoint.step,
+            watched,
+            _write(score),
+            *(_write(score_of(checkpoint, name)) for name in metrics),
+        )
+        counts = (checkpoint.size, checkpoint.files, _when(checkpoint), ", ".join(marks_of(checkpoint, view, links)))
+        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.state, *numbers, *counts])
+
+
+def tsv_run_header() -> str:
+    """The heads of `tsv_run_row`."""
+    return _join(_RUN_HEADS)
+
+
+def tsv_run_row(view: RunView, *, root: str = ".") -> str:
+    """A run as one line."""
+    run, metric, best = view.run, view.metric, best_of(view)
+    tally = RunTotals().add(run)
+    step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
+    where = locate(root, best.path) if best else None
+    value = _write(score_of(best, metric.name)) if best and metric else None
+    name, mode = metric or (None, None)
+    return _join(
+        [locate(root, run.path), ",".join(run.layouts), name, mode, tally.checkpoints, tally.size, step, where, value]
+    )
+
+
+def _write(score: Score | None) -> str | None:
+    """All digits."""
+    return None if score is None else repr(score.value)
+
+
+def _when(checkpoint: Checkpoint) -> str | None:
+    return write_time(checkpoint.modified) if checkpoint.modified else None
+
+
+def _join(cells: Sequence[float | str | None]) -> str:
+    """One line; no cell can break it, for tabs and line ends are escaped."""
+    texts = ["" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells]
+    return "\t".join(texts) + "\n"

@@ -1,18 +1,17 @@
-"""A plan, and what became of it, as people read it before and after they consent."""
+"""A plan before it is carried out: its screen, its lines for a pipe, the question, what each rule says."""
 
 from __future__ import annotations
 
-import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ckptctl.core.outcome import STOPPED, Failure, Outcome
+from ckptctl.core.retention.explain import Explanation
 from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
-from ckptctl.core.units import write_age, write_size
+from ckptctl.core.units import write_size
 from ckptctl.render.columns import show_name, write_count, write_epoch, write_number
-from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
-from ckptctl.render.plan_summary import MOST_SHOWN, listing
+from ckptctl.render.text import clip, escape, fold, locate, measure, name_within, pad, pad_left, shorten
 
 _FEW = 3
 """So many are named one by one; of more the count is told, unless every decision is asked for."""
@@ -40,7 +39,7 @@ def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = Fals
     runs = sorted(plan.runs, key=lambda run: -run.frees)
     is_brief = not verbose and sum(bool(run.changed) for run in runs) > MOST_SHOWN
     if is_brief:
-        yield from listing(runs, root=root, width=width)
+        yield from list_briefly(runs, root=root, width=width)
     for run in () if is_brief else runs:
         yield from _write_run(run, root, width, verbose=verbose)
     losses = _count_losses(runs) if is_brief else _losses(runs, root, width)
@@ -71,35 +70,11 @@ def question(plan: Plan, *, trash: bool = False) -> str:
     return f"{told[0].upper()}{told[1:]}, {write_size(plan.frees)}{ending}"
 
 
-def describe_outcome(
-    outcome: Outcome, *, root: str = ".", set_aside: int | None = None, seconds: float | None = None
-) -> str:
-    """What was done, and each item that was not; ``set_aside`` bytes where it went to the trash, for ``seconds``."""
-    if set_aside is None:
-        done = f"{_describe_done(outcome, 'Deleted')}, freed {write_size(outcome.freed)}."
-    else:
-        end = "" if seconds is None else f"for {write_age(seconds)}, or "
-        aside = f"{write_size(set_aside)}; nothing freed {end}until 'ckptctl trash empty'"
-        where = "" if root in ("", ".", "./") else f" {shlex.quote(escape(root))}"
-        done = f"{_describe_done(outcome, 'Set aside')} ({aside}).\nUndo: ckptctl undo {escape(outcome.txid)}{where}"
-    return f"{done}{_describe_undone(outcome, root)}\n"
-
-
 def objections(refusals: Iterable[Objection]) -> Iterator[str]:
     """Why a plan must not run, a line each, with the flag that would let it."""
     for refusal in refusals:
         override = f" ({refusal.override} overrides it)" if refusal.override else ""
         yield f"refused[{refusal.id}]: {escape(refusal.text)}{override}\n"
-
-
-def _describe_done(outcome: Outcome, verb: str) -> str:
-    """What was done with how many: ``Deleted 3 checkpoints and slimmed 2 checkpoints``."""
-    dropped, slimmed = len(outcome.dropped), len(outcome.slimmed)
-    if not slimmed:
-        return f"{verb} {write_count(dropped, 'checkpoint')}"
-    if not dropped:
-        return f"Slimmed {write_count(slimmed, 'checkpoint')}"
-    return f"{verb} {write_count(dropped, 'checkpoint')} and slimmed {write_count(slimmed, 'checkpoint')}"
 
 
 def _tell(plan: Plan, verb: str = "delete") -> str:
@@ -110,26 +85,6 @@ def _tell(plan: Plan, verb: str = "delete") -> str:
     parts += [f"slim {write_count(slimmed, 'checkpoint')}"] if slimmed else []
     runs = sum(bool(run.changed) for run in plan.runs)
     return f"{' and '.join(parts)} in {write_count(runs, 'run')}"
-
-
-def _describe_undone(outcome: Outcome, root: str) -> str:
-    """Each item that was not done: one in the same line, several in a line each; what a signal stopped, as a count."""
-    skipped = [it for it in outcome.skipped if it.why != STOPPED]
-    if stopped := len(outcome.skipped) - len(skipped):
-        still = f" Stopped before {write_number(stopped)} more."
-        return still + _describe_undone(outcome._replace(skipped=tuple(skipped)), root)
-    groups = [("skipped", outcome.skipped), ("failed", outcome.failed)]
-    if len(outcome.skipped) + len(outcome.failed) == 1:
-        return "".join(f" 1 {word}: {_describe_failure(it, root)}." for word, failures in groups for it in failures)
-    return "".join(
-        f"\n{write_number(len(failures))} {word}:" + "".join(f"\n  {_describe_failure(it, root)}" for it in failures)
-        for word, failures in groups
-        if failures
-    )
-
-
-def _describe_failure(failure: Failure, root: str) -> str:
-    return f"{escape(locate(root, failure.path))}: {escape(failure.why)}"
 
 
 def _write_run(run: RunPlan, root: str, width: int, *, verbose: bool) -> Iterator[str]:
@@ -297,3 +252,99 @@ def _losses(runs: Sequence[RunPlan], root: str, width: int) -> Iterator[str]:
 
 def _size_of_run(run: RunPlan) -> int:
     return sum(verdict.checkpoint.size for verdict in run.verdicts if verdict.checkpoint)
+
+
+def rows(plan: Plan, *, root: str = ".") -> Iterator[str]:
+    """Action, whole path, bytes freed and reasons, tab-separated under a line of heads."""
+    yield "action\tpath\tfrees\treasons\n"
+    for run in plan.runs:
+        for verdict in run.verdicts:
+            reasons = "; ".join(escape(reason.text) for reason in verdict.reasons)
+            yield f"{verdict.action}\t{escape(locate(root, verdict.path))}\t{verdict.frees}\t{reasons}\n"
+        for move in run.moves:
+            path, before, after = (escape(locate(root, path)) for path in move)
+            yield f"link\t{path}\t0\tto {after}, not {before} any more\n"
+
+
+MOST_SHOWN = 6
+"""So many changing runs are shown with all that they keep; more have a line each."""
+_SUMMARY_HEADS = ("run", "keep", "frees", "", "kept for")
+_PATH_LEAST = 16
+_SUMMARY_WHY_LEAST = 20
+_SUMMARY_GAP = "  "
+_WORDS = {
+    "top-k": "best",
+    "keep-best": "best",
+    "global-best": "best of all",
+    "keep-last": "last",
+    "keep-every": "on the grid",
+    "keep-within": "young",
+    "keep-newer-than": "young",
+    "keep-step": "named",
+    "keep": "named",
+    "newest": "newest",
+    "config": "by config",
+}
+"""How rules are told in a word or two; others by their own names."""
+
+
+class BriefRow(NamedTuple):
+    """One run."""
+
+    path: str
+    """Escaped."""
+    keep: str
+    """``3 of 17``."""
+    frees: str
+    share: str
+    """Of the run's bytes, in per cent."""
+    why: str
+    """For what the others stay, each counted once, by its first reason."""
+
+
+def list_briefly(runs: Sequence[RunPlan], *, root: str, width: int) -> Iterator[str]:
+    """The runs from which something goes, the greatest loss first; the others as a count."""
+    changing = [run for run in runs if run.changed]
+    rows = [_row_of_run(run, root) for run in changing]
+    columns = [max(measure(cell) for cell in column) for column in zip(_SUMMARY_HEADS, *rows, strict=True)]
+    taken = sum(columns[1:4]) + 4 * len(_SUMMARY_GAP)
+    path = min(columns[0], max(_PATH_LEAST, width - taken - min(columns[4], max(_SUMMARY_WHY_LEAST, width // 3))))
+    for row in (BriefRow(*_SUMMARY_HEADS), *rows):
+        cells = (pad(shorten(row.path, path), path), *map(pad_left, row[1:4], columns[1:4]))
+        room = max(0, width - path - taken)
+        yield f"{_SUMMARY_GAP.join(cells)}{_SUMMARY_GAP}{clip(row.why, room)}".rstrip() + "\n"
+    if len(runs) > len(changing):
+        yield f"{write_count(len(runs) - len(changing), 'more run')}: nothing to delete\n"
+
+
+def _row_of_run(run: RunPlan, root: str) -> BriefRow:
+    held = [it for it in run.verdicts if it.checkpoint]
+    stays = [it for it in held if it.stays]
+    counts = Counter(_WORDS.get(it.reasons[0].rule, it.reasons[0].rule) for it in stays)
+    why = [f"{count} {word}" for word, count in counts.items()]
+    skipped = sum(it.action == "skip" for it in held)
+    why += [f"{skipped} left alone"] if skipped else []
+    size = sum(it.checkpoint.size for it in held if it.checkpoint)
+    share = f"{100 * run.frees // size} %" if size else ""
+    keep = f"{write_number(len(stays))} of {write_number(len(held))}"
+    return BriefRow(escape(locate(root, run.path)), keep, write_size(run.frees), share, ", ".join(why))
+
+
+def explain_screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
+    """For a terminal: what becomes of it, then a line for each rule."""
+    verdict = told.verdict
+    frees = f" · frees {write_size(verdict.frees)}" if verdict.is_change else ""
+    yield f"{escape(locate(root, verdict.path))}   {verdict.action}{frees}\n"
+    lines = told.sayings or verdict.reasons
+    width = max(len(it.rule) for it in lines)
+    for line in lines:
+        yield f"  {getattr(line, 'says', verdict.action)}  {pad(line.rule, width)}  {escape(line.text)}\n"
+
+
+def explain_rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
+    """For a pipe: a line for each rule, under one for what becomes of it."""
+    verdict = told.verdict
+    yield "rule\tsays\ttext\n"
+    yield f"verdict\t{verdict.action}\t{escape(locate(root, verdict.path))}\n"
+    for saying in told.sayings:
+        yield f"{saying.rule}\t{saying.says}\t{escape(saying.text)}\n"

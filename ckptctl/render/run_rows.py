@@ -13,8 +13,8 @@ from ckptctl.core.ranking import in_save_order, score_of
 from ckptctl.core.run_summary import RunView
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import MISSING, RunTotals, best_of, write_number, write_score
-from ckptctl.render.names import escape, locate, measure, pad, pad_left, shorten
 from ckptctl.render.plain import SAMPLE
+from ckptctl.render.text import escape, locate, measure, pad, pad_left, shorten
 
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 24

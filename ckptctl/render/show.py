@@ -9,7 +9,7 @@ from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.units import write_size
 from ckptctl.formats.contents import PARTS, Contents, Part, PickledGlobal, Plain, Tensor
 from ckptctl.render.columns import MISSING, write_count, write_epoch, write_number, write_score, write_time
-from ckptctl.render.names import clip, escape, fold, locate, measure, pad, pad_left, shorten
+from ckptctl.render.text import clip, escape, fold, locate, measure, pad, pad_left, shorten
 
 _LEAD = 14
 """Cells before what a line says: two, a word, and a gap."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ckptctl.core.units import write_size
 from ckptctl.formats.flaws import Flaw, VerifyResult
 from ckptctl.render.columns import write_count
-from ckptctl.render.names import escape, fold, pad, shorten
+from ckptctl.render.text import escape, fold, pad, shorten
 
 _LEAD = 10
 """Cells for the word before a path."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.render.names import measure
+from ckptctl.render.text import measure
 from tests.cli.calls import (
     BEST,
     LAST,

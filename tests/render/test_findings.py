@@ -8,7 +8,7 @@ import pytest
 from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.render import findings as screens
 from ckptctl.render.json import doctor
-from ckptctl.render.names import measure
+from ckptctl.render.text import measure
 from tests.cli.schema import DOCTOR, misfits
 from tests.render.samples import NASTY, reports
 

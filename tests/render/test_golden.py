@@ -16,9 +16,9 @@ from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
-from ckptctl.render import findings, json, markdown, messages, plain, plan, run_rows, table, tsv
+from ckptctl.render import findings, json, markdown, plain, plan, run_rows, table, text
 from ckptctl.render.columns import RunTotals, metrics_of
-from ckptctl.render.names import measure
+from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, reports, transformers
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -36,9 +36,9 @@ def ls(width: int, *, all_metrics: bool = False) -> Iterator[str]:
 
 
 def ls_piped() -> Iterator[str]:
-    yield tsv.header()
+    yield plain.tsv_header()
     for view in all_views():
-        yield from tsv.rows(view, root=ROOT)
+        yield from plain.tsv_rows(view, root=ROOT)
 
 
 def runs(width: int) -> Iterator[str]:
@@ -46,8 +46,8 @@ def runs(width: int) -> Iterator[str]:
 
 
 def runs_piped() -> Iterator[str]:
-    yield tsv.run_header()
-    yield from (tsv.run_row(view, root=ROOT) for view in all_views())
+    yield plain.tsv_run_header()
+    yield from (plain.tsv_run_row(view, root=ROOT) for view in all_views())
 
 
 def drawn() -> Plan:
@@ -61,19 +61,19 @@ def prune(width: int, *, verbose: bool = False) -> Iterator[str]:
 
 
 def errors() -> Iterator[str]:
-    yield messages.error_lines(
+    yield text.error_lines(
         NoScore(
             "no checkpoint has a value for 'val_los'",
             path="runs/lr1e-3",
             hint="metrics found: val_loss (4). Did you mean --monitor val_loss?",
         )
     )
-    yield messages.error_lines(
+    yield text.error_lines(
         MetricUnclear("several metrics, and none is named: a (3), b (1)", path="", hint="choose one")
     )
-    yield messages.error_lines(Refused("nobody consented", id="no-consent", hint="pass --yes"), "Nothing was deleted.")
-    yield messages.error_lines(UsageError("".join(NASTY), path="".join(NASTY)))
-    yield messages.warning("mode max contradicts the name 'val_loss'")
+    yield text.error_lines(Refused("nobody consented", id="no-consent", hint="pass --yes"), "Nothing was deleted.")
+    yield text.error_lines(UsageError("".join(NASTY), path="".join(NASTY)))
+    yield text.warning("mode max contradicts the name 'val_loss'")
 
 
 def mark_styles(text: str) -> str:

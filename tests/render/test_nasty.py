@@ -15,9 +15,9 @@ from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepGlob
 from ckptctl.core.run_summary import RunView
 from ckptctl.errors import NoScore
-from ckptctl.render import csv, json, markdown, messages, plain, plan, run_rows, table, tsv, yaml
+from ckptctl.render import csv, json, markdown, outcome, plain, plan, run_rows, table, text, yaml
 from ckptctl.render.columns import THOUSANDS, metrics_of
-from ckptctl.render.names import measure
+from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, make, nasty, score
 
 VIEW = nasty()
@@ -49,7 +49,7 @@ OBJECTION = Objection("empties-run", "".join(NASTY), "--force")
 
 
 def tsv_rows() -> list[str]:
-    return [tsv.header(METRICS), *tsv.rows(VIEW, root=ROOT, metrics=METRICS)]
+    return [plain.tsv_header(METRICS), *plain.tsv_rows(VIEW, root=ROOT, metrics=METRICS)]
 
 
 RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
@@ -58,12 +58,12 @@ RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
     "table": lambda: [STYLE.sub("", table.listing(VIEW, NOW, root=ROOT, width=200))],
     "overview": lambda: run_rows.listing([run_rows.summarize_run(VIEW, root=ROOT)] * 2, width=200),
     "tsv": lambda: [piece.replace("\t", "") for piece in tsv_rows()],
-    "tsv runs": lambda: [tsv.run_row(VIEW, root=ROOT).replace("\t", "")],
+    "tsv runs": lambda: [plain.tsv_run_row(VIEW, root=ROOT).replace("\t", "")],
     "plan": lambda: plan.screen(PLAN, root=ROOT, width=200),
     "plan verbose": lambda: plan.screen(PLAN, root=ROOT, width=80, verbose=True),
     "outcome": lambda: [
-        plan.describe_outcome(OUTCOME, root=ROOT),
-        plan.describe_outcome(TRASHED, root=ROOT, set_aside=1),
+        outcome.describe_outcome(OUTCOME, root=ROOT),
+        outcome.describe_outcome(TRASHED, root=ROOT, set_aside=1),
     ],
     "objections": lambda: plan.objections([OBJECTION]),
     "ls json": lambda: json.ls([VIEW], root=ROOT),
@@ -77,8 +77,8 @@ RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
     "csv raw": lambda: [csv.header(METRICS, raw=True), *csv.rows(VIEW.run, METRICS, raw=True)],
     "markdown": lambda: markdown.listing([VIEW], NOW, METRICS, root=ROOT),
     "yaml": lambda: [yaml.best_k_models(dict.fromkeys(NASTY, 0.5))],
-    "error": lambda: [messages.error_lines(TROUBLE, done="".join(NASTY))],
-    "warning": lambda: [messages.warning("".join(NASTY)), messages.hint("".join(NASTY))],
+    "error": lambda: [text.error_lines(TROUBLE, done="".join(NASTY))],
+    "warning": lambda: [text.warning("".join(NASTY)), text.hint("".join(NASTY))],
 }  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_every_nasty_name_is_told_in_the_screens() -> None:
 
 
 def test_an_error_is_one_line_each_for_what_what_was_done_and_what_to_do() -> None:
-    assert messages.error_lines(TROUBLE, done="nothing\nwas done").count("\n") == 3
+    assert text.error_lines(TROUBLE, done="nothing\nwas done").count("\n") == 3
 
 
 def test_a_nasty_score_text_keeps_its_line() -> None:

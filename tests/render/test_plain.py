@@ -6,7 +6,7 @@ from ckptctl.core.model import Run
 from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.render import plain
 from ckptctl.render.columns import RunTotals
-from ckptctl.render.names import measure
+from ckptctl.render.text import measure
 from tests.render.samples import NOW, all_views, lightning, long, make, odd, score
 
 

@@ -15,7 +15,8 @@ from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.verdicts import Action
 from ckptctl.core.run_summary import RunView
 from ckptctl.render import plan as screens
-from ckptctl.render.names import measure
+from ckptctl.render.outcome import describe_outcome
+from ckptctl.render.text import measure
 from tests.render.samples import GB, NOW, lightning, long, make, odd, score, transformers
 
 POLICY = Policy((TopK(2), KeepLast(1)))
@@ -193,7 +194,7 @@ def test_many_that_are_slimmed_are_one_line_unless_all_is_asked_for() -> None:
 )
 def test_what_was_done_is_told_with_how_many(dropped: int, slimmed: int, says: str) -> None:
     outcome = Outcome("t", ("x",) * dropped, freed=9, slimmed=("y",) * slimmed)
-    assert screens.describe_outcome(outcome) == f"{says}\n"
+    assert describe_outcome(outcome) == f"{says}\n"
 
 
 def test_slimming_is_told_apart() -> None:
@@ -232,15 +233,15 @@ Deleted 0 checkpoints, freed 0 B.
     ids=["all", "one skipped", "several"],
 )
 def test_each_item_that_was_not_done_is_named(outcome: Outcome, text: str) -> None:
-    assert screens.describe_outcome(outcome, root="runs/") == text
+    assert describe_outcome(outcome, root="runs/") == text
 
 
 def test_what_was_set_aside_can_be_undone() -> None:
     outcome = Outcome("7f3a", tuple("abc"))
-    assert screens.describe_outcome(outcome, set_aside=159 * GB) == (
+    assert describe_outcome(outcome, set_aside=159 * GB) == (
         "Set aside 3 checkpoints (159 GB; nothing freed until 'ckptctl trash empty').\nUndo: ckptctl undo 7f3a\n"
     )
-    assert screens.describe_outcome(outcome, root="my runs", set_aside=1, seconds=7 * 86_400) == (
+    assert describe_outcome(outcome, root="my runs", set_aside=1, seconds=7 * 86_400) == (
         "Set aside 3 checkpoints (1 B; nothing freed for 7d, or until 'ckptctl trash empty').\n"
         "Undo: ckptctl undo 7f3a 'my runs'\n"
     )

@@ -9,8 +9,7 @@ from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.render import plan as screens
-from ckptctl.render import plan_summary
-from ckptctl.render.names import measure
+from ckptctl.render.text import measure
 from tests.core.samples import HOUR, NOW, run_of, save
 
 GB = 10**9
@@ -29,7 +28,7 @@ def plan_of(*runs: Run, policy: Policy = POLICY) -> Plan:
 
 
 def show(plan: Plan, width: int = 80) -> list[str]:
-    return "".join(plan_summary.listing(plan.runs, root="sweep", width=width)).splitlines()
+    return "".join(screens.list_briefly(plan.runs, root="sweep", width=width)).splitlines()
 
 
 def screen(plan: Plan, width: int = 80, *, verbose: bool = False) -> list[str]:

@@ -7,8 +7,8 @@ import pytest
 from ckptctl.core.model import Run
 from ckptctl.core.run_summary import view_run
 from ckptctl.render import run_rows
-from ckptctl.render.names import measure
 from ckptctl.render.run_rows import draw_sparkline, summarize_run, values_of
+from ckptctl.render.text import measure
 from tests.render.samples import all_views, empty, lightning, long, make, odd, score, transformers
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.render.names import clip, escape, fold, locate, measure, name_within, pad, pad_left, quote, shorten
+from ckptctl.render.text import clip, escape, fold, locate, measure, name_within, pad, pad_left, quote, shorten
 from tests.render.samples import NASTY
 
 ANY_TEXT = st.text(st.characters())

@@ -5,7 +5,7 @@ import pytest
 from ckptctl.core.model import Run
 from ckptctl.core.ranking import choose_metric
 from ckptctl.errors import CkptctlError, MetricUnclear, NoScore, Refused, UsageError
-from ckptctl.render.messages import error_lines, hint, warning
+from ckptctl.render.text import error_lines, hint, warning
 from tests.render.samples import odd
 
 

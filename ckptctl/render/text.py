@@ -1,10 +1,12 @@
-"""Names made safe and short enough to show; paths as the user knows them."""
+"""Text made safe to show and fitted to a width; paths as the user knows them; error and warning lines."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+
+from ckptctl.errors import CkptctlError
 
 ELLIPSIS = "…"
 
@@ -126,3 +128,24 @@ def locate(root: str, path: str) -> str:
 def name_within(path: str, folder: str) -> str:
     """A path as seen from a folder that holds it, not escaped; whole where the folder does not hold it."""
     return path[len(folder) + 1 :] if folder and path.startswith(folder + "/") else path
+
+
+def error_lines(error: CkptctlError, done: str | None = None) -> str:
+    """What and where, then what was (not) done if anything could have been changed, then what to do next."""
+    where = "" if error.path is None else f"{escape(error.path) or '.'}: "
+    lines = [f"ckptctl: error[{error.id}]: {where}{escape(error.text)}"]
+    if done is not None:
+        lines.append(escape(done))
+    if error.hint is not None:
+        lines.append(f"hint: {escape(error.hint)}")
+    return "\n".join(lines) + "\n"
+
+
+def warning(text: str) -> str:
+    """A line that warns."""
+    return f"warning: {escape(text)}\n"
+
+
+def hint(text: str) -> str:
+    """A line that says what to do next."""
+    return f"hint: {escape(text)}\n"
