@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Run
-from ckptctl.core.names.prefilter import find_plain_values
+from ckptctl.core.names.tokens import find_plain_values
 from ckptctl.core.ranking import (
     NAME_THEM,
     UNNAMED,

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from ckptctl.cli._policy_flags import Flags
-from ckptctl.config import Settings, find_line, find_settings, read_policy_file
-from ckptctl.core.config_keys import POLICY_KEYS
+from ckptctl.config import POLICY_KEYS, Settings, find_line, find_settings, read_policy_file
 from ckptctl.errors import UsageError
 
 NIGHTLY = '[policy.nightly]\ntop-k = 3\nfilter = ["age>1d"]\n'

@@ -20,8 +20,7 @@ from ckptctl.cli._targets import (
 )
 from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
-from ckptctl.core.ranking import infer_mode, score_of
-from ckptctl.core.run_summary import RunView, view_run
+from ckptctl.core.ranking import RunView, infer_mode, score_of, view_run
 from ckptctl.errors import UsageError
 from ckptctl.render.text import locate
 

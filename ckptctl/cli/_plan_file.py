@@ -15,9 +15,9 @@ from ckptctl.cli._policy_flags import Flags
 from ckptctl.cli._request import PruneRequest
 from ckptctl.cli._targets import NameOptions
 from ckptctl.core.model import Checkpoint, Entry
-from ckptctl.core.outcome import Failure
-from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.plan import RunPlan, Verdict
+from ckptctl.core.retention.rules.protocol import Reason
+from ckptctl.core.transaction import Failure
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import PathMissing, Refused, UsageError
 from ckptctl.render.json import prune as as_json

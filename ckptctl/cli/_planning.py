@@ -9,13 +9,13 @@ from ckptctl.cli._console import Console
 from ckptctl.cli._root_facts import find_cross_links, read_root_facts
 from ckptctl.cli._targets import LocatedRun, locate_errors, print_notices
 from ckptctl.core.model import Run, relocate, relocate_path
-from ckptctl.core.outcome import Failure
 from ckptctl.core.ranking import choose_metric
 from ckptctl.core.retention.guard import RootFacts
 from ckptctl.core.retention.plan import Plan
 from ckptctl.core.retention.plan import plan_runs as plan_all
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import TopK
+from ckptctl.core.transaction import Failure
 from ckptctl.errors import NoCheckpoint, NoScore, UsageError
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.pointers import attach_links, find_pointers

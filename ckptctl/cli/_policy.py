@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import (
     KeepAll,
@@ -22,6 +21,7 @@ from ckptctl.core.retention.rules import (
     TopK,
 )
 from ckptctl.core.retention.rules.periods import Period
+from ckptctl.core.retention.rules.protocol import Rule
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from ckptctl.core.units import NANOSECONDS, parse_duration, parse_size
 from ckptctl.errors import UsageError

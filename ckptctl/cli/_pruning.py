@@ -11,11 +11,11 @@ from ckptctl.cli._recovery import print_unfinished, recover_stores
 from ckptctl.cli._root_facts import read_root_facts
 from ckptctl.cli._signals import StopSignal, defer_signals
 from ckptctl.cli._targets import locate_errors, require_found
-from ckptctl.core.outcome import Failure, Outcome, combine_outcomes
-from ckptctl.core.retention.evaluate import RuleContext
 from ckptctl.core.retention.guard import Objection, find_objections
 from ckptctl.core.retention.plan import Plan, Verdict
 from ckptctl.core.retention.rules import KeepGlob, KeepSteps
+from ckptctl.core.retention.rules.protocol import RuleContext
+from ckptctl.core.transaction import Failure, Outcome, combine_outcomes
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply

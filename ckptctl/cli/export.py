@@ -28,8 +28,7 @@ from ckptctl.cli._targets import (
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
-from ckptctl.core.ranking import COUNTERS, Metric, choose_metric, describe_mode_doubt, rank, score_of
-from ckptctl.core.run_summary import RunView, view_run
+from ckptctl.core.ranking import COUNTERS, Metric, RunView, choose_metric, describe_mode_doubt, rank, score_of, view_run
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties

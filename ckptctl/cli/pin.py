@@ -10,12 +10,10 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._resolve_names import Checkpoints, LocatedCheckpoint, find_checkpoints
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.core.dates import parse_moment
-from ckptctl.core.pin import Pin
-from ckptctl.core.units import NANOSECONDS, parse_duration
+from ckptctl.core.units import NANOSECONDS, parse_duration, parse_moment
 from ckptctl.errors import Refused, UsageError
 from ckptctl.render.text import escape, locate
-from ckptctl.scan.pins import find_pin
+from ckptctl.scan.pins import Pin, find_pin
 from ckptctl.scan.pins import pin as write
 
 EPILOG = """Examples:

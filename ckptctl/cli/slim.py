@@ -20,12 +20,12 @@ from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import Target, find_target
 from ckptctl.cli._signals import defer_signals
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules.named import matches_path
+from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.retention.slimming import SlimOptions, SlimPlan
+from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFailed, UsageError
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id

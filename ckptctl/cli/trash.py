@@ -16,8 +16,7 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._recovery import TrashedPrune, find_trashed
 from ckptctl.cli._targets import locate_errors
-from ckptctl.core.outcome import TrashChange
-from ckptctl.core.transaction import TransactionItem
+from ckptctl.core.transaction import TransactionItem, TrashChange
 from ckptctl.core.units import NANOSECONDS, parse_duration, write_size
 from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
 from ckptctl.prune.journal import load_transaction, trash_folder_of

@@ -29,9 +29,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.outcome import STOPPED, Failure, Outcome, TrashChange, combine_outcomes
 from ckptctl.core.retention.plan import Verdict
-from ckptctl.core.transaction import Transaction
+from ckptctl.core.transaction import STOPPED, Failure, Outcome, Transaction, TrashChange, combine_outcomes
 from ckptctl.errors import CkptctlError, Damaged, Refused, StorageFailed
 from ckptctl.prune import replace
 from ckptctl.prune.journal import TRASH, Journal, begin_journal, trash_folder_of

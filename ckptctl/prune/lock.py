@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.dates import write_moment
+from ckptctl.core.units import write_moment
 from ckptctl.errors import Locked, StorageFailed, Unfinished
 from ckptctl.stores import PRIVATE, LockHolder
 

@@ -13,8 +13,15 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from ckptctl.core.outcome import Failure, TrashChange
-from ckptctl.core.transaction import RenameStep, RosterEdit, SymlinkChange, Transaction, TransactionItem
+from ckptctl.core.transaction import (
+    Failure,
+    RenameStep,
+    RosterEdit,
+    SymlinkChange,
+    Transaction,
+    TransactionItem,
+    TrashChange,
+)
 from ckptctl.errors import Damaged
 from ckptctl.prune import replace
 from ckptctl.prune.journal import (

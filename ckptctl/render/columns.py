@@ -7,8 +7,7 @@ from time import gmtime, strftime
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run, Score
-from ckptctl.core.ranking import COUNTERS, score_of
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import COUNTERS, RunView, score_of
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 from ckptctl.render.text import escape, name_within
 

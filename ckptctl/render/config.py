@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ckptctl.config import Settings
-from ckptctl.core.config_keys import PROTECTIONS, Setting
+from ckptctl.config import PROTECTIONS, Setting, Settings
 from ckptctl.render.text import escape, pad
 
 _DEFAULTS = {"min-age": "auto", "strict": False, "trash": False, "keep": []}

@@ -13,8 +13,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Union
 
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score
-from ckptctl.core.ranking import Metric, Ranked
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import Metric, Ranked, RunView
 from ckptctl.errors import CkptctlError
 from ckptctl.render.columns import RunTotals, write_time
 from ckptctl.render.text import encode, escape
@@ -22,10 +21,10 @@ from ckptctl.render.text import encode, escape
 if TYPE_CHECKING:
     from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
-    from ckptctl.core.outcome import Failure, Outcome, TrashChange
     from ckptctl.core.retention.explain import Explanation
     from ckptctl.core.retention.guard import Objection
     from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
+    from ckptctl.core.transaction import Failure, Outcome, TrashChange
     from ckptctl.render.outcome import TrashedItems
 
 BATCH = 1000

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import RunView
 from ckptctl.render.columns import write_count
 from ckptctl.render.text import escape, locate, shorten
 

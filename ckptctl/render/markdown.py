@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import RunView
 from ckptctl.render.columns import CheckpointRow, rows_of
 from ckptctl.render.text import escape, locate
 

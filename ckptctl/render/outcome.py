@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ckptctl.core.outcome import STOPPED, Failure, Outcome, TrashChange
-from ckptctl.core.transaction import Transaction, TransactionItem
+from ckptctl.core.transaction import STOPPED, Failure, Outcome, Transaction, TransactionItem, TrashChange
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 from ckptctl.render.columns import write_count, write_number, write_time
 from ckptctl.render.text import escape, fold, locate, measure, shorten

@@ -7,8 +7,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Score
-from ckptctl.core.ranking import score_of
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import RunView, score_of
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import (
     CheckpointRow,

@@ -9,8 +9,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from ckptctl.core.model import Run
-from ckptctl.core.ranking import in_save_order, score_of
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import RunView, in_save_order, score_of
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import MISSING, RunTotals, best_of, write_number, write_score
 from ckptctl.render.plain import SAMPLE

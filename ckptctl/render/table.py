@@ -8,7 +8,7 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.ranking import RunView
 from ckptctl.render.columns import Tone
 from ckptctl.render.plain import lay_out
 

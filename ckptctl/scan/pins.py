@@ -1,4 +1,4 @@
-"""Pins: small files beside checkpoints, named like them with ``.keep`` behind, that keep them whatever the rules say.
+"""Pins: small files next to checkpoints, named NAME.keep, that keep them whatever the rules say.
 
 An empty one pins for ever; else it is JSON: ``{"until": "2026-12-24", "reason": "for the paper"}``, both may be left
 out. One that cannot be understood pins for ever too, and a notice tells.
@@ -6,20 +6,63 @@ out. One that cannot be understood pins for ever too, and a notice tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from errno import EISDIR
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.errors import CkptctlError
+from ckptctl.core.units import parse_moment, write_moment
+from ckptctl.errors import CkptctlError, UsageError
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
-    from ckptctl.core.pin import Pin  # most runs have none, and dates take a while to import
     from ckptctl.stores import Store
 
 PIN = ".keep"
 MOST_BYTES = 1 << 16
+KEYS = ("until", "reason")
+
+
+class Pin(NamedTuple):
+    """What a ``NAME.keep`` file says."""
+
+    until: int | None = None
+    """Nanoseconds since 1970, by the file server's clock; None: for ever."""
+    reason: str | None = None
+
+    def holds(self, now: int) -> bool:
+        """Whether it has not passed."""
+        return self.until is None or now < self.until
+
+    def extend(self, other: Pin) -> Pin:
+        """Both together: until the later moment, and for the other's reason if it has one."""
+        moments = [it.until for it in (self, other) if it.until is not None]
+        return Pin(max(moments) if len(moments) > 1 else None, other.reason or self.reason)
+
+    def describe(self, now: int) -> str:
+        """In a few words: ``pinned until 2026-12-24: for the paper``."""
+        when = "" if self.until is None else f" until {write_moment(self.until)}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"pinned{when}{why}" if self.holds(now) else f"its pin has passed ({when.strip()}){why}"
+
+
+def read_pin(values: object) -> Pin:
+    """A pin from what its file holds; raises UsageError where it is not what a pin says."""
+    if not isinstance(values, Mapping):
+        raise UsageError("it holds no object with 'until' and 'reason'")
+    unknown = sorted(str(key) for key in values if key not in KEYS)
+    if unknown:
+        raise UsageError(f"nobody knows what its '{unknown[0]}' means")
+    until, reason = (values.get(key) for key in KEYS)
+    if not isinstance(until, str | None) or not isinstance(reason, str | None):
+        raise UsageError("its 'until' and 'reason' must be texts")
+    return Pin(None if until is None else parse_moment(until), reason)
+
+
+def write_pin(pin: Pin) -> dict[str, str]:
+    """What its file holds; empty of one for ever and without a reason."""
+    until = {} if pin.until is None else {"until": write_moment(pin.until)}
+    return until | ({"reason": pin.reason} if pin.reason else {})
 
 
 def attach_pins(
@@ -36,8 +79,6 @@ def attach_pins(
 def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
     if entry is None:
         return checkpoint
-    from ckptctl.core.pin import Pin
-
     try:
         found = _read(store, entry)
     except (OSError, CkptctlError) as error:
@@ -52,8 +93,6 @@ def _reason(error: OSError | CkptctlError) -> str:
 
 def _read(store: Store, entry: Entry) -> Pin:
     """What one says; raises OSError, Damaged, UsageError."""
-    from ckptctl.core.pin import Pin, read_pin
-
     if entry.size == 0 or entry.kind != "file":
         return Pin()
     data = read_whole(store, entry.path, MOST_BYTES)
@@ -66,8 +105,6 @@ def _read(store: Store, entry: Entry) -> Pin:
 
 def find_pin(store: Store, checkpoint: str) -> Pin | None:
     """The pin of a checkpoint, for ever where it cannot be understood; None where there is none; raises OSError."""
-    from ckptctl.core.pin import Pin
-
     try:
         return _read(store, store.stat(checkpoint + PIN))
     except FileNotFoundError:
@@ -79,8 +116,6 @@ def find_pin(store: Store, checkpoint: str) -> Pin | None:
 def pin(store: Store, checkpoint: str, what: Pin) -> None:
     """Write the pin of a checkpoint, in one step, also in place of an older one; raises OSError."""
     from json import dumps
-
-    from ckptctl.core.pin import write_pin
 
     told = write_pin(what)
     store.link(checkpoint + PIN, dumps(told) if told else "", "pointer")

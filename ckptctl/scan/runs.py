@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
-from ckptctl.core.names.numbers import read_field
 from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
+from ckptctl.core.names.tokens import read_field
 from ckptctl.core.ranking import UNNAMED, in_save_order
 from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError

@@ -508,7 +508,7 @@ def test_a_full_disk_behind_standard_output_is_a_storage_failure(run: Path) -> N
 
 
 def test_a_bug_is_not_hidden(run: Path) -> None:
-    breaks = "import ckptctl.core.run_summary; ckptctl.core.run_summary.rank = None"
+    breaks = "import ckptctl.core.ranking; ckptctl.core.ranking.rank = None"
     code = f"import sys; {breaks}; from ckptctl.cli.main import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "ls", str(run)]
     ran = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)

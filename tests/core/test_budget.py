@@ -9,10 +9,10 @@ import pytest
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Run
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.plan import Plan, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
+from ckptctl.core.retention.rules.protocol import Rule
 from tests.core.samples import HOUR, NOW, run_of, save, saves, score
 
 ALL = KeepLast(-1)

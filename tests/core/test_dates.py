@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.core.dates import day_of, hour_of, month_of, parse_moment, week_of, write_moment
-from ckptctl.core.units import NANOSECONDS
+from ckptctl.core.units import NANOSECONDS, day_of, hour_of, month_of, parse_moment, week_of, write_moment
 from ckptctl.errors import UsageError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.plan import Plan, plan_runs
 from ckptctl.core.retention.policy import GroupBy, Policy, describe_policy
 from ckptctl.core.retention.rules import KeepEvery, KeepLast, TopK
+from ckptctl.core.retention.rules.protocol import Rule
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, NOW, run_of, save

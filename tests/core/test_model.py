@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 
 from ckptctl.core.model import Checkpoint, Entries, Entry, Pointer, Score, Stray, relocate
-from ckptctl.core.outcome import Failure, Outcome
+from ckptctl.core.transaction import Failure, Outcome
 from tests.core.samples import run_of, save
 
 

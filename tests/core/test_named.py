@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ckptctl.core.retention.evaluate import make_rule_context
 from ckptctl.core.retention.rules import KeepOthers
+from ckptctl.core.retention.rules.protocol import make_rule_context
 from tests.core.samples import save
 
 

@@ -11,7 +11,6 @@ from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Pointer, Roster, Run, State, Stray
 from ckptctl.core.ranking import Metric
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Reason, Rule
 from ckptctl.core.retention.plan import Plan, RunPlan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import (
@@ -25,6 +24,7 @@ from ckptctl.core.retention.rules import (
     KeepWithin,
     TopK,
 )
+from ckptctl.core.retention.rules.protocol import Reason, Rule
 from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score

@@ -6,12 +6,10 @@ from math import nan
 
 import pytest
 
-from ckptctl.core.dates import parse_moment
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
 from ckptctl.core.ranking import Metric, rank
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Reason, Rule, RuleContext, make_rule_context
 from ckptctl.core.retention.policy import Policy, describe_policy, find_protected
 from ckptctl.core.retention.rules import (
     KeepEvery,
@@ -24,7 +22,8 @@ from ckptctl.core.retention.rules import (
     TopK,
 )
 from ckptctl.core.retention.rules.periods import Period
-from ckptctl.core.units import write_duration
+from ckptctl.core.retention.rules.protocol import Reason, Rule, RuleContext, make_rule_context
+from ckptctl.core.units import parse_moment, write_duration
 from tests.core.samples import HOUR, MINUTE, NOW, save, saves, score
 
 LOSS = Metric("val_loss", "min")

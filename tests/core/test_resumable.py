@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
-from ckptctl.core.retention.evaluate import Reason, Rule, make_rule_context
 from ckptctl.core.retention.guard import RootFacts, find_objections
 from ckptctl.core.retention.plan import Plan, RunPlan, plan_run
 from ckptctl.core.retention.policy import Policy, describe_policy
@@ -17,6 +16,7 @@ from ckptctl.core.retention.resumable import (
     write_ordinal,
 )
 from ckptctl.core.retention.rules import KeepAll, KeepLast, TopK
+from ckptctl.core.retention.rules.protocol import Reason, Rule, make_rule_context
 from ckptctl.core.retention.slimming import SlimPlan, SlimStep
 from tests.core.samples import NOW, run_of, save, saves
 

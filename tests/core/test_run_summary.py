@@ -7,8 +7,7 @@ from math import nan
 import pytest
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.ranking import Metric
-from ckptctl.core.run_summary import view_run
+from ckptctl.core.ranking import Metric, view_run
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
 from tests.core.samples import run_of, save, saves, score
 

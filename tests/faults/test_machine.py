@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ckptctl.core.outcome import Outcome, TrashChange
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepAll, KeepEvery, KeepLast
+from ckptctl.core.retention.rules.protocol import Rule
+from ckptctl.core.transaction import Outcome, TrashChange
 from ckptctl.core.units import QUIET
 from ckptctl.errors import Locked
 from ckptctl.prune.apply import ApplyOptions, apply

@@ -11,7 +11,6 @@ from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score, Stray
 from ckptctl.core.ranking import in_save_order
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.plan import RunPlan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import (
@@ -24,6 +23,7 @@ from ckptctl.core.retention.rules import (
     KeepWithin,
     TopK,
 )
+from ckptctl.core.retention.rules.protocol import Rule
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from tests.core.samples import HOUR, MINUTE, NOW, save
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import Metric, in_save_order, in_time_order, rank
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepGlob, KeepLast, KeepNewerThan, KeepPeriods, KeepSteps, KeepWithin, TopK
+from ckptctl.core.retention.rules.protocol import Rule
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.scan.pointers import attach_links, find_pointers

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckptctl.core.model import Run, relocate
-from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.disk_usage import measure_usage
-from ckptctl.core.retention.evaluate import Rule
+from ckptctl.core.retention.budget import Budget, measure_usage
 from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import GroupBy, Policy
+from ckptctl.core.retention.rules.protocol import Rule
 from tests.core.samples import NOW
 from tests.laws.cases import BUDGETS, CASES, FILTERS, RULES, Case, policies, runs
 

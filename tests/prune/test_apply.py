@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ckptctl.core.model import Entry, Roster, Stray, relocate
-from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.retention.plan import Plan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
+from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.core.units import QUIET
 from ckptctl.errors import Refused, StorageFailed
 from ckptctl.formats.torch_writer import encode_torch

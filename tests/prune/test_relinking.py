@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.core.outcome import Failure
 from ckptctl.core.retention.plan import Plan, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
+from ckptctl.core.transaction import Failure
 from ckptctl.core.units import QUIET
 from ckptctl.errors import StorageFailed
 from ckptctl.prune.apply import ApplyOptions, apply

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from ckptctl.core.model import Entry
-from ckptctl.core.outcome import Failure, TrashChange
-from ckptctl.core.retention.evaluate import Rule
 from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepAll, KeepLast
+from ckptctl.core.retention.rules.protocol import Rule
+from ckptctl.core.transaction import Failure, TrashChange
 from ckptctl.core.units import QUIET
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.prune import replace

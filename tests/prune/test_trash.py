@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from ckptctl.core.model import Entry
-from ckptctl.core.outcome import Failure, TrashChange
 from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.core.transaction import TransactionItem
+from ckptctl.core.transaction import Failure, TransactionItem, TrashChange
 from ckptctl.core.units import QUIET
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.prune.apply import ApplyOptions, apply

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from ckptctl.core.findings import Finding, Hint, Report
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, ScoreSource, State, Stray, Unit
-from ckptctl.core.ranking import Metric
-from ckptctl.core.run_summary import RunView, view_run
+from ckptctl.core.ranking import Metric, RunView, view_run
 from ckptctl.core.units import NANOSECONDS
 
 NOW = 1_800_000_000 * NANOSECONDS

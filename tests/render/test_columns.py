@@ -5,8 +5,7 @@ import math
 import pytest
 
 from ckptctl.core.model import Checkpoint, Pointer, Run, Score
-from ckptctl.core.ranking import Metric
-from ckptctl.core.run_summary import RunView, view_run
+from ckptctl.core.ranking import Metric, RunView, view_run
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.render.columns import (
     MISSING,

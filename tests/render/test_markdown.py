@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import view_run
+from ckptctl.core.ranking import view_run
 from ckptctl.render import markdown
 from tests.render.samples import NOW, all_views, lightning, make, nasty, score
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.ranking import Metric, Ranked, rank
-from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.ranking import Metric, Ranked, RunView, rank
 from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepGlob
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.retention.rules.protocol import Reason
+from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import NoScore
 from ckptctl.render import csv, json, markdown, outcome, plain, plan, run_rows, table, text, yaml
 from ckptctl.render.columns import THOUSANDS, metrics_of

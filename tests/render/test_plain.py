@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import RunView, view_run
+from ckptctl.core.ranking import RunView, view_run
 from ckptctl.render import plain
 from ckptctl.render.columns import RunTotals
 from ckptctl.render.text import measure

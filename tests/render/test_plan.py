@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import pytest
 
 from ckptctl.core.model import Run, Stray
-from ckptctl.core.outcome import Failure, Outcome
-from ckptctl.core.retention.evaluate import Reason
+from ckptctl.core.ranking import RunView
 from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
+from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.retention.verdicts import Action
-from ckptctl.core.run_summary import RunView
+from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.render import plan as screens
 from ckptctl.render.outcome import describe_outcome
 from ckptctl.render.text import measure

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import view_run
+from ckptctl.core.ranking import view_run
 from ckptctl.render import run_rows
 from ckptctl.render.run_rows import draw_sparkline, summarize_run, values_of
 from ckptctl.render.text import measure

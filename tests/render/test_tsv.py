@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ckptctl.core.model import Run
-from ckptctl.core.run_summary import RunView, view_run
+from ckptctl.core.ranking import RunView, view_run
 from ckptctl.render import plain
 from tests.render.samples import FLOAT32, all_views, empty, lightning, long, make, nasty, odd, transformers
 

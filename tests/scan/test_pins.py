@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.core.dates import parse_moment
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.pin import Pin
-from ckptctl.scan.pins import pin, unpin
+from ckptctl.core.units import parse_moment
+from ckptctl.scan.pins import Pin, pin, unpin
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url

@@ -12,17 +12,21 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple, Protocol, cast
 
-from ckptctl.core.names.numbers import Field, is_finer, read_field, take_constant, take_number
-from ckptctl.core.names.suffixes import (
+from ckptctl.core.names.tokens import (
     EXTENSIONS,
     VERSION,
+    Field,
     NameParts,
     begins_with_role,
     ends_with_role,
+    is_finer,
     longest_first,
+    read_field,
     split_endings,
     split_extension,
     split_last_word,
+    take_constant,
+    take_number,
 )
 from ckptctl.core.names.unkeyed import SEPARATORS, is_known_metric, is_metric_key, longest_known_metric, read_words
 

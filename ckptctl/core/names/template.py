@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from ckptctl.core.names.numbers import Field, read_field
 from ckptctl.core.names.parse import LONGEST, Name, add_field
-from ckptctl.core.names.suffixes import EXTENSIONS, begins_with_role, split_endings, split_extension
+from ckptctl.core.names.tokens import EXTENSIONS, Field, begins_with_role, read_field, split_endings, split_extension
 from ckptctl.core.names.unkeyed import SEPARATORS
 from ckptctl.errors import UsageError
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from ckptctl.core.names.numbers import NOT_FINITE, UNSIGNED, Field, read_field
+from ckptctl.core.names.tokens import NOT_FINITE, UNSIGNED, Field, read_field
 from ckptctl.core.ranking import infer_mode
 
 SEPARATORS = "-_., "

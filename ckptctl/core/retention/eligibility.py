@@ -16,8 +16,8 @@ from ckptctl.core.ranking import (
     require_same_metric,
     score_of,
 )
-from ckptctl.core.retention.evaluate import Rule, RuleContext, make_rule_context
 from ckptctl.core.retention.policy import GroupBy, Policy
+from ckptctl.core.retention.rules.protocol import Rule, RuleContext, make_rule_context
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST, TopK
 from ckptctl.core.units import NANOSECONDS, write_age
 from ckptctl.errors import NoScore

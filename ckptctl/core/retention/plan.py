@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Roster, Run
-from ckptctl.core.ranking import Metric, in_save_order
+from ckptctl.core.ranking import Metric, describe_best_doubt, describe_mode_doubt, in_save_order, was_restarted
 from ckptctl.core.retention.best_last_links import LinkMove
-from ckptctl.core.retention.budget import Budget, BudgetCandidate, apply_budget
-from ckptctl.core.retention.disk_usage import LinkCounts
+from ckptctl.core.retention.budget import Budget, BudgetCandidate, LinkCounts, apply_budget
 from ckptctl.core.retention.eligibility import Eligibility, RuleResult, evaluate_rules, find_eligible
-from ckptctl.core.retention.evaluate import Reason
-from ckptctl.core.retention.plan_notes import warn_order, warn_rosters
 from ckptctl.core.retention.policy import Policy, describe_policy
+from ckptctl.core.retention.rules import TopK
+from ckptctl.core.retention.rules.protocol import Reason, RuleContext
 from ckptctl.core.retention.slimming import SlimPlan
 from ckptctl.core.retention.verdicts import Action, budget_rank_of, evaluate_checkpoint, make_evaluation_context
 
@@ -233,3 +232,35 @@ def _complete_run(run: RunPlan, names: LinkCounts) -> RunPlan:
     )
     lost = warn_rosters(run.rosters, {it.path for it in run.dropped})
     return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))
+
+
+def warn_order(part: Eligibility, stood: Sequence[RuleResult]) -> Iterator[str]:
+    """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
+    if any(it.lineage for it in part.candidates):
+        yield "more than one training used this folder: last is the newest one's, an earlier one's newest is kept too"
+    elif was_restarted(part.candidates):
+        yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
+    for rule, standing, _ in stood:
+        if isinstance(rule, TopK) and standing.metric:
+            yield from filter(None, [describe_mode_doubt(standing.metric, rule.mode)])
+            yield from _warn_rank(rule, standing, standing.metric.name)
+
+
+def _warn_rank(rule: TopK, context: RuleContext, name: str) -> Iterator[str]:
+    ranked = context.ranked
+    if not ranked:
+        yield f"no {name} is better than the threshold: nothing is kept for its score"
+        return
+    yield from filter(None, [describe_best_doubt(ranked[0], name)])
+    places = rule.count
+    if 0 < places < len(ranked) and ranked[places - 1].score.value == ranked[places].score.value:
+        value = ranked[places].score.text or ranked[places].score.value
+        yield f"{name} is {value} on both sides of place {places}: the order of saving decided"
+
+
+def warn_rosters(rosters: Sequence[Roster], going: Collection[str]) -> Iterator[str]:
+    """Which lists of training's own will lose names; ``going``: the paths of what goes."""
+    for roster in rosters:
+        count = sum(target in going for _, target in roster.names)
+        if count:
+            yield f"{roster.path} lists {count} of what goes, and is corrected before"

@@ -9,8 +9,8 @@ from ckptctl.core.filters import Filter
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import came_later, in_save_order, in_time_order
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.evaluate import Reason, Rule
 from ckptctl.core.retention.rules.named import matches_path
+from ckptctl.core.retention.rules.protocol import Reason, Rule
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from ckptctl.core.units import write_size
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import in_save_order
-from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
+from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.retention.slimming import SHARED, SlimPlan
 
 RULE = "resumable"

@@ -10,9 +10,9 @@ from ckptctl.core.model import SET_ASIDE, Checkpoint
 from ckptctl.core.ranking import score_of
 from ckptctl.core.retention.best_last_links import LinkMove, find_link_moves
 from ckptctl.core.retention.eligibility import Eligibility, RuleResult
-from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.policy import Policy, find_protected
 from ckptctl.core.retention.rules import TopK
+from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.units import QUIET
 
 Action = Literal["keep", "slim", "drop", "skip"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.evaluate import RuleContext
+from ckptctl.core.retention.rules.protocol import RuleContext
 
 
 class KeepEvery(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import came_later, in_time_order
-from ckptctl.core.retention.evaluate import RuleContext, keep_all
+from ckptctl.core.retention.rules.protocol import RuleContext, keep_all
 
 
 class KeepLast(NamedTuple):

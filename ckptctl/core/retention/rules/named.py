@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.evaluate import RuleContext, keep_all
+from ckptctl.core.retention.rules.protocol import RuleContext, keep_all
 
 
 class KeepSteps(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from ckptctl.core.dates import day_of, hour_of, month_of, week_of
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import came_later, in_time_order
-from ckptctl.core.retention.evaluate import TIMELESS, RuleContext
+from ckptctl.core.retention.rules.protocol import TIMELESS, RuleContext
+from ckptctl.core.units import day_of, hour_of, month_of, week_of
 
 Period = Literal["hourly", "daily", "weekly", "monthly"]
 

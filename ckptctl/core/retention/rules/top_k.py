@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import score_of
-from ckptctl.core.retention.evaluate import RuleContext, keep_all
+from ckptctl.core.retention.rules.protocol import RuleContext, keep_all
 
 GLOBAL_BEST = "global-best"
 """The id of a rule that ranks all runs together, whatever the others go by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.retention.evaluate import TIMELESS, RuleContext
+from ckptctl.core.retention.rules.protocol import TIMELESS, RuleContext
 from ckptctl.core.units import NANOSECONDS, write_age, write_duration
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.dates import parse_moment
-from ckptctl.core.pin import Pin, read_pin, write_pin
+from ckptctl.core.units import parse_moment
 from ckptctl.errors import UsageError
+from ckptctl.scan.pins import Pin, read_pin, write_pin
 
 CHRISTMAS = parse_moment("2026-12-24T18:00Z")
 

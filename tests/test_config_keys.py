@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.config_keys import POLICY_KEYS, PROTECTIONS, Setting, merge_settings, read_value, read_word
+from ckptctl.config import POLICY_KEYS, PROTECTIONS, Setting, merge_settings, read_value, read_word
 from ckptctl.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from ckptctl.core.names.parse import parse_folder
-from ckptctl.core.names.prefilter import find_plain_values
+from ckptctl.core.names.tokens import find_plain_values
 
 SHOWN = [
     pytest.param("epoch=2-val_loss=0.32.ckpt", "0.32", id="behind a value"),

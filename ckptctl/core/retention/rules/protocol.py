@@ -1,4 +1,4 @@
-"""How a run stands before the rules, and what a rule is."""
+"""What a rule is, what it is given of a run, and the reason that it gives."""
 
 from __future__ import annotations
 
