@@ -138,29 +138,28 @@ def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[
 
 def _table(views: Iterable[RunView], root: str, *, runs: bool, metrics: bool) -> Iterator[str]:
     """Tab-separated, for a pipe; with a column a metric, all runs are read before the first line."""
-    from ckptctl.render import plain
-    from ckptctl.render.columns import metrics_of
+    from ckptctl.render import columns
 
     if runs:
-        yield plain.tsv_run_header()
-        yield from (plain.tsv_run_row(seen, root=root) for seen in views)
+        yield columns.tsv_run_header()
+        yield from (columns.tsv_run_row(seen, root=root) for seen in views)
         return
     held = list(views) if metrics else views
-    names = metrics_of(seen.run for seen in held) if metrics else []
-    yield plain.tsv_header(names)
+    names = columns.metrics_of(seen.run for seen in held) if metrics else []
+    yield columns.tsv_header(names)
     for seen in held:
-        yield from plain.tsv_rows(seen, root=root, metrics=names)
+        yield from columns.tsv_rows(seen, root=root, metrics=names)
 
 
 def _screen(
     views: Iterable[RunView], root: str, console: Console, now: int, *, runs: bool, metrics: bool
 ) -> Iterator[str]:
     """Aligned, for a terminal; in colour while a run fits a few screens."""
-    from ckptctl.render import plain, run_rows
+    from ckptctl.render import plain
     from ckptctl.render.columns import RunTotals
 
     if runs:
-        yield from run_rows.listing((run_rows.summarize_run(seen, root=root) for seen in views), width=console.width)
+        yield from plain.run_listing((plain.summarize_run(seen, root=root) for seen in views), width=console.width)
         return
     tally = RunTotals()
     for seen in views:

@@ -11,7 +11,7 @@ from ckptctl.cli._resolve import Target, find_target
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents
-from ckptctl.render import show as screens
+from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import read_checkpoint
 from ckptctl.scan.runs import Options
 

@@ -13,7 +13,7 @@ from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import find_target
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import Damaged
-from ckptctl.render import diff as screens
+from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.runs import Options
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
@@ -49,7 +49,7 @@ def command(
     progress.clear()
     console.answer(_write(found, console, json=json))
     if not json:
-        console.say(screens.closing(found))
+        console.say(screens.diff_closing(found))
 
 
 def _open(path: str, scanning: Options) -> ComparedCheckpoint:
@@ -67,4 +67,4 @@ def _write(found: Difference, console: Console, *, json: bool) -> Iterator[str]:
         from ckptctl.render.json_contents import diff
 
         return diff(found)
-    return screens.screen(found, width=console.width) if console.is_terminal else screens.rows(found)
+    return screens.diff_screen(found, width=console.width) if console.is_terminal else screens.diff_rows(found)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.findings import DoctorContext, Finding, Report, sort_findings
 from ckptctl.doctor.duplicate_checks import find_duplicates
-from ckptctl.doctor.leftovers import LeftoverCollector, is_temporary
+from ckptctl.doctor.leftovers import LeftoverCollector, find_trash, is_temporary
 from ckptctl.doctor.run_checks import examine_run, unlisted_finding
 from ckptctl.doctor.tracker_checks import find_broken, list_missing_names, read_broken_targets
-from ckptctl.doctor.trash_checks import find_trash
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Run

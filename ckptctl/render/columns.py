@@ -1,15 +1,16 @@
-"""A run as aligned columns have it: what a checkpoint's numbers and marks are called on a screen."""
+"""A run as columns: how a checkpoint's numbers and marks are written on a screen, and in lines for a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from time import gmtime, strftime
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import COUNTERS, RunView, score_of
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
-from ckptctl.render.text import escape, name_within
+from ckptctl.render.text import escape, locate, name_within
 
 MISSING = "–"
 THOUSANDS = "\u00a0"
@@ -194,3 +195,72 @@ def _tone_of(checkpoint: Checkpoint, view: RunView) -> Tone:
     if checkpoint.state != "complete":
         return "dim"
     return "best" if checkpoint.path == view.best else "plain"
+
+
+# For a pipe: a line of heads, then tab-separated lines with whole paths and all digits --------------------------------
+
+
+BATCH = 2000
+"""Rows in one piece."""
+
+_HEADS = ("path", "layout", "state", "epoch", "step", "metric", "value")
+_TAIL = ("bytes", "files", "modified", "marks")
+_RUN_HEADS = ("run", "layouts", "metric", "mode", "checkpoints", "bytes", "last_step", "best", "best_value")
+
+
+def tsv_header(metrics: Sequence[str] = ()) -> str:
+    """The heads of `tsv_rows`; ``metrics`` get a column each after the watched one."""
+    return _join([*_HEADS, *metrics, *_TAIL])
+
+
+def tsv_rows(view: RunView, *, root: str = ".", metrics: Sequence[str] = ()) -> Iterator[str]:
+    """A line for each checkpoint of a run, in pieces of many lines; what is missing is empty."""
+    lines = _tsv_lines(view, root, metrics)
+    while piece := "".join(islice(lines, BATCH)):
+        yield piece
+
+
+def _tsv_lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str]:
+    links = links_of(view.run)
+    watched = view.metric.name if view.metric else None
+    for checkpoint in view.run.checkpoints:
+        score = score_of(checkpoint, watched) if watched else None
+        numbers = (
+            checkpoint.epoch,
+            checkpoint.step,
+            watched,
+            _write_exact(score),
+            *(_write_exact(score_of(checkpoint, name)) for name in metrics),
+        )
+        when = write_time(checkpoint.modified) if checkpoint.modified else None
+        counts = (checkpoint.size, checkpoint.files, when, ", ".join(marks_of(checkpoint, view, links)))
+        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.state, *numbers, *counts])
+
+
+def tsv_run_header() -> str:
+    """The heads of `tsv_run_row`."""
+    return _join(_RUN_HEADS)
+
+
+def tsv_run_row(view: RunView, *, root: str = ".") -> str:
+    """A run as one line."""
+    run, metric, best = view.run, view.metric, best_of(view)
+    tally = RunTotals().add(run)
+    step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
+    where = locate(root, best.path) if best else None
+    value = _write_exact(score_of(best, metric.name)) if best and metric else None
+    name, mode = metric or (None, None)
+    return _join(
+        [locate(root, run.path), ",".join(run.layouts), name, mode, tally.checkpoints, tally.size, step, where, value]
+    )
+
+
+def _write_exact(score: Score | None) -> str | None:
+    """All digits."""
+    return None if score is None else repr(score.value)
+
+
+def _join(cells: Sequence[float | str | None]) -> str:
+    """One line; no cell can break it, for tabs and line ends are escaped."""
+    texts = ["" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells]
+    return "\t".join(texts) + "\n"

@@ -21,7 +21,8 @@ from ckptctl.core.model import Checkpoint, Entry, Run
 from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import VerifyResult
-from ckptctl.render import show, verify
+from ckptctl.render import contents as screens
+from ckptctl.render import verify
 from ckptctl.tensors.full_check import read_deep
 from ckptctl.tensors.structure_check import find_flaws
 from tests.faults.hostile import GROUPS, exploding, zips
@@ -128,9 +129,9 @@ def examine(files: Held) -> None:
     entries = tuple(Entry(name, "file", size, 0) for name, size in files.sizes.items())
     flaws = [*find_flaws(contents, files), *read_deep(contents, files, deep=True, finite=True)]
     for piece in (
-        show.screen(Checkpoint("x", "generic", "file", entries), _RUN, contents),
-        show.rows(Checkpoint("x", "generic", "file", entries), contents, root="."),
-        show.draw_tree(contents),
+        screens.screen(Checkpoint("x", "generic", "file", entries), _RUN, contents),
+        screens.rows(Checkpoint("x", "generic", "file", entries), contents, root="."),
+        screens.draw_tree(contents),
         verify.screen([VerifyResult("x", contents.size, "complete", tuple(flaws))]),
     ):
         for line in piece:

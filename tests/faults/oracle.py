@@ -23,7 +23,7 @@ from ckptctl.cli._resolve import find_target
 from ckptctl.cli.main import run
 from ckptctl.formats.crc32 import find_crc32
 from ckptctl.formats.crc32c import crc32c
-from ckptctl.render import show, verify
+from ckptctl.render import contents, verify
 from ckptctl.scan.inspect import VerifyDepth, read_checkpoint, verify_checkpoint
 from ckptctl.scan.runs import Options
 
@@ -45,8 +45,8 @@ def look(path: str) -> dict[str, object]:
     HEARD.clear()
     target = find_target(path, Options(now=2 * 10**18))
     inside = read_checkpoint(target.store, target.checkpoint)
-    told = "".join(show.screen(target.checkpoint, target.run, inside))
-    for piece in (show.list_tensors(inside), show.draw_tree(inside)):
+    told = "".join(contents.screen(target.checkpoint, target.run, inside))
+    for piece in (contents.list_tensors(inside), contents.draw_tree(inside)):
         for _, _line in zip(range(1000), piece, strict=False):
             pass
     examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(deep=True, finite=True))

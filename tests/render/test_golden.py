@@ -16,7 +16,7 @@ from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
-from ckptctl.render import findings, json, markdown, plain, plan, run_rows, table, text
+from ckptctl.render import columns, findings, json, markdown, plain, plan, table, text
 from ckptctl.render.columns import RunTotals, metrics_of
 from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, reports, transformers
@@ -36,18 +36,18 @@ def ls(width: int, *, all_metrics: bool = False) -> Iterator[str]:
 
 
 def ls_piped() -> Iterator[str]:
-    yield plain.tsv_header()
+    yield columns.tsv_header()
     for view in all_views():
-        yield from plain.tsv_rows(view, root=ROOT)
+        yield from columns.tsv_rows(view, root=ROOT)
 
 
 def runs(width: int) -> Iterator[str]:
-    return run_rows.listing((run_rows.summarize_run(view, root=ROOT) for view in all_views()), width=width)
+    return plain.run_listing((plain.summarize_run(view, root=ROOT) for view in all_views()), width=width)
 
 
 def runs_piped() -> Iterator[str]:
-    yield plain.tsv_run_header()
-    yield from (plain.tsv_run_row(view, root=ROOT) for view in all_views())
+    yield columns.tsv_run_header()
+    yield from (columns.tsv_run_row(view, root=ROOT) for view in all_views())
 
 
 def drawn() -> Plan:

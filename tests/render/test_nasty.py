@@ -14,7 +14,7 @@ from ckptctl.core.retention.rules import KeepGlob
 from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import NoScore
-from ckptctl.render import csv, json, markdown, outcome, plain, plan, run_rows, table, text, yaml
+from ckptctl.render import columns, csv, json, markdown, outcome, plain, plan, table, text, yaml
 from ckptctl.render.columns import THOUSANDS, metrics_of
 from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, make, nasty, score
@@ -48,16 +48,16 @@ OBJECTION = Objection("empties-run", "".join(NASTY), "--force")
 
 
 def tsv_rows() -> list[str]:
-    return [plain.tsv_header(METRICS), *plain.tsv_rows(VIEW, root=ROOT, metrics=METRICS)]
+    return [columns.tsv_header(METRICS), *columns.tsv_rows(VIEW, root=ROOT, metrics=METRICS)]
 
 
 RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
     "plain": lambda: plain.listing(VIEW, NOW, root=ROOT, width=200, all_metrics=True),
     "plain narrow": lambda: plain.listing(VIEW, NOW, root=ROOT, width=40),
     "table": lambda: [STYLE.sub("", table.listing(VIEW, NOW, root=ROOT, width=200))],
-    "overview": lambda: run_rows.listing([run_rows.summarize_run(VIEW, root=ROOT)] * 2, width=200),
+    "overview": lambda: plain.run_listing([plain.summarize_run(VIEW, root=ROOT)] * 2, width=200),
     "tsv": lambda: [piece.replace("\t", "") for piece in tsv_rows()],
-    "tsv runs": lambda: [plain.tsv_run_row(VIEW, root=ROOT).replace("\t", "")],
+    "tsv runs": lambda: [columns.tsv_run_row(VIEW, root=ROOT).replace("\t", "")],
     "plan": lambda: plan.screen(PLAN, root=ROOT, width=200),
     "plan verbose": lambda: plan.screen(PLAN, root=ROOT, width=80, verbose=True),
     "outcome": lambda: [

@@ -6,14 +6,14 @@ import pytest
 
 from ckptctl.core.model import Run
 from ckptctl.core.ranking import view_run
-from ckptctl.render import run_rows
-from ckptctl.render.run_rows import draw_sparkline, summarize_run, values_of
+from ckptctl.render import plain
+from ckptctl.render.plain import draw_sparkline, summarize_run, values_of
 from ckptctl.render.text import measure
 from tests.render.samples import all_views, empty, lightning, long, make, odd, score, transformers
 
 
 def show(*, width: int = 120) -> list[str]:
-    return "".join(run_rows.listing((summarize_run(it, root="runs/") for it in all_views()), width=width)).splitlines()
+    return "".join(plain.run_listing((summarize_run(it, root="runs/") for it in all_views()), width=width)).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_the_layout_gives_way_first() -> None:
 
 
 def test_no_runs_are_no_text() -> None:
-    assert list(run_rows.listing([])) == []
+    assert list(plain.run_listing([])) == []
 
 
 def test_many_runs_come_in_pieces() -> None:
-    pieces = list(run_rows.listing([summarize_run(lightning())] * 1200))
+    pieces = list(plain.run_listing([summarize_run(lightning())] * 1200))
     assert [piece.count("\n") for piece in pieces] == [501, 500, 200]
 
 
 def test_one_kind_of_run_names_its_metric_once() -> None:
-    text = "".join(run_rows.listing([summarize_run(transformers())] * 3, width=100))
+    text = "".join(plain.run_listing([summarize_run(transformers())] * 3, width=100))
     assert text.count("eval_loss") == 1
 
 
 def test_a_narrow_line_of_another_metric_keeps_its_bars() -> None:
-    lines = "".join(run_rows.listing([summarize_run(long()), summarize_run(odd())], width=60)).splitlines()
+    lines = "".join(plain.run_listing([summarize_run(long()), summarize_run(odd())], width=60)).splitlines()
     assert "█" in lines[-1]
     assert max(map(measure, lines)) <= 60

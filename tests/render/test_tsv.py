@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ckptctl.core.model import Run
 from ckptctl.core.ranking import RunView, view_run
-from ckptctl.render import plain
+from ckptctl.render import columns, plain
 from tests.render.samples import FLOAT32, all_views, empty, lightning, long, make, nasty, odd, transformers
 
 
@@ -12,7 +12,7 @@ def table(text: str) -> list[list[str]]:
 
 
 def show(shown: RunView, *metrics: str) -> list[dict[str, str]]:
-    heads, *rows = table(plain.tsv_header(metrics) + "".join(plain.tsv_rows(shown, root="runs/", metrics=metrics)))
+    heads, *rows = table(columns.tsv_header(metrics) + "".join(columns.tsv_rows(shown, root="runs/", metrics=metrics)))
     return [dict(zip(heads, row, strict=True)) for row in rows]
 
 
@@ -65,23 +65,25 @@ def test_paths_are_never_cut_however_long() -> None:
 
 
 def test_no_name_can_break_a_row() -> None:
-    rows = table("".join(plain.tsv_rows(nasty(), root="a\tb\nc", metrics=["m\t"])))
+    rows = table("".join(columns.tsv_rows(nasty(), root="a\tb\nc", metrics=["m\t"])))
     assert {len(row) for row in rows} == {12}
 
 
 def test_there_are_neither_colours_nor_totals() -> None:
-    text = "".join(piece for it in all_views() for piece in plain.tsv_rows(it, root="runs/"))
+    text = "".join(piece for it in all_views() for piece in columns.tsv_rows(it, root="runs/"))
     assert "\x1b" not in text
     assert text.count("\n") == sum(len(it.run.checkpoints) for it in all_views())
 
 
 def test_a_large_run_comes_in_pieces() -> None:
-    assert [piece.count("\n") for piece in plain.tsv_rows(long(4500))] == [2000, 2000, 500]
+    assert [piece.count("\n") for piece in columns.tsv_rows(long(4500))] == [2000, 2000, 500]
 
 
 def test_a_run_is_one_row_without_bars() -> None:
     heads, first, second = table(
-        plain.tsv_run_header() + plain.tsv_run_row(lightning(), root="runs/") + plain.tsv_run_row(empty(), root=".")
+        columns.tsv_run_header()
+        + columns.tsv_run_row(lightning(), root="runs/")
+        + columns.tsv_run_row(empty(), root=".")
     )
     assert dict(zip(heads, first, strict=True)) == {
         "run": "runs/lr1e-3/version_0/checkpoints",

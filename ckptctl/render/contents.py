@@ -1,15 +1,19 @@
-"""One checkpoint: what is known of it and what is inside, for a terminal and for a pipe."""
+"""What is inside of a checkpoint (``show``), and what differs between two (``diff``), for a terminal and for a pipe."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.units import write_size
 from ckptctl.formats.contents import PARTS, Contents, Part, PickledGlobal, Plain, Tensor
 from ckptctl.render.columns import MISSING, write_count, write_epoch, write_number, write_score, write_time
 from ckptctl.render.text import clip, escape, fold, locate, measure, pad, pad_left, shorten
+
+if TYPE_CHECKING:  # `show` starts without what compares tensors
+    from ckptctl.tensors.compare import Difference, TensorChange
 
 _LEAD = 14
 """Cells before what a line says: two, a word, and a gap."""
@@ -215,3 +219,85 @@ def rows(checkpoint: Checkpoint, inside: Contents, *, root: str, tensors: bool =
         *((f"{flaw.severity} {flaw.id}", flaw.text) for flaw in inside.flaws),
     ):
         yield f"{escape(key)}\t{'' if value is None else escape(str(value))}\n"
+
+
+_WORD = 10
+"""Cells for what became of it."""
+_DIFF_NAME_LEAST = 20
+
+
+class DiffRow(NamedTuple):
+    """One thing that is not the same."""
+
+    word: str
+    name: str
+    text: str
+    most: float | None = None
+    mean: float | None = None
+
+
+def diff_screen(found: Difference, *, width: int = 80) -> Iterator[str]:
+    """A line for each: a word, its name, and what of it differs."""
+    diff_rows = list(_diff_rows(found))
+    room = max(
+        _DIFF_NAME_LEAST, width - _WORD - 3 - max((min(len(it.text), width // 2) for it in diff_rows), default=0)
+    )
+    column = min(room, max((len(escape(it.name)) for it in diff_rows), default=0))
+    for row in diff_rows:
+        lead = f"{pad(row.word, _WORD)}{pad(shorten(escape(row.name), column), column)}   "
+        yield f"{lead}{clip(escape(row.text), max(_DIFF_NAME_LEAST, width - len(lead)))}".rstrip() + "\n"
+
+
+def diff_rows(found: Difference) -> Iterator[str]:
+    """The same, tab-separated, under a line of heads."""
+    yield "what\tname\ttext\tmax\tmean\n"
+    for row in _diff_rows(found):
+        figures = "\t".join("" if value is None else f"{value!r}" for value in (row.most, row.mean))
+        yield f"{row.word}\t{escape(row.name)}\t{escape(row.text)}\t{figures}\n"
+
+
+def _diff_rows(found: Difference) -> Iterator[DiffRow]:
+    yield from (DiffRow("added", it.name, _describe_tensor(it)) for it in found.added)
+    yield from (DiffRow("removed", it.name, _describe_tensor(it)) for it in found.removed)
+    for change in found.reshaped:
+        yield DiffRow("reshaped", change.name, f"{write_shape(change.old.shape)} → {write_shape(change.new.shape)}")
+    for change in found.retyped:
+        yield _compared("retyped", change, f"{change.old.dtype} → {change.new.dtype}, ")
+    yield from (_compared("changed", it, "") for it in found.changed)
+    yield from (DiffRow("unread", it.name, it.why) for it in found.unread)
+    for key, old, new in found.metadata:
+        yield DiffRow("metadata", key, f"{_plain_or_nothing(old)} → {_plain_or_nothing(new)}")
+
+
+def _describe_tensor(tensor: Tensor) -> str:
+    return f"{write_shape(tensor.shape)} {tensor.dtype}"
+
+
+def _compared(word: str, change: TensorChange, front: str) -> DiffRow:
+    distance = change.distance
+    most, odd = (distance.most, distance.odd) if distance else (None, 0)
+    mean = change.mean
+    figures = "" if most is None else f"max {most:.3g}" + ("" if mean is None else f", mean {mean:.3g}")
+    figures += f", {odd:,} of NaN or infinity" if odd else ""
+    return DiffRow(word, change.name, f"{front}{figures}", most, mean)
+
+
+def _plain_or_nothing(value: Plain) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def diff_closing(found: Difference) -> str:
+    """The line that ends it."""
+    counts = [
+        f"{len(own)} {word}"
+        for word, own in (
+            ("added", found.added),
+            ("removed", found.removed),
+            ("reshaped", found.reshaped),
+            ("retyped", found.retyped),
+            ("changed", found.changed),
+            ("not compared", found.unread),
+        )
+        if own
+    ]
+    return f"{', '.join(counts) or 'no tensor differs'} · {write_count(found.same, 'tensor')} the same\n"
