@@ -105,14 +105,10 @@ def open_separate_stores(paths: Sequence[str] | None) -> list[Store]:
 
 def scan_stores(stores: Sequence[Store], options: Options, console: Console) -> Iterator[LocatedRun]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
-    return (sight for store in stores for sight in _see_in(store, options, console))
-
-
-def _see_in(store: Store, options: Options, console: Console) -> Iterator[LocatedRun]:
-    for run in scan(store, options):
-        print_notices(console, store, run)
-        if run.checkpoints or run.pointers:
-            yield LocatedRun(store, run)
+    for located in (LocatedRun(store, run) for store in stores for run in scan(store, options)):
+        print_notices(console, *located)
+        if located.run.checkpoints or located.run.pointers:
+            yield located
 
 
 def filter_runs(sights: Iterable[LocatedRun], filters: tuple[Filter, ...], now: int) -> Iterator[LocatedRun]:

@@ -1,4 +1,4 @@
-"""What to rank by, which way is better, and the order that follows."""
+"""What to rank by, which way is better, the order that follows, and a run with its best and its newest."""
 
 from __future__ import annotations
 
@@ -232,8 +232,9 @@ def save_order_key(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], 
     come first.
     """
     checkpoints = list(checkpoints)
-    if _have_own_steps(checkpoints):
-        return _STEP
+    steps = set(map(_STEP, checkpoints))
+    if len(steps) == len(checkpoints) and None not in steps and len(set(map(_LINEAGE, checkpoints))) == 1:
+        return _STEP  # each has its own, and all are of one training, as mostly: nothing else decides
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
     by_epoch = all(checkpoint.epoch is not None for checkpoint in numbered)
@@ -250,12 +251,6 @@ def save_order_key(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], 
 _STEP = cast("Callable[[Checkpoint], tuple[float | int | str, ...]]", attrgetter("step"))
 
 _LINEAGE = attrgetter("lineage")
-
-
-def _have_own_steps(checkpoints: Collection[Checkpoint]) -> bool:
-    """Whether each has a step that no other has, and all are of one training: then nothing else is asked, as mostly."""
-    steps = set(map(_STEP, checkpoints))
-    return len(steps) == len(checkpoints) and None not in steps and len(set(map(_LINEAGE, checkpoints))) == 1
 
 
 def in_save_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:

@@ -163,7 +163,9 @@ def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str
     if checkpoint.unit == "family":
         marks.append(write_count(checkpoint.files, "file"))
     if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
-        marks.append(_write_links([escape(name_within(name, view.run.path)) for name in names]))
+        shown = ", ".join(escape(name_within(name, view.run.path)) for name in names[:_FEW_LINKS])
+        more = len(names) - _FEW_LINKS
+        marks.append(f"linked by {shown} and {more} more" if more > 0 else f"linked by {shown}")
     if checkpoint.pinned:
         marks.append(escape(checkpoint.pin or "pinned"))
     if checkpoint.state != "complete":
@@ -181,12 +183,6 @@ def _places_of(checkpoint: Checkpoint, view: RunView) -> list[str]:
         elif role not in marks:
             marks.append(f"named {role}")
     return marks
-
-
-def _write_links(names: list[str]) -> str:
-    more = len(names) - _FEW_LINKS
-    shown = ", ".join(names[:_FEW_LINKS])
-    return f"linked by {shown} and {more} more" if more > 0 else f"linked by {shown}"
 
 
 def _tone_of(checkpoint: Checkpoint, view: RunView) -> Tone:

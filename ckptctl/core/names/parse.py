@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple, Protocol, cast
 
 from ckptctl.core.names.tokens import (
@@ -254,7 +254,8 @@ def _part_prefix(text: str, value: str, grammar: NameGrammar) -> tuple[str, str]
     join = grammar.join or "-"
     key = longest_known_metric(rest, join, grammar.known) or _last_word(rest, join)
     counter = trailing_counter(key)
-    if counter and _is_count(value) and not is_known_metric(key, grammar.known):
+    number = take_number(value) if counter else None
+    if counter and number and number[0].isdigit() and not is_known_metric(key, grammar.known):
         key = counter
     front = text[: len(text) - len(key)]
     return front.strip(SEPARATORS + join), _undouble(key.lstrip(SEPARATORS))
@@ -275,11 +276,6 @@ def trailing_counter(key: str) -> str | None:
     if counter is None or key == counter or key[-len(counter) - 1] not in "_. ":
         return None
     return None if is_metric_key(key[: -len(counter) - 1]) else counter
-
-
-def _is_count(value: str) -> bool:
-    number = take_number(value)
-    return number is not None and number[0].isdigit()
 
 
 def _undouble(key: str) -> str:
@@ -341,11 +337,6 @@ _PLAIN = r"([-+]?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:e[-+][0-9]{2})?|nan|[-+]?inf)(?
 _MOST_IN_A_NUMBER = 48
 
 
-@cache
-def _numbers_behind(equals: str) -> re.Pattern[str]:
-    return re.compile(equals + _PLAIN)
-
-
 # A third of the time that Field(...) and Name(...) take: both only pass their arguments to this.
 _make_field = cast("Callable[[tuple[str, float]], Field]", partial(tuple.__new__, Field))
 _make_name = cast("Callable[[tuple[object, ...]], Name]", partial(tuple.__new__, Name))
@@ -356,7 +347,7 @@ def _read_all(paths: Sequence[str], grammar: NameGrammar) -> list[Name]:
     equals = grammar.equals if any(grammar.equals in path for path in paths) else ":"
     if equals not in ("=", ":") or grammar.join not in ("-", "_") or not all(map(_is_plain, grammar.extensions)):
         return [_read(path, grammar) for path in paths]
-    numbers = _numbers_behind(equals)
+    numbers = re.compile(equals + _PLAIN)
     shapes: dict[tuple[str, ...], _Shape | None] = {}
     names = []
     for path in paths:

@@ -32,14 +32,8 @@ _CONSTANT = re.compile(r"(?:True|False|None|tensor\([^()]*\))(?![A-Za-z0-9])")
 
 def take_number(text: str) -> tuple[str, int] | None:
     """The longest number that ``text`` begins with, and where it ends; None where it begins with none (``1.2.3``)."""
-    match = _number().match(text)
+    match = re.match(_NUMBER, text)  # compiled when the first name asks: it is the largest, and folders seldom do
     return (match[1], match.end()) if match else None
-
-
-@cache
-def _number() -> re.Pattern[str]:
-    """Compiled when the first name asks: it is the largest, and names of folders seldom do."""
-    return re.compile(_NUMBER)
 
 
 def take_constant(text: str) -> tuple[str, int] | None:
