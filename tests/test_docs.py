@@ -61,6 +61,18 @@ def test_a_dead_link_is_found() -> None:
     assert dead_links(page, text) == ["](nowhere.md)", "](../README.md#no-such-heading)"]
 
 
+# The glossary
+
+
+def test_the_glossary_is_short_and_each_word_has_one_meaning() -> None:
+    section = text_of(DOCS / "design.md").partition("## Glossary")[2].partition("\n## ")[0]
+    words = re.findall(r"(?m)^\| \*\*(.+?)\*\* \|", section)
+    assert words
+    assert len(words) <= 35
+    assert len(words) == len(set(words))
+    assert section.count("\n| **") == len(words)
+
+
 # Frameworks
 
 
