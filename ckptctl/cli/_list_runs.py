@@ -61,9 +61,9 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
     is_quick = bare and key.needs_no_stat and not any(it.needs_stat for it in filters)
     scanning = read_options(options.names, monitor=options.monitor, exact=options.exact, stat=not is_quick)
     is_brief = is_quick and key.is_in_names and options.limit is None and not (options.exact or filters)
-    sights = scan_stores(stores, scanning._replace(is_brief=is_brief), console)
+    located_runs = scan_stores(stores, scanning._replace(is_brief=is_brief), console)
     choice = CheckpointSelection(filters, scanning.now, key, options.limit)
-    seen = _look(sights, choice, options, console, many=len(stores) > 1)
+    seen = _look(located_runs, choice, options, console, many=len(stores) > 1)
     first = next(seen, None)
     require_found(first, stores, filters)
     shown = chain([first] if first else [], seen)
@@ -95,17 +95,22 @@ class CheckpointSelection(NamedTuple):
 
 
 def _look(
-    sights: Iterable[LocatedRun], choice: CheckpointSelection, options: ListOptions, console: Console, *, many: bool
+    located_runs: Iterable[LocatedRun],
+    choice: CheckpointSelection,
+    options: ListOptions,
+    console: Console,
+    *,
+    many: bool,
 ) -> Iterator[RunView]:
     """What to show of each run: judged whole, then filtered, sorted and cut; those without any are left out.
 
     Warns at the end where no checkpoint has the number to sort by.
     """
     is_known = has_any = False
-    for sight in sights:
-        has_any = has_any or bool(sight.run.checkpoints)
-        is_known = is_known or has_key(sight.run, choice.key)
-        run = relocate(sight.run, sight.store.url) if many else sight.run
+    for located in located_runs:
+        has_any = has_any or bool(located.run.checkpoints)
+        is_known = is_known or has_key(located.run, choice.key)
+        run = relocate(located.run, located.store.url) if many else located.run
         seen = view_run(run, monitor=options.monitor, mode=options.mode)
         met = filter_checkpoints(run, choice.filters, choice.now)
         shown = sort_run(run._replace(checkpoints=met), choice.key, choice.limit)

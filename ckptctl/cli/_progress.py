@@ -1,4 +1,4 @@
-"""How far a long reading has come: a line on standard error, in a terminal, from the second second on."""
+"""Progress of a long read: one line on standard error, in a terminal, from the second second on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow of ``show``: which checkpoint a path means, what is inside it, and how to show it."""
+"""What ``show`` does: find the checkpoint that a path means, read what is inside, show it."""
 
 from __future__ import annotations
 

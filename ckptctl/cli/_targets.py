@@ -1,4 +1,4 @@
-"""Opening the places that a command names, and scanning them as its options say."""
+"""The stores that a command names, scanned as its options say."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def scan_stores(stores: Sequence[Store], options: Options, console: Console) -> 
             yield located
 
 
-def filter_runs(sights: Iterable[LocatedRun], filters: tuple[Filter, ...], now: int) -> Iterator[LocatedRun]:
+def filter_runs(located_runs: Iterable[LocatedRun], filters: tuple[Filter, ...], now: int) -> Iterator[LocatedRun]:
     """The runs with only what meets every filter; those in which nothing does are left out."""
-    for store, run in sights:
+    for store, run in located_runs:
         met = filter_checkpoints(run, filters, now)
         if met or not filters:
             yield LocatedRun(store, run._replace(checkpoints=met) if filters else run)

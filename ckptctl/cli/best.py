@@ -88,8 +88,8 @@ def command(
 
 def _scan(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[LocatedRun]:
     """The runs; with ``healthy`` without those checkpoints that are not whole, or not harmless."""
-    for sight in scan_stores(stores, scanning, console):
-        yield _keep_healthy(sight) if healthy else sight
+    for located in scan_stores(stores, scanning, console):
+        yield _keep_healthy(located) if healthy else located
 
 
 def _keep_healthy(located: LocatedRun) -> LocatedRun:
@@ -100,20 +100,20 @@ def _keep_healthy(located: LocatedRun) -> LocatedRun:
     return LocatedRun(store, run._replace(checkpoints=kept))
 
 
-def _search(sights: Iterable[LocatedRun], search: BestSearch) -> BestResult:
+def _search(located_runs: Iterable[LocatedRun], search: BestSearch) -> BestResult:
     """The contest of all runs; what cannot place is not read."""
-    for sight in sights:
-        with locate_errors(sight.store):
-            search.show(sight.store, sight.run)
+    for located in located_runs:
+        with locate_errors(located.store):
+            search.show(located.store, located.run)
     return search.close()
 
 
 def search_by_group(
-    sights: Iterable[LocatedRun], query: BestQuery, by: opt.GroupName, path: str, console: Console
+    located_runs: Iterable[LocatedRun], query: BestQuery, by: opt.GroupName, path: str, console: Console
 ) -> list[tuple[str, BestResult]]:
     """A contest for each group, with its path; one without a score is told; raises NotFound where none has any."""
     searches: dict[str, BestSearch] = {}
-    for store, run in sights:
+    for store, run in located_runs:
         group = opt.group_of(store.url, run.path, by)
         with locate_errors(store):
             searches.setdefault(group, BestSearch(query, group)).show(store, run)

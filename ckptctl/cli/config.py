@@ -1,4 +1,4 @@
-"""``ckptctl config``: what is configured, and where it came from."""
+"""``ckptctl config``: each setting and where it came from."""
 
 from __future__ import annotations
 

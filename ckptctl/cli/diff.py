@@ -1,4 +1,4 @@
-"""``ckptctl diff``: which tensors of two checkpoints are not the same."""
+"""``ckptctl diff``: which tensors of two checkpoints differ."""
 
 from __future__ import annotations
 

@@ -78,11 +78,11 @@ def command(
     scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
     terms = ExportOptions(len(stores) > 1 and form is not ExportFormat.yaml, scanning.now, top_k, monitor, mode.value)
     wanted = tuple(map(parse_filter, filters or ()))
-    sights = filter_runs(scan_stores(stores, scanning, console), wanted, scanning.now)
+    located_runs = filter_runs(scan_stores(stores, scanning, console), wanted, scanning.now)
     if form is ExportFormat.yaml or top_k is not None:
-        extracts = iter(list(_keep_best(sights, terms, console)))
+        extracts = iter(list(_keep_best(located_runs, terms, console)))
     else:
-        extracts = (ExportedRun(store, _look(store, run, terms)) for store, run in sights)
+        extracts = (ExportedRun(store, _look(store, run, terms)) for store, run in located_runs)
     first = next(extracts, None)
     require_found(first, stores, wanted)
     pieces = _WRITERS[form](_arrange(chain([first] if first else [], extracts), parse_key(sort), limit), terms)
@@ -121,13 +121,13 @@ class ExportedRun(NamedTuple):
     """Its best and newest are those of the whole run, also where the run has been cut."""
 
 
-def _keep_best(sights: Iterable[LocatedRun], options: ExportOptions, console: Console) -> Iterator[ExportedRun]:
+def _keep_best(located_runs: Iterable[LocatedRun], options: ExportOptions, console: Console) -> Iterator[ExportedRun]:
     """The runs with only their best checkpoints, with a score each; a run that has no score is left out with a warning.
 
     Raises MetricUnclear and ModeUnclear, and NoScore where no run has a score.
     """
     found, missing = False, []
-    for store, run in sights:
+    for store, run in located_runs:
         extract = _cut_if_scored(store, run, options)
         if isinstance(extract, ExportedRun):
             found = True

@@ -54,18 +54,18 @@ def command(
     scanning = read_options(NameOptions(template, layout, ext, equals), resumable=resumable)
     wanted = tuple(map(parse_filter, filters or ()))
     found = [
-        (sight, newest)
-        for sight in scan_stores(stores, scanning, console)
-        if (newest := _newest(sight, wanted, scanning.now, resumable=resumable)) is not None
+        (located, newest)
+        for located in scan_stores(stores, scanning, console)
+        if (newest := _newest(located, wanted, scanning.now, resumable=resumable)) is not None
     ]
     require_found(found, stores, wanted)
     latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
-    for sight, newest in found:
-        group = opt.group_of(sight.store.url, sight.run.path, group_by)
-        latest[group] = max(latest.get(group, (sight, newest)), (sight, newest), key=lambda pair: pair[1].modified)
-    for sight, newest in latest.values():
-        print_restart_warning(console, sight)
-        _warn_of_newer(console, sight, newest)
+    for located, newest in found:
+        group = opt.group_of(located.store.url, located.run.path, group_by)
+        latest[group] = max(latest.get(group, (located, newest)), (located, newest), key=lambda pair: pair[1].modified)
+    for located, newest in latest.values():
+        print_restart_warning(console, located)
+        _warn_of_newer(console, located, newest)
     if json:
         from ckptctl.render.json import last
 

@@ -99,15 +99,15 @@ def link_all(stores: Sequence[Store], scanning: Options, options: LinkOptions, c
     for store in stores:
         if store.read_only:
             raise Refused(store.read_only, id="read-only-store", path=store.url, done="no link was made")
-    sights = list(scan_stores(stores, scanning, console))
-    require_found(sights, stores)
+    located_runs = list(scan_stores(stores, scanning, console))
+    require_found(located_runs, stores)
     wanted = []
-    for sight in sights:
-        with locate_errors(sight.store):
-            wanted += [(sight, name, found) for name, found in _wanted(sight, options, console)]
+    for located in located_runs:
+        with locate_errors(located.store):
+            wanted += [(located, name, found) for name, found in _wanted(located, options, console)]
     if not wanted:
         raise NoScore("no run has a checkpoint to link", path=stores[0].url, hint="see what there is with ckptctl ls")
-    failed = [problem for sight, name, found in wanted if (problem := _link(sight, name, found, options, console))]
+    failed = [problem for located, name, found in wanted if (problem := _link(located, name, found, options, console))]
     for problem in failed:
         console.warn(problem)
     if failed:

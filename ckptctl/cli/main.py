@@ -1,4 +1,4 @@
-"""Where errors meet people: every error becomes one line, a hint and an exit code."""
+"""The program: it runs a command line, and turns every error into one line, a hint and an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(argv: list[str]) -> int:
     try:
         return _run(argv)
     except CkptctlError as error:
-        return _tell(error, argv)
+        return _print_error(error, argv)
     except ReaderGone:
         for stream in (sys.stdout, sys.stderr):
             _abandon(stream)
@@ -34,7 +34,7 @@ def run(argv: list[str]) -> int:
         return INTERRUPTED
     except OSError as error:
         _abandon_output_if_stuck()
-        return _tell(StorageFailed(error.strerror or str(error), path=_path_of(error)), argv)
+        return _print_error(StorageFailed(error.strerror or str(error), path=_path_of(error)), argv)
 
 
 def _open_what_is_closed() -> None:
@@ -58,7 +58,7 @@ def _run(argv: Sequence[str]) -> int:
     return parse_and_run(argv)
 
 
-def _tell(error: CkptctlError, argv: Sequence[str]) -> int:
+def _print_error(error: CkptctlError, argv: Sequence[str]) -> int:
     sys.stdout.flush()
     if "--json" in argv:
         from ckptctl.render.json import error as error_json

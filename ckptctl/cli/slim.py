@@ -1,4 +1,4 @@
-"""``ckptctl slim``: checkpoints without what only serves to resume training."""
+"""``ckptctl slim``: checkpoints without optimizer state."""
 
 from __future__ import annotations
 

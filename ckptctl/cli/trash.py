@@ -104,18 +104,18 @@ def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose
     from ckptctl.prune.trash import restorable_items
     from ckptctl.render.outcome import TrashedItems, trash_rows, trash_screen
 
-    heaps = [
+    trashed = [
         TrashedItems(it.store.url, it.transaction.deed, tuple(restorable_items(it.store, it.transaction)))
         for it in found
     ]
     if json:
         from ckptctl.render.json import trash as as_json
 
-        console.answer(as_json(heaps))
+        console.answer(as_json(trashed))
     elif console.is_terminal:
-        console.answer(trash_screen(heaps, max((it.store.clock() for it in found), default=0), verbose=verbose))
+        console.answer(trash_screen(trashed, max((it.store.clock() for it in found), default=0), verbose=verbose))
     else:
-        console.answer(trash_rows(heaps))
+        console.answer(trash_rows(trashed))
 
 
 _ID = re.compile(r"[0-9a-f]{4,8}")

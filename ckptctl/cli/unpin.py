@@ -1,4 +1,4 @@
-"""``ckptctl unpin``: let checkpoints go by the rules again."""
+"""``ckptctl unpin``: remove pins."""
 
 from __future__ import annotations
 

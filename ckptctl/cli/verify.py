@@ -1,4 +1,4 @@
-"""``ckptctl verify``: whether checkpoints are whole and harmless."""
+"""``ckptctl verify``: whether checkpoints are intact and harmless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--filter 'size>1GB'``: which checkpoints are meant, by one of their numbers."""
+"""``--filter 'size>1GB'``: conditions on one number of a checkpoint."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Filter(NamedTuple):
 
     @property
     def needs_stat(self) -> bool:
-        """Whether names alone do not tell."""
+        """Whether names alone do not describe_unmet."""
         return self.key in ("size", "age")
 
     def holds(self, checkpoint: Checkpoint, now: int) -> bool:
@@ -51,7 +51,7 @@ class Filter(NamedTuple):
         """Whether the checkpoint has the number."""
         return self._value_of(checkpoint, 0) is not None
 
-    def tell(self, checkpoint: Checkpoint) -> str:
+    def describe_unmet(self, checkpoint: Checkpoint) -> str:
         """Why it is not met."""
         return f"not {self.text}" if self.is_known(checkpoint) else f"not {self.text}: {self.key} is not known"
 

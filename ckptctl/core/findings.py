@@ -1,4 +1,4 @@
-"""What is wrong with a run, or may surprise its people: where, what, and what to do next."""
+"""What ``doctor`` reports of a run: where it is, what is wrong, what to do next."""
 
 from __future__ import annotations
 

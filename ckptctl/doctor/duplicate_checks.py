@@ -1,4 +1,4 @@
-"""Checkpoints that hold the same bytes twice: told by checksums where the format has them, else by samples."""
+"""Checkpoints that hold the same bytes: compared by checksums where the format has them, else by samples."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def find_duplicates(store: Store, run: Run) -> Iterator[Finding]:
 
 def _compare(store: Store, alike: Sequence[Checkpoint]) -> Iterator[Finding]:
     looks = {it.path: look for it in alike if (look := _look_at(store, it)) is not None}
-    for twins in _group((it, looks.get(it.path)) for it in alike):
-        yield _tell(twins, is_sure=looks[twins[0].path].is_sure)
+    for equal in _group((it, looks.get(it.path)) for it in alike):
+        yield _make_finding(equal, is_sure=looks[equal[0].path].is_sure)
 
 
 def _group(marked: Iterable[tuple[Checkpoint, Hashable]]) -> list[list[Checkpoint]]:
@@ -116,8 +116,8 @@ def _digest(pieces: Iterable[bytes]) -> bytes:
     return digest.digest()
 
 
-def _tell(twins: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
-    first, *others = twins
+def _make_finding(equal: Sequence[Checkpoint], *, is_sure: bool) -> Finding:
+    first, *others = equal
     identities = {entry.identity for entry in first.entries}
     saved = sum(entry.size or 0 for it in others for entry in it.entries if entry.identity not in identities)
     same = "holds the same bytes as" if is_sure else "seems to hold the same bytes as"

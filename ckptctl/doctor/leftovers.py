@@ -89,12 +89,12 @@ class LeftoverCollector:
     def warn_run(self, run: Run, now: int) -> Iterator[Finding]:
         """What was left in a run's folder, but what its checkpoints explain; each is told once."""
         for leftover in self._take(run):
-            yield from self._tell(leftover, now, run)
+            yield from self._describe(leftover, now, run)
 
     def warn_rest(self, now: int) -> Iterator[tuple[str, list[Finding]]]:
         """What was left in folders that no run was taken of, folder by folder."""
         for folder, left in sorted(self._held.items()):
-            found = [finding for it in left for finding in self._tell(it, now, None)]
+            found = [finding for it in left for finding in self._describe(it, now, None)]
             if found:
                 yield folder, found
 
@@ -108,7 +108,7 @@ class LeftoverCollector:
         left = self._held.pop(run.path, [])
         return [it for it in left if it.path not in known and it.of not in (known if it.kind == "pin" else marked)]
 
-    def _tell(self, leftover: Leftover, now: int, run: Run | None) -> Iterator[Finding]:
+    def _describe(self, leftover: Leftover, now: int, run: Run | None) -> Iterator[Finding]:
         """The finding on a leftover, unless it is young, gone, or nothing to speak of."""
         if leftover.kind == "pin":
             yield from self._warn_pin(leftover, run)
@@ -173,10 +173,10 @@ def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
     for top in entries:
         own = [it for it in entries if it.path.startswith(f"{top.path}/")]
         if "/" not in top.path and own:
-            yield _tell(top, own, store, folder, now)
+            yield _describe_trash(top, own, store, folder, now)
 
 
-def _tell(top: Entry, own: list[Entry], store: Store, folder: str, now: int) -> Finding:
+def _describe_trash(top: Entry, own: list[Entry], store: Store, folder: str, now: int) -> Finding:
     """What lies there, who put it there, and what becomes of it."""
     path = join(folder, TRASH, top.path)
     lying = [(it, it.path[len(top.path) + 1 :].partition("/")[0]) for it in own]

@@ -1,4 +1,4 @@
-"""What may be wrong with the names that stand for checkpoints: links, and the files in which training notes them."""
+"""Checks of pointers: links and tracker files that are broken, or name an older checkpoint than the newest or best."""
 
 from __future__ import annotations
 
@@ -149,13 +149,13 @@ def _stale_bests(
             continue
         best = ranked[0]
         if is_better(best.score.value, own.value, metric.mode) and not scores_agree(best.score, own):
-            mine = f"{quote_basename(target.path)} with {metric.name} {_tell(own)}"
-            better = f"{quote_basename(best.checkpoint.path)} has {_tell(best.score)} ({metric.mode} counts)"
+            mine = f"{quote_basename(target.path)} with {metric.name} {_write_score(own)}"
+            better = f"{quote_basename(best.checkpoint.path)} has {_write_score(best.score)} ({metric.mode} counts)"
             hint = _relink(run, pointer, context)
             yield Finding("stale-best", "advice", pointer.path, f"names {mine}, but {better}", hint)
 
 
-def _tell(score: Score) -> str:
+def _write_score(score: Score) -> str:
     """A score as its name says it; elsewhere without the noise of float32."""
     return score.text if score.text is not None and score.source == "name" else f"{score.value:.6g}"
 

@@ -1,4 +1,4 @@
-"""Everything that a run's own values tell of what is wrong with it."""
+"""The checks of one run: listing, pointers, states, restarts, mixed layouts, mode, notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be wrong with checkpoints themselves: those that are not whole, or not known to be."""
+"""Checks of the states of checkpoints: damaged, partial, or not known to be complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What links, trackers and lists say, where what they say is not here."""
+"""What broken links, tracker files and rosters say, read from the store."""
 
 from __future__ import annotations
 

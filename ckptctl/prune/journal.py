@@ -135,7 +135,7 @@ def _is_whole(line: bytes) -> bool:
 @contextmanager
 def begin_journal(store: Store, transaction: Transaction) -> Iterator[Journal]:
     """Write down a deed before any of it is done, with room reserved for what will be done; raises OSError."""
-    intents = b"".join(map(encode_record, _tell(transaction)))
+    intents = b"".join(map(encode_record, _intents_of(transaction)))
     replacements = sum(len(item.parts) for item in transaction.items if item.is_slim)
     room = len(intents) + _RECORD * (len(transaction.items) + 4) + _HEIR * replacements
     with store.log(f"{trash_folder_of(transaction.txid)}/{NAME}", room=room) as log:
@@ -143,7 +143,7 @@ def begin_journal(store: Store, transaction: Transaction) -> Iterator[Journal]:
         yield Journal(log)
 
 
-def _tell(transaction: Transaction) -> Iterator[dict[str, object]]:
+def _intents_of(transaction: Transaction) -> Iterator[dict[str, object]]:
     """A deed as records: what it is, with how many follow, and each of those."""
     told = transaction._asdict()
     yield {"journal": VERSION, **told, "items": len(transaction.items), "lists": len(transaction.lists)}

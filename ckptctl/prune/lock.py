@@ -1,4 +1,4 @@
-"""One run of this program at a time in a root, and who it is for those who come second."""
+"""One prune at a time in a root; who holds the lock is shown to whoever comes second."""
 
 from __future__ import annotations
 

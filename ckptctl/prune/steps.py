@@ -1,4 +1,4 @@
-"""A plan as the tasks that carry it out, with all that the journal says of them before they are done."""
+"""A plan as the steps that carry it out, with all that the journal records of them before they are done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is configured, and where each value came from."""
+"""Settings as text: each value and where it came from."""
 
 from __future__ import annotations
 

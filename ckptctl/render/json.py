@@ -1,4 +1,4 @@
-"""The JSON of the contract, schema version 1, in pieces that stream.
+"""The JSON output, schema version 1, in pieces that stream.
 
 All of it is ASCII: whatever a name holds reaches a terminal as an escape.
 """
@@ -164,7 +164,7 @@ def _finding(finding: Finding, root: str) -> Value:
 
 def explain(told: Explanation) -> Iterator[str]:
     """What becomes of one checkpoint, and what each rule says of it."""
-    rules: Value = [{"rule": it.rule, "says": it.says, "text": write_text(it.text)} for it in told.sayings]
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": write_text(it.text)} for it in told.rules]
     yield dump({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
 
 
@@ -204,20 +204,20 @@ def _change(change: TrashChange) -> Value:
     return {"txid": change.txid, **lists, "freed": change.freed}
 
 
-def trash(heaps: Iterable[TrashedItems]) -> Iterator[str]:
+def trash(found: Iterable[TrashedItems]) -> Iterator[str]:
     """What lies in the trash."""
-    told: Value = [_heap(it) for it in heaps]
+    told: Value = [_trashed(it) for it in found]
     yield f'{{"schema_version":1,"trash":{dump(told)}}}\n'
 
 
-def _heap(heap: TrashedItems) -> Value:
-    transaction = heap.deed
-    items: Value = [{**write_path("path", it.path), "bytes": it.size, "files": it.files} for it in heap.items]
+def _trashed(trashed: TrashedItems) -> Value:
+    transaction = trashed.deed
+    items: Value = [{**write_path("path", it.path), "bytes": it.size, "files": it.files} for it in trashed.items]
     until = None if transaction.until is None else write_time(transaction.until)
     told: dict[str, Value] = {"since": write_time(transaction.since), "until": until, "checkpoints": items}
     return {
         "txid": transaction.txid,
-        **write_path("root", heap.root),
+        **write_path("root", trashed.root),
         "command": transaction.command,
         "policy": write_text(transaction.words),
         **told,

@@ -1,4 +1,4 @@
-"""The JSON of what is inside of checkpoints: show, verify, slim, diff."""
+"""The JSON output of the commands that look inside checkpoints: show, verify, slim, diff."""
 
 from __future__ import annotations
 

@@ -81,20 +81,20 @@ def describe_change(change: TrashChange, root: str = ".") -> str:
     return "\n".join(lines)
 
 
-def trash_screen(heaps: Sequence[TrashedItems], now: int, *, verbose: bool = False) -> Iterator[str]:
+def trash_screen(found: Sequence[TrashedItems], now: int, *, verbose: bool = False) -> Iterator[str]:
     """A line for each prune, newest last; with ``verbose`` one for each of its checkpoints too."""
-    if not heaps:
+    if not found:
         yield "The trash is empty.\n"
         return
-    for heap in heaps:
-        transaction = heap.deed
+    for trashed in found:
+        transaction = trashed.deed
         until = "" if transaction.until is None else f", {_describe_end(transaction.until, now)}"
         age = write_age((now - transaction.since) / NANOSECONDS)
-        what = f"{write_count(len(heap.items), 'checkpoint')}, {write_size(heap.size)}"
-        yield f"{escape(transaction.txid)}  {age} ago  {escape(heap.root)}  {what}{until}\n"
-        for item in heap.items if verbose else ():
-            yield f"  {escape(locate(heap.root, item.path))}  {write_size(item.size)}\n"
-    yield f"\n{write_size(sum(heap.size for heap in heaps))} in the trash\n"
+        what = f"{write_count(len(trashed.items), 'checkpoint')}, {write_size(trashed.size)}"
+        yield f"{escape(transaction.txid)}  {age} ago  {escape(trashed.root)}  {what}{until}\n"
+        for item in trashed.items if verbose else ():
+            yield f"  {escape(locate(trashed.root, item.path))}  {write_size(item.size)}\n"
+    yield f"\n{write_size(sum(trashed.size for trashed in found))} in the trash\n"
 
 
 def _describe_end(until: int, now: int) -> str:
@@ -103,14 +103,14 @@ def _describe_end(until: int, now: int) -> str:
     return f"kept for {write_age(left)} more" if left > 0 else "to be removed by the next prune"
 
 
-def trash_rows(heaps: Sequence[TrashedItems]) -> Iterator[str]:
+def trash_rows(found: Sequence[TrashedItems]) -> Iterator[str]:
     """A line for each checkpoint in the trash, tab-separated under a line of heads."""
     yield "id\tsince\tuntil\tbytes\tpath\n"
-    for heap in heaps:
-        until = "" if heap.deed.until is None else write_time(heap.deed.until)
-        for item in heap.items:
-            path = escape(locate(heap.root, item.path))
-            yield f"{escape(heap.deed.txid)}\t{write_time(heap.deed.since)}\t{until}\t{item.size}\t{path}\n"
+    for trashed in found:
+        until = "" if trashed.deed.until is None else write_time(trashed.deed.until)
+        for item in trashed.items:
+            path = escape(locate(trashed.root, item.path))
+            yield f"{escape(trashed.deed.txid)}\t{write_time(trashed.deed.since)}\t{until}\t{item.size}\t{path}\n"
 
 
 _PATH_LEAST = 16

@@ -34,7 +34,7 @@ class PlanLine(NamedTuple):
 
 
 def screen(plan: Plan, *, root: str = ".", width: int = 80, verbose: bool = False) -> Iterator[str]:
-    """The policy in words, what becomes of each run, and what a person must know before saying yes."""
+    """The policy in words, what becomes of each run, and what a person must know before line yes."""
     yield fold(escape(plan.words), width) + "\n\n"
     runs = sorted(plan.runs, key=lambda run: -run.frees)
     is_brief = not verbose and sum(bool(run.changed) for run in runs) > MOST_SHOWN
@@ -55,7 +55,7 @@ def dry_run(plan: Plan) -> str:
     """The line that ends a dry run."""
     if not plan.changed:
         return nothing()
-    return f"Would {_tell(plan)}: {write_size(plan.frees)}. Nothing was changed (dry run).\n"
+    return f"Would {_describe_changes(plan)}: {write_size(plan.frees)}. Nothing was changed (dry run).\n"
 
 
 def nothing() -> str:
@@ -65,7 +65,7 @@ def nothing() -> str:
 
 def question(plan: Plan, *, trash: bool = False) -> str:
     """What to ask, without the [y/N]; ``trash`` where it is only set aside."""
-    told = _tell(plan, "set aside" if trash else "delete")
+    told = _describe_changes(plan, "set aside" if trash else "delete")
     ending = "?" if trash else ", for good?"
     return f"{told[0].upper()}{told[1:]}, {write_size(plan.frees)}{ending}"
 
@@ -77,7 +77,7 @@ def objections(refusals: Iterable[Objection]) -> Iterator[str]:
         yield f"refused[{refusal.id}]: {escape(refusal.text)}{override}\n"
 
 
-def _tell(plan: Plan, verb: str = "delete") -> str:
+def _describe_changes(plan: Plan, verb: str = "delete") -> str:
     """What would be done, as part of a sentence: ``delete 15 checkpoints in 2 runs``."""
     slimmed = sum(verdict.action == "slim" for verdict in plan.changed)
     deleted = len(plan.dropped)
@@ -335,7 +335,7 @@ def explain_screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
     verdict = told.verdict
     frees = f" · frees {write_size(verdict.frees)}" if verdict.is_change else ""
     yield f"{escape(locate(root, verdict.path))}   {verdict.action}{frees}\n"
-    lines = told.sayings or verdict.reasons
+    lines = told.rules or verdict.reasons
     width = max(len(it.rule) for it in lines)
     for line in lines:
         yield f"  {getattr(line, 'says', verdict.action)}  {pad(line.rule, width)}  {escape(line.text)}\n"
@@ -346,5 +346,5 @@ def explain_rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
     verdict = told.verdict
     yield "rule\tsays\ttext\n"
     yield f"verdict\t{verdict.action}\t{escape(locate(root, verdict.path))}\n"
-    for saying in told.sayings:
-        yield f"{saying.rule}\t{saying.says}\t{escape(saying.text)}\n"
+    for line in told.rules:
+        yield f"{line.rule}\t{line.says}\t{escape(line.text)}\n"

@@ -1,4 +1,4 @@
-"""Whether checkpoints are whole, for a terminal and for a pipe: what is wrong line by line, and the sum of it."""
+"""What ``verify`` found, line by line for a terminal and for a pipe, and its totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What in a grove is a checkpoint: of which layout, and with which entries. Nothing is read, names decide."""
+"""Which entries of a folder make one checkpoint, and of which layout. Nothing is read: names decide."""
 
 from __future__ import annotations
 

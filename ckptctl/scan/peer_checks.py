@@ -1,4 +1,4 @@
-"""The checkpoints of a run judged beside each other: what the others have tells what one lacks."""
+"""The checkpoints of a run compared with each other: what one lacks that the others have."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ POLICY = Policy((TopK(1), KeepLast(1)))
 
 def say(path: str, *runs: Run, policy: Policy = POLICY) -> list[str]:
     told = explain(runs, plan_runs(runs, policy, NOW), NOW, path)
-    return [told.verdict.action, *(f"{it.rule} {it.says}: {it.text}" for it in told.sayings)]
+    return [told.verdict.action, *(f"{it.rule} {it.says}: {it.text}" for it in told.rules)]
 
 
 def test_each_rule_has_its_say_whatever_the_others_say() -> None:

@@ -61,7 +61,7 @@ def test_all_filters_must_be_met() -> None:
     [("step > 2000", "not step>2000"), ("acc>0", "not acc>0: acc is not known")],
 )
 def test_a_filter_says_why_it_is_not_met(text: str, told: str) -> None:
-    assert parse_filter(text).tell(ONE) == told
+    assert parse_filter(text).describe_unmet(ONE) == told
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A second look at a plan, by other means than those that drew it: what must hold of any plan, whatever the policy."""
+"""A second check of a plan, independent of the code that made it: what must hold whatever the policy says."""
 
 from __future__ import annotations
 

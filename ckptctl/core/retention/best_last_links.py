@@ -1,4 +1,4 @@
-"""Links that are called last or best, and may follow what they are called after when that is asked for."""
+"""Links named last or best, which may be moved to the checkpoint that is last or best now (``--relink``)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class LinkMove(NamedTuple):
 
 
 def find_link_moves(
-    run: Run, whole: Sequence[Checkpoint], stood: Sequence[RuleResult], policy: Policy
+    run: Run, whole: Sequence[Checkpoint], results: Sequence[RuleResult], policy: Policy
 ) -> tuple[LinkMove, ...]:
     """The links of a run that may move out of the way; ``whole`` are its complete checkpoints.
 
     Each only to what stays for certain, whatever a budget takes: to the newest where that is protected, to the best
     where each rule that ranks keeps the same.
     """
-    return tuple(_find(run, whole, stood, policy)) if policy.relink else ()
+    return tuple(_find(run, whole, results, policy)) if policy.relink else ()
 
 
-def _find(run: Run, whole: Sequence[Checkpoint], stood: Sequence[RuleResult], policy: Policy) -> Iterator[LinkMove]:
+def _find(run: Run, whole: Sequence[Checkpoint], results: Sequence[RuleResult], policy: Policy) -> Iterator[LinkMove]:
     held = {it.path: it for it in whole}
     newest = in_save_order(whole)[-1].path if whole and policy.protect_last else None
-    best = _find_best(held, stood)
+    best = _find_best(held, results)
     for pointer in filter(lambda it: _is_own_link(it, run), run.pointers):
         stem = pointer.path.rpartition("/")[2].partition(".")[0]
         after = newest if stem in LAST else best if stem in BEST else None
@@ -54,12 +54,12 @@ def _is_own_link(pointer: Pointer, run: Run) -> bool:
     return (pointer.kind, pointer.state) == ("symlink", "ok") and pointer.path.rpartition("/")[0] == run.path
 
 
-def _find_best(held: dict[str, Checkpoint], stood: Sequence[RuleResult]) -> str | None:
+def _find_best(held: dict[str, Checkpoint], results: Sequence[RuleResult]) -> str | None:
     """The best of a run by every rule that ranks, if that keeps it; None where they disagree, or none ranks."""
-    bests = {_first(held, it) for it in stood if isinstance(it.rule, TopK) and it.standing.places}
+    bests = {_first(held, it) for it in results if isinstance(it.rule, TopK) and it.rule_context.places}
     return bests.pop() if len(bests) == 1 else None
 
 
-def _first(held: dict[str, Checkpoint], stood: RuleResult) -> str | None:
-    places = {place: path for path, place in stood.standing.places.items() if path in held and path in stood.kept}
+def _first(held: dict[str, Checkpoint], result: RuleResult) -> str | None:
+    places = {place: path for path, place in result.rule_context.places.items() if path in held and path in result.kept}
     return places[min(places)] if places else None

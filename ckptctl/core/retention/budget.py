@@ -136,7 +136,7 @@ def apply_budget(
             left[spare.run] -= 1
     idle = {(it.run, it.checkpoint.path) for it in spares if not names.have_freed(it.checkpoint)}
     going = {key: why for key, why in going.items() if key not in idle}
-    return BudgetCut(going, tuple((it.flag, _tell(it, gone)) for it in goals if it.misses(gone)))
+    return BudgetCut(going, tuple((it.flag, _describe_shortfall(it, gone)) for it in goals if it.misses(gone)))
 
 
 def _goals(budget: Budget, held: DiskUsage, room: int) -> Iterator[_Goal]:
@@ -152,7 +152,7 @@ def _goals(budget: Budget, held: DiskUsage, room: int) -> Iterator[_Goal]:
         yield _Goal("free", DiskUsage(budget.free - room), f"less than {write_size(budget.free)} free")
 
 
-def _tell(goal: _Goal, gone: DiskUsage) -> str:
+def _describe_shortfall(goal: _Goal, gone: DiskUsage) -> str:
     missed = goal.misses(gone)
     much = f"{missed} files" if goal.flag == "max-files" else write_size(missed)
     return f"{goal.text}, by {much}, even without all that only rules keep"

@@ -1,4 +1,4 @@
-"""Who takes part before the rules, and how they stand there: a run by itself, or with others in one group."""
+"""Which checkpoints of a run the rules may choose from, and what each rule keeps of a run or a group."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RuleResult(NamedTuple):
     """A rule, how a run stands before it, and what it keeps."""
 
     rule: Rule
-    standing: RuleContext
+    rule_context: RuleContext
     kept: Mapping[str, str]
     """By path, of the whole group, with the words that say why."""
 
@@ -79,15 +79,15 @@ def _part_by_age(
 def evaluate_rules(parts: Sequence[Eligibility], policy: Policy, now: int) -> list[list[RuleResult]]:
     """How each run stands before each rule; raises MetricUnclear and ModeUnclear, also where grouped runs disagree."""
     by_rule = [_evaluate_rule(rule, parts, policy, now) for rule in policy.rules]
-    return [[stood[place] for stood in by_rule] for place in range(len(parts))]
+    return [[results[place] for results in by_rule] for place in range(len(parts))]
 
 
 def _evaluate_rule(rule: Rule, parts: Sequence[Eligibility], policy: Policy, now: int) -> dict[int, RuleResult]:
     """By its place among the parts, how each run stands before one rule."""
-    stood: dict[int, RuleResult] = {}
+    results: dict[int, RuleResult] = {}
     for group in _group(parts, "all" if rule.id == GLOBAL_BEST else policy.group_by):
-        stood |= zip(group, _evaluate_group([parts[it] for it in group], rule, policy, now), strict=True)
-    return stood
+        results |= zip(group, _evaluate_group([parts[it] for it in group], rule, policy, now), strict=True)
+    return results
 
 
 def _group(parts: Sequence[Eligibility], by: GroupBy) -> list[list[int]]:
@@ -108,14 +108,14 @@ def _evaluate_group(group: Sequence[Eligibility], rule: Rule, policy: Policy, no
     metric = _agreed([(part.run.path, it) for part, it in zip(group, found, strict=True) if isinstance(it, Metric)])
     held = [it for part, told in zip(group, found, strict=True) if not isinstance(told, str) for it in part.candidates]
     shared = _stand_together(in_time_order(held) if len(group) > 1 else held, metric, policy)._replace(now=now)
-    stood: list[RuleResult] = []
+    results: list[RuleResult] = []
     kept: dict[tuple[int, int], Mapping[str, str]] = {}
     for part, told in zip(group, found, strict=True):
         bases = (part.run.step_base, part.run.epoch_base)
         own = shared._replace(step_base=bases[0], epoch_base=bases[1])
         kept[bases] = kept[bases] if bases in kept else rule.keep(own)
-        stood.append(RuleResult(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
-    return stood
+        results.append(RuleResult(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
+    return results
 
 
 def _agreed(found: Sequence[tuple[str, Metric]]) -> Metric | None:
@@ -126,7 +126,7 @@ def _agreed(found: Sequence[tuple[str, Metric]]) -> Metric | None:
 
 
 def _stand_together(held: Sequence[Checkpoint], metric: Metric | None, policy: Policy) -> RuleContext:
-    """The standing of all candidates of a group, oldest first."""
+    """The rule_context of all candidates of a group, oldest first."""
     if metric is None:
         return make_rule_context(held)
     ranked = rank(held, metric, threshold=policy.threshold, latest_wins=policy.latest_wins)

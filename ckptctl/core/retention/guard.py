@@ -36,14 +36,14 @@ class RootFacts(NamedTuple):
 def find_objections(
     plan: Plan,
     runs: Sequence[Run],
-    grounds: Sequence[RootFacts],
+    roots: Sequence[RootFacts],
     *,
     max_delete: int | None = None,
     max_delete_size: int | None = None,
 ) -> list[Objection]:
     """Every objection to a plan; an empty list lets it run. ``runs`` are those that the plan was drawn for."""
     return [
-        *(objection for ground in grounds for objection in _object_to_ground(ground)),
+        *(objection for facts in roots for objection in _object_to_root(facts)),
         *_object_to_listing(runs),
         *(objection for run in plan.runs for objection in _object_to_held(run, plan.policy.named)),
         *(objection for run in plan.runs for objection in _object_to_emptying(run, plan.policy)),
@@ -55,7 +55,7 @@ def find_objections(
     ]
 
 
-def _object_to_ground(facts: RootFacts) -> Iterator[Objection]:
+def _object_to_root(facts: RootFacts) -> Iterator[Objection]:
     below = "name the folder of runs below it"
     if facts.path == "/":
         yield Objection("root-is-filesystem", f"'/' is the whole file system: {below}")

@@ -123,10 +123,11 @@ def plan_runs(runs: Sequence[Run], policy: Policy, now: int, *, room: int = 0) -
     alone = [plan_untouched(run, policy) for run in runs]
     parts = [find_eligible(run, policy, now) for run, left in zip(runs, alone, strict=True) if left is None]
     drawn = (
-        _draw(part, stood, policy, now) for part, stood in zip(parts, evaluate_rules(parts, policy, now), strict=True)
+        _draw(part, results, policy, now)
+        for part, results in zip(parts, evaluate_rules(parts, policy, now), strict=True)
     )
-    sketches = [left or next(drawn) for left in alone]
-    return _complete(_cut(sketches, policy, room))
+    drafts = [left or next(drawn) for left in alone]
+    return _complete(_cut(drafts, policy, room))
 
 
 class DraftRunPlan(NamedTuple):
@@ -167,29 +168,29 @@ def _pass_strays(run: Run) -> tuple[Verdict, ...]:
     return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
 
 
-def _draw(part: Eligibility, stood: Sequence[RuleResult], policy: Policy, now: int) -> DraftRunPlan:
+def _draw(part: Eligibility, results: Sequence[RuleResult], policy: Policy, now: int) -> DraftRunPlan:
     run = part.run
-    trouble = next((it.standing.trouble for it in stood if it.standing.trouble), None)
+    trouble = next((it.rule_context.trouble for it in results if it.rule_context.trouble), None)
     if trouble is not None:
         verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
         notices = (*run.notices, f"{trouble}: left alone")
         return DraftRunPlan(RunPlan(run.path, verdicts, notices=notices, unscored=True))
-    case = make_evaluation_context(part, stood, policy, now)
+    case = make_evaluation_context(part, results, policy, now)
     judged = tuple(Verdict(it.path, *evaluate_checkpoint(case, it), checkpoint=it) for it in run.checkpoints)
     spares = {it.path: place for it in run.checkpoints if (place := budget_rank_of(case, it)) is not None}
-    metric = next((it.standing.metric for it in stood if it.standing.metric), None)
-    notices = (*run.notices, *warn_order(part, stood))
+    metric = next((it.rule_context.metric for it in results if it.rule_context.metric), None)
+    notices = (*run.notices, *warn_order(part, results))
     plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
     plan = plan._replace(loose=case.moves)
     return DraftRunPlan(plan, spares)
 
 
-def _cut(sketches: Sequence[DraftRunPlan], policy: Policy, room: int) -> Plan:
+def _cut(drafts: Sequence[DraftRunPlan], policy: Policy, room: int) -> Plan:
     """The plan, with what its budgets take beyond the rules."""
-    plan = Plan(policy, tuple(it.plan for it in sketches))
+    plan = Plan(policy, tuple(it.plan for it in drafts))
     if policy.budget == Budget():
         return plan
-    stays = [it for number, sketch in enumerate(sketches) for it in _stays(number, sketch)]
+    stays = [it for number, draft in enumerate(drafts) for it in _stays(number, draft)]
     taken = apply_budget(policy.budget, stays, [it.checkpoint for it in plan.dropped if it.checkpoint], room)
     runs = (
         run._replace(verdicts=tuple(_take(it, taken.going.get((number, it.path))) for it in run.verdicts))
@@ -198,15 +199,15 @@ def _cut(sketches: Sequence[DraftRunPlan], policy: Policy, room: int) -> Plan:
     return plan._replace(runs=tuple(runs), shortfalls=taken.shortfalls)
 
 
-def _stays(number: int, sketch: DraftRunPlan) -> Iterator[BudgetCandidate]:
+def _stays(number: int, draft: DraftRunPlan) -> Iterator[BudgetCandidate]:
     """What of a run stays by the rules."""
-    held = in_save_order(it.checkpoint for it in sketch.plan.verdicts if it.checkpoint)
+    held = in_save_order(it.checkpoint for it in draft.plan.verdicts if it.checkpoint)
     times = accumulate((it.modified for it in held), max)
-    gone = {it.path for it in sketch.plan.dropped}
+    gone = {it.path for it in draft.plan.dropped}
     for checkpoint, since in zip(held, times, strict=True):
         if checkpoint.path not in gone:
             yield BudgetCandidate(
-                checkpoint, number, checkpoint.path in sketch.spares, sketch.spares.get(checkpoint.path, 0), since
+                checkpoint, number, checkpoint.path in draft.spares, draft.spares.get(checkpoint.path, 0), since
             )
 
 
@@ -234,16 +235,16 @@ def _complete_run(run: RunPlan, names: LinkCounts) -> RunPlan:
     return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))
 
 
-def warn_order(part: Eligibility, stood: Sequence[RuleResult]) -> Iterator[str]:
+def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[str]:
     """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
     if any(it.lineage for it in part.candidates):
         yield "more than one training used this folder: last is the newest one's, an earlier one's newest is kept too"
     elif was_restarted(part.candidates):
         yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
-    for rule, standing, _ in stood:
-        if isinstance(rule, TopK) and standing.metric:
-            yield from filter(None, [describe_mode_doubt(standing.metric, rule.mode)])
-            yield from _warn_rank(rule, standing, standing.metric.name)
+    for rule, rule_context, _ in results:
+        if isinstance(rule, TopK) and rule_context.metric:
+            yield from filter(None, [describe_mode_doubt(rule_context.metric, rule.mode)])
+            yield from _warn_rank(rule, rule_context, rule_context.metric.name)
 
 
 def _warn_rank(rule: TopK, context: RuleContext, name: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What decides beside the rules, and what is kept always."""
+"""A policy: the rules, the options that decide beside them, and what is always kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who of what stays keeps the state to resume from: the newest; of the others only the weights stay."""
+"""Which of the kept checkpoints keep their optimizer state (``--resumable N``): the newest; the others are slimmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint would be without what only serves to resume training: what becomes of each of its files."""
+"""What slimming would leave of a checkpoint: for each file whether it is kept, rewritten or dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of one checkpoint, and why: doubt skips, a reason keeps, and only then do the rules pass over it."""
+"""The verdict on one checkpoint and its reasons: doubt skips, any reason to keep keeps, only then is it dropped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EvaluationContext(NamedTuple):
     """What the verdicts on a run hang on."""
 
     part: Eligibility
-    stood: Sequence[RuleResult]
+    results: Sequence[RuleResult]
     policy: Policy
     now: int
     always: Mapping[str, list[Reason]]
@@ -33,14 +33,14 @@ class EvaluationContext(NamedTuple):
 
 
 def make_evaluation_context(
-    part: Eligibility, stood: Sequence[RuleResult], policy: Policy, now: int
+    part: Eligibility, results: Sequence[RuleResult], policy: Policy, now: int
 ) -> EvaluationContext:
     """The case of a run, with what is kept in it always."""
     whole = [it for it in part.quiet if it.state == "complete"]
-    moves = find_link_moves(part.run, whole, stood, policy)
+    moves = find_link_moves(part.run, whole, results, policy)
     loose = {it.path for it in moves}
     always = find_protected(whole, part.run, last=policy.protect_last, spared=policy.spared, loose=loose)
-    return EvaluationContext(part, stood, policy, now, always, moves)
+    return EvaluationContext(part, results, policy, now, always, moves)
 
 
 def evaluate_checkpoint(context: EvaluationContext, checkpoint: Checkpoint) -> Decision:
@@ -69,12 +69,12 @@ def _evaluate_named(context: EvaluationContext, checkpoint: Checkpoint) -> Decis
 
 def _rules_for(context: EvaluationContext, path: str) -> list[Reason]:
     """What the rules say for keeping it."""
-    return [Reason(it.rule.id, it.kept[path]) for it in context.stood if path in it.kept]
+    return [Reason(it.rule.id, it.kept[path]) for it in context.results if path in it.kept]
 
 
 def _pass_over(context: EvaluationContext, checkpoint: Checkpoint) -> list[Reason]:
     """Why nothing keeps it."""
-    passed = [Reason(it.rule.id, it.rule.pass_over(checkpoint, it.standing)) for it in context.stood]
+    passed = [Reason(it.rule.id, it.rule.pass_over(checkpoint, it.rule_context)) for it in context.results]
     return passed if checkpoint.pin is None else [*passed, Reason("pinned", checkpoint.pin)]
 
 
@@ -102,9 +102,9 @@ def _keep_by_nature(context: EvaluationContext, checkpoint: Checkpoint) -> list[
     """What is set aside, an independent ``best``, and what a ranking rule cannot rank: no other rule makes it go."""
     if aside := _keep_aside(checkpoint):
         return aside
-    if "best" in checkpoint.roles and checkpoint.path not in context.stood[0].standing.newer:
+    if "best" in checkpoint.roles and checkpoint.path not in context.results[0].rule_context.newer:
         return [Reason("best", "a save of its own under a best name")]
-    names = dict.fromkeys(it.standing.metric.name for it in context.stood if it.standing.metric)
+    names = dict.fromkeys(it.rule_context.metric.name for it in context.results if it.rule_context.metric)
     missing = [name for name in names if score_of(checkpoint, name) is None]
     if missing and not context.policy.drop_unranked:
         return [Reason("unranked", f"unranked: no value of {' or '.join(missing)}")]
@@ -119,7 +119,7 @@ def _keep_aside(checkpoint: Checkpoint) -> list[Reason]:
 def _keep_by_filter(context: EvaluationContext, checkpoint: Checkpoint) -> list[Reason]:
     """The filters that it does not meet."""
     unmet = [it for it in context.policy.filters if not it.holds(checkpoint, context.now)]
-    return [Reason("filter", it.tell(checkpoint)) for it in unmet]
+    return [Reason("filter", it.describe_unmet(checkpoint)) for it in unmet]
 
 
 def budget_rank_of(context: EvaluationContext, checkpoint: Checkpoint) -> float | None:
@@ -130,7 +130,7 @@ def budget_rank_of(context: EvaluationContext, checkpoint: Checkpoint) -> float 
     path = checkpoint.path
     if not _rules_for(context, path) or path in context.always or find_doubts(context, checkpoint):
         return None
-    places = [it.standing.places.get(path, inf) for it in context.stood if isinstance(it.rule, TopK)]
+    places = [it.rule_context.places.get(path, inf) for it in context.results if isinstance(it.rule, TopK)]
     best = min(places, default=inf)
     return None if best == 1 else best
 
