@@ -1,7 +1,7 @@
-"""How one checkpoint, or what goes of it, leaves its place: by renames that are checked before and after.
+"""Moving one checkpoint, or the files that slimming takes from it, to the trash: by renames, checked before and after.
 
-task = write_heirs(store, task, journal, tick)      of one to be slimmed: what takes the place of its files
-move_out(store, task)                               into the trash; raises OSError, with some of it moved
+task = write_replacements(store, task, journal, tick)   of one to be slimmed: what takes the place of its files
+move_parts(store, task)                                 into the trash; raises OSError, with some of it moved
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A checkpoint without what only serves to resume training: what of it stays, a copy of that, or the same in place.
+"""Slimming a checkpoint: what would stay of it without its optimizer state, a copy of that, or the same in place.
 
-slim = plan(store, checkpoint)                  what becomes of each file; raises Refused with the reason
-copy(Way(store, slim, target), "last.ckpt")     into another folder
-write_heir(store, slim, entry, place)           what is to take a file's place: synced, and read again
+slim = plan_slim(store, checkpoint)                         what happens to each file; raises Refused with the reason
+copy_slimmed(CopyJob(store, slim, target), "last.ckpt")     into another folder
+write_replacement(store, slim, entry, place)                what takes a file's place: synced, and read again
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Detected(NamedTuple):
 
 
 class DetectedAll(NamedTuple):
-    """All that a grove holds."""
+    """All that a run folder holds."""
 
     checkpoints: list[Detected]
     """In the order of their paths."""
@@ -48,7 +48,7 @@ class DetectedAll(NamedTuple):
 
 
 def detect(run_folder: RunFolder, index: LayoutIndex) -> DetectedAll:
-    """The checkpoints of a grove."""
+    """The checkpoints of a run folder."""
     harvest = _Harvest(run_folder, index)
     for path, folder in run_folder.units.items():
         harvest.take_folder(path, folder)
@@ -59,7 +59,7 @@ def detect(run_folder: RunFolder, index: LayoutIndex) -> DetectedAll:
 
 
 class _Harvest:
-    """What was found in a grove so far."""
+    """What was found in a run folder so far."""
 
     def __init__(self, run_folder: RunFolder, index: LayoutIndex) -> None:
         self.run_folder = run_folder

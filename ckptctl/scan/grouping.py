@@ -1,4 +1,4 @@
-"""Which folders belong together: a walk becomes groves, each the listing of at most one run.
+"""Which folders belong together: a walk becomes run folders, each the listing of at most one run.
 
 Three kinds of folder belong to the one above: a folder that is a checkpoint itself, or part of one; one that holds a
 rank's share of the checkpoints (``mp_rank_00``); and one that a metric's slash made (``epoch=1-val/loss=0.40.ckpt``).
@@ -85,7 +85,7 @@ class RunFolder:
         )
 
     def _is_right_below(self) -> bool:
-        """Whether the folder right above it is a grove too; a run's own folder always is."""
+        """Whether the folder right above it is a run folder too; a run's own folder always is."""
         return self.parent is not None and self.path.rpartition("/")[0] == self.parent.path
 
     def find_neighbor(self, layout: Layout) -> str | None:
@@ -112,28 +112,28 @@ class RunFolder:
 
 
 def group_folders(store: Store, index: LayoutIndex, *, stat: bool) -> Iterator[RunFolder]:
-    """The groves below a store's root, each when the walk has left it: a folder's own after those below it."""
-    open_groves: list[RunFolder] = []
+    """The run folders below a store's root, each when the walk has left it: a folder's own after those below it."""
+    open_folders: list[RunFolder] = []
     sides = index.sides_below
     for folder in store.walk(stat=stat):
-        while open_groves and not open_groves[-1].holds(folder.path):
-            yield open_groves.pop()
-        top = open_groves[-1] if open_groves else None
+        while open_folders and not open_folders[-1].holds(folder.path):
+            yield open_folders.pop()
+        top = open_folders[-1] if open_folders else None
         if top is None or not _join(top, folder, index):
-            open_groves.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
-            _note_sides(open_groves, folder, sides)
-        if open_groves[0].is_checkpoint:
+            open_folders.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
+            _note_sides(open_folders, folder, sides)
+        if open_folders[0].is_checkpoint:
             break
         if folder.failure:
-            open_groves[-1].failures.append(f"{folder.path or '.'}: {folder.failure}")
-    while open_groves:
-        yield open_groves.pop()
+            open_folders[-1].failures.append(f"{folder.path or '.'}: {folder.failure}")
+    while open_folders:
+        yield open_folders.pop()
 
 
-def _note_sides(groves: Sequence[RunFolder], folder: Folder, names: frozenset[str]) -> None:
-    """Let all open groves above know the side files in a folder."""
+def _note_sides(run_folders: Sequence[RunFolder], folder: Folder, names: frozenset[str]) -> None:
+    """Let all open run folders above know the side files in a folder."""
     found = [it.path for it in folder.entries if it.path.rpartition("/")[2] in names] if names else []
-    for run_folder in groves[:-1] if found else ():
+    for run_folder in run_folders[:-1] if found else ():
         run_folder.below += found
 
 

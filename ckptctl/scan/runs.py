@@ -125,7 +125,7 @@ def _suggest(name: str) -> str:
 
 
 def _build(store: Store, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
-    """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
+    """A run from the names in its folder alone; None where there is neither checkpoint nor link to one, or no worth."""
     finds = detect(run_folder, index)
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
