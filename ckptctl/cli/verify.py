@@ -16,7 +16,7 @@ from ckptctl.cli._resolve import Target, find_target
 from ckptctl.cli._targets import NameOptions, expand_globs, print_notices, read_options, require_all_listed
 from ckptctl.errors import Damaged, NoCheckpoint
 from ckptctl.formats.flaws import VerifyResult
-from ckptctl.render import verify as screens
+from ckptctl.render import findings as screens
 from ckptctl.render.text import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.runs import Options, scan
@@ -75,7 +75,7 @@ def command(
     progress.clear()
     if not json:
         torch = loader.version if loader else ""
-        console.say(screens.closing(seen.tally, seconds=progress.seconds if deep else 0, torch=torch))
+        console.say(screens.verify_closing(seen.tally, seconds=progress.seconds if deep else 0, torch=torch))
     if seen.tally.broken or seen.tally.suspect:
         raise typer.Exit(Damaged.exit_code)
     require_all_listed(console)
@@ -144,7 +144,7 @@ def _write(seen: Iterable[VerifyResult], console: Console, progress: Progress, *
         from ckptctl.render.json_contents import verify
 
         return verify(seen)
-    lines = screens.screen(seen, width=console.width) if console.is_terminal else screens.rows(seen)
+    lines = screens.verify_screen(seen, width=console.width) if console.is_terminal else screens.verify_rows(seen)
     return _clear_before(lines, progress)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ckptctl.core.findings import DoctorContext, Finding, Report, sort_findings
 from ckptctl.doctor.duplicate_checks import find_duplicates
 from ckptctl.doctor.leftovers import LeftoverCollector, find_trash, is_temporary
+from ckptctl.doctor.pointer_checks import find_broken, list_missing_names, read_broken_targets
 from ckptctl.doctor.run_checks import examine_run, unlisted_finding
-from ckptctl.doctor.tracker_checks import find_broken, list_missing_names, read_broken_targets
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Run

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.core.findings import Finding, Hint, quote_basename
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
-from ckptctl.doctor.pointer_checks import broken_tracker_finding
-from ckptctl.doctor.tracker_checks import read_tracker, trackers_by_name
+from ckptctl.doctor.pointer_checks import broken_tracker_finding, read_tracker, trackers_by_name
 from ckptctl.errors import CkptctlError
 from ckptctl.prune.journal import LIST, NAME, TRASH, JournaledTransaction, has_trash, load_transaction
 from ckptctl.scan.pins import PIN

@@ -19,7 +19,7 @@ from ckptctl.core.transaction import Transaction
 from ckptctl.doctor import DoctorVisit
 from ckptctl.doctor.duplicate_checks import WHOLE, find_duplicates
 from ckptctl.doctor.leftovers import find_trash
-from ckptctl.doctor.tracker_checks import find_broken, list_missing_names, read_broken_targets, read_tracker
+from ckptctl.doctor.pointer_checks import find_broken, list_missing_names, read_broken_targets, read_tracker
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.layouts import LAYOUTS
 from ckptctl.layouts.index import LayoutIndex

@@ -22,7 +22,7 @@ from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import VerifyResult
 from ckptctl.render import contents as screens
-from ckptctl.render import verify
+from ckptctl.render import findings
 from ckptctl.tensors.full_check import read_deep
 from ckptctl.tensors.structure_check import find_flaws
 from tests.faults.hostile import GROUPS, exploding, zips
@@ -132,7 +132,7 @@ def examine(files: Held) -> None:
         screens.screen(Checkpoint("x", "generic", "file", entries), _RUN, contents),
         screens.rows(Checkpoint("x", "generic", "file", entries), contents, root="."),
         screens.draw_tree(contents),
-        verify.screen([VerifyResult("x", contents.size, "complete", tuple(flaws))]),
+        findings.verify_screen([VerifyResult("x", contents.size, "complete", tuple(flaws))]),
     ):
         for line in piece:
             assert all(char.isprintable() or char in "\n\t\u00a0" for char in line), line

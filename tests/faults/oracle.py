@@ -23,7 +23,7 @@ from ckptctl.cli._resolve import find_target
 from ckptctl.cli.main import run
 from ckptctl.formats.crc32 import find_crc32
 from ckptctl.formats.crc32c import crc32c
-from ckptctl.render import contents, verify
+from ckptctl.render import contents, findings
 from ckptctl.scan.inspect import VerifyDepth, read_checkpoint, verify_checkpoint
 from ckptctl.scan.runs import Options
 
@@ -50,7 +50,7 @@ def look(path: str) -> dict[str, object]:
         for _, _line in zip(range(1000), piece, strict=False):
             pass
     examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(deep=True, finite=True))
-    told += "".join(verify.screen([examined]))
+    told += "".join(findings.verify_screen([examined]))
     return {
         "name": os.path.basename(path),
         "errors": sorted({flaw.id for flaw in examined.flaws if flaw.severity == "error"}),
