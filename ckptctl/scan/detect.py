@@ -161,7 +161,9 @@ def _doubt_series(found: list[Detected]) -> list[Detected]:
 
 
 def _numbers_of(detected: Detected) -> tuple[str | None, ...]:
-    return detected.layout.name, *(detected.groups.get(key) for key in NUMBERS)
+    """The layout and its numbers as they count: ``02`` is the same as ``2``."""
+    told = (detected.groups.get(key) for key in NUMBERS)
+    return detected.layout.name, *(text and (text.lstrip("0") or "0") for text in told)
 
 
 def _series_of(detected: Detected) -> tuple[str, str]:
