@@ -198,6 +198,7 @@ class LayoutIndex:
         sources = (source for it in rows for source in it.sources if source.place == "beside")
         known |= {re.sub(r"\{\w+\}", "*", source.path) for source in sources}
         known |= {glob for it in rows for glob in it.neighbors if not glob.startswith("../")}
+        known |= {re.sub(r"\{\w+\}", "*", it.done) for it in rows if "{" in it.done}
         plain = frozenset(it for it in known if not _is_magic(it))
         self._beside[names] = plain, tuple(sorted(known - plain))
         return self._beside[names]

@@ -138,6 +138,11 @@ class Layout(NamedTuple):
     written_last: bool = False
     """Whether what is required is written last, or all of it appears at once by a rename: then it proves a save done.
     Else one is only taken for whole when nobody has written to it for a while."""
+    done: str = ""
+    """The file that a save ends with, which may be empty: a save without it is unfinished, and one with it is done. Of
+    a folder a glob of its name in there (``_SUCCESS``). Of a file or family a name beside it: ``{stem}`` stands for the
+    checkpoint's name without extension (the group ``stem``, where there is one), ``{name}`` for the full name of each
+    file, so that every file needs its own. A family with a folder for each rank has it above these, or in each."""
     newest_lacks: tuple[str, ...] = ()
     """What the training's last save is without: of ``required``, or of what all others hold."""
     ranks: tuple[str, ...] = ()
@@ -185,7 +190,7 @@ class Layout(NamedTuple):
     @property
     def tells_end(self) -> bool:
         """Whether a save that is done can be told from one under way by more than its age."""
-        return self.written_last or bool(self.marker)
+        return self.written_last or bool(self.marker or self.done)
 
     @property
     def family(self) -> str:

@@ -1,6 +1,7 @@
-"""Adding a framework takes one row of data, and no other line: three that nobody wrote, each put into the table.
+"""Adding a framework takes one row of data, and no other line: six that nobody wrote, each put into the table.
 
-``kiln`` saves files, ``loom`` folders, ``forge`` families of a file for each rank. All leave a table of what they
+``kiln`` saves files, ``loom`` folders, ``forge`` families of a file for each rank. ``dairy`` (folders with a file for
+each rank), ``press`` (files) and ``mint`` (families) end each save with an empty file. All leave a log of what they
 measured, a file that names the newest, a list of what they know, and names of their own for a save under way.
 """
 
@@ -22,7 +23,7 @@ from tests.layouts.tree import torch_file
 WHOLE = torch_file()
 LOSSES = {100: 0.9, 200: 0.3, 300: 0.5, 400: 0.7}
 SHARED: Mapping[str, Any] = {
-    "beside": ("diary.txt", "pictures"),
+    "beside": ("diary.txt", "pictures", "measured.*"),
     "pointers": (
         PointerFile("newest", "name"),
         PointerFile("known.json", "json", field="best/name", listing="saves", listed="name"),
@@ -68,6 +69,44 @@ FORGE = Layout(
     is_proved=True,
     **SHARED,
 )
+DAIRY = Layout(
+    name="dairy",
+    unit="dir",
+    names=(r"cheese_(?P<step>\d+)",),
+    sentinels=("curd.bin",),
+    hints=("whey-*.bin",),
+    required=("curd.bin",),
+    ranks=(r"whey-(\d+)\.bin",),
+    done="_RIPE",
+    in_progress=(r"cheese_(?P<step>\d+)\.young",),
+    examples=("cheese_100",),
+    **SHARED
+    | {
+        "sources": (
+            MetricSource("measured.jsonl", "beside", "jsonl", column="at", take=("val_*",), leave=("*_seconds",)),
+        )
+    },
+)
+PRESS = Layout(
+    name="press",
+    unit="file",
+    extensions=(".oil",),
+    names=(r"olive_(?P<step>\d+)\.oil",),
+    done="{stem}.done",
+    in_progress=(r"olive_(?P<step>\d+)\.oil\.wet",),
+    examples=("olive_100.oil",),
+    **SHARED,
+)
+MINT = Layout(
+    name="mint",
+    unit="family",
+    extensions=(".coin",),
+    names=(r"(?P<stem>gold_(?P<step>\d+))_part(?P<shard>\d+)\.coin",),
+    done="{name}.ok",
+    in_progress=(r"gold_(?P<step>\d+)_part\d+\.coin\.hot",),
+    examples=("gold_100_part0.coin",),
+    **SHARED,
+)
 
 
 class Kind(NamedTuple):
@@ -82,6 +121,8 @@ class Kind(NamedTuple):
     """A file of a save that is not done."""
     is_half: Callable[[Path], None]
     """Make the checkpoint of step 400 a half-written one."""
+    marks: tuple[str, ...] = ()
+    """Of its parts those that are empty."""
 
     def at(self, step: int) -> str:
         return self.path.format(step)
@@ -112,8 +153,33 @@ KINDS = {
         "blade_500_part0.iron.hot",
         lambda run: (run / "blade_400_part1.iron").unlink(),
     ),
+    "marked folder": Kind(
+        DAIRY,
+        "cheese_{}",
+        ("cheese_{}/curd.bin", "cheese_{}/whey-0.bin", "cheese_{}/whey-1.bin", "cheese_{}/_RIPE"),
+        "cheese_500.young/whey-0.bin",
+        lambda run: (run / "cheese_400/_RIPE").unlink(),
+        ("cheese_{}/_RIPE",),
+    ),
+    "marked file": Kind(
+        PRESS,
+        "olive_{}.oil",
+        ("olive_{}.oil", "olive_{}.done"),
+        "olive_500.oil.wet",
+        lambda run: (run / "olive_400.done").unlink(),
+        ("olive_{}.done",),
+    ),
+    "marked family": Kind(
+        MINT,
+        "gold_{}",
+        ("gold_{}_part0.coin", "gold_{}_part1.coin", "gold_{}_part0.coin.ok", "gold_{}_part1.coin.ok"),
+        "gold_500_part0.coin.hot",
+        lambda run: (run / "gold_400_part1.coin.ok").unlink(),
+        ("gold_{}_part0.coin.ok", "gold_{}_part1.coin.ok"),
+    ),
 }
-BESIDE = {"newest", "known.json", "measured.csv", "diary.txt"}
+MARKED = {name: kind for name, kind in KINDS.items() if kind.marks}
+BESIDE = {"newest", "known.json", "measured.csv", "measured.jsonl", "diary.txt"}
 
 
 @pytest.fixture(params=KINDS.values(), ids=list(KINDS))
@@ -129,6 +195,10 @@ def run(kind: Kind, tmp_path: Path) -> Path:
     """Four saves and what lies beside them; the list names all, its best is the second, the newest the last."""
     for step in LOSSES:
         save(tmp_path, sorted(kind.files(step)), WHOLE)
+        for mark in kind.marks:
+            (tmp_path / mark.format(step)).write_bytes(b"")
+    lines = [{"at": step, "val_loss": it, "val_ppl": 2 * it, "val_seconds": 3} for step, it in LOSSES.items()]
+    (tmp_path / "measured.jsonl").write_text("".join(f"{json.dumps(it)}\n" for it in lines))
     rows = "".join(f"{step},{loss},{2 * loss},3.5,0.1\n" for step, loss in LOSSES.items())
     (tmp_path / "measured.csv").write_text(f"at,val_loss,val_ppl,val_seconds,speed\n{rows}")
     (tmp_path / "newest").write_text(kind.at(400))
@@ -185,7 +255,7 @@ def test_ls_shows_each_with_its_step_size_and_metrics(kind: Kind, run: Path) -> 
         assert (checkpoint["step"], checkpoint["files"], checkpoint["bytes"]) == (
             step,
             len(kind.parts),
-            len(kind.parts) * len(WHOLE),
+            (len(kind.parts) - len(kind.marks)) * len(WHOLE),
         )
         told = {name: score["value"] for name, score in checkpoint["metrics"].items()}
         assert told == {"val_loss": LOSSES[step], "val_ppl": 2 * LOSSES[step]}
@@ -287,3 +357,108 @@ def test_a_save_that_has_a_role_takes_no_part(kind: Kind, run: Path) -> None:
     assert found(run)["vase.clay"]["roles"] == ["final"]
     prune(run, "--keep-last", "1")
     assert files_in(run) == kind.files(100, 400) | BESIDE | {"vase.clay"}
+
+
+# A save that ends with an empty file
+
+
+marked = pytest.mark.parametrize("kind", MARKED.values(), ids=list(MARKED), indirect=True)
+
+
+@marked
+@pytest.mark.parametrize("named", [100, 300, 400])
+def test_a_newest_without_its_mark_replaces_no_whole_one_whatever_the_committed_save_is(
+    kind: Kind, run: Path, named: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``named`` is what the framework's own file says is done: an older save, the last whole one, the half-written."""
+    (pointer, roster) = kind.row.pointers
+    row = kind.row._replace(pointers=(pointer._replace(commits=True), roster))
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (row, *ckptctl.layouts.LAYOUTS[1:]))
+    (run / "newest").write_text(kind.at(named))
+    kind.is_half(run)
+    settle(run)
+    before = files_in(run)
+    assert found(run)[kind.at(400)]["state"] == "partial"
+    call("prune", run, "--keep-last", "1", "--yes")
+    assert kind.files(300) | (before & kind.files(400)) <= files_in(run)
+
+
+@marked
+def test_a_save_with_its_mark_is_whole_at_once(kind: Kind, run: Path) -> None:
+    for part in kind.parts:
+        os.utime(run / part.format(400), (run.stat().st_ctime,) * 2)
+    assert found(run)[kind.at(400)]["state"] == "complete"
+
+
+@marked
+def test_a_mark_that_is_older_than_what_it_marks_proves_nothing_yet(kind: Kind, run: Path) -> None:
+    """The name is being written anew, over a save that was done."""
+    for part in set(kind.parts) - set(kind.marks):
+        os.utime(run / part.format(400))
+    assert found(run)[kind.at(400)]["state"] == "live"
+
+
+@marked
+def test_marks_go_first_and_come_back(kind: Kind, run: Path) -> None:
+    """Of a checkpoint that is several files the first to go has the number 0 in the trash; undo goes backwards."""
+    (run / "known.json").unlink()
+    before = files_in(run)
+    prune(run, "--keep-last", "1", "--trash")
+    assert files_in(run) >= kind.files(400)
+    assert files_in(run).isdisjoint(kind.files(100, 200, 300))
+    firsts = [it for it in run.glob(".ckptctl*/**/*.0") if it.is_file()]
+    assert [it.stat().st_size for it in firsts] == [0, 0, 0] * (kind.row.unit != "dir")
+    assert call("undo", run).code == 0
+    assert files_in(run) == before
+    assert {it["state"] for it in found(run).values()} == {"complete"}
+
+
+@marked
+def test_a_mark_whose_checkpoint_is_gone_is_no_stray(kind: Kind, run: Path) -> None:
+    for part in set(kind.parts) - set(kind.marks):
+        (run / part.format(100)).unlink()
+    (only,) = call("ls", run, "--json").json["runs"]
+    assert only["strays"] == []
+
+
+@marked
+def test_what_is_marked_can_be_verified(kind: Kind, run: Path) -> None:
+    assert call("verify", run).code == 0
+
+
+@pytest.mark.parametrize("kind", [KINDS["marked folder"]], ids=["marked folder"], indirect=True)
+def test_a_marked_folder_that_lacks_a_rank_is_not_whole(kind: Kind, run: Path) -> None:
+    (run / "cheese_400/whey-0.bin").unlink()
+    settle(run)
+    assert found(run)["cheese_400"]["state"] == "partial"
+    (run / "cheese_300/whey-1.bin").unlink()
+    settle(run)
+    assert found(run)["cheese_300"]["state"] == "unknown"
+
+
+@pytest.mark.parametrize("marks", [("{}",), ("rank_0/{}", "rank_1/{}")], ids=["above the ranks", "one for each rank"])
+def test_a_family_with_a_folder_for_each_rank_is_marked_above_them_or_in_each(
+    tmp_path: Path, marks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = MINT._replace(
+        names=(r"(?P<stem>gold_(?P<step>\d+))\.coin",),
+        rank_folders=(r"rank_(?P<rank>\d+)",),
+        done="{stem}.done",
+        examples=("gold_100.coin",),
+        in_progress=(),
+    )
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (row, *ckptctl.layouts.LAYOUTS))
+    for step in (100, 200, 300):
+        save(tmp_path, [f"rank_{rank}/gold_{step}.coin" for rank in (0, 1)], WHOLE)
+        save(tmp_path, [mark.format(f"gold_{step}.done") for mark in marks], b"")
+    assert {path: it["state"] for path, it in found(tmp_path).items()} == {
+        "gold_100": "complete",
+        "gold_200": "complete",
+        "gold_300": "complete",
+    }
+    (tmp_path / marks[-1].format("gold_300.done")).unlink()
+    assert found(tmp_path)["gold_300"]["state"] == "partial"
+    prune(tmp_path, "--keep-last", "1")
+    left = {f"rank_{rank}/gold_{step}.coin" for rank in (0, 1) for step in (200, 300)}
+    left |= {mark.format("gold_200.done") for mark in marks} | {it.format("gold_300.done") for it in marks[:-1]}
+    assert files_in(tmp_path) == left
