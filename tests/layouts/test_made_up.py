@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ckptctl.layouts
+from ckptctl.formats.torch_writer import make_tensor
 from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, RecordedMetric, Slimming
 from tests.cli.calls import HOUR, call, listing, save
 from tests.layouts.tree import torch_file
@@ -462,3 +463,19 @@ def test_a_family_with_a_folder_for_each_rank_is_marked_above_them_or_in_each(
     left = {f"rank_{rank}/gold_{step}.coin" for rank in (0, 1) for step in (200, 300)}
     left |= {mark.format("gold_200.done") for mark in marks} | {it.format("gold_300.done") for it in marks[:-1]}
     assert files_in(tmp_path) == left
+
+
+@pytest.mark.parametrize("kind", [KINDS["marked file"]], ids=["marked file"], indirect=True)
+def test_a_marked_file_is_slimmed_and_stays_whole(
+    kind: Kind, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    row = kind.row._replace(slimming=Slimming(drop=("optimizer",)))
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (row, *ckptctl.layouts.LAYOUTS[1:]))
+    whole = torch_file({"model": {"w": make_tensor([0.5])}, "optimizer": {"m": make_tensor([0.5])}})
+    save(run, [kind.at(100)], whole)
+    settle(run)
+    assert call("slim", run / kind.at(100), "-o", tmp_path_factory.mktemp("copy") / "small.pt").code == 0
+    assert call("slim", run / kind.at(100), "--in-place", "--yes").code == 0
+    assert (run / kind.at(100)).stat().st_size < len(whole)
+    assert (run / "olive_100.done").stat().st_size == 0
+    assert found(run)[kind.at(100)]["state"] == "complete"
