@@ -239,13 +239,11 @@ def match(layout: Layout, name: str) -> Groups | None:
     """The groups of the first pattern that matches a whole name; {} where a row asks for an extension alone."""
     if layout.extensions and not name.endswith(layout.extensions):
         return None
-    if not layout.names:
-        return {}
-    for pattern in layout.names:
+    for pattern in layout.names or layout.reserved:
         found = _compile(pattern).fullmatch(name) if required_text(pattern) in name else None
         if found:
             return found.groupdict()
-    return None
+    return None if layout.names else {}
 
 
 def ending_kind(name: str) -> str:

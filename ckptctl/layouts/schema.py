@@ -96,6 +96,19 @@ class RecordedMetric(NamedTuple):
     """What it says, in lower case, and what that means: {"true": "max", "false": "min"}."""
 
 
+class RunLog(NamedTuple):
+    """A file that a logger leaves of a run, whatever saved its checkpoints: it is read wherever it lies beside some."""
+
+    path: str
+    """Its name."""
+    holds: Literal["table", "scores"]
+    """A CSV table by epoch, in which steps count from 0; or a YAML mapping of checkpoints' paths to scores."""
+    above: bool = False
+    """Whether it may lie in the folder above, too."""
+    masks_nan: bool = False
+    """Whether the worst infinity of the mode stands in it for NaN."""
+
+
 class Slimming(NamedTuple):
     """What of a checkpoint only serves to resume training."""
 
@@ -125,6 +138,8 @@ class Layout(NamedTuple):
     whose other parts tell families apart (``stem`` where only it does, and it is the family's name); ``lead`` is what a
     family's loading member has and must have; ``folder`` what only those have that are folders. A group called as a
     role (last, best, final, …) gives that role."""
+    reserved: tuple[str, ...] = ()
+    """Without ``names``: patterns of names that are read by these alone, and not by the grammar; groups as above."""
     sentinels: tuple[str | tuple[str, ...], ...] = ()
     """Of a folder: globs of which one lies directly in it and proves the layout; a tuple is needed as a whole."""
     hints: tuple[str, ...] = ()
@@ -165,6 +180,7 @@ class Layout(NamedTuple):
     """The first that tells a metric counts."""
     recorded: tuple[RecordedMetric, ...] = ()
     """The first that is there counts."""
+    logs: tuple[RunLog, ...] = ()
     origins: tuple[OriginFile, ...] = ()
     epoch_base: int = 0
     """What the first epoch is called in names."""
@@ -176,8 +192,8 @@ class Layout(NamedTuple):
     """The mode that the framework knows for all its scores."""
     slimming: Slimming | None = None
     """None: nobody has looked."""
-    records: bool = False
-    """Whether the callbacks' memory lies inside (Lightning)."""
+    records: str = ""
+    """The module of ``ckptctl/scan/metrics`` that reads what callbacks remember inside of each file; "": nothing is."""
     is_proved: bool = False
     """Of a file, or a family's files: whether its format shows by itself that it is whole."""
     no_links: str | None = None

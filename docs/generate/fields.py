@@ -18,7 +18,7 @@ framework](add-a-framework.md) shows one being written.
 
 A *glob* is matched against one name, with `*`, `?` and `[…]`. A *pattern* is a regular expression that must match a
 whole name."""
-ORDER = ("Layout", "MetricSource", "PointerFile", "OriginFile", "RecordedMetric", "Slimming")
+ORDER = ("Layout", "MetricSource", "PointerFile", "OriginFile", "RecordedMetric", "RunLog", "Slimming")
 
 
 def write() -> str:
