@@ -131,10 +131,10 @@ class Layout(NamedTuple):
     """As shown, in JSON too; what stands before the first ``-`` is the family, one training's layouts share it."""
     unit: Unit
     extensions: tuple[str, ...] = ()
-    """What a name ends in. Without ``names``, any name that does, read by the grammar of ``core/names.py``."""
+    """What a name ends in. Without ``names``, any name that does, read by the grammar of ``core/names/parse.py``."""
     names: tuple[str, ...] = ()
     """Patterns. Their groups: ``epoch``, ``step``, ``index`` (a save counter), ``metric`` and ``value``, ``version``;
-    ``free`` is read by the grammar of ``core/names.py``; ``rank``, ``shard``, ``of`` number the members of a family,
+    ``free`` is read by the grammar of ``core/names/parse.py``; ``rank``, ``shard``, ``of`` number the members of a family,
     whose other parts tell families apart (``stem`` where only it does, and it is the family's name); ``lead`` is what a
     family's loading member has and must have; ``folder`` what only those have that are folders. A group called as a
     role (last, best, final, …) gives that role."""
@@ -162,7 +162,8 @@ class Layout(NamedTuple):
     """What the training's last save is without: of ``required``, or of what all others hold."""
     ranks: tuple[str, ...] = ()
     """Patterns of what is in a folder once for each rank, or for each of several kinds of rank; their groups are
-    numbers. Complete are all combinations from 0, as many as the siblings have."""
+    numbers. What lies deeper has its path (``ranks/optim_(\\d+)\\.bin``). Complete are all combinations from 0, as many
+    as the siblings have."""
     rank_folders: tuple[str, ...] = ()
     """Patterns of folders which hold, under one name, each rank's share of a checkpoint of the folder above."""
     manifest: str = ""
