@@ -327,15 +327,10 @@ def required_text(pattern: str) -> str:
     """A text that each name which a pattern matches must hold; "" where none is plain."""
     if re.search(r"\(\?[^:P]|\\[()]|\[[^\]]*[()]", pattern):  # looks around, or holds a literal parenthesis
         return ""
-    plain, count = _INNERMOST.subn(_open, pattern)
-    while count:
-        plain, count = _INNERMOST.subn(_open, plain)
+    plain, count = pattern, 1
+    while count:  # of a group nothing need be there where it may be left out, or has a choice
+        plain, count = _INNERMOST.subn(lambda it: "\0" if it[3] or "|" in it[2] else it[2], plain)
     if "|" in plain:
         return ""
     texts = _OPTIONAL.sub("\0", plain).replace("\\", "").split("\0")
     return max(texts, key=lambda text: (bool(text) and not text.isalnum(), len(text)))
-
-
-def _open(group: re.Match[str]) -> str:
-    """What of a group every name must hold: nothing where it may be left out, or has a choice."""
-    return "\0" if group[3] or "|" in group[2] else group[2]

@@ -134,10 +134,10 @@ class Layout(NamedTuple):
     """What a name ends in. Without ``names``, any name that does, read by the grammar of ``core/names/parse.py``."""
     names: tuple[str, ...] = ()
     """Patterns. Their groups: ``epoch``, ``step``, ``index`` (a save counter), ``metric`` and ``value``, ``version``;
-    ``free`` is read by the grammar of ``core/names/parse.py``; ``rank``, ``shard``, ``of`` number the members of a family,
-    whose other parts tell families apart (``stem`` where only it does, and it is the family's name); ``lead`` is what a
-    family's loading member has and must have; ``folder`` what only those have that are folders. A group called as a
-    role (last, best, final, …) gives that role."""
+    ``free`` is read by the grammar of ``core/names/parse.py``; ``rank``, ``shard``, ``of`` number the members of a
+    family, whose other parts tell families apart (``stem`` where only it does, and it is the family's name); ``lead``
+    is what a family's loading member has and must have; ``folder`` what only those have that are folders. A group
+    called as a role (last, best, final, …) gives that role."""
     reserved: tuple[str, ...] = ()
     """Without ``names``: patterns of names that are read by these alone, and not by the grammar; groups as above."""
     sentinels: tuple[str | tuple[str, ...], ...] = ()

@@ -80,11 +80,11 @@ DAIRY = Layout(
     done="_RIPE",
     in_progress=(r"cheese_(?P<step>\d+)\.young",),
     examples=("cheese_100",),
-    **SHARED
-    | {
+    **{
+        **SHARED,
         "sources": (
             MetricSource("measured.jsonl", "beside", "jsonl", column="at", take=("val_*",), leave=("*_seconds",)),
-        )
+        ),
     },
 )
 PRESS = Layout(
