@@ -157,7 +157,7 @@ class Checkpoint(NamedTuple):
 
     def find(self, name: str) -> Entry | None:
         """What lies in its folder under a name, which may hold ``/``; None where nothing does."""
-        inside = () if self.unit == "family" else self._sums.inside
+        inside = self._sums.inside if self.unit == "dir" else ()
         return self.entries[1 + inside.index(name)] if name in inside else None
 
     @property

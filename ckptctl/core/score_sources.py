@@ -1,6 +1,6 @@
-"""Several sources for one score: which one counts, and whether they agree.
+"""What training recorded of a checkpoint's scores, in several places: which one counts, and whether they agree.
 
-The order of trust: the checkpoint's own recorded state, a sibling's, ``best_k_models.yaml``, a side file, the name.
+The order of trust: the checkpoint's own recorded state, a sibling's, a list of scores, another side file, the name.
 A name is last because it is rounded, and because a field that was not logged is written as 0.
 """
 
@@ -8,16 +8,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite, isinf, isnan
-from typing import NamedTuple
+from math import inf, isfinite, isinf, isnan
+from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Score
 
 TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
 
+WORST: Mapping[str | None, float] = {"min": inf, "max": -inf}
+"""The worst score of each mode, which some programs note for a NaN."""
 _NUMBER = r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)"
 _FLOAT32 = 1e-6
 """Relative: what a score loses by passing through a float32 tensor, with room."""
+
+
+class CallbackState(NamedTuple):
+    """The memory of one callback that saves the best (Lightning: one ModelCheckpoint)."""
+
+    monitor: str | None
+    mode: Literal["min", "max"] | None
+    """Recorded by Lightning since 1.5 only, in the state's key."""
+    folder: str | None
+    """Where it saved, as the writing machine named it; absolute."""
+    scores: Mapping[str, float]
+    """Path, as the writing machine named it, to score; in the order of saving. NaN stands as ±inf."""
+    best: str | None
+    last: str | None
+    current: float | None
+    """The score of the newest accepted save (before 1.5 the only score of the file itself)."""
+    stand_in: float | None = None
+    """What stands among the scores for NaN."""
+
+
+class TrainingRecord(NamedTuple):
+    """What one checkpoint says, inside, of the training that wrote it."""
+
+    writer: str | None
+    """Version of the framework, as text ("2.6.6")."""
+    epoch: int | None
+    step: int | None
+    resumable: bool
+    """Whether optimizer state is inside."""
+    watches: tuple[CallbackState, ...] = ()
+    ahead: int = 0
+    """By how much epoch and step are above those in names, which then count from 0."""
 
 
 class ScoreConflict(NamedTuple):
@@ -27,10 +61,13 @@ class ScoreConflict(NamedTuple):
     metric: str
     trusted: Score
     other: Score
+    files: Mapping[str, str] = {}
+    """By source, the name of the file that was read."""
 
     def describe(self) -> str:
         """Both sources in a sentence."""
-        trusted, other = (f"{_SOURCES[it.source]} says {it.text or it.value}" for it in (self.trusted, self.other))
+        names = {**_SOURCES, **self.files}
+        trusted, other = (f"{names[it.source]} says {it.text or it.value}" for it in (self.trusted, self.other))
         zero = " (0 may mean: not logged)" if self.other.source == "name" and self.other.value == 0 else ""
         return f"{self.path}: {self.metric}: {trusted}, {other}{zero}: the first counts"
 
@@ -38,10 +75,10 @@ class ScoreConflict(NamedTuple):
 _SOURCES = {
     "state": "its own state",
     "sibling": "the state of a later checkpoint",
-    "yaml": "best_k_models.yaml",
-    "csv": "metrics.csv",
+    "yaml": "a YAML file",
+    "csv": "a CSV file",
     "json": "a JSON file",
-    "npz": "evaluations.npz",
+    "npz": "an NPZ file",
     "name": "its name",
 }
 
@@ -49,7 +86,7 @@ _SOURCES = {
 def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:
     """The most trusted of the claims on one score, and the most trusted that contradicts it, if any.
 
-    Lightning records an infinity for a NaN; so where the name or a table says which of them it was, that counts.
+    A program may record an infinity for a NaN; so where the name or a table says which of them it was, that counts.
     """
     if len(claims) == 1:
         return claims[0], None
@@ -98,10 +135,16 @@ def match_paths(
     found: dict[str, str] = {}
     for path in recorded:
         plain = path.replace("\\", "/")
-        own = _longest_tail(plain, held) if home is None else _below(plain, home, held, run)
+        parts = plain.split("/")
+        tails = ("/".join(parts[start:]) for start in range(max(0, len(parts) - _LONGEST_TAIL), len(parts)))
+        own = next(filter(held.__contains__, tails), None) if home is None else _below(plain, home, held, run)
         if own is not None:
             found[path] = own
     return found
+
+
+_LONGEST_TAIL = 8
+"""Parts of a recorded path of which nobody knows the home."""
 
 
 def _below(path: str, home: str, held: Mapping[str, object], run: str) -> str | None:
@@ -113,9 +156,3 @@ def _below(path: str, home: str, held: Mapping[str, object], run: str) -> str | 
         folder, _, own = own.partition("/")
         front = f"{front}/{folder}"
     return own if own in held and f"/{run}".endswith(front) else None
-
-
-def _longest_tail(path: str, held: Mapping[str, object]) -> str | None:
-    parts = path.split("/")
-    tails = ("/".join(parts[start:]) for start in range(max(0, len(parts) - 8), len(parts)))
-    return next((tail for tail in tails if tail in held), None)

@@ -28,20 +28,17 @@ _BESIDE = (
 )
 _WHOLE = ("model_state_*", "training_state_*")
 _SLIMMING = Slimming(files=("training_state_*",), require=("model_state_*",))
-
-
-def _metrics(offset: int) -> MetricSource:
-    """What was measured at the end of an epoch; its ``best_`` values are those of another one."""
-    return MetricSource(
-        "metrics_epoch_*.json",
-        "beside",
-        "json",
-        column="epoch",
-        by="epoch",
-        offset=offset,
-        take=("validation_*", "training_loss", "training_acc*"),
-    )
-
+_AFTER = MetricSource(
+    "metrics_epoch_*.json",
+    "beside",
+    "json",
+    column="epoch",
+    by="epoch",
+    offset=-1,
+    take=("validation_*", "training_loss", "training_acc*"),
+)
+"""What was measured at the end of an epoch, of which the name counts one more; ``best_`` values are of another one."""
+_AT = _AFTER._replace(offset=0)
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -50,7 +47,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(rf"{_KIND}(?P<stem>e(?P<epoch>\d+)_b(?P<index>0)){_RANK}",),
         required=_WHOLE,
         beside=_BESIDE,
-        sources=(_metrics(-1),),
+        sources=(_AFTER,),
         epoch_base=1,
         slimming=_SLIMMING,
         is_proved=True,
@@ -73,7 +70,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(rf"{_KIND}(?P<stem>epoch_(?P<epoch>\d+))\.th",),
         required=_WHOLE,
         beside=_BESIDE,
-        sources=(_metrics(0),),
+        sources=(_AT,),
         slimming=_SLIMMING,
         is_proved=True,
         examples=("model_state_epoch_0.th", "training_state_epoch_12.th"),

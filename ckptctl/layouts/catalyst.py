@@ -7,51 +7,45 @@ notes is the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
-
 from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, RecordedMetric, Slimming
 
-_MODES: Mapping[str, Literal["min", "max"]] = {"true": "min", "false": "max"}
-
-
-def _layout(kind: str, slimming: Slimming | None) -> Layout:
-    """The saves of one callback: those of a model and of a runner are listed apart."""
-    storage = f"{kind}.storage.json"
-    return Layout(
-        name=f"catalyst-{kind}",
-        unit="file",
-        extensions=(".pth",),
-        names=(rf"{kind}\.(?P<epoch>\d{{4,}})\.pth", rf"{kind}\.(?P<best>best)\.pth", rf"{kind}\.(?P<last>last)\.pth"),
-        neighbors=(storage,),
-        beside=(
-            "*.storage.json",
-            "*.csv",
-            "*_log",
-            "logs",
-            "*_logger",
-            "tensorboard",
-            "code",
-            "*.yml",
-            "*.json",
-            "trace",
-        ),
-        pointers=(PointerFile(storage, "json", listing="storage", listed="logpath"),),
-        sources=(
-            MetricSource(storage, "beside", "json", rows="storage", column="logpath", by="name", take=("metric",)),
-        ),
-        recorded=(RecordedMetric(storage, "beside", "json", mode="minimize", modes=_MODES),),
-        epoch_base=1,
-        slimming=slimming,
-        is_proved=True,
-        examples=(f"{kind}.0001.pth", f"{kind}.best.pth", f"{kind}.last.pth"),
-    )
-
+_BESIDE = ("*.storage.json", "*.csv", "*_log", "logs", "*_logger", "tensorboard", "code", "*.yml", "*.json", "trace")
+_MODEL = MetricSource(
+    "model.storage.json", "beside", "json", rows="storage", column="logpath", by="name", take=("metric",)
+)
+_WATCHED = RecordedMetric(
+    "model.storage.json", "beside", "json", mode="minimize", modes={"true": "min", "false": "max"}
+)
 
 LAYOUTS: tuple[Layout, ...] = (
-    _layout("model", None),
-    _layout(
-        "runner",
-        Slimming(drop=("optimizer_state_dict", "scheduler_state_dict", "criterion_state_dict")),
+    # The saves of a model and of a runner are listed apart.
+    Layout(
+        name="catalyst-model",
+        unit="file",
+        extensions=(".pth",),
+        names=(r"model\.(?P<epoch>\d{4,})\.pth", r"model\.(?P<best>best)\.pth", r"model\.(?P<last>last)\.pth"),
+        neighbors=("model.storage.json",),
+        beside=_BESIDE,
+        pointers=(PointerFile("model.storage.json", "json", listing="storage", listed="logpath"),),
+        sources=(_MODEL,),
+        recorded=(_WATCHED,),
+        epoch_base=1,
+        is_proved=True,
+        examples=("model.0001.pth", "model.best.pth", "model.last.pth"),
+    ),
+    Layout(
+        name="catalyst-runner",
+        unit="file",
+        extensions=(".pth",),
+        names=(r"runner\.(?P<epoch>\d{4,})\.pth", r"runner\.(?P<best>best)\.pth", r"runner\.(?P<last>last)\.pth"),
+        neighbors=("runner.storage.json",),
+        beside=_BESIDE,
+        pointers=(PointerFile("runner.storage.json", "json", listing="storage", listed="logpath"),),
+        sources=(_MODEL._replace(path="runner.storage.json"),),
+        recorded=(_WATCHED._replace(path="runner.storage.json"),),
+        epoch_base=1,
+        slimming=Slimming(drop=("optimizer_state_dict", "scheduler_state_dict", "criterion_state_dict")),
+        is_proved=True,
+        examples=("runner.0001.pth", "runner.best.pth", "runner.last.pth"),
     ),
 )

@@ -198,6 +198,7 @@ class LayoutIndex:
         sources = (source for it in rows for source in it.sources if source.place == "beside")
         known |= {re.sub(r"\{\w+\}", "*", source.path) for source in sources}
         known |= {glob for it in rows for glob in it.neighbors if not glob.startswith("../")}
+        known |= {re.sub(r"\{\w+\}", "*", it.done) for it in rows if "{" in it.done}
         plain = frozenset(it for it in known if not _is_magic(it))
         self._beside[names] = plain, tuple(sorted(known - plain))
         return self._beside[names]
@@ -238,13 +239,11 @@ def match(layout: Layout, name: str) -> Groups | None:
     """The groups of the first pattern that matches a whole name; {} where a row asks for an extension alone."""
     if layout.extensions and not name.endswith(layout.extensions):
         return None
-    if not layout.names:
-        return {}
-    for pattern in layout.names:
+    for pattern in layout.names or layout.reserved:
         found = _compile(pattern).fullmatch(name) if required_text(pattern) in name else None
         if found:
             return found.groupdict()
-    return None
+    return None if layout.names else {}
 
 
 def ending_kind(name: str) -> str:
@@ -328,15 +327,10 @@ def required_text(pattern: str) -> str:
     """A text that each name which a pattern matches must hold; "" where none is plain."""
     if re.search(r"\(\?[^:P]|\\[()]|\[[^\]]*[()]", pattern):  # looks around, or holds a literal parenthesis
         return ""
-    plain, count = _INNERMOST.subn(_open, pattern)
-    while count:
-        plain, count = _INNERMOST.subn(_open, plain)
+    plain, count = pattern, 1
+    while count:  # of a group nothing need be there where it may be left out, or has a choice
+        plain, count = _INNERMOST.subn(lambda it: "\0" if it[3] or "|" in it[2] else it[2], plain)
     if "|" in plain:
         return ""
     texts = _OPTIONAL.sub("\0", plain).replace("\\", "").split("\0")
     return max(texts, key=lambda text: (bool(text) and not text.isalnum(), len(text)))
-
-
-def _open(group: re.Match[str]) -> str:
-    """What of a group every name must hold: nothing where it may be left out, or has a choice."""
-    return "\0" if group[3] or "|" in group[2] else group[2]

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, Slimming
+from ckptctl.layouts.schema import Layout, OriginFile, RunLog, Slimming
 
+_RESERVED = (
+    r"(?P<exception>on_exception)(?:-v(?P<version>\d{1,18}))?\.\w+",
+    r"(?P<hpc>hpc)_ckpt_(?P<version>\d{1,18})\.\w+",
+)
+"""What OnExceptionCheckpoint saves, and what is saved when a cluster ends the job: the highest number is the newest."""
+_LOGS = (
+    RunLog("best_k_models.yaml", "scores", masks_nan=True),
+    RunLog("metrics.csv", "table", above=True),
+)
+"""What ``ModelCheckpoint.to_yaml`` and CSVLogger write; Fabric's loggers do, beside files that its user names."""
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 
 _MARKER = "-unfinished"
@@ -32,6 +42,7 @@ LAYOUTS = (
         written_last=True,
         required=("zero_to_fp32.py", "latest", "checkpoint"),
         beside=_BESIDE,
+        reserved=_RESERVED,
         marker=_MARKER,
         examples=("epoch=1-step=2.ckpt", "last.ckpt"),
     ),
@@ -43,6 +54,7 @@ LAYOUTS = (
         written_last=True,
         required=("meta.pt", ".metadata"),
         beside=_BESIDE,
+        reserved=_RESERVED,
         marker=_MARKER,
         examples=("epoch=1-step=2.ckpt", "last.ckpt"),
     ),
@@ -51,10 +63,12 @@ LAYOUTS = (
         unit="file",
         extensions=(".ckpt",),
         beside=_BESIDE,
+        reserved=_RESERVED,
         marker=_MARKER,
         slimming=_RESUMING,
         origins=(OriginFile("config.yaml", ("ckpt_path",), "ckpt_path: runs/a/x"),),  # of LightningCLI, and of Hydra
-        records=True,
+        logs=_LOGS,
+        records="lightning",
         is_proved=True,
         examples=(
             "epoch=3-step=1000.ckpt",

@@ -78,7 +78,7 @@ LAYOUTS: tuple[Layout, ...] = (
         beside=_BESIDE,
         marker=_MARKER,
         slimming=Slimming(drop=("optimizer_states", "lr_schedulers", "callbacks", "loops"), scores=("callbacks",)),
-        records=True,
+        records="lightning",
         is_proved=True,
         examples=(
             "megatron_gpt--val_loss=2.3456-epoch=1.ckpt",

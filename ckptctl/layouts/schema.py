@@ -96,6 +96,19 @@ class RecordedMetric(NamedTuple):
     """What it says, in lower case, and what that means: {"true": "max", "false": "min"}."""
 
 
+class RunLog(NamedTuple):
+    """A file that a logger leaves of a run, whatever saved its checkpoints: it is read wherever it lies beside some."""
+
+    path: str
+    """Its name."""
+    holds: Literal["table", "scores"]
+    """A CSV table by epoch, in which steps count from 0; or a YAML mapping of checkpoints' paths to scores."""
+    above: bool = False
+    """Whether it may lie in the folder above, too."""
+    masks_nan: bool = False
+    """Whether the worst infinity of the mode stands in it for NaN."""
+
+
 class Slimming(NamedTuple):
     """What of a checkpoint only serves to resume training."""
 
@@ -118,13 +131,15 @@ class Layout(NamedTuple):
     """As shown, in JSON too; what stands before the first ``-`` is the family, one training's layouts share it."""
     unit: Unit
     extensions: tuple[str, ...] = ()
-    """What a name ends in. Without ``names``, any name that does, read by the grammar of ``core/names.py``."""
+    """What a name ends in. Without ``names``, any name that does, read by the grammar of ``core/names/parse.py``."""
     names: tuple[str, ...] = ()
     """Patterns. Their groups: ``epoch``, ``step``, ``index`` (a save counter), ``metric`` and ``value``, ``version``;
-    ``free`` is read by the grammar of ``core/names.py``; ``rank``, ``shard``, ``of`` number the members of a family,
-    whose other parts tell families apart (``stem`` where only it does, and it is the family's name); ``lead`` is what a
-    family's loading member has and must have; ``folder`` what only those have that are folders. A group called as a
-    role (last, best, final, …) gives that role."""
+    ``free`` is read by the grammar of ``core/names/parse.py``; ``rank``, ``shard``, ``of`` number the members of a
+    family, whose other parts tell families apart (``stem`` where only it does, and it is the family's name); ``lead``
+    is what a family's loading member has and must have; ``folder`` what only those have that are folders. A group
+    called as a role (last, best, final, …) gives that role."""
+    reserved: tuple[str, ...] = ()
+    """Without ``names``: patterns of names that are read by these alone, and not by the grammar; groups as above."""
     sentinels: tuple[str | tuple[str, ...], ...] = ()
     """Of a folder: globs of which one lies directly in it and proves the layout; a tuple is needed as a whole."""
     hints: tuple[str, ...] = ()
@@ -138,11 +153,17 @@ class Layout(NamedTuple):
     written_last: bool = False
     """Whether what is required is written last, or all of it appears at once by a rename: then it proves a save done.
     Else one is only taken for whole when nobody has written to it for a while."""
+    done: str = ""
+    """The file that a save ends with, which may be empty: a save without it is unfinished, and one with it is done. Of
+    a folder a glob of its name in there (``_SUCCESS``). Of a file or family a name beside it: ``{stem}`` stands for the
+    checkpoint's name without extension (the group ``stem``, where there is one), ``{name}`` for the full name of each
+    file, so that every file needs its own. A family with a folder for each rank has it above these, or in each."""
     newest_lacks: tuple[str, ...] = ()
     """What the training's last save is without: of ``required``, or of what all others hold."""
     ranks: tuple[str, ...] = ()
     """Patterns of what is in a folder once for each rank, or for each of several kinds of rank; their groups are
-    numbers. Complete are all combinations from 0, as many as the siblings have."""
+    numbers. What lies deeper has its path (``ranks/optim_(\\d+)\\.bin``). Complete are all combinations from 0, as many
+    as the siblings have."""
     rank_folders: tuple[str, ...] = ()
     """Patterns of folders which hold, under one name, each rank's share of a checkpoint of the folder above."""
     manifest: str = ""
@@ -160,6 +181,7 @@ class Layout(NamedTuple):
     """The first that tells a metric counts."""
     recorded: tuple[RecordedMetric, ...] = ()
     """The first that is there counts."""
+    logs: tuple[RunLog, ...] = ()
     origins: tuple[OriginFile, ...] = ()
     epoch_base: int = 0
     """What the first epoch is called in names."""
@@ -171,8 +193,8 @@ class Layout(NamedTuple):
     """The mode that the framework knows for all its scores."""
     slimming: Slimming | None = None
     """None: nobody has looked."""
-    records: bool = False
-    """Whether the callbacks' memory lies inside (Lightning)."""
+    records: str = ""
+    """The module of ``ckptctl/scan/metrics`` that reads what callbacks remember inside of each file; "": nothing is."""
     is_proved: bool = False
     """Of a file, or a family's files: whether its format shows by itself that it is whole."""
     no_links: str | None = None
@@ -185,7 +207,7 @@ class Layout(NamedTuple):
     @property
     def tells_end(self) -> bool:
         """Whether a save that is done can be told from one under way by more than its age."""
-        return self.written_last or bool(self.marker)
+        return self.written_last or bool(self.marker or self.done)
 
     @property
     def family(self) -> str:

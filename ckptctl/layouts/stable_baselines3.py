@@ -7,20 +7,17 @@ checkpoint of the same number of environment steps: the two callbacks count call
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import FilePlace, Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
-
-def _evaluations(place: FilePlace) -> MetricSource:
-    """What EvalCallback measured: mean over the episodes, called as in its logger."""
-    return MetricSource(
-        "evaluations.npz",
-        place,
-        "npz",
-        column="timesteps",
-        take=("results", "successes"),
-        names={"results": "mean_reward", "successes": "success_rate"},
-    )
-
+_EVALUATIONS = MetricSource(
+    "evaluations.npz",
+    "beside",
+    "npz",
+    column="timesteps",
+    take=("results", "successes"),
+    names={"results": "mean_reward", "successes": "success_rate"},
+)
+"""What EvalCallback measured: mean over the episodes, called as in its logger."""
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -46,7 +43,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "command.txt",
             "videos",
         ),
-        sources=(_evaluations("beside"), _evaluations("above")),
+        sources=(_EVALUATIONS, _EVALUATIONS._replace(place="above")),
         slimming=Slimming(files=("*_replay_buffer_*.pkl",), require=("*.zip",)),
         is_proved=True,
         examples=(

@@ -48,7 +48,7 @@ def plan_slim(store: Store, checkpoint: Checkpoint, options: SlimOptions = _PLAI
     slim = SlimPlan(checkpoint, (), (), drop, options)
     if options.to == "safetensors":
         return _plan_export(store, slim)
-    files = [entry for entry in checkpoint.entries if entry.kind == "file"]
+    files = _files_of(checkpoint)
     left = [entry for entry in files if is_covered_by(slimming.files, slim.place_of(entry))]
     kept = [entry for entry in files if entry not in left]
     weights = tuple(entry for entry in kept if is_covered_by(slimming.require, slim.place_of(entry)))
@@ -66,9 +66,15 @@ def plan_slim(store: Store, checkpoint: Checkpoint, options: SlimOptions = _PLAI
     return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown, weights=weights)
 
 
+def _files_of(checkpoint: Checkpoint) -> list[Entry]:
+    """The files that may hold weights: not the done-mark beside a single file."""
+    entries = checkpoint.entries[:1] if checkpoint.unit == "file" else checkpoint.entries
+    return [entry for entry in entries if entry.kind == "file"]
+
+
 def _plan_export(store: Store, slim: SlimPlan) -> SlimPlan:
     """The weights of a single file as another one."""
-    files = [entry for entry in slim.checkpoint.entries if entry.kind == "file"]
+    files = _files_of(slim.checkpoint)
     if slim.checkpoint.unit == "dir" or len(files) != 1:
         raise Refused("only a single file can be written as safetensors", id="cannot-slim")
     with _told(slim.place_of(files[0])):
@@ -84,7 +90,7 @@ def _plan_files(
     dropped: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for entry in kept:
-        if slimming.files or not _is_torch(slimming, slim, entry):
+        if slimming.files or not entry.size or not _is_torch(slimming, slim, entry):  # an empty one is a done-mark
             steps.append(SlimStep(entry, "keep", entry.size or 0))
             continue
         with _told(slim.place_of(entry)), store.open(entry.path) as source:

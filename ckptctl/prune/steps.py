@@ -14,6 +14,7 @@ from ckptctl.core.transaction import RenameStep, RetainedFile, RosterEdit, Symli
 from ckptctl.errors import Damaged
 from ckptctl.layouts import find_layout
 from ckptctl.prune.journal import LIST, trash_folder_of
+from ckptctl.scan.completeness import done_paths
 from ckptctl.scan.pointers import remove_from_roster
 from ckptctl.stores import EntryChanged
 
@@ -67,7 +68,7 @@ def prepare_batches(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
 def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -> MoveTask:
     """A checkpoint with the places that it is moved to: one rename for a file or folder, one for each of a family."""
     slim = verdict.slim
-    tops, place = slim.tops if slim else checkpoint.tops, f"{trash_folder_of(txid)}/{number}"
+    tops, place = slim.tops if slim else _marks_first(checkpoint), f"{trash_folder_of(txid)}/{number}"
     places = [place] if len(tops) == 1 else [f"{place}.{part}" for part in range(len(tops))]
     parts = tuple(RenameStep(top.path, to, top.identity) for top, to in zip(tops, places, strict=True))
     path, marker = store_path(checkpoint), find_layout(checkpoint.layout).marker
@@ -79,6 +80,15 @@ def _task_of(verdict: Verdict, checkpoint: Checkpoint, txid: str, number: int) -
         times = _times_of(checkpoint, tops)
         item = item._replace(size=size, files=len(slim.touched), is_slim=True, times=times, kin=retained)
     return MoveTask(verdict, checkpoint, item, number, tops)
+
+
+def _marks_first(checkpoint: Checkpoint) -> tuple[Entry, ...]:
+    """A checkpoint's parts in the order in which they go: without its done-mark it is known to be none any more."""
+    layout = find_layout(checkpoint.layout)
+    if not layout.done or checkpoint.unit == "dir":
+        return checkpoint.tops
+    marks = {path for places in done_paths(layout, checkpoint.tops) for path in places}
+    return tuple(sorted(checkpoint.tops, key=lambda it: it.path not in marks))
 
 
 def _times_of(checkpoint: Checkpoint, tops: Sequence[Entry]) -> tuple[tuple[str, int], ...]:

@@ -37,7 +37,11 @@ def check_completeness(
     """
     age = _age_of(entries, now)
     kind = unit or layout.unit
-    whole, why = _PROOFS[kind](store, layout, entries)
+    marks, lacks = _find_marks(layout, entries) if layout.done else (frozenset(), None)
+    parts = [it for it in entries if it.path not in marks] if marks and layout.unit != "dir" else entries
+    whole, why = (False, lacks) if lacks else _PROOFS[kind](store, layout, parts)
+    if marks and whole is not False and why is None:
+        whole = None if _is_outdated(entries, marks) else True
     if whole is None and why is not None:
         return "unknown", why
     if whole or (whole is None and age >= QUIET):
@@ -45,7 +49,45 @@ def check_completeness(
     if age < QUIET:
         written = f"written {write_age(age / NANOSECONDS)} ago"
         return "live", f"{why}, {written}" if why else written
-    return ("damaged" if kind == "file" else "partial"), why
+    return ("damaged" if kind == "file" and not lacks else "partial"), why
+
+
+def done_paths(layout: Layout, members: Sequence[Entry]) -> list[tuple[str, ...]]:
+    """Where the done-marks of a file or family must lie: for each, the paths of which one is enough.
+
+    A member whose name the layout does not know is such a mark itself.
+    """
+    found: dict[tuple[str, ...], None] = {}
+    for entry in members:
+        folder, _, name = entry.path.rpartition("/")
+        groups = match(layout, name)
+        if groups is None and entry is not members[0]:
+            continue
+        ending = next((it for it in sorted(layout.extensions, key=len, reverse=True) if name.endswith(it)), "")
+        stem = (groups or {}).get("stem") or (name[: -len(ending)] if ending else name.rpartition(".")[0] or name)
+        folders = (folder, folder.rpartition("/")[0]) if layout.rank_folders and folder else (folder,)
+        found[tuple(f"{it}/{layout.done.format(stem=stem, name=name)}".lstrip("/") for it in folders)] = None
+    return list(found)
+
+
+def _find_marks(layout: Layout, entries: Sequence[Entry]) -> tuple[frozenset[str], str | None]:
+    """The paths of a checkpoint's done-marks, and which is missing, if any."""
+    if layout.unit == "dir":
+        top = f"{entries[0].path}/"
+        names = {it.path.removeprefix(top) for it in entries[1:] if it.kind == "file"}
+        marks = frozenset(top + it for it in names if "/" not in it and glob_matches(layout.done, it))
+        return marks, None if marks else f"{layout.done} is missing"
+    places, held = done_paths(layout, entries), {it.path for it in entries if it.kind == "file"}
+    missing = next((its for its in places if held.isdisjoint(its)), None)
+    marks = frozenset(path for its in places for path in its if path in held)
+    return marks, None if missing is None else f"{missing[0].rpartition('/')[2]} is missing"
+
+
+def _is_outdated(entries: Iterable[Entry], marks: Collection[str]) -> bool:
+    """Whether something was written after the done-mark: the mark may be of an earlier save of the same name."""
+    files = [it for it in entries if it.kind == "file"]
+    newest = max((it.modified or 0 for it in files if it.path in marks), default=0)
+    return any((it.modified or 0) > newest for it in files)
 
 
 def classify_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple[State, str]:

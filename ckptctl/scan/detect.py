@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.core.model import Entry, Unit
 from ckptctl.layouts.index import NUMBERS, Groups, LayoutIndex, Match, glob_matches, match
 from ckptctl.layouts.schema import Layout
+from ckptctl.scan.completeness import done_paths
 
 if TYPE_CHECKING:
     from ckptctl.scan.grouping import CheckpointFolder, RunFolder
@@ -70,6 +71,10 @@ class _Harvest:
         self.begun: list[Detected] = []
         """Files with the name of a save under way: a few letters, which say something beside others only."""
         self.families: dict[tuple[object, ...], list[Member]] = {}
+        self.files: dict[str, Entry] = {}
+        """By path, once a done-mark is looked for."""
+        self.marks: set[str] = set()
+        """Where done-marks were looked for: what lies there is no checkpoint."""
         self.folders = {it.path: it for it in run_folder.entries if it.kind == "dir"} if run_folder.units else {}
         self.proved = _proved_layouts(run_folder.units.values())
         self.neighbors: dict[str, str | None] = {}
@@ -106,11 +111,20 @@ class _Harvest:
             self._take_member(entry, Match(layout, groups))
         else:
             kept = self.generic if layout.is_generic else self.found
-            kept.append(Detected(layout, entry.path, "file", (entry,), groups, evidence))
+            entries = (entry, *self._done_marks(layout, (entry,))) if layout.done else (entry,)
+            kept.append(Detected(layout, entry.path, "file", entries, groups, evidence))
 
     def _take_member(self, entry: Entry, candidate: Match) -> None:
         key = _key_of(entry, candidate, self.run_folder.rank_folders)
         self.families.setdefault(key, []).append((entry, candidate))
+
+    def _done_marks(self, layout: Layout, members: Sequence[Entry]) -> list[Entry]:
+        """The files beside a checkpoint that say that its save is done: they are part of it, and go with it."""
+        wanted = {path for places in done_paths(layout, members) for path in places} - {it.path for it in members}
+        if not self.files:
+            self.files = {it.path: it for it in self.run_folder.entries if it.kind == "file"}
+        self.marks |= wanted
+        return [self.files[path] for path in sorted(wanted) if path in self.files]
 
     def _layout_of(self, name: str) -> tuple[Layout | None, str | None, Groups]:
         """The first layout whose name it is and whose witness is there, if it needs one, with what shows it."""
@@ -128,8 +142,12 @@ class _Harvest:
         """All of it, families made of their members; generic names count where no framework's are beside them."""
         taken = {it.path for it in self.found} if self.families else set()
         made = [it for held in self.families.values() if (it := _make_family(held, self.run_folder)) is not None]
+        made = [
+            it._replace(entries=(*it.entries, *self._done_marks(it.layout, it.entries))) if it.layout.done else it
+            for it in made
+        ]
         made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
-        found = self.found + [it for it in made if not it.layout.is_generic]
+        found = [it for it in (*self.found, *made) if not it.layout.is_generic and it.path not in self.marks]
         generic = self.generic + [it for it in made if it.layout.is_generic]
         if generic and not found:
             found, generic = generic, []

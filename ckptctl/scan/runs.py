@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
 _COUNTING = frozenset({*NUMBERS, "index"})
-ROLES = SET_ASIDE | {"best", "exception", "ema", "recovery"}
+ROLES = SET_ASIDE | {"best", "exception", "hpc", "ema", "recovery"}
 """Groups of a layout's patterns that say what a checkpoint is for."""
 
 

@@ -18,7 +18,7 @@ framework](add-a-framework.md) shows one being written.
 
 A *glob* is matched against one name, with `*`, `?` and `[…]`. A *pattern* is a regular expression that must match a
 whole name."""
-ORDER = ("Layout", "MetricSource", "PointerFile", "OriginFile", "RecordedMetric", "Slimming")
+ORDER = ("Layout", "MetricSource", "PointerFile", "OriginFile", "RecordedMetric", "RunLog", "Slimming")
 
 
 def write() -> str:
@@ -41,17 +41,17 @@ def fields(kind: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
     for field, after in zip(kind.body, [*kind.body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign):
             kept = "needed" if field.value is None else f"`{ast.unparse(field.value)}`"
-            said = meaning(after) or explain(ast.unparse(field.annotation))
+            said = " ".join(filter(None, (meaning(after), explain(ast.unparse(field.annotation), meaning(after)))))
             yield ast.unparse(field.target), kept, flatten(said)
 
 
-def explain(annotation: str) -> str:
-    """What a field's type says of it, where nothing else does."""
-    if annotation.startswith("tuple["):
-        kind = annotation[len("tuple[") :].partition(",")[0]
+def explain(annotation: str, said: str) -> str:
+    """What a field's type adds to what is said of it: where its kind is told of, or the choices that there are."""
+    kind = annotation.removeprefix("tuple[").partition(",")[0]
+    if kind in ORDER:
         return f"See [{kind}](#{kind.lower()})."
-    choices = get_args(eval(annotation, vars(schema)))  # noqa: S307 - our own module's
-    return f"{either(map(code, choices))}." if choices else "The file's name."
+    choices = [it for it in get_args(eval(annotation, vars(schema))) if type(it) is str]  # noqa: S307 - our own module's
+    return f"{either(map(code, choices))}." if choices else "" if said else "The file's name."
 
 
 def meaning(node: ast.stmt | None) -> str:

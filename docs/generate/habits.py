@@ -122,7 +122,8 @@ def complete(row: Layout) -> str:
 
 
 def _whole(row: Layout) -> str:
-    needs = [*map(spell_glob, row.required), *_parts(row)]
+    mark = spell_glob(row.done.format(stem="NAME", name="NAME.*"))
+    needs = [*map(spell_glob, row.required), *_parts(row), *([mark] if row.done else [])]
     if not needs:
         named = "as soon as it has its name, which it gets when it is done" if row.tells_end else _QUIET
         return "by its own format, which shows where it ends" if row.is_proved else named

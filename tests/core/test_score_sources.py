@@ -126,7 +126,7 @@ def test_half_of_the_last_digit_shown(text: str | None, half: float) -> None:
 
 
 def test_a_dispute_names_both_sources() -> None:
-    dispute = ScoreConflict("a.ckpt", "val_loss", state(0.5), name("0.45", "csv"))
+    dispute = ScoreConflict("a.ckpt", "val_loss", state(0.5), name("0.45", "csv"), {"csv": "metrics.csv"})
     assert dispute.describe() == "a.ckpt: val_loss: its own state says 0.5, metrics.csv says 0.45: the first counts"
 
 

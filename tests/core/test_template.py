@@ -115,11 +115,11 @@ BY_KERAS: list[tuple[str, dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("text", "values", "expected"), BY_KERAS, ids=[it[2] for it in BY_KERAS])
 def test_a_name_is_written_as_keras_writes_it(text: str, values: dict[str, object], expected: str) -> None:
-    assert Template(text, style="keras").format(values) == expected
+    assert Template(text, style="filepath").format(values) == expected
 
 
 def test_keras_does_not_write_what_was_not_logged() -> None:
-    template = Template("{epoch:02d}-{val_loss:.2f}.keras", style="keras")
+    template = Template("{epoch:02d}-{val_loss:.2f}.keras", style="filepath")
     with pytest.raises(UsageError, match=r"there is no value for \{val_loss\}") as raised:
         template.format({"epoch": 1, "loss": 0.5})
     assert (raised.value.id, raised.value.hint) == ("template", "values given: epoch, loss")
@@ -127,7 +127,7 @@ def test_keras_does_not_write_what_was_not_logged() -> None:
 
 def test_keras_without_any_value_says_so() -> None:
     with pytest.raises(UsageError) as raised:
-        Template("{epoch}.keras", style="keras").format({})
+        Template("{epoch}.keras", style="filepath").format({})
     assert raised.value.hint == "values given: none"
 
 

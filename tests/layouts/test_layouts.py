@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from itertools import chain
 from posixpath import normpath
 
 import pytest
 
+from ckptctl.core.model import Entry
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.layouts import LAYOUTS
-from ckptctl.layouts.index import LayoutIndex, first_match, glob_matches, required_text
+from ckptctl.layouts.index import LayoutIndex, first_match, glob_matches, match, required_text
 from ckptctl.layouts.schema import Layout
+from ckptctl.scan.completeness import done_paths
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores.memory import MemoryStore
 
@@ -29,12 +32,16 @@ def files_of(layout: Layout, path: str) -> dict[str, bytes]:
     witnesses = (name_of(it) for it in layout.neighbors[:1] if not is_own)
     beside = {normpath(f"{folder}/{it}"): b"x" for it in witnesses}
     if layout.unit != "dir":
-        return {path: WHOLE, **beside}
+        marks = (
+            dict.fromkeys(chain.from_iterable(done_paths(layout, [Entry(path, "file")])), b"") if layout.done else {}
+        )
+        return {path: WHOLE, **beside, **marks}
     first = layout.sentinels[0]
     globs = (*((first,) if isinstance(first, str) else first), *layout.required)
     held = {f"{path}/{name_of(glob)}" for glob in globs}
     contents = {".metadata": NOTHING, ".json": b"{}"}
-    return {name: next((it for end, it in contents.items() if name.endswith(end)), b"x") for name in held} | beside
+    marks = {f"{path}/{name_of(layout.done)}": b""} if layout.done else {}
+    return {it: next((own for end, own in contents.items() if it.endswith(end)), b"x") for it in held} | beside | marks
 
 
 def name_of(glob: str) -> str:
@@ -74,9 +81,13 @@ def test_of_several_names_that_show_a_layout_the_first_is_told() -> None:
 FOLDERS = [layout for layout in LAYOUTS if layout.unit == "dir"]
 
 
+def needs_of(layout: Layout) -> tuple[str, ...]:
+    return (*layout.required, layout.done) if layout.done else layout.required
+
+
 @pytest.mark.parametrize(
     ("layout", "missing"),
-    [pytest.param(layout, name, id=f"{layout.name} without {name}") for layout in FOLDERS for name in layout.required],
+    [pytest.param(layout, name, id=f"{layout.name} without {name}") for layout in FOLDERS for name in needs_of(layout)],
 )
 def test_a_folder_that_lacks_what_is_required_is_not_complete(layout: Layout, missing: str) -> None:
     path = f"top/run/{layout.examples[0]}"
@@ -146,3 +157,39 @@ def test_a_glob_matches_what_fnmatch_says(glob: str) -> None:
     for part in glob.split("|"):
         tried = names | {part, part.replace("*", ""), part.replace("*", "aa"), f"x{part}", f"{part}x"}
         assert {it for it in tried if glob_matches(part, it)} == {it for it in tried if fnmatchcase(it, part)}
+
+
+def wrong_with_mark(row: Layout) -> str | None:
+    """Why a row's done-mark cannot be one; None where it can, or where there is none."""
+    if not row.done:
+        return None
+    if row.unit == "dir":
+        return "it lies in the folder" if "{" in row.done or "/" in row.done else None
+    if not ("{stem}" in row.done or "{name}" in row.done):
+        return "one for all checkpoints tells nothing of each"
+    places = chain.from_iterable(done_paths(row, [Entry(name, "file") for name in row.examples]))
+    taken = next((it for it in places if match(row, it) is not None), None)
+    return None if taken is None else f"{taken} has the name of a checkpoint"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=[it.name for it in LAYOUTS])
+def test_a_mark_that_says_that_a_save_is_done_is_no_checkpoint(layout: Layout) -> None:
+    assert wrong_with_mark(layout) is None
+
+
+MARKED = Layout(name="x", unit="file", extensions=(".pt",), examples=("a_1.pt",))
+
+
+@pytest.mark.parametrize(
+    ("row", "is_wrong"),
+    [
+        (MARKED._replace(done="{stem}.done"), False),
+        (MARKED._replace(done="{name}.ok"), False),
+        (MARKED._replace(done="{stem}.done.pt"), True),
+        (MARKED._replace(done="_SUCCESS"), True),
+        (MARKED._replace(unit="dir", done="_SUCCESS"), False),
+        (MARKED._replace(unit="dir", done="{stem}.done"), True),
+    ],
+)
+def test_a_mark_must_be_able_to_say_of_which_save_it_is(row: Layout, is_wrong: bool) -> None:
+    assert (wrong_with_mark(row) is not None) is is_wrong

@@ -1,6 +1,7 @@
-"""Adding a framework takes one row of data, and no other line: three that nobody wrote, each put into the table.
+"""Adding a framework takes one row of data, and no other line: six that nobody wrote, each put into the table.
 
-``kiln`` saves files, ``loom`` folders, ``forge`` families of a file for each rank. All leave a table of what they
+``kiln`` saves files, ``loom`` folders, ``forge`` families of a file for each rank. ``dairy`` (folders with a file for
+each rank), ``press`` (files) and ``mint`` (families) end each save with an empty file. All leave a log of what they
 measured, a file that names the newest, a list of what they know, and names of their own for a save under way.
 """
 
@@ -22,7 +23,7 @@ from tests.layouts.tree import torch_file
 WHOLE = torch_file()
 LOSSES = {100: 0.9, 200: 0.3, 300: 0.5, 400: 0.7}
 SHARED: Mapping[str, Any] = {
-    "beside": ("diary.txt", "pictures"),
+    "beside": ("diary.txt", "pictures", "measured.*"),
     "pointers": (
         PointerFile("newest", "name"),
         PointerFile("known.json", "json", field="best/name", listing="saves", listed="name"),
@@ -68,6 +69,45 @@ FORGE = Layout(
     is_proved=True,
     **SHARED,
 )
+DAIRY = Layout(
+    name="dairy",
+    unit="dir",
+    names=(r"cheese_(?P<step>\d+)",),
+    sentinels=("curd.bin",),
+    hints=("whey-*.bin",),
+    required=("curd.bin",),
+    ranks=(r"whey-(\d+)\.bin",),
+    done="_RIPE",
+    in_progress=(r"cheese_(?P<step>\d+)\.young",),
+    examples=("cheese_100",),
+    **{
+        **SHARED,
+        "sources": (
+            MetricSource("measured.jsonl", "beside", "jsonl", column="at", take=("val_*",), leave=("*_seconds",)),
+        ),
+    },
+)
+PRESS = Layout(
+    name="press",
+    unit="file",
+    extensions=(".oil",),
+    names=(r"olive_(?P<step>\d+)\.oil",),
+    done="{stem}.done",
+    in_progress=(r"olive_(?P<step>\d+)\.oil\.wet",),
+    examples=("olive_100.oil",),
+    **SHARED,
+)
+MINT = Layout(
+    name="mint",
+    unit="family",
+    extensions=(".coin",),
+    names=(r"(?P<stem>gold_(?P<step>\d+))_part(?P<shard>\d+)\.coin",),
+    done="{name}.ok",
+    is_proved=True,
+    in_progress=(r"gold_(?P<step>\d+)_part\d+\.coin\.hot",),
+    examples=("gold_100_part0.coin",),
+    **SHARED,
+)
 
 
 class Kind(NamedTuple):
@@ -82,6 +122,8 @@ class Kind(NamedTuple):
     """A file of a save that is not done."""
     is_half: Callable[[Path], None]
     """Make the checkpoint of step 400 a half-written one."""
+    marks: tuple[str, ...] = ()
+    """Of its parts those that are empty."""
 
     def at(self, step: int) -> str:
         return self.path.format(step)
@@ -112,11 +154,36 @@ KINDS = {
         "blade_500_part0.iron.hot",
         lambda run: (run / "blade_400_part1.iron").unlink(),
     ),
+    "marked folder": Kind(
+        DAIRY,
+        "cheese_{}",
+        ("cheese_{}/curd.bin", "cheese_{}/whey-0.bin", "cheese_{}/whey-1.bin", "cheese_{}/_RIPE"),
+        "cheese_500.young/whey-0.bin",
+        lambda run: (run / "cheese_400/_RIPE").unlink(),
+        ("cheese_{}/_RIPE",),
+    ),
+    "marked file": Kind(
+        PRESS,
+        "olive_{}.oil",
+        ("olive_{}.oil", "olive_{}.done"),
+        "olive_500.oil.wet",
+        lambda run: (run / "olive_400.done").unlink(),
+        ("olive_{}.done",),
+    ),
+    "marked family": Kind(
+        MINT,
+        "gold_{}",
+        ("gold_{}_part0.coin", "gold_{}_part1.coin", "gold_{}_part0.coin.ok", "gold_{}_part1.coin.ok"),
+        "gold_500_part0.coin.hot",
+        lambda run: (run / "gold_400_part1.coin.ok").unlink(),
+        ("gold_{}_part0.coin.ok", "gold_{}_part1.coin.ok"),
+    ),
 }
-BESIDE = {"newest", "known.json", "measured.csv", "diary.txt"}
+"""The last is looked at in ``test_done_marks.py`` alone."""
+BESIDE = {"newest", "known.json", "measured.csv", "measured.jsonl", "diary.txt"}
 
 
-@pytest.fixture(params=KINDS.values(), ids=list(KINDS))
+@pytest.fixture(params=list(KINDS.values())[:-1], ids=list(KINDS)[:-1])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kind:
     """The table with one row more."""
     made_up: Kind = request.param
@@ -129,6 +196,10 @@ def run(kind: Kind, tmp_path: Path) -> Path:
     """Four saves and what lies beside them; the list names all, its best is the second, the newest the last."""
     for step in LOSSES:
         save(tmp_path, sorted(kind.files(step)), WHOLE)
+        for mark in kind.marks:
+            (tmp_path / mark.format(step)).write_bytes(b"")
+    lines = [{"at": step, "val_loss": it, "val_ppl": 2 * it, "val_seconds": 3} for step, it in LOSSES.items()]
+    (tmp_path / "measured.jsonl").write_text("".join(f"{json.dumps(it)}\n" for it in lines))
     rows = "".join(f"{step},{loss},{2 * loss},3.5,0.1\n" for step, loss in LOSSES.items())
     (tmp_path / "measured.csv").write_text(f"at,val_loss,val_ppl,val_seconds,speed\n{rows}")
     (tmp_path / "newest").write_text(kind.at(400))
@@ -185,7 +256,7 @@ def test_ls_shows_each_with_its_step_size_and_metrics(kind: Kind, run: Path) -> 
         assert (checkpoint["step"], checkpoint["files"], checkpoint["bytes"]) == (
             step,
             len(kind.parts),
-            len(kind.parts) * len(WHOLE),
+            (len(kind.parts) - len(kind.marks)) * len(WHOLE),
         )
         told = {name: score["value"] for name, score in checkpoint["metrics"].items()}
         assert told == {"val_loss": LOSSES[step], "val_ppl": 2 * LOSSES[step]}

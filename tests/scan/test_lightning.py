@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.core.training_record import CallbackState, TrainingRecord
+from ckptctl.core.score_sources import CallbackState, TrainingRecord
 from ckptctl.formats.torch_archive import read_values, scalar
 from ckptctl.formats.zip import open_archive
 from ckptctl.scan.metrics.lightning import read_record, read_settings
@@ -104,6 +104,7 @@ EXPECTED = {
                 0.30000001192092896,
             ),
         ),
+        ahead=1,
     ),
     "pl14/nan_topk3/epoch=2-val_loss=nan.ckpt": TrainingRecord(
         "1.4.9",
@@ -121,6 +122,7 @@ EXPECTED = {
                 inf,
             ),
         ),
+        ahead=1,
     ),
     "pl15/default/epoch=1-step=3.ckpt": TrainingRecord(
         "1.5.10",
@@ -129,9 +131,10 @@ EXPECTED = {
         True,
         (
             CallbackState(
-                None, "min", written("pl15/default"), {}, written("pl15/default/epoch=1-step=3.ckpt"), None, None
+                None, "min", written("pl15/default"), {}, written("pl15/default/epoch=1-step=3.ckpt"), None, None, inf
             ),
         ),
+        ahead=1,
     ),
     "pl26/max_negative/epoch=2-val_loss=-0.4.ckpt": TrainingRecord(
         "2.6.6",
@@ -150,6 +153,7 @@ EXPECTED = {
                 written("pl26/max_negative/epoch=1-val_loss=-1e-05.ckpt"),
                 None,
                 -0.4000000059604645,
+                -inf,
             ),
         ),
     ),
@@ -170,6 +174,7 @@ EXPECTED = {
                 written("pl26/topk2_last/epoch=03-val_loss=0.30.ckpt"),
                 written("pl26/topk2_last/last.ckpt"),
                 0.30000001192092896,
+                inf,
             ),
         ),
     ),
@@ -271,7 +276,7 @@ def test_lightning_before_0_10_tells_the_best_path_and_its_score() -> None:
         "checkpoint_callback_best_model_score": Number(0.25),
     }
     watch = CallbackState(None, None, None, {"/r/epoch=4.ckpt": 0.25}, "/r/epoch=4.ckpt", None, None)
-    assert read_record(values, number_of) == TrainingRecord("0.9.0", 5, 100, True, (watch,))
+    assert read_record(values, number_of) == TrainingRecord("0.9.0", 5, 100, True, (watch,), ahead=1)
 
 
 def test_lightning_before_0_10_without_a_path_has_no_watch() -> None:

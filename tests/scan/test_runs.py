@@ -257,18 +257,26 @@ def test_an_unknown_layout_is_a_usage_error(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "roles"),
+    ("name", "roles", "version"),
     [
-        ("last.ckpt", ("last",)),
-        ("last-v1.ckpt", ("last",)),
-        ("best.ckpt", ("best",)),
-        ("on_exception.ckpt", ("exception",)),
-        ("hpc_ckpt_10.ckpt", ("hpc",)),
-        ("epoch=1.ckpt", ()),
+        ("last.ckpt", ("last",), None),
+        ("last-v1.ckpt", ("last",), 1),
+        ("best.ckpt", ("best",), None),
+        ("on_exception.ckpt", ("exception",), None),
+        ("on_exception-v1.ckpt", ("exception",), 1),
+        ("hpc_ckpt_10.ckpt", ("hpc",), 10),
+        ("epoch=1.ckpt", (), None),
     ],
 )
-def test_a_name_says_what_a_checkpoint_is_for(name: str, roles: tuple[str, ...]) -> None:
-    assert run_of(name).checkpoints[0].roles == roles
+def test_a_name_says_what_a_checkpoint_is_for(name: str, roles: tuple[str, ...], version: int | None) -> None:
+    (it,) = run_of(name).checkpoints
+    assert (it.roles, it.version) == (roles, version)
+
+
+@pytest.mark.parametrize("name", ["on_exception.ckpt", "hpc_ckpt_10.ckpt"])
+def test_a_reserved_name_says_no_number_and_no_metric(name: str) -> None:
+    (it,) = run_of(name).checkpoints
+    assert (it.epoch, it.step, it.counter, it.metrics) == (None, None, None, {})
 
 
 def test_a_link_is_no_checkpoint_but_another_name_for_one() -> None:

@@ -46,9 +46,9 @@ class Name(NamedTuple):
     prefix: str = ""
     """Free text in front, without the words that are roles ("sample-mnist", "m", "weights")."""
     version: int | None = None
-    """The N of ``-vN``, or of Lightning's ``hpc_ckpt_N``."""
+    """The N of ``-vN``."""
     roles: tuple[str, ...] = ()
-    """Out of last, best, ema, unfinished, exception, hpc."""
+    """Out of last, best, ema, unfinished."""
     extension: str = ""
     """As known or passed, with its dot; "" where the name has none of these."""
 
@@ -180,25 +180,12 @@ def _read(path: str, grammar: NameGrammar) -> Name:
     if len(path) > LONGEST:
         return Name({}, prefix=path)
     ending = split_endings(path, grammar.extensions, grammar.join, partial(_is_version, grammar))
-    if ending.stem == "on_exception":
-        return _close(ending, ("exception",))
-    counter = _HPC.fullmatch(ending.stem)
-    if counter:
-        return _close(ending._replace(version=int(counter[1])), ("hpc",))
     equals = _equals_in(ending.stem, grammar)
     first = ending.stem.partition(equals)[0] if equals else ""
     if begins_with_role(ending.stem, "last", grammar.join) and not is_known_metric(first, grammar.known):
         rest = ending.stem[len("last") :].lstrip(SEPARATORS + grammar.join)
         ending = ending._replace(stem=rest, roles=tuple(dict.fromkeys(("last", *ending.roles))))
     return _read_keyed(ending, equals, grammar) if equals else _read_wordy(ending, grammar)
-
-
-_HPC = re.compile(r"hpc_ckpt_([0-9]{1,18})")
-"""Lightning's save when a cluster ends the job; the highest number is the newest."""
-
-
-def _close(ending: NameParts, roles: tuple[str, ...] = ()) -> Name:
-    return Name({}, (), "", ending.version, (*roles, *ending.roles), ending.extension)
 
 
 def _is_version(grammar: NameGrammar, base: str, gap: str, extension: str) -> bool:

@@ -16,7 +16,7 @@ from ckptctl.core.names.tokens import EXTENSIONS, Field, begins_with_role, read_
 from ckptctl.core.names.unkeyed import SEPARATORS
 from ckptctl.errors import UsageError
 
-TemplateStyle = Literal["lightning", "keras"]
+TemplateStyle = Literal["filename", "filepath"]
 
 _MOST_FIELDS = 16
 """Each may end in a few places, so the places of many multiply."""
@@ -47,8 +47,8 @@ class _Form(NamedTuple):
 class Template:
     """How a training names its checkpoints, as its code says it; raises UsageError "template" where it is no template.
 
-    ``style``: "lightning" is ModelCheckpoint's ``filename``, "" for ``{epoch}-{step}``; "keras" is a ``filepath``,
-    with extension, doubled braces and an epoch that counts from 1.
+    ``style``: "filename" is what Lightning's ModelCheckpoint takes, "" for ``{epoch}-{step}``; "filepath" what Keras'
+    does, with extension, doubled braces and an epoch that counts from 1.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Template:
         auto_insert: bool = True,
         equals: str = "=",
         join: str = "-",
-        style: TemplateStyle = "lightning",
+        style: TemplateStyle = "filename",
     ) -> None:
-        self.text = text or (f"{{epoch}}{join}{{step}}" if style == "lightning" else "")
-        self.auto_insert = auto_insert and style == "lightning"
+        self.text = text or (f"{{epoch}}{join}{{step}}" if style == "filename" else "")
+        self.auto_insert = auto_insert and style == "filename"
         """Whether ``format`` writes ``name=``; ``match`` takes names with and without."""
         self.equals = equals
         self.join = join
         self.style = style
-        self._pieces = tuple(_parse(self.text, doubled_braces=style == "keras"))
+        self._pieces = tuple(_parse(self.text, doubled_braces=style == "filepath"))
         self.fields = tuple(dict.fromkeys(piece.name for piece in self._pieces if isinstance(piece, Slot)))
         """Names of its fields, in written order."""
         self._compiled: dict[_Form, tuple[re.Pattern[str], re.Pattern[str]]] = {}
@@ -86,7 +86,7 @@ class Template:
         return self.join.join([*parts, stem, *ending]) + extension
 
     def _fill(self, slot: Slot, values: Mapping[str, object]) -> str:
-        if self.style == "keras" and slot.name not in values:
+        if self.style == "filepath" and slot.name not in values:
             given = ", ".join(map(str, values)) or "none"
             raise _bad(self.text, f"there is no value for {{{slot.name}}}", hint=f"values given: {given}")
         value = values.get(slot.name, 0)

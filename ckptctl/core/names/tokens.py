@@ -156,7 +156,7 @@ def split_last_word(stem: str, join: str) -> tuple[str, str, str]:
 
 def ends_with_role(stem: str, join: str) -> bool:
     """Whether the last word is a role, or the stem is nothing else."""
-    return stem == "on_exception" or split_last_word(stem, join)[2] in _ROLES
+    return split_last_word(stem, join)[2] in _ROLES
 
 
 def begins_with_role(stem: str, role: str, join: str) -> bool:

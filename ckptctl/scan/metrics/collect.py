@@ -1,20 +1,21 @@
 """What training recorded: scores and numbers of a run's checkpoints, from their states and the files beside them.
 
-One state is read for a run, the newest: it remembers the scores of all that Lightning kept. States are read for
+One state is read for a run, the newest: it remembers the scores of all that its training kept. States are read for
 more only where a name holds neither epoch nor step, where nothing else tells a score, where scores tie by rounded
 names, where a second training seems to have used the folder, and where all were asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import nan
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
+from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, rank, same_metric
 from ckptctl.core.restarts import number_restarts
-from ckptctl.core.score_sources import match_paths, scores_agree
+from ckptctl.core.score_sources import WORST, match_paths, scores_agree
 from ckptctl.layouts import find_layout
 from ckptctl.scan.metrics.scores import (
     RecordedMonitor,
@@ -22,17 +23,15 @@ from ckptctl.scan.metrics.scores import (
     claim_records,
     read_state,
     settle_claims,
-    step_base_of,
-    unmask_infinity,
 )
 from ckptctl.scan.metrics.side_files import SideFiles, SourceReader, claim_sources, read_recorded, try_read
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
-    from ckptctl.readers.csv import LoggedValue, Table
+    from ckptctl.layouts.schema import RunLog
+    from ckptctl.readers.csv import Table
     from ckptctl.stores import Store
 
-T = TypeVar("T")
 MOST_FAILURES = 3
 """States tried for a run whose newest cannot be read."""
 
@@ -54,20 +53,20 @@ class MetricRequest(NamedTuple):
 
 def collect_metrics(store: Store, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
     """The run with all that could be learnt of its scores, numbers and monitor."""
-    ledger, beside = ScoreClaims(run), sides.beside
+    ledger = ScoreClaims(run)
     readings = SourceReader(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
     layouts = [find_layout(name) for name in run.layouts]
     _read_records(store, ledger, exact=wanted.exact, lasts=wanted.stat)
     claim_records(ledger)
     watched = _watched(ledger)
     sought = watched[0] or wanted.monitor
-    _claim_yaml(store, ledger, beside, watched, sought)
-    _claim_csv(
-        store,
-        ledger,
-        {**sides.above_tables, **beside},
-        {*_named_metrics(run), *filter(None, (wanted.monitor, watched[0]))},
-    )
+    named = {name for it in run.checkpoints for name in it.metrics if name not in COUNTERS}
+    for log in (log for layout in table.LAYOUTS for log in layout.logs):
+        path = sides.beside.get(log.path) or (sides.above.get(log.path) if log.above else None)
+        if path is not None and log.holds == "scores":
+            _claim_listed(readings, path, log, watched, sought)
+        elif path is not None:
+            _claim_table(readings, path, {*named, *filter(None, (wanted.monitor, watched[0]))})
     claim_sources(readings, layouts)
     if sought is not None:
         _read_scoreless(store, ledger, sought)
@@ -110,23 +109,14 @@ def _tied(run: Run, metric: Metric, places: int) -> set[str]:
 def _read_records(store: Store, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
     """Read the states that are worth it, newest first."""
     order = _readable(ledger)
-    needed = [path for path in order if exact or _needs_numbers(ledger.held[path], lasts=lasts)]
+    unnumbered = {path for path, it in ledger.held.items() if it.epoch is None and it.step is None}
+    needed = [it for it in order if exact or (it in unnumbered and (lasts or "last" not in ledger.held[it].roles))]
     for path in needed:
         read_state(store, ledger, path)
     others = [path for path in order if "last" not in ledger.held[path].roles and path not in needed]
     for path in others[:MOST_FAILURES]:
         if read_state(store, ledger, path):
             break
-
-
-def _newest_first(ledger: ScoreClaims) -> list[str]:
-    names = {checkpoint.path: path for path, checkpoint in ledger.held.items()}
-    return [names[checkpoint.path] for checkpoint in reversed(in_save_order(ledger.held.values()))]
-
-
-def _needs_numbers(checkpoint: Checkpoint, *, lasts: bool) -> bool:
-    unnumbered = checkpoint.epoch is None and checkpoint.step is None
-    return unnumbered and (lasts or "last" not in checkpoint.roles)
 
 
 def _read_scoreless(store: Store, ledger: ScoreClaims, metric: str) -> None:
@@ -160,9 +150,10 @@ def _seek_resumable(store: Store, ledger: ScoreClaims) -> None:
 
 def _readable(ledger: ScoreClaims) -> list[str]:
     """Paths of those whose layout keeps the callbacks' memory inside, newest first."""
-    if not any(find_layout(name).records for name in {it.layout for it in ledger.held.values()}):
-        return []
-    return [path for path in _newest_first(ledger) if find_layout(ledger.held[path].layout).records]
+    kinds = {name for name in {it.layout for it in ledger.held.values()} if find_layout(name).records}
+    paths = {it.path: path for path, it in ledger.held.items() if it.layout in kinds} if kinds else {}
+    order = in_save_order(ledger.held.values()) if kinds else []
+    return [paths[it.path] for it in reversed(order) if it.path in paths]
 
 
 def _watched(ledger: ScoreClaims) -> RecordedMonitor:
@@ -177,32 +168,25 @@ def _watched(ledger: ScoreClaims) -> RecordedMonitor:
     return monitors.pop(), modes.pop() if len(modes) == 1 else None
 
 
-def _named_metrics(run: Run) -> set[str]:
-    return {name for checkpoint in run.checkpoints for name in checkpoint.metrics if name not in COUNTERS}
-
-
-def _claim_yaml(
-    store: Store, ledger: ScoreClaims, beside: Mapping[str, str], watched: RecordedMonitor, sought: str | None
-) -> None:
-    path = beside.get("best_k_models.yaml")
-    if path is None:
-        return
+def _claim_listed(readings: SourceReader, path: str, log: RunLog, watched: RecordedMonitor, sought: str | None) -> None:
+    """Claim the scores that a file lists by checkpoints' paths, as those of the metric that they are most likely of."""
     from ckptctl.readers.yaml import MOST_BYTES, read_scores
 
-    scores = _read_beside(store, ledger, path, MOST_BYTES, read_scores)
-    if not scores:
-        return
-    known = {path: scores[recorded] for recorded, path in match_paths(scores, ledger.held).items()}
-    metric = watched[0] or _metric_that_fits(ledger.run, ledger.held, known) or sought or UNNAMED
-    for path, value in known.items():
-        ledger.claim(path, metric, Score(unmask_infinity(value, watched[1]), None, "yaml"))
+    ledger = readings.ledger
+    scores = try_read(ledger, path, lambda: read_scores(read_whole(readings.store, path, MOST_BYTES))) or {}
+    known = {own: scores[recorded] for recorded, own in match_paths(scores, ledger.held).items()}
+    metric = watched[0] or _metric_that_fits(ledger, known) or sought or UNNAMED
+    stand_in = WORST.get(watched[1]) if log.masks_nan else None
+    ledger.files.setdefault("yaml", log.path)
+    for own, value in known.items():
+        ledger.claim(own, metric, Score(nan if value == stand_in else value, None, "yaml"))
 
 
-def _metric_that_fits(run: Run, held: Mapping[str, Checkpoint], known: Mapping[str, float]) -> str | None:
-    """The metric of the names that the file's numbers mean: one that agrees with most of them; None where none does."""
-    names = sorted(_named_metrics(run))
-    fits = {name: sum(_says(held[path], name, value) for path, value in known.items()) for name in names}
-    best = max(names, key=fits.__getitem__, default=None)
+def _metric_that_fits(ledger: ScoreClaims, known: Mapping[str, float]) -> str | None:
+    """The metric of the names that a file's numbers mean: one that agrees with most of them; None where none does."""
+    named = sorted({name for it in ledger.run.checkpoints for name in it.metrics if name not in COUNTERS})
+    fits = {name: sum(_says(ledger.held[path], name, value) for path, value in known.items()) for name in named}
+    best = max(named, key=fits.__getitem__, default=None)
     return best if best is not None and 2 * fits[best] > len(known) else None
 
 
@@ -212,50 +196,34 @@ def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
     return score is not None and scores_agree(Score(value, None, "yaml"), score)
 
 
-def _claim_csv(store: Store, ledger: ScoreClaims, beside: Mapping[str, str], wanted: set[str]) -> None:
-    """Claim the wanted columns of metrics.csv; all of them where nothing else names a metric."""
-    path = beside.get("metrics.csv")
-    if path is None:
-        return
+def _claim_table(readings: SourceReader, path: str, wanted: set[str]) -> None:
+    """Claim the wanted columns of a logger's table; all of them where nothing else names a metric."""
     from ckptctl.readers.csv import MOST_BYTES, read_metrics
 
-    table: Table = _read_beside(store, ledger, path, MOST_BYTES, read_metrics) or {}
-    columns = [name for name in table if not wanted or any(same_metric(name, other) for other in wanted)]
-    base = step_base_of(ledger.records.values())
-    ranked = [(path, it) for path, it in ledger.held.items() if "last" not in it.roles]
-    for path, checkpoint, name in ((path, it, name) for path, it in ranked for name in columns):
-        score = _score_in(table, name, checkpoint, base)
-        if score is not None:
-            ledger.claim(path, _name_in_use(name, wanted), score)
+    ledger = readings.ledger
+    logged: Table = try_read(ledger, path, lambda: read_metrics(read_whole(readings.store, path, MOST_BYTES))) or {}
+    columns = [name for name in logged if not wanted or any(same_metric(name, other) for other in wanted)]
+    base = max((it.ahead for it in ledger.records.values()), default=0)
+    ledger.files.setdefault("csv", path.rpartition("/")[2])
+    for name in columns:
+        in_use = next((it for it in sorted(wanted) if same_metric(it, name)), name)
+        for own, checkpoint in ledger.held.items():
+            score = _score_in(logged, name, checkpoint, base) if "last" not in checkpoint.roles else None
+            if score is not None:
+                ledger.claim(own, in_use, score)
 
 
-def _score_in(table: Table, name: str, checkpoint: Checkpoint, base: int) -> Score | None:
-    """What a table says of a checkpoint's metric; NaN where it says that the metric was not logged."""
-    cell = _cell_of(checkpoint, table[name], base)
-    if cell is not None:
-        return Score(cell.value, cell.text, "csv")
-    return Score(nan, None, "csv") if _was_not_logged(checkpoint, name, table) else None
+def _score_in(logged: Table, name: str, checkpoint: Checkpoint, base: int) -> Score | None:
+    """The last value logged in a checkpoint's epoch, up to its step; NaN where the table shows that there was none.
 
-
-def _was_not_logged(checkpoint: Checkpoint, name: str, table: Table) -> bool:
-    """Whether a 0 in the name stands for nothing: the table tells of the epoch, but not of this metric."""
-    said = next((score for own, score in checkpoint.metrics.items() if same_metric(own, name)), None)
-    return said is not None and said.value == 0 and any(checkpoint.epoch in epochs for epochs in table.values())
-
-
-def _name_in_use(column: str, wanted: set[str]) -> str:
-    return next((name for name in sorted(wanted) if same_metric(name, column)), column)
-
-
-def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[LoggedValue]], base: int) -> LoggedValue | None:
-    """The last value logged in the checkpoint's epoch, up to its step."""
-    logged = cells.get(int(checkpoint.epoch), []) if checkpoint.epoch is not None else []
+    It shows that where it tells of the epoch, but not of this metric: a 0 in the name then stands for nothing.
+    """
+    cells = logged[name].get(int(checkpoint.epoch), []) if checkpoint.epoch is not None else []
     if checkpoint.step is not None:
         done = checkpoint.step + base
-        logged = [cell for cell in logged if cell.step is None or cell.step < done]
-    return logged[-1] if logged else None
-
-
-def _read_beside(store: Store, ledger: ScoreClaims, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
-    """A side file, read; None with a notice where it cannot be."""
-    return try_read(ledger, path, lambda: read(read_whole(store, path, most)))
+        cells = [cell for cell in cells if cell.step is None or cell.step < done]
+    if cells:
+        return Score(cells[-1].value, cells[-1].text, "csv")
+    said = next((score for own, score in checkpoint.metrics.items() if same_metric(own, name)), None)
+    is_told = said is not None and said.value == 0 and any(checkpoint.epoch in epochs for epochs in logged.values())
+    return Score(nan, None, "csv") if is_told else None

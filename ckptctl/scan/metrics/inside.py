@@ -23,8 +23,7 @@ _DEEPEST = 6
 _HEAD = 32
 _PICKLE = b"\x80"
 _JSON = b"data"
-"""The member of Stable-Baselines3 that holds what is no tensor."""
-_JSON_MARK = b"_stable_baselines3_version"
+"""The member that holds what is no tensor, of an archive of files (Stable-Baselines3)."""
 
 
 def read_row(source: ByteSource, deepest: int = _DEEPEST) -> Row:
@@ -85,9 +84,10 @@ def _open(source: ByteSource) -> tuple[object, Measure]:
 
 
 def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
+    from ckptctl.formats.nested_zip import VERSION_MEMBER
     from ckptctl.formats.torch_archive import read_value, scalar
 
-    if _JSON in archive.members and _JSON_MARK in archive.members:
+    if _JSON in archive.members and VERSION_MEMBER in archive.members:
         from ckptctl.formats.json_header import parse
 
         return parse(archive.read(_JSON, LIMITS.data), "its member 'data'"), _measure_nothing

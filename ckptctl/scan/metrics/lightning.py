@@ -7,19 +7,28 @@ Where the memory lies and what it holds, by version:
     0.10 - 1.4   ``callbacks``, under the class itself; no ``best_k_models``
     1.5 - 1.8    ``callbacks``, under a text: the class, then its settings as Python writes a dict, the mode among them
     since 1.9    the same with fewer settings
+
+The worst infinity of the mode stands for NaN. Before 1.6 epochs and steps in names counted from 0, those inside from 1.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
 
-from ckptctl.core.training_record import CallbackState, TrainingRecord
+from ckptctl.core.score_sources import WORST, CallbackState, TrainingRecord
+from ckptctl.formats.torch_archive import read_values, scalar
+from ckptctl.formats.zip import open_archive
+
+if TYPE_CHECKING:
+    from ckptctl.formats.zip import ByteSource
 
 Scalar = Callable[[object], float | int | None]
 """Reads the number in a tensor of one element; None for anything else."""
 
+_BEFORE_1_6 = re.compile(r"(?:0\.[0-9]+|1\.0*[0-5])(?:\..*)?", re.DOTALL)
+_MODES: Mapping[str | None, Literal["min", "max"]] = {"min": "min", "max": "max"}
 _KEY = re.compile(r"([\w.<>]+)(?:\{(.*)\})?", re.DOTALL)
 _NAME = re.compile(r"\w*ModelCheckpoint\w*")
 _SETTING = re.compile(
@@ -32,6 +41,12 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", 
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t"}
 
 
+def read_file(source: ByteSource) -> TrainingRecord | None:
+    """What a checkpoint's file says of its training; None where Lightning did not write it; raises Damaged, OSError."""
+    archive = open_archive(source)
+    return read_record(read_values(archive), lambda tensor: scalar(archive, tensor))
+
+
 def read_record(values: Mapping[object, object], scalar: Scalar) -> TrainingRecord | None:
     """What a checkpoint's dictionary says of its training; None where Lightning did not write it.
 
@@ -42,61 +57,50 @@ def read_record(values: Mapping[object, object], scalar: Scalar) -> TrainingReco
     writer = _text(values.get("pytorch-lightning_version"))
     if writer is None and not ("state_dict" in values and "epoch" in values):
         return None
+    epoch, step = values.get("epoch"), values.get("global_step")
     return TrainingRecord(
         writer,
-        _count(values.get("epoch")),
-        _count(values.get("global_step")),
+        epoch if type(epoch) is int else None,
+        step if type(step) is int else None,
         bool(values.get("optimizer_states")),
-        (*_read_old_watch(values, scalar), *_read_watches(values.get("callbacks"), scalar)),
+        tuple(_read_watches(values, scalar)),
+        int(_BEFORE_1_6.fullmatch(writer or "") is not None),
     )
 
 
-def _read_old_watch(values: Mapping[object, object], scalar: Scalar) -> tuple[CallbackState, ...]:
-    """The one of 0.9 and before, which recorded neither metric nor mode."""
+def _read_watches(values: Mapping[object, object], scalar: Scalar) -> Iterator[CallbackState]:
+    """The one of 0.9 and before, which recorded neither metric nor mode, and each of those since.
+
+    A callback is known by the name of its class (up to 1.4 the key is the class itself, an inert node with a name), or
+    by what it remembers.
+    """
     best = _text(values.get("checkpoint_callback_best_model_path"))
-    if best is None:
-        return ()
-    score = _number(values.get("checkpoint_callback_best_model_score"), scalar)
-    return (CallbackState(None, None, None, {} if score is None else {best: score}, best, None, None),)
+    if best is not None:
+        score = _number(values.get("checkpoint_callback_best_model_score"), scalar)
+        yield CallbackState(None, None, None, {} if score is None else {best: score}, best, None, None)
+    callbacks = values.get("callbacks")
+    for key, state in callbacks.items() if isinstance(callbacks, dict) else ():
+        name = _text(key if isinstance(key, str) else getattr(key, "name", None)) or ""
+        match = _KEY.fullmatch(name)
+        if isinstance(state, dict) and ("best_model_path" in state or (match and _NAME.fullmatch(match[1]))):
+            yield _read_watch(read_settings(name), state, scalar)
 
 
-def _read_watches(callbacks: object, scalar: Scalar) -> list[CallbackState]:
-    if not isinstance(callbacks, dict):
-        return []
-    states = ((key, state) for key, state in callbacks.items() if isinstance(state, dict))
-    return [_read_watch(key, state, scalar) for key, state in states if _saves_best(key, state)]
-
-
-def _saves_best(key: object, state: Mapping[object, object]) -> bool:
-    """Whether it is a ModelCheckpoint, by the name of its class or by what it remembers."""
-    match = _KEY.fullmatch(_class_of(key))
-    return "best_model_path" in state or (match is not None and _NAME.fullmatch(match[1]) is not None)
-
-
-def _class_of(key: object) -> str:
-    """The key as text; up to 1.4 it is a class, that is an inert node with a name."""
-    name = key if isinstance(key, str) else getattr(key, "name", None)
-    return name if isinstance(name, str) else ""
-
-
-def _read_watch(key: object, state: Mapping[object, object], scalar: Scalar) -> CallbackState:
-    settings = read_settings(_class_of(key))
+def _read_watch(settings: Mapping[str, str], state: Mapping[object, object], scalar: Scalar) -> CallbackState:
+    models = state.get("best_k_models")
+    held = models.items() if isinstance(models, dict) else ()
+    scores = {path: _number(node, scalar) for path, node in held if isinstance(path, str)}
+    mode = _MODES.get(settings.get("mode"))
     return CallbackState(
         _text(state.get("monitor")) or settings.get("monitor"),
-        _mode(settings.get("mode")),
+        mode,
         _text(state.get("dirpath")),
-        _read_scores(state.get("best_k_models"), scalar),
+        {path: score for path, score in scores.items() if score is not None},
         _text(state.get("best_model_path")),
         _text(state.get("last_model_path")),
         _number(state.get("current_score"), scalar),
+        WORST.get(mode),
     )
-
-
-def _read_scores(models: object, scalar: Scalar) -> dict[str, float]:
-    if not isinstance(models, dict):
-        return {}
-    numbers = {path: _number(node, scalar) for path, node in models.items() if isinstance(path, str)}
-    return {path: number for path, number in numbers.items() if number is not None}
 
 
 def read_settings(key: str) -> dict[str, str]:
@@ -127,17 +131,9 @@ def _unescape(escape: re.Match[str]) -> str:
     return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else "\ufffd"  # noqa: PLR2004 - the last character there is
 
 
-def _mode(text: str | None) -> Literal["min", "max"] | None:
-    return "min" if text == "min" else "max" if text == "max" else None
-
-
 def _text(node: object) -> str | None:
     """A text that says something; Lightning writes "" for what there is none of."""
     return node if isinstance(node, str) and node else None
-
-
-def _count(node: object) -> int | None:
-    return node if type(node) is int else None
 
 
 def _number(node: object, scalar: Scalar) -> float | None:

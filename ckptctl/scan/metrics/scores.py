@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from math import inf, isfinite, nan
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from importlib import import_module
+from math import isfinite, nan
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
 from ckptctl.errors import Damaged
+from ckptctl.layouts import find_layout
 
 if TYPE_CHECKING:
-    from ckptctl.core.training_record import CallbackState, TrainingRecord
-    from ckptctl.stores import Store
+    from ckptctl.core.score_sources import CallbackState, TrainingRecord
+    from ckptctl.stores import ReadableFile, Store
 
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
@@ -21,6 +23,14 @@ MOST_DISPUTES = 3
 
 RecordedMonitor = tuple[str | None, Literal["min", "max"] | None]
 """The monitor and mode that training recorded."""
+
+
+class RecordReader(Protocol):
+    """The module of this folder that a layout names for its ``records``."""
+
+    def read_file(self, source: ReadableFile) -> TrainingRecord | None:
+        """What a checkpoint's file says of its training, if anything; raises Damaged, OSError."""
+        ...
 
 
 class ScoreClaims:
@@ -35,6 +45,8 @@ class ScoreClaims:
         """By relative path, then metric: what side files and states say; names are added when it is settled."""
         self.records: dict[str, TrainingRecord] = {}
         """By relative path."""
+        self.files: dict[str, str] = {}
+        """By source of scores, the name of the first file that was read."""
         self.notices: list[str] = list(run.notices)
 
     def inside(self, path: str) -> str:
@@ -42,9 +54,16 @@ class ScoreClaims:
         return path[len(self.run.path) + 1 :] if self.run.path else path
 
     def enter(self, path: str, record: TrainingRecord) -> None:
-        """Add what a checkpoint says of itself, its numbers at once: tables are joined by them."""
+        """Add what a checkpoint says of itself; numbers that its name lacks at once: tables are joined by them."""
         self.records[path] = record
-        self.held[path] = _number(self.held[path], record)
+        it = self.held[path]
+        epoch = record.epoch - record.ahead if record.epoch is not None else None
+        step = record.step - record.ahead if record.step is not None else None
+        self.held[path] = it._replace(
+            epoch=epoch if it.epoch is None else it.epoch,
+            step=step if it.step is None else it.step,
+            resumable=record.resumable,
+        )
 
     def knows(self, path: str, metric: str) -> bool:
         """Whether something says the metric of a checkpoint."""
@@ -88,25 +107,17 @@ class ScoreClaims:
             step=whole if it.step is None else it.step,
         )
 
-    def speakers(self, metric: str) -> set[str]:
-        """Paths of those whose own state says the metric."""
-        held = ((path, claims.get(metric, ())) for path, claims in self.claims.items())
-        return {path for path, scores in held if any(score.source == "state" for score in scores)}
-
 
 def read_state(store: Store, ledger: ScoreClaims, path: str) -> bool:
     """Whether a record was read from a checkpoint's own state; a broken one is passed over: others tell of it."""
-    from ckptctl.formats.torch_archive import read_values, scalar
-    from ckptctl.formats.zip import open_archive
-    from ckptctl.scan.metrics.lightning import read_record
-
     checkpoint = ledger.held[path]
-    if checkpoint.entries[0].kind != "file":
+    name = find_layout(checkpoint.layout).records
+    if not name or checkpoint.entries[0].kind != "file":
         return False
+    reader = cast("RecordReader", import_module(f"ckptctl.scan.metrics.{name}"))
     try:
         with store.open(checkpoint.entries[0].path) as source:
-            archive = open_archive(source)
-            record = read_record(read_values(archive), lambda tensor: scalar(archive, tensor))
+            record = reader.read_file(source)
     except (OSError, Damaged):
         return False
     if record is not None:
@@ -125,34 +136,22 @@ def claim_records(ledger: ScoreClaims) -> None:
     for own, metric, scores in known:
         if own in scores:
             ledger.claim(own, metric, Score(scores[own], None, "state"))
-    speakers = {metric: ledger.speakers(metric) for _, metric, _ in known}
+    speakers: dict[str, set[str]] = {metric: set() for _, metric, _ in known}
+    for path, metric in ((path, metric) for path, claims in ledger.claims.items() for metric in claims):
+        if metric in speakers and any(it.source == "state" for it in ledger.claims[path][metric]):
+            speakers[metric].add(path)
     for _, metric, scores in known:
         for path in scores.keys() - speakers[metric]:
             ledger.claim(path, metric, Score(scores[path], None, "sibling"))
 
 
 def _scores_of(ledger: ScoreClaims, own: str, watch: CallbackState) -> Mapping[str, float]:
-    """A callback's scores by the run's own paths; before Lightning 1.5 that of its own checkpoint alone."""
+    """A callback's scores by the run's own paths; one that remembers none may tell that of its own checkpoint."""
     if watch.current is not None and not watch.scores:
-        return {} if "last" in ledger.held[own].roles else {own: unmask_infinity(watch.current, watch.mode)}
-    paths = ledger.paths_of(watch)
-    return {path: unmask_infinity(watch.scores[recorded], watch.mode) for recorded, path in paths.items()}
-
-
-def unmask_infinity(value: float, mode: str | None) -> float:
-    """NaN where Lightning put the worst infinity in its place: it must not win when someone asks for the other mode."""
-    return nan if value == {"min": inf, "max": -inf}.get(mode or "") else value
-
-
-def step_base_of(records: Iterable[TrainingRecord]) -> int:
-    """1 where a writer counted steps in names from 0 (before 1.6)."""
-    return int(any(_is_before_1_6(record) for record in records))
-
-
-def _is_before_1_6(record: TrainingRecord) -> bool:
-    major, _, rest = (record.writer or "").partition(".")
-    minor = rest.partition(".")[0]
-    return major.isdecimal() and minor.isdecimal() and (int(major), int(minor)) < (1, 6)
+        found = {} if "last" in ledger.held[own].roles else {own: watch.current}
+    else:
+        found = {path: watch.scores[recorded] for recorded, path in ledger.paths_of(watch).items()}
+    return {path: nan if score == watch.stand_in else score for path, score in found.items()}
 
 
 def settle_claims(ledger: ScoreClaims, watched: RecordedMonitor) -> Run:
@@ -160,12 +159,15 @@ def settle_claims(ledger: ScoreClaims, watched: RecordedMonitor) -> Run:
     disputes: list[ScoreConflict] = []
     changed = {path: _settle_all(path, ledger, disputes) for path in ledger.claims}
     checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in ledger.held.items())
+    told = [it.describe() for it in sorted(disputes)[:MOST_DISPUTES]]
+    if len(disputes) > MOST_DISPUTES:
+        told.append(f"{len(disputes) - MOST_DISPUTES} more scores on which two sources disagree")
     return ledger.run._replace(
         checkpoints=tuple(in_save_order(checkpoints)),
         monitor=watched[0],
         mode=watched[1] or ledger.run.mode,
-        step_base=max(ledger.run.step_base, step_base_of(ledger.records.values())),
-        notices=(*ledger.notices, *_tell(disputes)),
+        step_base=max(ledger.run.step_base, *(it.ahead for it in ledger.records.values()), 0),
+        notices=(*ledger.notices, *told),
     )
 
 
@@ -177,25 +179,5 @@ def _settle_all(path: str, ledger: ScoreClaims, disputes: list[ScoreConflict]) -
         said = [metrics.pop(own)] if own is not None else []
         metrics[name], other = resolve_score([*claims, *said])
         if other is not None:
-            disputes.append(ScoreConflict(path, name, metrics[name], other))
+            disputes.append(ScoreConflict(path, name, metrics[name], other, ledger.files))
     return checkpoint._replace(metrics=metrics)
-
-
-def _number(checkpoint: Checkpoint, record: TrainingRecord) -> Checkpoint:
-    """The checkpoint with the numbers of its own state where its name has none, in the base that names use."""
-    ahead = int(_is_before_1_6(record))
-    epoch = record.epoch - ahead if record.epoch is not None else None
-    step = record.step - ahead if record.step is not None else None
-    return checkpoint._replace(
-        epoch=epoch if checkpoint.epoch is None else checkpoint.epoch,
-        step=step if checkpoint.step is None else checkpoint.step,
-        resumable=record.resumable,
-    )
-
-
-def _tell(disputes: list[ScoreConflict]) -> Iterator[str]:
-    disputes.sort()
-    for dispute in disputes[:MOST_DISPUTES]:
-        yield dispute.describe()
-    if len(disputes) > MOST_DISPUTES:
-        yield f"{len(disputes) - MOST_DISPUTES} more scores on which two sources disagree"

@@ -44,11 +44,6 @@ class SideFiles(NamedTuple):
     above: Mapping[str, str] = {}
     below: Sequence[str] = ()
 
-    @property
-    def above_tables(self) -> Mapping[str, str]:
-        """The logger's table in the folder above (Lightning's ``version_0/metrics.csv``)."""
-        return {name: path for name, path in self.above.items() if name == "metrics.csv"}
-
 
 class SourceReader(NamedTuple):
     """What is needed to read a run's sources."""
@@ -73,6 +68,8 @@ def _claim(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> 
     if source.place != "inside":
         for path in _paths_of(source, readings.sides):
             _claim_rows(readings, source, own, _read(readings, path, source))
+            if source.format in {"csv", "yaml", "npz"}:  # of JSON there may be many, and of torch's it is the own state
+                readings.ledger.files.setdefault(source.format, path.rpartition("/")[2])
         if "{" in source.path:
             _claim_each(readings, source, own)
     elif source.is_history and not readings.is_sure:
