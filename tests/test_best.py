@@ -11,8 +11,8 @@ from ckptctl.core.ranking import Metric
 from ckptctl.core.units import QUIET
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
 from tests.states import lightning, state
+from tests.stores.memory import MemoryStore
 
 WHOLE = lightning()
 

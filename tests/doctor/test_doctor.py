@@ -27,8 +27,8 @@ from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.prune.journal import begin_journal, trash_folder_of
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Folder, ReadableFile, open_store
-from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of, save
+from tests.stores.memory import MemoryStore
 
 HOUR = 3_600_000_000_000
 NAMES = [f"r/epoch={n}.ckpt" for n in range(4)]

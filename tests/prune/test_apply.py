@@ -23,8 +23,8 @@ from ckptctl.prune.journal import TRASH
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import EntryChanged
 from ckptctl.stores.local import LocalStore, open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of
+from tests.stores.memory import MemoryStore
 
 WHOLE = encode_torch({"state_dict": {}})
 NAMES = [f"r/epoch={n}-val_loss=0.{5 - n}.ckpt" for n in range(4)]

@@ -26,13 +26,13 @@ from ckptctl.sandbox.torch_worker import refuse
 from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import PROGRAM, age, call, environment, save
 from tests.faults.hostile import samples
 from tests.faults.test_hostile import is_heavy
 from tests.formats.legacy import encode_legacy, legacy_file
 from tests.formats.samples import dictionary, global_, pack_zip, torch_file
 from tests.sandbox.processes import is_gone
+from tests.stores.memory import MemoryStore
 
 T = TypeVar("T")
 torch_is_here = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")

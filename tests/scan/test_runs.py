@@ -18,8 +18,8 @@ from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.scan.runs import Options, choose_layouts, scan
 from ckptctl.stores import Folder, ReadableFile
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.states import Watched, lightning
+from tests.stores.memory import MemoryStore
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "lightning"
 WHOLE = encode_torch({"state_dict": {}})

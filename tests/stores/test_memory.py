@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from ckptctl.stores import Store
-from ckptctl.stores.memory import MemoryStore
 from tests.stores.contract import SECOND, StoreContract
+from tests.stores.memory import MemoryStore
 
 
 class TestMemoryStore(StoreContract):

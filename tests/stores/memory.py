@@ -32,7 +32,7 @@ class MemoryStore:
 
     read_only: str | None = None
 
-    def __init__(  # noqa: PLR0913 - each may be left out
+    def __init__(
         self,
         files: Mapping[str, bytes] | None = None,
         links: Mapping[str, str] | None = None,
