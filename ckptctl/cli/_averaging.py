@@ -24,7 +24,7 @@ from ckptctl.prune.slimming import is_covered_by
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.runs import Options
-from ckptctl.stores import open_store
+from ckptctl.stores import open_store, require_writable
 from ckptctl.tensors.average import AverageInput, plan_average
 
 
@@ -52,7 +52,8 @@ def write_average(paths: Sequence[str], wanted: AverageOptions, scanning: Option
     slimming = find_slimming(targets[0].checkpoint.layout)
     to = "safetensors" if wanted.output.endswith(".safetensors") else "torch"
     folder, name = os.path.split(wanted.output)
-    with open_store(folder or ".").draft(name) as draft:
+    place = require_writable(open_store(folder or "."), path=wanted.output, done="nothing was changed")
+    with place.draft(name) as draft:
         made.write(draft, to, slimming.drop if slimming else None, progress.add)
     progress.clear()
     console.hand_over([(wanted.output, "")], null=False)

@@ -25,7 +25,7 @@ from ckptctl.render import plan as words
 from ckptctl.render import plan_tsv
 from ckptctl.render.names import locate
 from ckptctl.render.trash import describe_change
-from ckptctl.stores import Store
+from ckptctl.stores import Store, require_writable
 
 THERE_IS_WORK = 10
 MOST_NAMED = 3
@@ -124,9 +124,11 @@ def _refuse(
         )
     if options.is_dry or not planned.plan.changed:
         return None
-    for store in planned.owners:
-        if store.read_only:
-            return Refused(store.read_only, id="read-only-store", path=store.url, done=done)
+    try:
+        for store in planned.owners:
+            require_writable(store, path=store.url, done=done)
+    except Refused as error:
+        return error
     if options.has_consent:
         return None
     question = partial(words.question, planned.plan, trash=options.keeps)

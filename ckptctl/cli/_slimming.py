@@ -27,7 +27,7 @@ from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim
 from ckptctl.render import slim as screens
 from ckptctl.render.names import locate
 from ckptctl.scan.runs import Options
-from ckptctl.stores import open_store
+from ckptctl.stores import open_store, require_writable
 
 NOTHING = "nothing was changed"
 
@@ -197,8 +197,7 @@ def _plan(target: Target, request: SlimRequest, *, is_alone: bool) -> SlimJob:
     slim = plan_slim(target.store, target.checkpoint, SlimOptions(bare=request.bare, to=request.to))
     path = _path_of(target)
     if request.output is None:
-        if target.store.read_only:
-            raise Refused(target.store.read_only, id="read-only-store")
+        require_writable(target.store)
         for pattern in (it for it in request.spared if matches_path(it, target.checkpoint.path)):
             raise Refused(f"it matches {pattern}, which a configuration file keeps", id="pinned")
         refuse_in_place(ObservedRun(target.store, target.run, target.store.clock()), slim)
@@ -239,7 +238,8 @@ def _copy(job: SlimJob, progress: Progress) -> None:
     """Write one copy; raises Damaged, OSError."""
     folder, name = os.path.split(job.place)
     os.makedirs(folder or ".", exist_ok=True)
-    copy_slimmed(CopyJob(job.target.store, job.slim, open_store(folder or "."), progress.add), name)
+    place = require_writable(open_store(folder or "."), path=job.place)
+    copy_slimmed(CopyJob(job.target.store, job.slim, place, progress.add), name)
     progress.count()
 
 

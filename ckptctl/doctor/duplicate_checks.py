@@ -9,10 +9,11 @@ from ckptctl.core.findings import Finding, Hint, describe_names
 from ckptctl.core.units import write_size
 from ckptctl.errors import Damaged
 from ckptctl.formats.zip import open_archive
+from ckptctl.stores import Store
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, Run
-    from ckptctl.stores import ReadableFile, Store
+    from ckptctl.stores import ReadableFile
 
 WHOLE = 1 << 20
 """Bytes up to which a file is compared whole."""
@@ -32,7 +33,7 @@ class FilesSeen(NamedTuple):
 
 def find_duplicates(store: Store, run: Run) -> Iterator[Finding]:
     """The groups of whole checkpoints in a run that hold the same bytes, and are not one file under several names."""
-    if store.read_only:  # no links could be made there
+    if not isinstance(store, Store):  # no links could be made there
         return
     for group in _group((it, _shape_of(it)) for it in run.checkpoints if it.state == "complete"):
         apart = list({tuple(entry.identity for entry in it.entries): it for it in group}.values())

@@ -10,17 +10,16 @@ from ckptctl.core.findings import Finding, Hint
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.errors import CkptctlError
 from ckptctl.prune.journal import LIST, NAME, TRASH, JournaledTransaction, has_trash, load_transaction
-from ckptctl.stores import open_store
+from ckptctl.stores import Store, open_store
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
-    from ckptctl.stores import Store
 
 
 def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
     """What lies in the trash of one folder, a finding for each prune; a store that is read-only has none."""
     place = join(folder, TRASH)
-    if store.read_only or not has_trash(store, folder):
+    if not isinstance(store, Store) or not has_trash(store, folder):
         return
     try:
         trash = open_store(join(store.url, place))

@@ -23,7 +23,7 @@ from ckptctl.prune.steps import store_path
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.peer_checks import check_against_peers
-from ckptctl.stores import PRIVATE, Store
+from ckptctl.stores import PRIVATE, ReadStore, Store
 from ckptctl.tensors.export import open_export
 from ckptctl.tensors.slim import open_slimmed
 
@@ -206,7 +206,7 @@ def leave_slimmed(observed: ObservedRun, slim: SlimPlan) -> Run:
 class CopyJob(NamedTuple):
     """From where a copy is made, and where to."""
 
-    store: Store
+    store: ReadStore
     slim: SlimPlan
     target: Store
     tick: Tick = lambda _: None

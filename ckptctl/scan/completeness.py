@@ -241,16 +241,5 @@ def refresh_entries(store: Store, checkpoint: Checkpoint) -> tuple[Entry, ...]:
 
 def _list_inside(store: Store, top: Entry) -> list[Entry]:
     """All that lies in a folder; nothing for a file."""
-    if top.kind != "dir":
-        return []
-    return [
-        entry
-        for folder in store.walk(stat=True, enter=_only_around(top.path))
-        for entry in folder.entries
-        if entry.path.startswith(top.path + "/")
-    ]
-
-
-def _only_around(path: str) -> Callable[[str], bool]:
-    """Whether a walk must enter a folder to see all of ``path``: it is above it, it, or below it."""
-    return lambda folder: not folder or f"{path}/".startswith(f"{folder}/") or folder.startswith(f"{path}/")
+    folders = store.walk(stat=True, top=top.path) if top.kind == "dir" else ()
+    return [entry for folder in folders for entry in folder.entries]

@@ -22,7 +22,7 @@ from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
 from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointer_files, read_text, resolve_links
-from ckptctl.stores.read_cache import cache_reads
+from ckptctl.stores.read_cache import CachedStore
 
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
@@ -73,7 +73,7 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
 
     A folder that could not be listed is a run with ``listed`` False.
     """
-    store = cache_reads(store)
+    store = CachedStore(store)
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     index = LayoutIndex(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])

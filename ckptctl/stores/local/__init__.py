@@ -43,8 +43,6 @@ _make = tuple.__new__
 class LocalStore:
     """A folder and all below it; ``root`` is its real absolute path, ``url`` what the user called it."""
 
-    read_only: str | None = None
-
     def __init__(self, url: str, root: str) -> None:
         self.url = url
         self.root = root
@@ -56,11 +54,11 @@ class LocalStore:
             os.close(self._root)
 
     def walk(  # nested: the trail must be closed when the walk is left halfway
-        self, *, stat: bool, enter: Callable[[str], bool] | None = None
+        self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = ""
     ) -> Iterator[Folder]:
         """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
-        with closing(DirfdWalk(open_folder(".", self._root))) as trail:
-            pending = [(0, "")]
+        with closing(DirfdWalk(self._open_folder(top))) as trail:
+            pending = [(0, top)]
             mounts = mounts_below(self.root)
             while pending:
                 depth, path = pending.pop()
@@ -70,6 +68,11 @@ class LocalStore:
                     continue
                 yield folder
                 pending += [(depth + 1, entry.path) for entry in reversed(folder.entries) if entry.kind == "dir"]
+
+    def _open_folder(self, path: str) -> int:
+        """Open a folder below the root anew, step by step, following no link."""
+        with OpenedFolder(self._root, split_path(path) if path else ()) as folder:
+            return open_folder(".", folder)
 
     def _listed(self, trail: DirfdWalk, depth: int, path: str, *, stat: bool, is_sure: bool) -> Folder | None:
         """One folder, with its failure if it cannot be read; None where another file system begins.
@@ -155,11 +158,8 @@ class LocalStore:
     def sync(self, folders: Iterable[str]) -> None:
         """Put on the disk what was moved into folders, or out of them."""
         for folder in folders:
-            self._sync(folder)
-
-    def _sync(self, folder: str) -> None:
-        with OpenedFolder(self._root, split_path(folder) if folder else ()) as held:
-            os.fsync(held)
+            with OpenedFolder(self._root, split_path(folder) if folder else ()) as held:
+                os.fsync(held)
 
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless all of it is as it was listed."""
