@@ -196,9 +196,13 @@ def _compare(store: Store, run: Run, checked: Checkpoint, now: int) -> Checkpoin
 
 
 def refresh_checkpoint(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:
-    """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown"."""
+    """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown".
+
+    What was listed with its sizes is not asked for again: an object store would list for it.
+    """
+    is_told = any(it.size is not None for it in checkpoint.entries if it.kind == "file")
     try:
-        entries = refresh_entries(store, checkpoint)
+        entries = checkpoint.entries if is_told else refresh_entries(store, checkpoint)
     except OSError as error:
         return checkpoint._replace(state="unknown", note=str(error.strerror or error))
     state, note = check_completeness(store, find_layout(checkpoint.layout), entries, now, checkpoint.unit)
