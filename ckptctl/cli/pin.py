@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve_names import Checkpoints, find_checkpoints
+from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.dates import parse_moment
 from ckptctl.core.pin import Pin
@@ -17,6 +17,7 @@ from ckptctl.errors import UsageError
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.pins import find_pin
 from ckptctl.scan.pins import pin as write
+from ckptctl.scan.resolve import resolve_listed
 from ckptctl.stores import require_writable
 
 UNCHANGED = "no pin was changed"
@@ -44,7 +45,7 @@ def command(
     """
     opt.refuse_together(**{"for": span is not None, "until": until is not None})
     console = Console()
-    for found in find_checkpoints(checkpoints, read_options(NameOptions(None, layout, ext))):
+    for found in resolve_listed(checkpoints, read_options(NameOptions(None, layout, ext))):
         store = require_writable(found.store, path=found.store.url, done=UNCHANGED)
         path = found.checkpoint.path
         asked = Pin(_read_until(span, until, store.clock()), reason)
