@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import normpath
+from os.path import normpath, split
 from typing import Annotated
 
 import typer
@@ -21,8 +21,8 @@ from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
-from ckptctl.scan.resolve import is_link, split_place
-from ckptctl.stores import Store
+from ckptctl.scan.resolve import is_link
+from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
 
@@ -75,7 +75,7 @@ def command(
     raise typer.Exit(prune(PruneJob(stores, scanning, terms), Console(color.value), json=json, verbose=True))
 
 
-def policy_for_named(checkpoints: Sequence[str], stores: Sequence[Store]) -> Policy:
+def policy_for_named(checkpoints: Sequence[str], stores: Sequence[ReadStore]) -> Policy:
     """The policy that lets go what is named, by its paths as a plan of these stores has them; raises Refused."""
     for path in checkpoints:
         if is_link(path):
@@ -87,6 +87,9 @@ def policy_for_named(checkpoints: Sequence[str], stores: Sequence[Store]) -> Pol
 
 
 def _places(checkpoints: Sequence[str]) -> list[tuple[str, str]]:
-    """Folder and name of each; a folder that is written in two ways is one, or what it holds would be planned twice."""
-    places = map(split_place, checkpoints)
-    return [(folder if "://" in folder else normpath(folder), name) for folder, name in places]
+    """Folder and name of each; a folder that is written in two ways is one, or what it holds would be planned twice.
+
+    The current folder, and those above it, have no name here: as for any rm, nothing is deleted by a ``.``.
+    """
+    places = (split(it if "://" in it else normpath(it)) for it in checkpoints)
+    return [(folder or ".", name) for folder, name in places]

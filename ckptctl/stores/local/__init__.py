@@ -90,11 +90,7 @@ class LocalStore:
 
     def contents(self, folder: str) -> list[Entry]:
         """What lies in one folder, as it is now."""
-        with (
-            OpenedEntry(self._root, folder) as place,
-            closing(DirfdWalk(open_folder(place.name, place.folder))) as trail,
-        ):
-            top = trail.at(0)
+        with OpenedFolder(self._root, folder) as top:
             return [stat_entry(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
 
     @contextmanager
@@ -331,7 +327,7 @@ def _trait(entry: Entry) -> tuple[object, ...]:
 
 
 def _prove_open(entry: Entry, trail: DirfdWalk) -> None:
-    """Raise Changed unless the folder that was opened is the one that was listed."""
+    """Raise Changed unless the folder that was opened is the one that was listed: its name may be another's by now."""
     found = os.fstat(trail.at(0))
     if (found.st_dev, found.st_ino) != entry.identity:
         raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
