@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from ckptctl.errors import CkptctlError, Refused, StorageFailed
 from ckptctl.render.text import encode, escape, warning
-from ckptctl.stores import open_store
+from ckptctl.stores import open_store, require_writable
 
 
 class ReaderGone(Exception):
@@ -156,5 +156,5 @@ def _discard(temporary: str) -> None:
     """Remove the unfinished file, by the one function that removes anything."""
     folder, name = os.path.split(temporary)
     with suppress(OSError, CkptctlError):
-        store = open_store(folder or ".")
+        store = require_writable(open_store(folder or "."))
         store.delete_exact(store.stat(name))

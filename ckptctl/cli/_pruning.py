@@ -23,7 +23,7 @@ from ckptctl.prune.journal import new_id
 from ckptctl.render import plan as words
 from ckptctl.render.outcome import describe_change, describe_outcome
 from ckptctl.render.text import locate
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore, require_writable
 
 THERE_IS_WORK = 10
 MOST_NAMED = 3
@@ -122,9 +122,11 @@ def _refuse(
         )
     if options.is_dry or not planned.plan.changed:
         return None
-    for store in planned.owners:
-        if store.read_only:
-            return Refused(store.read_only, id="read-only-store", path=store.url, done=done)
+    try:
+        for store in planned.owners:
+            require_writable(store, path=store.url, done=done)
+    except Refused as error:
+        return error
     if options.has_consent:
         return None
     question = partial(words.question, planned.plan, trash=options.keeps)
@@ -150,7 +152,7 @@ def _carry_out(job: PruneJob, planned: PlannedPrune) -> tuple[Outcome, int]:
     return combine_outcomes(outcomes), stop.exit_code if stop() else 0
 
 
-def _apply_in(store: Store, plan: Plan, options: ApplyOptions, stop: StopSignal, *, first: bool) -> Outcome:
+def _apply_in(store: ReadStore, plan: Plan, options: ApplyOptions, stop: StopSignal, *, first: bool) -> Outcome:
     """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
     try:
         with locate_errors(store):
@@ -182,7 +184,7 @@ def _are_same(planned: Verdict, found: Verdict | None) -> bool:
     return planned.action == found.action and planned.checkpoint.entries == found.checkpoint.entries
 
 
-def _print_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
+def _print_earlier(stores: Sequence[ReadStore], outcome: Outcome | None, console: Console) -> None:
     """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
     for change in outcome.earlier if outcome else ():
         console.warn(describe_change(change))

@@ -7,17 +7,16 @@ from os.path import dirname, ismount, realpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.cli._targets import locate_errors
-from ckptctl.errors import UsageError
+from ckptctl.errors import Refused, UsageError
 from ckptctl.prune.journal import TRASH, JournaledTransaction, has_trash, load_transactions
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.trash import is_own_transaction, recover
 from ckptctl.render.outcome import describe_change
 from ckptctl.render.text import locate
-from ckptctl.stores import open_store
+from ckptctl.stores import ReadStore, Store, open_store, require_writable
 
 if TYPE_CHECKING:
     from ckptctl.cli._console import Console
-    from ckptctl.stores import Store
 
 
 class TrashedPrune(NamedTuple):
@@ -27,10 +26,10 @@ class TrashedPrune(NamedTuple):
     transaction: JournaledTransaction
 
 
-def recover_stores(stores: Sequence[Store], console: Console, *, is_dry: bool) -> None:
+def recover_stores(stores: Sequence[ReadStore], console: Console, *, is_dry: bool) -> None:
     """Finish or take back what interrupted runs left, so that the next plan is drawn from what is whole."""
     for store in stores if not is_dry else ():
-        if not _unfinished(store):
+        if not (isinstance(store, Store) and _unfinished(store)):
             continue
         with locate_errors(store), acquire_lock(store, "recovery"):
             changes = recover(store)
@@ -38,16 +37,16 @@ def recover_stores(stores: Sequence[Store], console: Console, *, is_dry: bool) -
             console.warn(f"an interrupted run: {describe_change(change, store.url)}")
 
 
-def print_unfinished(store: Store, console: Console) -> None:
+def print_unfinished(store: ReadStore, console: Console) -> None:
     """Say what lies in the trash that nobody put there to stay."""
     for txid, why in _unfinished(store):
         reason = f": {why}" if why else ""
         console.warn(f"{locate(store.url, TRASH)}/{txid} holds what an interrupted run left there{reason}")
 
 
-def _unfinished(store: Store) -> list[tuple[str, str]]:
+def _unfinished(store: ReadStore) -> list[tuple[str, str]]:
     """Identifiers of what was cut off, or is not understood, with why; none where nothing can be changed anyway."""
-    if store.read_only:
+    if not isinstance(store, Store):
         return []
     try:
         transactions, strange = load_transactions(store)
@@ -65,10 +64,12 @@ def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
         yield from found or _find_above(path)
 
 
-def _find_in(store: Store) -> list[TrashedPrune]:
-    if store.read_only:
-        raise UsageError(f"{store.read_only}: there is no trash", path=store.url)
-    return [TrashedPrune(store, it) for it in load_transactions(store)[0]]
+def _find_in(store: ReadStore) -> list[TrashedPrune]:
+    try:
+        writable = require_writable(store)
+    except Refused as error:
+        raise UsageError(f"{error.text}: there is no trash", path=store.url) from None
+    return [TrashedPrune(writable, it) for it in load_transactions(writable)[0]]
 
 
 def _find_below(path: str) -> Iterator[TrashedPrune]:

@@ -12,9 +12,10 @@ from ckptctl.cli._console import Console
 from ckptctl.cli._planning import PruneJob, PruneOptions, plan_stores
 from ckptctl.cli._policy import make_policy
 from ckptctl.cli._policy_flags import Flags, takes_flags
-from ckptctl.cli._resolve_names import OneCheckpoint, find_by_name, path_from, split_place
+from ckptctl.cli._resolve import OneCheckpoint
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.retention.explain import explain
+from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_below, split_place
 from ckptctl.stores import open_store
 
 EPILOG = """Examples:
@@ -43,7 +44,8 @@ def command(
 
     It takes the flags of prune, and changes nothing.
     """
-    where = root or split_place(checkpoint)[0]
+    place = follow_links(checkpoint)
+    where = root or split_place(place)[0]
     console, store = Console(), open_store(where)
     configured = configure(flags, [where])
     flags = configured.flags
@@ -56,8 +58,10 @@ def command(
     pruning = PruneJob([store], scanning, PruneOptions(policy, is_dry=True))
     draft = plan_stores(pruning, console)
     runs = [run for run in draft.runs if run.checkpoints]
-    path = find_by_name(runs, path_from(where, checkpoint), checkpoint).path
-    explanation = explain(runs, draft.plan, scanning.now, path)
+    found = find_meant(runs, path_below(where, place))
+    if found is None:
+        raise not_listed(checkpoint)
+    explanation = explain(runs, draft.plan, scanning.now, found[1].path)
     if json:
         from ckptctl.render.json import explain as as_json
 

@@ -12,12 +12,12 @@ from ckptctl.doctor.pointer_checks import broken_tracker_finding, read_tracker, 
 from ckptctl.errors import CkptctlError
 from ckptctl.prune.journal import LIST, NAME, TRASH, JournaledTransaction, has_trash, load_transaction
 from ckptctl.scan.pins import PIN
-from ckptctl.stores import PRIVATE, open_store
+from ckptctl.stores import PRIVATE, Store, open_store
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry, Run
     from ckptctl.layouts.index import LayoutIndex
-    from ckptctl.stores import Folder, Store
+    from ckptctl.stores import Folder, ReadStore
 
 TEMPORARY = f"{PRIVATE}-"
 """How the names begin under which links and small files are made, before they get their own."""
@@ -38,7 +38,7 @@ class Leftover(NamedTuple):
 class LeftoverCollector:
     """What one walk saw, by folder, until a run explains it; with the links of the folders, to know what they say."""
 
-    def __init__(self, store: Store, index: LayoutIndex) -> None:
+    def __init__(self, store: ReadStore, index: LayoutIndex) -> None:
         self.links: dict[str, list[Entry]] = {}
         self._store = store
         self._index = index
@@ -156,10 +156,10 @@ def is_temporary(path: str) -> bool:
     return path.rpartition("/")[2].startswith(TEMPORARY)
 
 
-def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
+def find_trash(store: ReadStore, folder: str, now: int) -> Iterator[Finding]:
     """What lies in the trash of one folder, a finding for each prune; a store that is read-only has none."""
     place = join(folder, TRASH)
-    if store.read_only or not has_trash(store, folder):
+    if not isinstance(store, Store) or not has_trash(store, folder):
         return
     try:
         trash = open_store(join(store.url, place))
@@ -175,7 +175,7 @@ def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
             yield _describe_trash(top, own, store, folder, now)
 
 
-def _describe_trash(top: Entry, own: list[Entry], store: Store, folder: str, now: int) -> Finding:
+def _describe_trash(top: Entry, own: list[Entry], store: ReadStore, folder: str, now: int) -> Finding:
     """What lies there, who put it there, and what becomes of it."""
     path = join(folder, TRASH, top.path)
     lying = [(it, it.path[len(top.path) + 1 :].partition("/")[0]) for it in own]

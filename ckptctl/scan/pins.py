@@ -16,7 +16,7 @@ from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore, Store
 
 PIN = ".keep"
 MOST_BYTES = 1 << 16
@@ -66,7 +66,7 @@ def write_pin(pin: Pin) -> dict[str, str]:
 
 
 def attach_pins(
-    store: Store, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
+    store: ReadStore, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
 ) -> tuple[list[Checkpoint], list[str]]:
     """The checkpoints with the pins beside them, and what a person should know of those; ``now`` in nanoseconds."""
     files = {entry.path: entry for entry in entries if entry.path.endswith(PIN)}
@@ -76,7 +76,7 @@ def attach_pins(
     return [_attach(store, it, files.get(it.path + PIN), now, notices) for it in checkpoints], notices
 
 
-def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
+def _attach(store: ReadStore, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
     if entry is None:
         return checkpoint
     try:
@@ -91,7 +91,7 @@ def _reason(error: OSError | CkptctlError) -> str:
     return error.text if isinstance(error, CkptctlError) else (error.strerror or str(error)).lower()
 
 
-def _read(store: Store, entry: Entry) -> Pin:
+def _read(store: ReadStore, entry: Entry) -> Pin:
     """What one says; raises OSError, Damaged, UsageError."""
     if entry.size == 0 or entry.kind != "file":
         return Pin()
@@ -103,7 +103,7 @@ def _read(store: Store, entry: Entry) -> Pin:
     return read_pin(read(data))
 
 
-def find_pin(store: Store, checkpoint: str) -> Pin | None:
+def find_pin(store: ReadStore, checkpoint: str) -> Pin | None:
     """The pin of a checkpoint, for ever where it cannot be understood; None where there is none; raises OSError."""
     try:
         return _read(store, store.stat(checkpoint + PIN))

@@ -11,16 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from os.path import realpath
 from posixpath import join, normpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ckptctl.core.model import Origin, Run
 from ckptctl.errors import Damaged
 from ckptctl.layouts import LAYOUTS
 from ckptctl.scan.pointers import owners_of
-from ckptctl.stores import read_whole
-
-if TYPE_CHECKING:
-    from ckptctl.stores import Store
+from ckptctl.stores import ReadStore, Store, read_whole
 
 MOST_BYTES = 1 << 20
 """Of a file with settings."""
@@ -40,7 +37,7 @@ class RecordedOrigin(NamedTuple):
     path: str
 
 
-def read_origins(store: Store) -> Iterator[RecordedOrigin]:
+def read_origins(store: ReadStore) -> Iterator[RecordedOrigin]:
     """The paths from which the trainings in a store say that they began; what cannot be read says nothing.
 
     Nobody deletes in a store that is read-only, and so nobody asks there.
@@ -48,13 +45,13 @@ def read_origins(store: Store) -> Iterator[RecordedOrigin]:
     keys: dict[str, list[str]] = {}
     for origin in (origin for layout in LAYOUTS for origin in layout.origins):
         keys.setdefault(origin.file, []).extend(origin.keys)
-    for folder in store.walk(stat=False) if not store.read_only else ():
+    for folder in store.walk(stat=False) if isinstance(store, Store) else ():
         for entry in folder.entries:
             own = keys.get(entry.path.rpartition("/")[2], ()) if entry.kind == "file" else ()
             yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own)) if own else ()
 
 
-def _read(store: Store, path: str, keys: Sequence[str]) -> list[str]:
+def _read(store: ReadStore, path: str, keys: Sequence[str]) -> list[str]:
     try:
         return find_setting_values(read_whole(store, path, MOST_BYTES), keys)
     except (OSError, Damaged):

@@ -25,8 +25,8 @@ from ckptctl.scan.pointers import attach_links, find_pointers
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.layouts.tree import Tree, torch_file
+from tests.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.slow
 

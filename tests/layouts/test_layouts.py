@@ -17,7 +17,7 @@ from ckptctl.layouts.index import LayoutIndex, first_match, glob_matches, match,
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.completeness import done_paths
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
+from tests.stores.memory import MemoryStore
 
 NOTHING = b"\x80\x02}."
 """A pickle that names no file."""

@@ -9,8 +9,8 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Unit
 from ckptctl.scan.pointers import attach_links, find_pointers, resolve_link
-from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of, save
+from tests.stores.memory import MemoryStore
 
 
 class Unreachable(MemoryStore):

@@ -12,10 +12,10 @@ from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.formats.zip import open_archive
 from ckptctl.stores import open_store
-from ckptctl.stores.memory import MemoryStore
 from ckptctl.tensors.slim import open_slimmed
 from tests.conftest import lacks
 from tests.formats.samples import FIXTURES, Bytes, dictionary, global_, number, tensor, text, torch_file
+from tests.stores.memory import MemoryStore
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
 LIGHTNING = ("optimizer_states", "lr_schedulers", "callbacks")

@@ -30,7 +30,7 @@ from ckptctl.stores import read_whole
 if TYPE_CHECKING:
     from ckptctl.layouts.schema import RunLog
     from ckptctl.readers.csv import Table
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 MOST_FAILURES = 3
 """States tried for a run whose newest cannot be read."""
@@ -51,7 +51,7 @@ class MetricRequest(NamedTuple):
     """Every checkpoint's own side files, where the newest would tell of all that one training saved."""
 
 
-def collect_metrics(store: Store, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
+def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
     """The run with all that could be learnt of its scores, numbers and monitor."""
     ledger = ScoreClaims(run)
     readings = SourceReader(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
@@ -77,7 +77,7 @@ def collect_metrics(store: Store, run: Run, sides: SideFiles, wanted: MetricRequ
     return settle_claims(ledger, watched if any(watched) else read_recorded(readings, layouts))
 
 
-def resolve_ties(store: Store, run: Run, metric: Metric, places: int) -> Run:
+def resolve_ties(store: ReadStore, run: Run, metric: Metric, places: int) -> Run:
     """The run with states read until its first ``places`` do not hang on names that round to the same number.
 
     Raises nothing: a state that cannot be read leaves its tie to the order of saving.
@@ -106,7 +106,7 @@ def _tied(run: Run, metric: Metric, places: int) -> set[str]:
     }
 
 
-def _read_records(store: Store, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
+def _read_records(store: ReadStore, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
     """Read the states that are worth it, newest first."""
     order = _readable(ledger)
     unnumbered = {path for path, it in ledger.held.items() if it.epoch is None and it.step is None}
@@ -119,7 +119,7 @@ def _read_records(store: Store, ledger: ScoreClaims, *, exact: bool, lasts: bool
             break
 
 
-def _read_scoreless(store: Store, ledger: ScoreClaims, metric: str) -> None:
+def _read_scoreless(store: ReadStore, ledger: ScoreClaims, metric: str) -> None:
     """Read the states of those that nothing gave the score so far: an earlier training's, another callback's."""
     for path in _readable(ledger):
         if path not in ledger.records and "last" not in ledger.held[path].roles and not ledger.knows(path, metric):
@@ -127,7 +127,7 @@ def _read_scoreless(store: Store, ledger: ScoreClaims, metric: str) -> None:
     claim_records(ledger)
 
 
-def _part_trainings(store: Store, ledger: ScoreClaims) -> None:
+def _part_trainings(store: ReadStore, ledger: ScoreClaims) -> None:
     """Number the trainings that used the folder one after the other."""
 
     def list_kept(checkpoint: Checkpoint) -> set[str] | None:
@@ -141,7 +141,7 @@ def _part_trainings(store: Store, ledger: ScoreClaims) -> None:
             ledger.held[path] = ledger.held[path]._replace(lineage=lineage)
 
 
-def _seek_resumable(store: Store, ledger: ScoreClaims) -> None:
+def _seek_resumable(store: ReadStore, ledger: ScoreClaims) -> None:
     """Read states, newest first, until one holds what resuming needs."""
     for path in _readable(ledger):
         if (path in ledger.records or read_state(store, ledger, path)) and ledger.records[path].resumable:

@@ -15,7 +15,7 @@ from ckptctl.layouts import find_layout
 
 if TYPE_CHECKING:
     from ckptctl.core.score_sources import CallbackState, TrainingRecord
-    from ckptctl.stores import ReadableFile, Store
+    from ckptctl.stores import ReadableFile, ReadStore
 
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
@@ -108,7 +108,7 @@ class ScoreClaims:
         )
 
 
-def read_state(store: Store, ledger: ScoreClaims, path: str) -> bool:
+def read_state(store: ReadStore, ledger: ScoreClaims, path: str) -> bool:
     """Whether a record was read from a checkpoint's own state; a broken one is passed over: others tell of it."""
     checkpoint = ledger.held[path]
     name = find_layout(checkpoint.layout).records
