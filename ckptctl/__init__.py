@@ -25,6 +25,7 @@ _HOMES = {
     "Pointer": "ckptctl.core.model",
     "Policy": "ckptctl.core.retention.policy",
     "Ranked": "ckptctl.core.ranking",
+    "ReadStore": "ckptctl.stores",
     "Reason": "ckptctl.core.retention.evaluate",
     "Run": "ckptctl.core.model",
     "RunPlan": "ckptctl.core.retention.plan",

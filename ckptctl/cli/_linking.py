@@ -31,7 +31,7 @@ from ckptctl.prune.best_last_links import LinkPlan, LinkType, make_link, plan_li
 from ckptctl.render.names import escape, locate, measure, shorten
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.runs import Options
-from ckptctl.stores import Store, require_writable
+from ckptctl.stores import ReadStore, require_writable
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that makes none."""
@@ -50,7 +50,7 @@ class LinkOptions(NamedTuple):
     is_dry: bool = False
 
 
-def link_all(stores: Sequence[Store], scanning: Options, options: LinkOptions, console: Console) -> None:
+def link_all(stores: Sequence[ReadStore], scanning: Options, options: LinkOptions, console: Console) -> None:
     """Make the links of every run; raises Refused for a read-only store, PartlyDone where some could not be made."""
     for store in stores:
         require_writable(store, path=store.url, done="no link was made")
@@ -123,7 +123,7 @@ def _link(located: LocatedRun, name: str, found: Checkpoint, options: LinkOption
     return None
 
 
-def _line(store: Store, link: LinkPlan, console: Console, *, is_dry: bool) -> str:
+def _line(store: ReadStore, link: LinkPlan, console: Console, *, is_dry: bool) -> str:
     done = "made" if link.before is None else "repointed"
     what = "is right" if link.is_right else f"would be {done}" if is_dry else done
     name, target = escape(locate(store.url, link.path)), escape(link.target)

@@ -21,7 +21,7 @@ from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import PathMissing, Refused, UsageError
 from ckptctl.render.json import prune as as_json
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 VERSION = 1
 OLDEST = 24 * 3600 * NANOSECONDS
@@ -101,7 +101,7 @@ def _same(value: object) -> object:
     return value
 
 
-def refuse_stale(plan: PlanFile, stores: list[Store]) -> None:
+def refuse_stale(plan: PlanFile, stores: list[ReadStore]) -> None:
     """Raise Refused for a plan that is older than a day, or of another root than the one that is there now."""
     done, hint = "nothing was deleted", "draw it anew with ckptctl prune --plan-out"
     if min(store.clock() for store in stores) - plan.created > OLDEST:
@@ -147,7 +147,7 @@ def _keep(verdict: Verdict, why: str) -> Verdict:
     return verdict._replace(action="keep", reasons=(Reason("plan", why),), frees=0, slim=None)
 
 
-def key_of(store: Store, checkpoint: Checkpoint) -> str:
+def key_of(store: ReadStore, checkpoint: Checkpoint) -> str:
     """What names a checkpoint in the file, wherever that is read."""
     return join(os.path.realpath(store.url), checkpoint.tops[0].path)
 
@@ -162,7 +162,7 @@ def _trait(entry: Entry) -> list[object]:
     return [entry.path, entry.kind, entry.size, entry.modified, identity]
 
 
-def _place(store: Store) -> tuple[str, list[int]]:
+def _place(store: ReadStore) -> tuple[str, list[int]]:
     path = os.path.realpath(store.url)
     found = os.stat(path)
     return path, [found.st_dev, found.st_ino]

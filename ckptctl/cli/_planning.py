@@ -21,7 +21,7 @@ from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.pointers import attach_links, find_pointers
 from ckptctl.scan.provenance import attach_references, read_origins
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 
 class PruneOptions(NamedTuple):
@@ -53,7 +53,7 @@ class PruneOptions(NamedTuple):
 class PruneJob(NamedTuple):
     """Where, how to look, and on which terms."""
 
-    stores: Sequence[Store]
+    stores: Sequence[ReadStore]
     scanning: Options
     terms: PruneOptions
     narrow: Callable[[PlannedPrune], PlannedPrune] | None = None
@@ -68,7 +68,7 @@ class PlannedPrune(NamedTuple):
     plan: Plan
     """All runs; their paths are relative to ``root``."""
     root: str
-    owners: tuple[Store, ...]
+    owners: tuple[ReadStore, ...]
     """The store of each run of the plan."""
     runs: tuple[Run, ...]
     grounds: tuple[RootFacts, ...]
@@ -97,7 +97,7 @@ def plan_stores(job: PruneJob, console: Console | None) -> PlannedPrune:
     )
 
 
-def _slim_all_older(plan: Plan, held: Sequence[tuple[Store, Run]], now: int) -> Plan:
+def _slim_all_older(plan: Plan, held: Sequence[tuple[ReadStore, Run]], now: int) -> Plan:
     """The plan with those slimmed that need not resume."""
     from ckptctl.prune import slimming
 
@@ -131,7 +131,7 @@ def measure_free_space(job: PruneJob) -> int:
     return room
 
 
-def _scan_store(store: Store, job: PruneJob, console: Console | None) -> Iterator[LocatedRun]:
+def _scan_store(store: ReadStore, job: PruneJob, console: Console | None) -> Iterator[LocatedRun]:
     """The runs of a store with the links that lead to them; several stores' as seen from here."""
     pointers = find_pointers(store)
     for found in scan(store, job.scanning):
@@ -154,7 +154,7 @@ def _attach_references(sights: Sequence[LocatedRun], job: PruneJob) -> list[Run]
     return attach_references(runs, said, displayed_root(job)) if said else runs
 
 
-def _resolve(store: Store, run: Run, policy: Policy) -> Run:
+def _resolve(store: ReadStore, run: Run, policy: Policy) -> Run:
     """The run with the ties resolved that decide who stays."""
     for rule in policy.rules:
         if isinstance(rule, TopK) and rule.count > 0:
@@ -162,7 +162,7 @@ def _resolve(store: Store, run: Run, policy: Policy) -> Run:
     return run
 
 
-def _resolve_for(rule: TopK, store: Store, run: Run) -> Run:
+def _resolve_for(rule: TopK, store: ReadStore, run: Run) -> Run:
     try:
         metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
     except NoScore:

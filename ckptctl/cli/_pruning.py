@@ -25,7 +25,7 @@ from ckptctl.render import plan as words
 from ckptctl.render import plan_tsv
 from ckptctl.render.names import locate
 from ckptctl.render.trash import describe_change
-from ckptctl.stores import Store, require_writable
+from ckptctl.stores import ReadStore, require_writable
 
 THERE_IS_WORK = 10
 MOST_NAMED = 3
@@ -154,7 +154,7 @@ def _carry_out(job: PruneJob, planned: PlannedPrune) -> tuple[Outcome, int]:
     return combine_outcomes(outcomes), stop.exit_code if stop() else 0
 
 
-def _apply_in(store: Store, plan: Plan, options: ApplyOptions, stop: StopSignal, *, first: bool) -> Outcome:
+def _apply_in(store: ReadStore, plan: Plan, options: ApplyOptions, stop: StopSignal, *, first: bool) -> Outcome:
     """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
     try:
         with locate_errors(store):
@@ -186,7 +186,7 @@ def _are_same(planned: Verdict, found: Verdict | None) -> bool:
     return planned.action == found.action and planned.checkpoint.entries == found.checkpoint.entries
 
 
-def _print_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
+def _print_earlier(stores: Sequence[ReadStore], outcome: Outcome | None, console: Console) -> None:
     """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
     for change in outcome.earlier if outcome else ():
         console.warn(describe_change(change))

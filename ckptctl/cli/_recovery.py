@@ -13,7 +13,7 @@ from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.trash import is_own_transaction, recover
 from ckptctl.render.names import locate
 from ckptctl.render.trash import describe_change
-from ckptctl.stores import Store, open_store, require_writable
+from ckptctl.stores import ReadStore, Store, open_store, require_writable
 
 if TYPE_CHECKING:
     from ckptctl.cli._console import Console
@@ -26,7 +26,7 @@ class TrashedPrune(NamedTuple):
     transaction: JournaledTransaction
 
 
-def recover_stores(stores: Sequence[Store], console: Console, *, is_dry: bool) -> None:
+def recover_stores(stores: Sequence[ReadStore], console: Console, *, is_dry: bool) -> None:
     """Finish or take back what interrupted runs left, so that the next plan is drawn from what is whole."""
     for store in stores if not is_dry else ():
         if not (isinstance(store, Store) and _unfinished(store)):
@@ -37,14 +37,14 @@ def recover_stores(stores: Sequence[Store], console: Console, *, is_dry: bool) -
             console.warn(f"an interrupted run: {describe_change(change, store.url)}")
 
 
-def print_unfinished(store: Store, console: Console) -> None:
+def print_unfinished(store: ReadStore, console: Console) -> None:
     """Say what lies in the trash that nobody put there to stay."""
     for txid, why in _unfinished(store):
         reason = f": {why}" if why else ""
         console.warn(f"{locate(store.url, TRASH)}/{txid} holds what an interrupted run left there{reason}")
 
 
-def _unfinished(store: Store) -> list[tuple[str, str]]:
+def _unfinished(store: ReadStore) -> list[tuple[str, str]]:
     """Identifiers of what was cut off, or is not understood, with why; none where nothing can be changed anyway."""
     if not isinstance(store, Store):
         return []
@@ -64,7 +64,7 @@ def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
         yield from found or _find_above(path)
 
 
-def _find_in(store: Store) -> list[TrashedPrune]:
+def _find_in(store: ReadStore) -> list[TrashedPrune]:
     try:
         writable = require_writable(store)
     except Refused as error:

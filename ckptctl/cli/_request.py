@@ -9,7 +9,7 @@ from ckptctl.cli._planning import PruneJob, PruneOptions
 from ckptctl.cli._policy import make_policy, read_size
 from ckptctl.cli._policy_flags import Flags
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 
 class PruneRequest(NamedTuple):
@@ -22,7 +22,7 @@ class PruneRequest(NamedTuple):
     """Patterns of what configuration files keep."""
 
 
-def make_prune_job(request: PruneRequest, stores: Sequence[Store], options: PruneOptions) -> PruneJob:
+def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore], options: PruneOptions) -> PruneJob:
     """A prune of what was asked for, on terms whose policy and limits are those of the flags; raises UsageError."""
     flags = request.flags
     policy = make_policy(flags, spared=request.spared)

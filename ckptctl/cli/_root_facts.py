@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from ckptctl.core.model import Pointer, relocate_path
 from ckptctl.core.retention.guard import RootFacts
 from ckptctl.scan.pointers import find_pointers
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 FIRST_PERSON = 1000
 """User ids from here on are people's; those below, but root's, are services' (Debian, Red Hat)."""
 
 
-def read_root_facts(store: Store) -> RootFacts:
+def read_root_facts(store: ReadStore) -> RootFacts:
     """The facts of a store's root; a remote one has neither mounts nor homes."""
     top = next(iter(store.walk(stat=False, enter=lambda folder: not folder)), None)
     is_empty = top is not None and not top.entries and top.failure is None
@@ -24,7 +24,7 @@ def read_root_facts(store: Store) -> RootFacts:
     return RootFacts(path, os.path.ismount(path), _homes(), is_empty)
 
 
-def find_cross_links(stores: Sequence[Store]) -> list[Pointer]:
+def find_cross_links(stores: Sequence[ReadStore]) -> list[Pointer]:
     """The links from one of several folders into another; both their paths as seen from above the folders."""
     places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url} if len(stores) > 1 else {}
     outside = [(store, it.path) for store in places.values() for it in find_pointers(store) if it.state == "outside"]

@@ -16,7 +16,7 @@ from ckptctl.errors import CkptctlError, NoCheckpoint, PartlyDone, UsageError
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import locate
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Store, open_store
+from ckptctl.stores import ReadStore, open_store
 
 
 class NameOptions(NamedTuple):
@@ -31,7 +31,7 @@ class NameOptions(NamedTuple):
 class LocatedRun(NamedTuple):
     """A run, and the place where it was found."""
 
-    store: Store
+    store: ReadStore
     run: Run
 
 
@@ -88,12 +88,12 @@ def _match(pattern: str) -> list[str]:
     return sorted(filter(isdir, glob(pattern)))
 
 
-def open_stores(paths: Sequence[str] | None) -> list[Store]:
+def open_stores(paths: Sequence[str] | None) -> list[ReadStore]:
     """The stores of the places, in the order given; raises what opening raises."""
     return [open_store(path) for path in expand_globs(paths)]
 
 
-def open_separate_stores(paths: Sequence[str] | None) -> list[Store]:
+def open_separate_stores(paths: Sequence[str] | None) -> list[ReadStore]:
     """As `open_stores`; raises UsageError where one place lies in another: what is in both would be planned twice."""
     stores = open_stores(paths)
     places = sorted((realpath(it.url) + sep, it.url) for it in stores if "://" not in it.url)
@@ -103,12 +103,12 @@ def open_separate_stores(paths: Sequence[str] | None) -> list[Store]:
     return stores
 
 
-def scan_stores(stores: Sequence[Store], options: Options, console: Console) -> Iterator[LocatedRun]:
+def scan_stores(stores: Sequence[ReadStore], options: Options, console: Console) -> Iterator[LocatedRun]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
     return (sight for store in stores for sight in _see_in(store, options, console))
 
 
-def _see_in(store: Store, options: Options, console: Console) -> Iterator[LocatedRun]:
+def _see_in(store: ReadStore, options: Options, console: Console) -> Iterator[LocatedRun]:
     for run in scan(store, options):
         print_notices(console, store, run)
         if run.checkpoints or run.pointers:
@@ -129,7 +129,7 @@ def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple
 
 
 @contextmanager
-def locate_errors(store: Store) -> Iterator[None]:
+def locate_errors(store: ReadStore) -> Iterator[None]:
     """Let errors about a run name it as the user knows it: below the path that was typed."""
     try:
         yield
@@ -138,7 +138,7 @@ def locate_errors(store: Store) -> Iterator[None]:
         raise
 
 
-def print_notices(console: Console, store: Store, run: Run) -> None:
+def print_notices(console: Console, store: ReadStore, run: Run) -> None:
     """Warn of what a person should know of a run."""
     for notice in run.notices:
         console.warn(f"{locate(store.url, run.path)}: {notice}")
@@ -152,7 +152,7 @@ def print_restart_warning(console: Console, located: LocatedRun) -> None:
         console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
 
 
-def require_found(found: object, stores: Sequence[Store], filters: Sequence[Filter] = ()) -> None:
+def require_found(found: object, stores: Sequence[ReadStore], filters: Sequence[Filter] = ()) -> None:
     """Raise NoCheckpoint where nothing was found."""
     if not found and filters:
         text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"

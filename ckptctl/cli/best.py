@@ -24,7 +24,7 @@ from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.runs import Options
-from ckptctl.stores import Store, require_writable
+from ckptctl.stores import ReadStore, require_writable
 
 EPILOG = """Examples:
 
@@ -86,7 +86,7 @@ def command(
     require_all_listed(console)
 
 
-def _scan(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[LocatedRun]:
+def _scan(stores: Sequence[ReadStore], scanning: Options, console: Console, *, healthy: bool) -> Iterator[LocatedRun]:
     """The runs; with ``healthy`` without those checkpoints that are not whole, or not harmless."""
     for sight in scan_stores(stores, scanning, console):
         yield _keep_healthy(sight) if healthy else sight

@@ -231,7 +231,7 @@ def _tidy(store: Store) -> tuple[TrashChange, ...]:
         raise StorageFailed(text, path=TRASH, done=NOTHING) from error
 
 
-def _write_deed(plan: Plan, store: Store, options: ApplyOptions, batches: Sequence[Batch]) -> Transaction:
+def _write_deed(plan: Plan, store: ReadStore, options: ApplyOptions, batches: Sequence[Batch]) -> Transaction:
     now = store.clock()
     items = tuple(task.item for batch in batches for task in batch.tasks)
     lists = tuple(listed for batch in batches for listed, _, _ in batch.lists)
@@ -354,7 +354,7 @@ def _leave(work: _Work, task: MoveTask, error: OSError | CkptctlError) -> None:
         work.failed.append(Failure(task.verdict.path, f"{why}: left in place", is_damage=damage))
 
 
-def _went(store: Store, task: MoveTask) -> bool:
+def _went(store: ReadStore, task: MoveTask) -> bool:
     """Whether any of it was moved, though the move may have seemed to fail: a file server may lose the answer."""
     try:
         return any(find_part(store, part) for part in task.item.parts)

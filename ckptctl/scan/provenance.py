@@ -17,7 +17,7 @@ from ckptctl.core.model import Origin, Run
 from ckptctl.errors import Damaged
 from ckptctl.layouts import LAYOUTS
 from ckptctl.scan.pointers import owners_of
-from ckptctl.stores import Store, read_whole
+from ckptctl.stores import ReadStore, Store, read_whole
 
 MOST_BYTES = 1 << 20
 """Of a file with settings."""
@@ -37,7 +37,7 @@ class RecordedOrigin(NamedTuple):
     path: str
 
 
-def read_origins(store: Store) -> Iterator[RecordedOrigin]:
+def read_origins(store: ReadStore) -> Iterator[RecordedOrigin]:
     """The paths from which the trainings in a store say that they began; what cannot be read says nothing.
 
     Nobody deletes in a store that is read-only, and so nobody asks there.
@@ -51,7 +51,7 @@ def read_origins(store: Store) -> Iterator[RecordedOrigin]:
             yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own)) if own else ()
 
 
-def _read(store: Store, path: str, keys: Sequence[str]) -> list[str]:
+def _read(store: ReadStore, path: str, keys: Sequence[str]) -> list[str]:
     try:
         return find_setting_values(read_whole(store, path, MOST_BYTES), keys)
     except (OSError, Damaged):

@@ -27,7 +27,7 @@ from ckptctl.stores.read_cache import CachedStore
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
     from ckptctl.layouts.schema import Layout
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
@@ -68,7 +68,7 @@ class Options(NamedTuple):
     and it is left out."""
 
 
-def scan(store: Store, options: Options) -> Iterator[Run]:
+def scan(store: ReadStore, options: Options) -> Iterator[Run]:
     """The runs below a store's root, in a stable order: a folder's own run after those of the folders below it.
 
     A folder that could not be listed is a run with ``listed`` False.
@@ -88,7 +88,7 @@ def scan(store: Store, options: Options) -> Iterator[Run]:
             yield _finish(store, collect_metrics(store, run, run_folder.sides, wanted), options)
 
 
-def _finish(store: Store, run: Run, options: Options) -> Run:
+def _finish(store: ReadStore, run: Run, options: Options) -> Run:
     """The run, its checkpoints judged beside each other now that their order is known."""
     if not (options.stat and run.checkpoints):
         return run
@@ -124,7 +124,7 @@ def _suggest(name: str) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}layouts: {', '.join(families)}"
 
 
-def _build(store: Store, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
+def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
     finds = detect(run_folder, index)
     if run_folder.is_checkpoint is not None:
@@ -169,7 +169,7 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
 
 
 def _read_pointers(
-    store: Store, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
+    store: ReadStore, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
 ) -> FrameworkPointers:
     """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
     files = [entry for entry in run_folder.entries if entry.kind == "file"]
@@ -229,7 +229,7 @@ def _cut(text: str, digits: int | None) -> str:
     return text if digits is None else whole + dot + decimals[:digits]
 
 
-def _make(store: Store, found: Detected, name: Name, options: Options) -> Checkpoint:
+def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Checkpoint:
     fields = name.fields
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
@@ -260,7 +260,7 @@ def _make(store: Store, found: Detected, name: Name, options: Options) -> Checkp
     )
 
 
-def _judge(store: Store, found: Detected, entries: Entries, options: Options) -> tuple[State, str | None]:
+def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, str | None]:
     if not options.stat:
         return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
     if found.doubt:
