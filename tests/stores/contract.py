@@ -637,12 +637,12 @@ def _files(store: ReadStore) -> dict[str, Entry]:
     return {entry.path: entry for folder in store.walk(stat=True) for entry in folder.entries if entry.kind == "file"}
 
 
-def _below(store: Store, path: str) -> list[Entry]:
+def _below(store: ReadStore, path: str) -> list[Entry]:
     found = (entry for folder in store.walk(stat=True) for entry in folder.entries)
     return [entry for entry in found if entry.path.startswith(f"{path}/")]
 
 
-def _all(store: Store) -> list[str]:
+def _all(store: ReadStore) -> list[str]:
     return sorted(entry.path for folder in store.walk(stat=False) for entry in folder.entries)
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from ckptctl.core.model import Entry
 from ckptctl.errors import PathMissing, StorageFailed, UsageError
-from ckptctl.stores import EntryChanged, ReadStore, local, open_store
+from ckptctl.stores import EntryChanged, ReadStore, Store, local, open_store
 from ckptctl.stores.local import rename
 from tests.stores.contract import TREE, StoreContract
 
@@ -129,7 +129,7 @@ def test_what_was_typed_is_kept_for_display(tree: Path, monkeypatch: pytest.Monk
 
 def test_a_root_that_is_a_link_is_followed_once_and_for_all(tree: Path, outside: Path, tmp_path: Path) -> None:
     (tmp_path / "here").symlink_to(tree)
-    store = open_store(str(tmp_path / "here"))
+    store = local.open_url(str(tmp_path / "here"))
     (tmp_path / "here").unlink()
     (tmp_path / "here").symlink_to(outside)
     assert "top.ckpt" in listed(store)
@@ -686,7 +686,7 @@ def test_a_parent_swapped_for_a_link_all_the_while_never_leads_outside(tree: Pat
     assert content(outside) == before
 
 
-def change(store: ReadStore, way: str) -> None:
+def change(store: Store, way: str) -> None:
     path = "run1/epoch=1.ckpt"
     if way == "delete":
         store.delete_exact(store.stat(path))
