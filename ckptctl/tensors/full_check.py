@@ -16,14 +16,11 @@ from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.crc32c import crc32c
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.zip import ByteSource
-from ckptctl.tensors.chunks import make_room, read_chunks
+from ckptctl.tensors.chunks import make_room, read_chunks, run_in_threads
 from ckptctl.tensors.finite import KINDS, find_non_finite
-from ckptctl.tensors.turns import run_in_threads
 
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
-_WORTH = 8 << 20
-"""Bytes from which a second thread pays."""
 _MOST_TIMES = 4
 """How often all bytes may be read: once for their checksums, and for what lies inside of a member."""
 _MOST_ODD = 100_000
@@ -106,10 +103,11 @@ def read_deep(
 ) -> list[Flaw]:
     """Read what was asked for, and tell what is wrong with it."""
     stretches = plan_reads(contents, files, deep=deep, finite=finite)
-    if sum(it.length for it in stretches) > _MOST_TIMES * sum(files.sizes.values()):
+    total = sum(it.length for it in stretches)
+    if total > _MOST_TIMES * sum(files.sizes.values()):
         return [Flaw("broken", "its tensors lie over each other, so that reading them would never end")]
     work = _Work(contents, files, tick)
-    run_in_threads(stretches, work.run, threads=2 if sum(it.length for it in stretches) > _WORTH else 1)
+    run_in_threads(stretches, work.run, total)
     return [*sorted(work.flaws, key=lambda it: (it.file, it.text)), *_warn_non_finite(contents, work.odds)]
 
 
