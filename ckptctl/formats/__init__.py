@@ -63,7 +63,7 @@ def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return "bare_pickle"
     if head[:6] == b"\x93NUMPY":
-        return "npy"
+        return "npz"
     return "bare_pickle" if _is_old_pickle(head, tail, plain) else None
 
 
