@@ -14,11 +14,10 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
-from ckptctl.formats.pickle.allowlist import list_globals
+from ckptctl.formats.pickle.allowlist import list_globals, list_unknown
 from ckptctl.formats.pickle.nodes import GlobalName
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
 from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.pickle.weights_only import list_unknown
 from ckptctl.formats.pickle.writer import write_pickle
 from ckptctl.formats.torch_archive import read_pickled, root_of
 from ckptctl.formats.torch_contents import measure_storages
