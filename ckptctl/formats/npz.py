@@ -14,8 +14,7 @@ from ckptctl.formats.parts import part_of
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.torch import CHECKS, list_records
-from ckptctl.formats.torch_contents import warn_oddities
+from ckptctl.formats.torch import CHECKS, list_records, warn_oddities
 from ckptctl.formats.zip import STORED, ByteSource, ZipArchive, ZipMember, printable_name
 from ckptctl.readers.npz import ArrayHeader, parse_header
 

@@ -7,8 +7,8 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
+from ckptctl.formats.checksums import crc32c, unmask_crc
 from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor
-from ckptctl.formats.crc32c import crc32c, unmask_crc
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.parts import part_of
 from ckptctl.formats.zip import ByteSource

@@ -14,15 +14,14 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
+from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import Contents, FileSet, Storage, Tensor
-from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.zip import ByteSource
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.arrays import FLOATING, WHOLE, NumberSpan, average_numbers
 from ckptctl.tensors.chunks import CHUNK, make_room, place, run_in_threads
 from ckptctl.tensors.compare import name_alike
-from ckptctl.tensors.export import find_metadata, find_weight_prefix
-from ckptctl.tensors.safetensors_writer import NamedTensor, plan_safetensors
+from ckptctl.tensors.export import NamedTensor, find_metadata, find_weight_prefix, plan_safetensors
 from ckptctl.tensors.slim import SlimmedFile, open_whole_or_slimmed
 from ckptctl.tensors.streams import Chunk, NumberReader, open_numbers, rechunk
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from threading import Condition
 
 from ckptctl.errors import Damaged
+from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import Contents
-from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.zip import ByteSource, printable_name
 from ckptctl.formats.zip_writer import WrittenMember
 from ckptctl.tensors.chunks import make_room, read_chunks

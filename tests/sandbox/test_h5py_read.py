@@ -17,7 +17,7 @@ from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import Flaw
 from ckptctl.sandbox.h5py_read import Unpacker
-from ckptctl.tensors.packed_hdf5 import read_packed
+from ckptctl.tensors.full_check import read_packed
 from ckptctl.tensors.streams import open_numbers
 from tests.cli.calls import call
 from tests.conftest import lacks
