@@ -14,9 +14,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet
+from ckptctl.formats.contents import Contents, FileSet, part_of_file
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.parts import part_of_file
 from ckptctl.formats.zip import ByteSource, find_end
 
 _HEAD = 4200

@@ -10,9 +10,19 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Plain, Storage, Tensor, name_type
+from ckptctl.formats.contents import (
+    BITS,
+    ChecksumRecord,
+    Contents,
+    FileSet,
+    Piece,
+    Plain,
+    Storage,
+    Tensor,
+    name_type,
+    part_of,
+)
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles

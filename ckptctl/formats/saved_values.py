@@ -208,6 +208,7 @@ _MOST_LETTERS = 32 << 20
 """Of all names together."""
 _DEEPEST = 64
 """Keys; honest data nests less than half as deep."""
+_LOOKED_INTO = _CONTAINERS | {PickledTensor}
 _SILENT = frozenset({"_modules", "_parameters", "_buffers"})
 """What every module of torch keeps its parts under."""
 _RECONSTRUCT = frozenset(
@@ -242,15 +243,11 @@ def find_leaves(root: object) -> Iterator[tuple[Keys, PickledTensor | PickledArr
             yield keys, leaf
         elif type(node) in _CONTAINERS and id(node) not in seen and len(keys) <= _DEEPEST:
             seen.add(id(node))
-            found = [(_extend(keys, key), value) for key, value in _inside(node) if _may_hold(value)]
+            found = [(_extend(keys, key), value) for key, value in _inside(node) if type(value) in _LOOKED_INTO]
             values -= len(found)
             pending += reversed(found)
         if values < 0 or letters < 0:
             raise Damaged(f"more than {_MOST_VALUES:,} values inside each other")
-
-
-def _may_hold(value: object) -> bool:
-    return type(value) is PickledTensor or type(value) in _CONTAINERS
 
 
 def _inside(node: object) -> list[tuple[object, object]]:

@@ -18,9 +18,9 @@ from ckptctl.formats.contents import (
     Storage,
     Tensor,
     name_type,
+    part_of,
 )
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import BARE, COMPUTED, LIMITS, UNSPEAKABLE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
@@ -142,8 +142,8 @@ def write_safetensors(draft: ArchiveDraft, made: SafetensorsPlan, numbers: Numbe
     """Write all of it, and read it again; raises Damaged, OSError."""
     draft.write(made.header)
     copied = [found for it in made.tensors if (found := _write(draft, it, numbers)) is not None]
-    for source, own in _by_source(copied):
-        verify_members(draft, own, source)
+    for source in {id(source): source for source, _ in copied}.values():
+        verify_members(draft, [own for origin, own in copied if origin is source], source)
 
 
 def _write(draft: ArchiveDraft, named: NamedTensor, numbers: NumberReader) -> tuple[ByteSource, WrittenMember] | None:
@@ -157,8 +157,3 @@ def _write(draft: ArchiveDraft, named: NamedTensor, numbers: NumberReader) -> tu
     written = WrittenMember(named.name.encode("utf-8", "replace"), draft.size, named.tensor.bytes, 0, start)
     draft.copy(source, start, named.tensor.bytes)
     return source, written
-
-
-def _by_source(copied: Sequence[tuple[ByteSource, WrittenMember]]) -> Iterator[tuple[ByteSource, list[WrittenMember]]]:
-    sources = {id(source): source for source, _ in copied}
-    yield from ((source, [it for own, it in copied if own is source]) for source in sources.values())

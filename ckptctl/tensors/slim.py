@@ -17,7 +17,7 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
-from ckptctl.formats.parts import part_of
+from ckptctl.formats.contents import part_of
 from ckptctl.formats.pickle.allowlist import list_globals, list_unknown
 from ckptctl.formats.pickle.nodes import GlobalName
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
@@ -315,7 +315,10 @@ def find_bare(root: dict[object, object], drop: Sequence[str] | None) -> KeyPath
     holding = [
         key
         for key, value in root.items()
-        if type(key) is str and key not in gone and isinstance(value, dict) and _has_weights(value)
+        if type(key) is str
+        and key not in gone
+        and isinstance(value, dict)
+        and any(type(it) is PickledTensor for it in value.values())
     ]
     named = [key for key in _STATES if key in holding]
     if named or len(holding) == 1:
@@ -330,10 +333,6 @@ def find_state(root: object, path: KeyPath) -> dict[object, object]:
     for key in path:
         root = root[key]  # type: ignore[index] # chosen in this tree
     return root  # type: ignore[return-value] # a mapping was chosen
-
-
-def _has_weights(value: dict[object, object]) -> bool:
-    return any(type(it) is PickledTensor for it in value.values())
 
 
 def _require_weights(root: dict[object, object]) -> None:
