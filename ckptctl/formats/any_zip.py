@@ -13,7 +13,6 @@ from typing import Protocol, cast
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, Plain, merge_contents
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.json_header import parse
 from ckptctl.formats.torch import CHECKS, list_records
 from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, open_archive, printable_name
 
@@ -116,6 +115,8 @@ def _read_metadata(archive: ZipArchive) -> dict[str, Plain]:
         text = archive.read(b"_stable_baselines3_version", _MOST_JSON)
         found["stable_baselines3_version"] = str(text, "utf-8", "replace").strip()
     if b"metadata.json" in archive.members and archive.members[b"metadata.json"].method == STORED:
+        from ckptctl.formats.json_header import parse
+
         document = parse(archive.read(b"metadata.json", _MOST_JSON), "metadata.json")
         if type(document) is dict:
             found |= {key: own for key, own in document.items() if own is None or type(own) in (str, int, float, bool)}
