@@ -31,7 +31,7 @@ from ckptctl.formats.zip import ByteSource
 
 WorkerReply = Mapping[str, object]
 _START_SECONDS = 120.0
-"""For importing what is large, from a disk that is slow."""
+"""For importing what is large, from a disk that is slow; and for taking what it is sent."""
 _GRACE = 5
 """Seconds after which it ends itself where nobody ended it in time."""
 _LONGEST = 1 << 20
@@ -174,24 +174,24 @@ class Worker:
                 self.close()
 
     def _listen(self, source: ByteSource | None, seconds: float) -> Iterator[bytes | WorkerReply | WorkerLost]:
-        most = _MOST_READS * (source.size if source else 0) + _SPARE_READS
+        most = _MOST_READS * source.size + _SPARE_READS if source is not None else 0
         left, message = most, cast("WorkerReply", {})
         while not isinstance(heard := self._hear(seconds), WorkerLost):
             message, part = heard
-            if "part" in message:
+            if "part" in message and part and source is not None:
                 left = most
                 yield part
-            elif "wants" in message and left >= 0:
+            elif "wants" in message and source is not None and left >= 0:
                 left -= self._hand_over(source, message["wants"])
             else:
                 break
         yield heard if isinstance(heard, WorkerLost) else self._close_reply(message)
 
-    def _hand_over(self, source: ByteSource | None, wanted: object) -> int:
+    def _hand_over(self, source: ByteSource, wanted: object) -> int:
         """Give it what it asked for of the source, nothing of what lies outside; what that counts for."""
         data = b""
         match wanted:
-            case [int() as offset, int() as length] if source and 0 <= offset < source.size and length > 0:
+            case [int() as offset, int() as length] if 0 <= offset < source.size and length > 0:
                 data = source.read(offset, min(length, _LARGEST))
         self._say({}, data)
         return max(_READ_COUNTS, len(data)) if data else _EMPTY_READ_COUNTS
@@ -216,8 +216,10 @@ class Worker:
 
     def _say(self, message: WorkerReply, data: bytes = b"", descriptor: int | None = None) -> None:
         """Say something; to one that has ended, or does not listen, it is said in vain, which shows by its silence."""
+        line = cast("_Line", self._line)
+        line.end.settimeout(_START_SECONDS)
         with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
-            cast("_Line", self._line).send(message, data, descriptor)
+            line.send(message, data, descriptor)
 
     def _hear(self, seconds: float) -> tuple[WorkerReply, bytes] | WorkerLost:
         """What it says next; WorkerLost, and the process ended, where nothing comes in time."""

@@ -31,6 +31,8 @@ def answer(request: Mapping[str, object], caller: Caller) -> Mapping[str, object
             for at in range(0, 10, 4):
                 caller.send(caller.read(at, 4))
             return {"behind": str(caller.read(10, 4))}
+        case "send":
+            caller.send(str(request["text"]).encode())
         case "babble":
             os.write(3, b"\xff" * 100)
             sleep(600)

@@ -119,6 +119,11 @@ def test_what_lies_outside_of_a_source_is_not_read_and_asking_for_it_ends(child:
     assert stream(child, "ask for ever", Bytes(bytes(100)), at=at) == [WorkerLost("nonsense")]
 
 
+def test_a_part_without_bytes_and_one_that_nobody_streams_are_nonsense(child: Worker, descriptor: int) -> None:
+    assert stream(child, "send", Bytes(b""), text="")[0] == WorkerLost("nonsense")
+    assert child.ask({"do": "send", "text": "x"}, descriptor, LIMITS) == WorkerLost("nonsense")
+
+
 def test_a_stream_that_is_left_early_leaves_no_process(child: Worker) -> None:
     said = child.stream({"do": "stream"}, Bytes(b"0123456789"), LIMITS)
     assert (next(said), child.is_running) == (b"0123", True)
