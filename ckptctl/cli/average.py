@@ -10,6 +10,7 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._averaging import AverageOptions, write_average
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import UsageError
+from ckptctl.tensors.arrays import require_numpy
 
 EPILOG = """Examples:
 
@@ -39,12 +40,13 @@ def command(
     """Write the mean of the weights of several checkpoints.
 
     All must have the same tensors. They are read a stretch at a time, and nothing is executed. Whole numbers, settings
-    and all else are the first one's; the optimizer's state is left out.
+    and all else are the first one's; the optimizer's state is left out. Requires numpy: pip install 'ckptctl[fast]'.
     """
     if top_k is None and len(checkpoints) < 2:  # noqa: PLR2004 - a mean needs two
         raise UsageError("one checkpoint has no mean", hint="name several, or a folder and --top-k")
     if top_k is not None and (len(checkpoints) > 1 or top_k < 2):  # noqa: PLR2004 - as above
         raise UsageError("--top-k chooses 2 or more from one folder", hint="name the folder, and --top-k 5")
+    require_numpy("average")
     scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor)
     wanted = AverageOptions(output, weights, top_k, monitor, mode)
     write_average(checkpoints, wanted, scanning)

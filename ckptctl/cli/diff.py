@@ -16,6 +16,7 @@ from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.resolve import resolve_checkpoint
 from ckptctl.scan.runs import Options
+from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 
 EPILOG = """Examples:
@@ -38,8 +39,9 @@ def command(
     """Find which tensors were added, removed, changed, and how much.
 
     Every number of both is read, a stretch at a time, and nothing is executed. Settings and other plain values are
-    compared too. The exit code is 0 whether they differ or not.
+    compared too. The exit code is 0 whether they differ or not. Requires numpy: pip install 'ckptctl[fast]'.
     """
+    require_numpy("diff")
     console, progress = Console(), Progress("compared")
     scanning = read_options(NameOptions(template, layout, ext, equals))
     sides = (_open(old, scanning), _open(new, scanning))

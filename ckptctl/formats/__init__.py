@@ -14,9 +14,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet
+from ckptctl.formats.contents import Contents, FileSet, part_of_file
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.parts import part_of_file
 from ckptctl.formats.zip import ByteSource, find_end
 
 _HEAD = 4200
@@ -63,7 +62,7 @@ def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return "bare_pickle"
     if head[:6] == b"\x93NUMPY":
-        return "npy"
+        return "npz"
     return "bare_pickle" if _is_old_pickle(head, tail, plain) else None
 
 

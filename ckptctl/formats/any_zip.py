@@ -1,12 +1,25 @@
-"""Zip archives: those of torch, of Keras, of numpy, and others that hold such files; told by their members."""
+"""Zip archives, told by their members: those of torch and of numpy, and others that hold files of weights.
+
+In the others (Keras, Stable-Baselines3) each member is read as a file of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Protocol, cast
 
-from ckptctl.formats.contents import Contents, FileSet
-from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive
+from ckptctl.errors import Damaged
+from ckptctl.formats.contents import Contents, FileSet, Plain, merge_contents
+from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.torch import CHECKS, list_records
+from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, open_archive, printable_name
+
+VERSION_MEMBER = b"_stable_baselines3_version"
+"""Of an archive whose member ``data`` is a JSON document of what is no tensor."""
+_MOST_JSON = 64 << 10
+_MOST_MEMBERS = 10_000
 
 
 class ArchiveReader(Protocol):
@@ -20,15 +33,93 @@ class ArchiveReader(Protocol):
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
     """The contents of an archive; raises Damaged, OSError."""
     archive = open_archive(source)
-    module = cast("ArchiveReader", import_module(f"ckptctl.formats.{recognise_archive(archive)}"))
+    kind = recognise_archive(archive)
+    if kind is None:
+        return _read_members(archive, name, placed=placed)
+    module = cast("ArchiveReader", import_module(f"ckptctl.formats.{kind}"))
     return module.read_archive(archive, name, files, placed=placed)
 
 
-def recognise_archive(archive: ZipArchive) -> str:
-    """The module for an archive, by the names of its members."""
+def recognise_archive(archive: ZipArchive) -> str | None:
+    """The module for an archive, by the names of its members; None where each is a file of its own."""
     root = next(iter(archive.members), b"").partition(b"/")[0]
     if root + b"/data.pkl" in archive.members:
         return "torch"
     if archive.members and all(name.endswith(b".npy") for name in archive.members):
         return "npz"
-    return "nested_zip"
+    return None
+
+
+class ArchiveMembers:
+    """The stored members of an archive as the files of a checkpoint."""
+
+    def __init__(self, archive: ZipArchive) -> None:
+        self.archive = archive
+        self.names = {str(name, "utf-8", "replace"): name for name in archive.members}
+        self.sizes = {
+            shown: archive.members[name].size
+            for shown, name in self.names.items()
+            if archive.members[name].method == STORED and archive.members[name].size
+        }
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[ByteSource]:
+        """A member as a file; raises Damaged."""
+        yield FileWindow(self.archive.source, self.archive.locate(self.names[name]), self.sizes[name])
+
+
+def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
+    """The contents of all members, each a file of its own; raises Damaged, OSError."""
+    from ckptctl.formats import read_files
+
+    if len(archive.members) > _MOST_MEMBERS:
+        raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
+    members = ArchiveMembers(archive)
+    held = read_files(members, placed=placed, every=True)
+    inner = (
+        merge_contents({member: _move(it, name, member, members) for member, it in held.items()})
+        if held
+        else Contents("zip")
+    )
+    packed = [it for it in archive.members.values() if it.method != STORED]
+    flaws = [
+        Flaw("not-read", f"{printable_name(it.name)} is compressed, so nobody looked into it", name)
+        for it in packed[:3]
+    ]
+    return inner._replace(
+        format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",
+        metadata={**inner.metadata, **_read_metadata(archive)},
+        records=tuple(list_records(archive, name)) if placed else (),
+        checks=CHECKS if archive.has_checksums else "",
+        flaws=(*inner.flaws, *flaws),
+    )
+
+
+def _move(contents: Contents, name: str, member: str, members: ArchiveMembers) -> Contents:
+    """What is in a member, its places as those of the archive."""
+    start = members.archive.locate(members.names[member])
+    storages = {
+        f"{name}/{key}": it._replace(file=name, offset=None if it.offset is None else start + it.offset)
+        for key, it in contents.storages.items()
+    }
+    tensors = (
+        tensor._replace(pieces=tuple(piece._replace(storage=f"{name}/{piece.storage}") for piece in tensor.pieces))
+        for tensor in contents.tensors
+    )
+    flaws = tuple(it._replace(text=f"{member}: {it.text}", file=name) for it in contents.flaws)
+    return contents._replace(tensors=tuple(tensors), storages=storages, flaws=flaws, records=())
+
+
+def _read_metadata(archive: ZipArchive) -> dict[str, Plain]:
+    """What Keras notes of itself, and what Stable-Baselines3 notes of its version."""
+    found: dict[str, Plain] = {}
+    if VERSION_MEMBER in archive.members:
+        text = archive.read(VERSION_MEMBER, _MOST_JSON)
+        found["stable_baselines3_version"] = str(text, "utf-8", "replace").strip()
+    if b"metadata.json" in archive.members and archive.members[b"metadata.json"].method == STORED:
+        from ckptctl.formats.json_header import parse
+
+        document = parse(archive.read(b"metadata.json", _MOST_JSON), "metadata.json")
+        if type(document) is dict:
+            found |= {key: own for key, own in document.items() if own is None or type(own) in (str, int, float, bool)}
+    return found

@@ -9,7 +9,7 @@ from ckptctl.formats.contents import Contents, FileSet, Storage
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.pickle.reader import read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.torch_contents import PickledFile, read_contents
+from ckptctl.formats.torch import PickledFile, read_contents
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, scalar, verify_counts
 from ckptctl.formats.torch_tensors import DECODERS, PickledTensor
 from ckptctl.formats.zip import ByteSource

@@ -10,17 +10,26 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Plain, Storage, Tensor, name_type
+from ckptctl.formats.contents import (
+    BITS,
+    ChecksumRecord,
+    Contents,
+    FileSet,
+    Piece,
+    Plain,
+    Storage,
+    Tensor,
+    name_type,
+    part_of,
+)
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.saved_values import items_of
-from ckptctl.formats.torch import CHECKS, list_records
+from ckptctl.formats.torch import CHECKS, is_dense, list_records, warn_oddities
 from ckptctl.formats.torch_archive import read_pickled, root_of
-from ckptctl.formats.torch_contents import is_dense, warn_oddities
 from ckptctl.formats.torch_tensors import DECODERS
 from ckptctl.formats.torch_tensors import PickledTensor as Described
 from ckptctl.formats.zip import ByteSource, FileWindow, open_archive

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet, Tensor
+from ckptctl.formats.contents import Contents, FileSet, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.zip import ByteSource
 
 _MOST_BYTES = 64 << 20

@@ -8,10 +8,9 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.zip import ByteSource
 
 MOST_HEADER = 100_000_000

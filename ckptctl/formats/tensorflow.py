@@ -7,10 +7,9 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor
-from ckptctl.formats.crc32c import crc32c, unmask_crc
+from ckptctl.formats.checksums import crc32c, unmask_crc
+from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.zip import ByteSource
 
 _FOOTER = 48
@@ -60,7 +59,7 @@ def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Cont
     if not 0 < shards <= _MOST_SHARDS:
         raise Damaged(f"its index tells of {shards:,} shards")
     names = [f"{name.removesuffix('.index')}.data-{it:05d}-of-{shards:05d}" for it in range(shards)]
-    entries = {_show(key): _read_entry(value) for key, value in pairs[1:]}
+    entries = {str(key, "utf-8", "backslashreplace"): _read_entry(value) for key, value in pairs[1:]}
     if any(it.shard >= shards for it in entries.values()):
         raise Damaged("its index names a shard beyond the last")
     kept = {key: it for key, it in entries.items() if it.size}
@@ -109,10 +108,6 @@ def _find_missing(names: list[str], entries: Mapping[str, BundleEntry], files: F
             yield Flaw("cut-short", f"cut short: {size:,} of {expected:,} bytes", file)
         elif size > expected:
             yield Flaw("trailing", f"{size - expected:,} bytes follow its last tensor", file)
-
-
-def _show(key: bytes) -> str:
-    return str(key, "utf-8", "backslashreplace")
 
 
 def _read_entry(value: bytes) -> BundleEntry:

@@ -8,7 +8,7 @@ scalar(archive, values["loss"])     the number in a tensor of one element
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
@@ -23,6 +23,8 @@ _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """How torch's files from before 1.6 begin: the pickle of its magic number."""
 _WORTH_KEEPING = 1 << 20
 """Bytes of a pickle that is kept in memory until the next one is read."""
+_read_again = lru_cache(maxsize=1)(partial(read_pickle, decoders=DECODERS))
+"""Of the last pickle that was read, as when a listing asks for its scores and then for its tensors."""
 _SMALL_STORAGE = 4096
 """Bytes; up to here a storage is read whole, so that its checksum can be proved."""
 
@@ -40,7 +42,7 @@ def read_values(source: ByteSource | ZipArchive) -> Mapping[object, object]:
 
 def read_value(source: ByteSource | ZipArchive) -> object:
     """What was saved, be it a dictionary or not: plain data, Tensor and inert nodes; raises Damaged."""
-    return read_pickled(_open(source)).value
+    return read_pickled(source if isinstance(source, ZipArchive) else _open(source)).value
 
 
 def read_pickled(archive: ZipArchive) -> ParsedPickle:
@@ -52,28 +54,26 @@ def read_pickled(archive: ZipArchive) -> ParsedPickle:
     return _read_again(data) if len(data) <= _WORTH_KEEPING else read_pickle(data, decoders=DECODERS)
 
 
-@lru_cache(maxsize=1)
-def _read_again(data: bytes) -> ParsedPickle:
-    """A pickle that was the last one read, as when a listing asks for its scores and then for its tensors."""
-    return read_pickle(data, decoders=DECODERS)
-
-
 def scalar(source: ByteSource | ZipArchive, node: object) -> float | int | None:
     """The number in a tensor of one element, None for anything else; raises Damaged where its storage cannot be."""
     if type(node) is not PickledTensor or not is_number(node):
         return None
-    archive = _open(source)
+    archive = source if isinstance(source, ZipArchive) else _open(source)
     root = root_of(archive)
     name = root + b"data/" + node.key.encode("utf-8", "surrogatepass")
     if name not in archive.members:
         raise Damaged(f"{printable_name(name)}: the storage of a tensor is missing")
     order = "big" if read_byteorder(archive, root) == b"big" else "little"
-    return decode_number(_read_element(archive, name, node), node.dtype, order)
+    width = width_of(node.dtype)
+    member, at = archive.members[name], node.offset * width
+    if at + width > member.size:
+        raise Damaged(f"{printable_name(name)}: a tensor reaches beyond its storage")
+    if member.size <= _SMALL_STORAGE:
+        return decode_number(archive.read(name, _SMALL_STORAGE)[at : at + width], node.dtype, order)
+    return decode_number(archive.source.read(archive.locate(name) + at, width), node.dtype, order)
 
 
-def _open(source: ByteSource | ZipArchive) -> ZipArchive:
-    if isinstance(source, ZipArchive):
-        return source
+def _open(source: ByteSource) -> ZipArchive:
     begin = source.read(0, len(_LEGACY))
     if not begin:
         raise Damaged("empty file")
@@ -96,13 +96,3 @@ def read_byteorder(archive: ZipArchive, root: bytes) -> bytes:
     """As the member says it (since torch 2.1)."""
     name = root + b"byteorder"
     return archive.read(name, len("little")) if name in archive.members else b"little"
-
-
-def _read_element(archive: ZipArchive, name: bytes, tensor: PickledTensor) -> bytes:
-    width = width_of(tensor.dtype)
-    member, at = archive.members[name], tensor.offset * width
-    if at + width > member.size:
-        raise Damaged(f"{printable_name(name)}: a tensor reaches beyond its storage")
-    if member.size <= _SMALL_STORAGE:
-        return archive.read(name, _SMALL_STORAGE)[at : at + width]
-    return archive.source.read(archive.locate(name) + at, width)

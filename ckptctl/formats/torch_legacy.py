@@ -123,11 +123,8 @@ def verify_counts(file: LegacyFile, *, every: bool = False) -> bool:
     """
     storages = list(file.storages.values())
     looked_at = storages if every else {*storages[:1], *storages[-1:]}
-    return all(_count_at(file.source, it.start - _COUNT) == it.elements for it in looked_at)
-
-
-def _count_at(source: ByteSource, offset: int) -> int:
-    return int.from_bytes(source.read(offset, _COUNT), "little", signed=True)
+    counts = ((it, file.source.read(it.start - _COUNT, _COUNT)) for it in looked_at)
+    return all(int.from_bytes(raw, "little", signed=True) == it.elements for it, raw in counts)
 
 
 def _read_keys(value: object) -> list[str]:

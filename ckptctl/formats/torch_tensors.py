@@ -1,4 +1,7 @@
-"""Tensors as torch's pickles describe them, in the zip format and in the one before it, and the numbers in them."""
+"""Tensors as torch's pickles describe them, in the zip format and in the one before it, and the numbers in them.
+
+Scalars of numpy, which metrics often are, come as plain numbers.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ from struct import calcsize, unpack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import GlobalName, PersistentId, PickledOrderedDict
-from ckptctl.formats.pickle.numpy_scalars import DECODERS as NUMPY
+from ckptctl.formats.pickle.nodes import GlobalName, PersistentId, PickledCall, PickledOrderedDict
 from ckptctl.formats.pickle.vm import Decoder
 
 _MOST_AXES = 64
@@ -54,6 +56,27 @@ _STORAGES = {
     "UntypedStorage": ("uint8", 1),
 }
 """Class of a storage to the data type of its elements and the bytes that each takes."""
+
+
+_NUMPY_FORMATS = {
+    "f2": "e",
+    "f4": "f",
+    "f8": "d",
+    "i1": "b",
+    "i2": "h",
+    "i4": "i",
+    "i8": "q",
+    "u1": "B",
+    "u2": "H",
+    "u4": "I",
+    "u8": "Q",
+    "b1": "?",
+}
+"""Kind and bytes of the data type to struct's letter."""
+_DTYPE = GlobalName("numpy", "dtype")
+_ENCODE = GlobalName("_codecs", "encode")
+_WIDEST = 8
+"""Bytes of the widest of them."""
 
 
 class PickledTensor(NamedTuple):
@@ -109,25 +132,15 @@ def read_reference(node: PersistentId) -> StorageReference | None:
     match node.value:
         case ("storage", GlobalName() as kind, str() as key, _, int() as count, *view) if count >= 0:
             dtype, width = _STORAGES.get(kind.name, (kind.name, None))
-            offset = _read_view(view)
-            return None if offset is None else StorageReference(key, dtype, width, count, offset)
         case _:
             return None
-
-
-def _read_view(view: list[object]) -> int | None:
-    """Where a view begins in its storage, in elements; None where the sixth item is no view."""
     match view:
         case [] | [None]:
-            return 0
+            return StorageReference(key, dtype, width, count)
         case [(str(), int() as offset, int())] if offset >= 0:
-            return offset
+            return StorageReference(key, dtype, width, count, offset)
         case _:
             return None
-
-
-def _decode_ordered(args: tuple[object, ...]) -> object:
-    return None if args else PickledOrderedDict()
 
 
 def _decode_tensor(args: tuple[object, ...]) -> object:
@@ -180,6 +193,38 @@ def _describe(storage: object, offset: object, places: tuple[object, ...], dtype
     return PickledTensor(dtype or reference.dtype, shape, stride, sum(numbers[:2]), reference.key)
 
 
+def _decode_scalar(args: tuple[object, ...]) -> float | int | None:
+    """``scalar(dtype, bytes)``; None for data types that are no single number."""
+    if len(args) != 2 or type(args[0]) is not PickledCall:  # noqa: PLR2004 - as above
+        return None
+    letter, raw = _read_numpy_format(args[0]), _read_bytes(args[1])
+    if letter is None or raw is None or len(raw) != calcsize(letter):
+        return None
+    number: float | int = unpack(letter, raw)[0]
+    return int(number) if type(number) is bool else number
+
+
+def _read_numpy_format(dtype: PickledCall) -> str | None:
+    """Struct's format of ``dtype('f8', …)``, whose byte order is set as its state."""
+    match (dtype.target, dtype.args, dtype.state):
+        case (target, (str() as name, *_), (_, str() as order, *_)) if target == _DTYPE:
+            letter = _NUMPY_FORMATS.get(name.lstrip("<>|="))
+            return letter and (">" if order == ">" else "<") + letter
+        case _:
+            return None
+
+
+def _read_bytes(node: object) -> bytes | None:
+    """Bytes, or the call that stands for them in pickles of protocol 2, which torch writes."""
+    match node:
+        case bytes():
+            return node
+        case PickledCall(target=target, args=(str() as text, "latin1")) if target == _ENCODE and len(text) <= _WIDEST:
+            return bytes(map(ord, text)) if all(letter <= "\xff" for letter in text) else None
+        case _:
+            return None
+
+
 _TENSORS: dict[GlobalName, Decoder] = {
     GlobalName("torch._utils", "_rebuild_tensor"): _decode_oldest,
     GlobalName("torch._utils", "_rebuild_tensor_v2"): _decode_tensor,
@@ -190,9 +235,10 @@ _TENSORS: dict[GlobalName, Decoder] = {
 }
 
 DECODERS: Mapping[GlobalName, Decoder] = {
-    **NUMPY,
     **_TENSORS,
+    GlobalName("numpy.core.multiarray", "scalar"): _decode_scalar,  # until numpy 1.26
+    GlobalName("numpy._core.multiarray", "scalar"): _decode_scalar,
     GlobalName("torch._tensor", "_rebuild_from_type_v2"): _decode_typed,
-    GlobalName("collections", "OrderedDict"): _decode_ordered,
+    GlobalName("collections", "OrderedDict"): lambda args: None if args else PickledOrderedDict(),
 }
 """What stands for torch's own calls: Tensor, Ordered, and plain numbers for the scalars of numpy."""

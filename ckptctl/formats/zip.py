@@ -125,13 +125,15 @@ class ZipArchive:
 
     def read(self, name: bytes, most: int) -> bytes:
         """Give a stored member's content, its checksum proved; raises Damaged, also for more than ``most`` bytes."""
+        from zlib import crc32
+
         member = self.members[name]
         if member.size > most:
             raise Damaged(f"{printable_name(name)}: {member.size:,} bytes are more than the {most:,} that are read")
         content = self.source.read(self.locate(name), member.size)
         if len(content) != member.size:
             raise Damaged(f"{printable_name(name)}: the file ended while it was read")
-        if self.has_checksums and _checksum(content) != member.crc:
+        if self.has_checksums and crc32(content) != member.crc:
             raise Damaged(f"{printable_name(name)}: its checksum does not fit its content")
         return content
 
@@ -180,7 +182,7 @@ def prove_header(source: ByteSource, member: ZipMember) -> int:
     same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
     if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
         raise Damaged(f"ambiguous zip: {printable_name(member.name)} is described otherwise in its own header")
-    told = crc == member.crc and _agree(packed, member.packed) and _agree(size, member.size)
+    told = crc == member.crc and packed in (member.packed, _FULL32) and size in (member.size, _FULL32)
     if not told and not flags & _HAS_DESCRIPTOR:
         raise Damaged(f"ambiguous zip: {printable_name(member.name)} has another size or checksum in its own header")
     return int(member.header + length + extra_length)
@@ -189,16 +191,6 @@ def prove_header(source: ByteSource, member: ZipMember) -> int:
 def printable_name(name: bytes) -> str:
     """Write a member's name as text fit for a message."""
     return ascii(str(name, "utf-8", "replace"))
-
-
-def _agree(short: int, full: int) -> bool:
-    return short in (full, _FULL32)
-
-
-def _checksum(content: bytes) -> int:
-    from zlib import crc32
-
-    return crc32(content)
 
 
 def _refuse_behind(source: ByteSource) -> None:
@@ -219,7 +211,7 @@ def _widen(short: EndRecord, tail: bytes, size: int) -> EndRecord:
     if magic != b"PK\x06\x06" or length != _END64.size - 12 or disk or first_disk or here != count:
         raise Damaged("ambiguous zip: its zip64 end record is malformed")
     wide = EndRecord(directory, directory_length, count, at)
-    same = _agree(short.length, wide.length) and _agree(short.directory, wide.directory)
+    same = short.length in (wide.length, _FULL32) and short.directory in (wide.directory, _FULL32)
     if not same or short.members not in (count, _FULL16):
         raise Damaged("ambiguous zip: its two end records differ")
     return wide

@@ -1,6 +1,7 @@
 """``.npz``: numpy's zip of arrays, as Stable-Baselines3 leaves its ``evaluations.npz``.
 
-Numbers are read from their bytes and headers by pattern: nothing is unpickled or evaluated.
+Numbers are read from their bytes and headers by pattern: nothing is unpickled or evaluated. Of the headers this is the
+one home; ``formats/npz`` reads by them what weights lie in such files.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
@@ -23,19 +24,37 @@ MOST_UNPACKED = 64 << 20
 MOST_NUMBERS = 4 << 20
 """Of all arrays together, so that a small file cannot fill the memory; 100,000 evaluations of 10 episodes have half."""
 _MAGIC = b"\x93NUMPY"
-_LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
-"""Of the format's versions: how the length of the header is written, from the ninth byte on."""
-_KIND = re.compile(rb"'descr': *'([<>|])([fiub])([0-9]{1,2})'")
-_SHAPE = re.compile(rb"'shape': *\(([0-9L, ]{0,200})\)")
-_BY_COLUMNS = re.compile(rb"'fortran_order': *True")
-_CODES = {
-    b"f": {2: "e", 4: "f", 8: "d"},
-    b"i": {1: "b", 2: "h", 4: "i", 8: "q"},
-    b"u": {1: "B", 2: "H", 4: "I", 8: "Q"},
-    b"b": {1: "B"},
-}
-"""Numpy's kinds of numbers, and their bytes, to those of struct; objects, texts and complex numbers are not read."""
+_LENGTHS: Mapping[int, int] = {1: 2, 2: 4, 3: 4}
+"""Version of the format to the bytes that say how long the header is."""
+_TYPE = rb"'descr': *'([<>|=])([a-zA-Z])([0-9]{0,6})'"
+_ORDER = rb"'fortran_order': *(True|False)"
+_SHAPE = rb"'shape': *\(((?:[0-9]{1,19}L?, ?)*(?:[0-9]{1,19}L?)?)\)"
+_HEADER = re.compile(rb"\{(?:(?:%b|%b|%b)(?:, *|(?=\}))){3}\} *\n?" % (_TYPE, _ORDER, _SHAPE))
+_SHORTEST = 12
+"""Bytes: no array has fewer."""
+_KINDS: Mapping[bytes, str] = {b"f": "float", b"i": "int", b"u": "uint", b"c": "complex"}
+_OBJECT = b"O"
+_CODES: Mapping[str, str] = {
+    "float16": "e", "float32": "f", "float64": "d", "int8": "b", "int16": "h", "int32": "i", "int64": "q",
+    "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "bool": "B",
+}  # fmt: skip
+"""Types of numbers to struct's letter; objects, texts and complex numbers are not read."""
 _NOT_ZIP = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error)
+
+
+class ArrayHeader(NamedTuple):
+    """What an array says of itself."""
+
+    dtype: str
+    """``?`` where it is no number."""
+    shape: tuple[int, ...]
+    by_columns: bool
+    """Whether the first axis runs fastest (Fortran), not the last."""
+    big_endian: bool
+    end: int
+    """Where its numbers begin."""
+    is_pickled: bool
+    """Whether a pickle follows, of objects."""
 
 
 class NpzArray(NamedTuple):
@@ -95,29 +114,42 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 def _read_array(content: bytes, most: int) -> NpzArray | None:
     """The array of an ``.npy`` file; None where it holds anything but numbers. Raises Damaged."""
-    header, body = _part(content)
-    kind, shape = _KIND.search(header), _SHAPE.search(header)
-    code = _CODES[kind[2]].get(int(kind[3])) if kind else None
-    if kind is None or code is None or shape is None:
+    header = parse_header(content, "a member")
+    if header is None and len(content) < _SHORTEST:
+        raise EOFError("a member ends in its header")
+    code = _CODES.get(header.dtype) if header else None
+    if header is None or code is None:
         return None
-    lengths = tuple(int(it) for it in shape[1].replace(b"L", b"").replace(b",", b" ").split())
-    count = math.prod(lengths)
+    count, width = math.prod(header.shape), struct.calcsize(f"<{code}")
     if count > most:
         raise _too_large()
-    if count * int(kind[3]) != len(body):
-        raise Damaged(f"an array of {count} numbers has {len(body)} bytes")
-    values = struct.unpack(f"{'>' if kind[1] == b'>' else '<'}{count}{code}", body)
-    return NpzArray(lengths, values, by_columns=_BY_COLUMNS.search(header) is not None)
+    if header.end + count * width != len(content):
+        raise Damaged(f"an array of {count} numbers has {len(content) - header.end} bytes")
+    values = struct.unpack_from(f"{'>' if header.big_endian else '<'}{count}{code}", content, header.end)
+    return NpzArray(header.shape, values, header.by_columns)
 
 
-def _part(content: bytes) -> tuple[bytes, bytes]:
-    """The header of an ``.npy`` file, and the numbers; raises Damaged, or struct.error where it is cut short."""
-    major = content[len(_MAGIC)] if content.startswith(_MAGIC) and len(content) > len(_MAGIC) else 0
-    if major not in _LENGTHS:
-        raise Damaged("a member is no array of numpy")
-    (length,) = struct.unpack_from(_LENGTHS[major], content, 8)
-    start = 8 + struct.calcsize(_LENGTHS[major])
-    return content[start : start + length], content[start + length :]
+def parse_header(start: bytes, name: str) -> ArrayHeader | None:
+    """What an array says of itself at its start, None where it is in no plain words; raises Damaged for no array."""
+    major = start[len(_MAGIC)] if start.startswith(_MAGIC) and len(start) > len(_MAGIC) else 0
+    width = _LENGTHS.get(major)
+    if width is None:
+        raise Damaged(f"{name} is no array of numpy")
+    first = 8 + width
+    end = first + int.from_bytes(start[8:first], "little")
+    found = _HEADER.fullmatch(start[first:end])
+    type_, order, lengths = (re.search(it, start[first:end]) for it in (_TYPE, _ORDER, _SHAPE))
+    if found is None or end > len(start) or type_ is None or order is None or lengths is None:
+        return None
+    shape = tuple(int(it) for it in lengths[1].replace(b"L", b"").replace(b",", b" ").split())
+    dtype = _name_type(type_[2], type_[3])
+    return ArrayHeader(dtype, shape, order[1] == b"True", type_[1] == b">", end, type_[2] == _OBJECT)
+
+
+def _name_type(kind: bytes, digits: bytes) -> str:
+    if kind == b"b":
+        return "bool"
+    return f"{_KINDS[kind]}{8 * int(digits)}" if kind in _KINDS and digits in {b"1", b"2", b"4", b"8", b"16"} else "?"
 
 
 def _too_large() -> Damaged:

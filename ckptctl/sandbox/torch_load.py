@@ -1,22 +1,28 @@
 """Whether the installed torch loads a file that our own checks found whole and harmless.
 
-with loading() as loader:
-loader.load(descriptor, size, is_zip=True)     what is to be said of an open file, None where it was loaded
+with start_torch() as loader:
+    loader.load(descriptor, size, is_zip=True)     what is to be said of an open file, None where it was loaded
+
+torch's one home: files are loaded in a process of its own, and nowhere else. ``weights_only=True`` reads them, although
+only what our own checks found harmless comes here.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pickle import UnpicklingError
 from signal import SIGKILL, Signals
 from typing import NamedTuple
 
 from ckptctl.core.units import write_size
 from ckptctl.errors import MissingLibrary, UsageError
 from ckptctl.formats.flaws import Flaw
-from ckptctl.sandbox.process import find_code
-from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost, WorkerNotStarted, WorkerReply
+from ckptctl.sandbox.worker import Caller, Worker, WorkerLimits, WorkerLost, WorkerNotStarted, WorkerReply, find_code
 
 _OLDEST = (2, 10)
 """Of torch: before, a file could corrupt memory in spite of ``weights_only`` (CVE-2026-24747)."""
@@ -54,7 +60,7 @@ def start_torch() -> Iterator[TorchLoader]:
 
     if PathFinder.find_spec("torch", find_code()) is None:
         raise MissingLibrary("--load needs torch, which is not installed", hint="pip install 'ckptctl[torch]'")
-    with closing(Worker("ckptctl.sandbox.torch_worker", _VARIABLES)) as child:
+    with closing(Worker(__name__, _VARIABLES)) as child:
         try:
             version = str(child.start()["version"])
         except WorkerNotStarted as error:
@@ -93,10 +99,12 @@ def _judge_loss(lost: WorkerLost, limits: WorkerLimits) -> Flaw:
         case WorkerLost("time"):
             text = f"torch did not load it in {limits.seconds:.0f} seconds"
         case WorkerLost("memory"):
-            text = f"torch needs more than {write_size(limits.memory)} of memory to load it"
+            text = f"torch needs more than {write_size(limits.memory or 0)} of memory to load it"
         case WorkerLost("signal", number):
             why = ", often for want of memory" if number == SIGKILL else ""
             text = f"loading it with torch ended in {_name(number)}{why}"
+        case WorkerLost("nonsense"):
+            text = "what loads it with torch said nothing that makes sense"
         case WorkerLost(_, code):
             text = f"loading it with torch ended the process with exit code {code}"
     return Flaw("load-failed", text)
@@ -104,3 +112,84 @@ def _judge_loss(lost: WorkerLost, limits: WorkerLimits) -> Flaw:
 
 def _name(number: int) -> str:
     return next((it.name for it in Signals if it == number), f"signal {number}")
+
+
+# In the process -------------------------------------------------------------------------------------------------------
+
+_OPENED = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+_REFUSED = (
+    "os.chmod", "os.chown", "os.exec", "os.fork", "os.kill", "os.link", "os.mkdir", "os.posix_spawn",
+    "os.remove", "os.rename", "os.rmdir", "os.spawn", "os.symlink", "os.system", "os.truncate", "os.utime",
+    "ctypes.dlopen", "pty.", "shutil.", "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethost",
+    "socket.sendto", "subprocess.", "tempfile.",
+)  # fmt: skip
+"""Beginnings of what Python calls the deeds that no loading needs."""
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_NO_MEMORY = re.compile(r"not enough memory|can.?t allocate memory|cannot allocate memory|bad_alloc", re.IGNORECASE)
+_UNKNOWN_NAME = re.compile(r"GLOBAL (\S+) was not an allowed global")
+_DAMAGE = "Failed to load pickle data"
+"""What torch after 2.13 says where a pickle is broken, not refused."""
+_MOST_NAMES = 20
+_LONGEST = 300
+"""Characters of what torch says."""
+
+
+def prepare() -> WorkerReply:
+    """Import torch, and load a little with it: whatever it imports for that is there before anything is refused."""
+    import torch
+
+    torch.set_num_threads(1)
+    for is_zip in (True, False):
+        file = io.BytesIO()
+        torch.save({"a": torch.zeros(1)}, file, _use_new_zipfile_serialization=is_zip)
+        file.seek(0)
+        torch.load(file, map_location="cpu", weights_only=True)
+    sys.addaudithook(refuse)
+    return {"version": str(torch.__version__)}
+
+
+def answer(request: WorkerReply, caller: Caller) -> WorkerReply:
+    """Load a file: nothing to say where that went well, else why it failed, or what ``weights_only`` does not take.
+
+    A zip is mapped, not read: its tensors are made, and checked, at the place where they lie in the file.
+    """
+    import torch
+
+    path = f"{_OPENED}/{caller.descriptor}"
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=bool(request["is_zip"]))
+    except UnpicklingError as error:
+        reason = _reason_of(str(error))
+        is_damage = reason.startswith(_DAMAGE)
+        return {"failed": reason} if is_damage else {"refused": reason, "names": _names(path, str(error))}
+    except MemoryError:
+        raise
+    except Exception as error:
+        if _NO_MEMORY.search(str(error)):
+            raise MemoryError from error
+        return {"failed": _reason_of(str(error)) or type(error).__name__}
+    return {}
+
+
+def refuse(event: str, args: tuple[object, ...]) -> None:
+    """Keep what is being loaded from anything but being loaded."""
+    writes = event == "open" and len(args) > 2 and isinstance(args[2], int) and args[2] & _WRITING  # noqa: PLR2004 - path, mode, flags
+    if writes or event.startswith(_REFUSED):
+        raise PermissionError(f"loading it would do this: {event}")
+
+
+def _names(path: str, said: str) -> list[str]:
+    """The names in a pickle that are not on torch's list; of the older format the first alone."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        found = get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # noqa: BLE001 - it takes fewer files than the loading
+        found = _UNKNOWN_NAME.findall(said)
+    return sorted({it.removeprefix("builtins.") for it in found})[:_MOST_NAMES]
+
+
+def _reason_of(said: str) -> str:
+    """The line that says something in what torch says."""
+    told = said.rpartition("WeightsUnpickler error:")[2].strip()
+    return told.partition("\n")[0][:_LONGEST]

@@ -259,7 +259,7 @@ def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:
 
 def _prove_manifest(store: ReadStore, path: str, below: Sequence[str]) -> Completeness:
     """Whether every file that the manifest names is there."""
-    from ckptctl.formats.dcp_files import names_in
+    from ckptctl.formats.pickle.scan import find_texts
 
     try:
         with store.open(path) as source:
@@ -269,7 +269,7 @@ def _prove_manifest(store: ReadStore, path: str, below: Sequence[str]) -> Comple
     if data is None:
         return True, None
     try:
-        missing = min(names_in(data).difference(below), default=None)
+        missing = min(find_texts(data, b".distcp").difference(below), default=None)
     except Damaged as error:
         return False, f"{path.rpartition('/')[2]}: {error.text}"
     return (True, None) if missing is None else (False, f"{missing} is missing")

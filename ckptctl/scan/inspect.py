@@ -108,7 +108,7 @@ def _read_all(contents: Contents, files: CheckpointFiles, depth: VerifyDepth, ti
 
     yield from read_deep(contents, files, deep=depth.deep, finite=depth.finite, tick=tick)
     if any(it.dataset for it in contents.storages.values()):
-        from ckptctl.tensors.packed_hdf5 import read_packed
+        from ckptctl.tensors.full_check import read_packed
 
         yield from read_packed(contents, files, finite=depth.finite, tick=tick)
     yield from _warn_packed(contents) if depth.finite else ()

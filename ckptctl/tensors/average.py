@@ -14,23 +14,17 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
+from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import Contents, FileSet, Storage, Tensor
-from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.zip import ByteSource
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
-from ckptctl.tensors.arrays import FLOATING, average_numbers
-from ckptctl.tensors.chunks import CHUNK, make_room, place
+from ckptctl.tensors.arrays import FLOATING, WHOLE, NumberSpan, average_numbers
+from ckptctl.tensors.chunks import CHUNK, make_room, place, run_in_threads
 from ckptctl.tensors.compare import name_alike
-from ckptctl.tensors.export import find_metadata, find_weight_prefix
-from ckptctl.tensors.safetensors_writer import NamedTensor, plan_safetensors
+from ckptctl.tensors.export import NamedTensor, find_metadata, find_weight_prefix, plan_safetensors
 from ckptctl.tensors.slim import SlimmedFile, open_whole_or_slimmed
 from ckptctl.tensors.streams import Chunk, NumberReader, open_numbers, rechunk
-from ckptctl.tensors.turns import run_in_threads
 
-_WORTH = 8 << 20
-"""Bytes of the mean from which a second thread pays."""
-_COUNTS = frozenset({"int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"})
-"""Types that are taken from the first."""
 Tick = Callable[[int], None]
 """Is told of bytes as they have been written; by any thread."""
 
@@ -96,7 +90,7 @@ def _require_same(source: AverageInput, before: dict[str, Tensor], after: dict[s
         if (other.shape, other.dtype) != (own.shape, own.dtype):
             text = f"tensor {name!a} is {_describe(other)}, in the first {_describe(own)}"
             raise Refused(text, path=source.path, id="not-alike")
-        if own.dtype not in FLOATING | _COUNTS:
+        if own.dtype not in FLOATING | WHOLE:
             raise Refused(
                 f"tensor {name!a} is of type {own.dtype}, which has no mean", path=source.path, id="not-alike"
             )
@@ -166,7 +160,7 @@ def _find_holders(source: AverageInput) -> dict[str, list[Tensor]]:
 def _require_one_type(tensors: Sequence[Tensor], key: str) -> None:
     """Raise Refused where a storage is not of numbers of one type, or of tensors that are not understood."""
     kinds = {it.dtype for it in tensors}
-    if len(kinds) != 1 or not kinds <= FLOATING | _COUNTS:
+    if len(kinds) != 1 or not kinds <= FLOATING | WHOLE:
         raise Refused(f"storage {key!a} holds numbers of several types, or none that are understood", id="not-alike")
 
 
@@ -200,8 +194,7 @@ def _find_storage(source: AverageInput, tensors: Sequence[Tensor], alike: dict[s
 def _carry_out(made: AveragePlan, jobs: Sequence[_Job], draft: ArchiveDraft, tick: Tick) -> dict[int, int]:
     """Write all, the largest first; the CRC-32 of each by its offset."""
     work = _Work(made, draft, tick)
-    threads = 2 if sum(it.length for it in jobs) > _WORTH else 1
-    run_in_threads(sorted(jobs, key=lambda it: -it.length), work.run, threads=threads)
+    run_in_threads(sorted(jobs, key=lambda it: -it.length), work.run, sum(it.length for it in jobs))
     return work.sums
 
 
@@ -245,5 +238,5 @@ def _open(source: AverageInput, numbers: NumberReader, part: Tensor | Storage) -
 def _mean(chunks: Sequence[Chunk], weights: Sequence[float], dtype: str, made: memoryview) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
-    average_numbers(list(zip(chunks, weights, strict=True)), dtype, made)
+    average_numbers([NumberSpan(it, dtype) for it in chunks], weights, made)
     return made

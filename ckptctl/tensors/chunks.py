@@ -1,13 +1,15 @@
-"""Reading a stretch of a file piece by piece, each into the same memory.
+"""Reading a stretch of a file piece by piece, each into the same memory; and many stretches by several threads.
 
-That lies in memory as the stretch lies on pages of the file: copying between places that differ in that takes several
+The memory is placed as the stretch lies on pages of the file: copying between places that differ in that takes several
 times as long. It fits the cache of a processor, so that what is worked out of a piece costs no more than its reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from mmap import mmap
+from typing import TypeVar
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.zip import ByteSource
@@ -17,7 +19,10 @@ CHUNK = 1 << 19
 _REQUEST = 1 << 20
 """Bytes that are asked for at once where a file is not on this machine."""
 _PAGE = 4096
+_WORTH = 8 << 20
+"""Bytes from which a second thread pays: reading, writing, checksums and arrays leave the lock of Python alone."""
 _Read = Callable[[int, memoryview], int]
+Job = TypeVar("Job")
 
 
 def make_room() -> memoryview:
@@ -59,3 +64,23 @@ def _require(count: int, offset: int) -> int:
     if not count:
         raise Damaged(f"the file ended at byte {offset:,}, where more was to come")
     return count
+
+
+def run_in_threads(jobs: Sequence[Job], work: Callable[[Iterator[Job]], None], total: int) -> None:
+    """Hand out the jobs, the first first, to ``work``, which runs in two threads where they have many bytes in total.
+
+    Raises what stopped one of them, once both have stopped.
+    """
+    pending = iter(jobs)  # shared: its next() is a single step to other threads
+    if total <= _WORTH:
+        work(pending)
+        return
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    pool = ThreadPoolExecutor(2)
+    try:
+        for it in as_completed([pool.submit(work, pending) for _ in range(2)]):
+            it.result()
+    finally:
+        deque(pending, maxlen=0)  # so that the other one stops, too
+        pool.shutdown()

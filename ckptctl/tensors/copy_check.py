@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Condition, Thread
+from threading import Condition
 
 from ckptctl.errors import Damaged
+from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import Contents
-from ckptctl.formats.crc32 import crc32
 from ckptctl.formats.zip import ByteSource, printable_name
 from ckptctl.formats.zip_writer import WrittenMember
 from ckptctl.tensors.chunks import make_room, read_chunks
@@ -96,30 +96,13 @@ def verify_while_writing(
     draft: ByteSource, written: Sequence[WrittenMember], source: ByteSource | None = None
 ) -> Iterator[Callable[[int], None]]:
     """Prove it while it is written; raises Damaged in the end."""
+    from concurrent.futures import ThreadPoolExecutor
+
     behind = _Behind(draft)
-    with run_meanwhile(lambda: verify_members(behind, written, source)):
+    with ThreadPoolExecutor(1) as pool:
+        proof = pool.submit(verify_members, behind, written, source)
         try:
             yield behind.reached
         finally:
             behind.close()
-
-
-@contextmanager
-def run_meanwhile(do: Callable[[], None]) -> Iterator[None]:
-    """Do something in a thread of its own meanwhile; raises in the end what that raised."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            do()
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            failures.append(error)
-
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-    if failures:
-        raise failures[0]
+    proof.result()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from array import array
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def numbers(path: Path) -> list[float]:
     from ckptctl.formats import read_files
     from ckptctl.formats.contents import merge_contents
-    from ckptctl.tensors.arrays import NumberSpan, _read
+    from ckptctl.tensors.arrays import NumberSpan, read_numbers
     from ckptctl.tensors.streams import open_numbers
     from tests.formats.held import load
 
@@ -45,7 +46,7 @@ def numbers(path: Path) -> list[float]:
     contents = merge_contents(read_files(files))
     with open_numbers(files, contents) as found:
         tensor = next(it for it in contents.tensors if it.name.endswith("w"))
-        return list(_read(NumberSpan(b"".join(map(bytes, found.stream(tensor))), tensor.dtype)))
+        return list(read_numbers(NumberSpan(b"".join(map(bytes, found.stream(tensor))), tensor.dtype)))
 
 
 @pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
@@ -302,3 +303,13 @@ def test_a_safetensors_file_can_be_averaged_with_a_torch_file(paths: list[Path],
     for name in ("mean.ckpt", "mean.safetensors"):
         assert call("average", paths[1], other, "-o", tmp_path / name).code == 0
         assert numbers(tmp_path / name) == [4, 8]
+
+
+def test_without_numpy_it_says_how_to_get_it_before_anything_is_read(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    answer = call("average", tmp_path / "nothing.ckpt", paths[0], "-o", tmp_path / "mean.ckpt")
+    assert (answer.code, answer.out, (tmp_path / "mean.ckpt").exists()) == (2, "", False)
+    assert answer.err.startswith("ckptctl: error[missing-library]: average needs numpy")
+    assert "pip install 'ckptctl[fast]'" in answer.err

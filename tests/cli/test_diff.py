@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -132,3 +133,18 @@ def test_a_screen_lines_them_up(pair: tuple[Path, Path]) -> None:
     code, text = Terminal(command, cwd=pair[0].parent, env=environment()).finish()
     assert code == 0
     assert "changed   state_dict.w      max 1, mean 0.375\n" in text
+
+
+def test_without_numpy_it_says_how_to_get_it_before_anything_is_read(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    answer = call("diff", pair[0], tmp_path / "nothing.ckpt")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("ckptctl: error[missing-library]: diff needs numpy")
+    assert "pip install 'ckptctl[fast]'" in answer.err
+
+
+def test_without_numpy_its_help_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert call("diff", "--help").code == 0

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import struct
+import sys
 from importlib.util import find_spec
 from math import nan
 from pathlib import Path
@@ -145,6 +146,13 @@ def test_weights_that_are_no_numbers_are_found_when_asked_for(run: Path) -> None
     assert answer.code == 5
     (row,) = [row for row in answer.rows if row["verdict"] != "ok"]
     assert (row["verdict"], row["text"]) == ("nan", "tensor 'state_dict.w': 1 NaN of 2")
+
+
+def test_numbers_are_checked_without_numpy(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    spoil(run / NAMES[0], encode_torch({"state_dict": {"w": make_tensor([1, nan], (2,))}}))
+    answer = call("verify", run, "--deep", "--finite")
+    assert [row["verdict"] for row in answer.rows if row["verdict"] != "ok"] == ["nan"]
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from time import process_time
 from typing import Any
 
 import ckptctl.formats
+import ckptctl.sandbox
 import ckptctl.tensors
 from ckptctl.cli.main import run
-from ckptctl.formats.crc32 import find_crc32
-from ckptctl.formats.crc32c import crc32c
+from ckptctl.formats.checksums import crc32c, find_crc32
 from ckptctl.render import contents, findings
 from ckptctl.scan.inspect import VerifyDepth, read_checkpoint, verify_checkpoint
 from ckptctl.scan.resolve import resolve_checkpoint
@@ -64,9 +64,10 @@ def look(path: str) -> dict[str, object]:
 
 def warm_up() -> None:
     """Import all that is ever needed."""
-    for package in (ckptctl.formats, ckptctl.tensors):
+    for package in (ckptctl.formats, ckptctl.sandbox, ckptctl.tensors):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
+    importlib.import_module("concurrent.futures.thread")
     "\x1b\udc80".encode("unicode_escape")
     crc32c(bytes(100_000))
     find_crc32()

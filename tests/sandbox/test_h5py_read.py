@@ -17,7 +17,7 @@ from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import Flaw
 from ckptctl.sandbox.h5py_read import Unpacker
-from ckptctl.tensors.packed_hdf5 import read_packed
+from ckptctl.tensors.full_check import read_packed
 from ckptctl.tensors.streams import open_numbers
 from tests.cli.calls import call
 from tests.conftest import lacks
@@ -212,7 +212,7 @@ def test_where_h5py_cannot_open_a_file_it_says_why() -> None:
 
 @needs_h5py
 def test_a_file_that_breaks_every_process_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckptctl.sandbox.process.BOOT", "")
+    monkeypatch.setattr("ckptctl.sandbox.worker.BOOT", "")
     with closing(Unpacker(Bytes(PACKED))) as unpacker:
         told = [ids(unpacker.stream("packed", 4, 140)) for _ in range(7)]
     assert told == ["error"] * 5 + ["not-read"] * 2

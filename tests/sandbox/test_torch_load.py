@@ -20,8 +20,7 @@ import pytest
 from ckptctl.errors import CkptctlError, MissingLibrary, UsageError
 from ckptctl.formats.flaws import VerifyResult
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.sandbox.torch_load import TorchLoader, require_torch_version, start_torch
-from ckptctl.sandbox.torch_worker import refuse
+from ckptctl.sandbox.torch_load import TorchLoader, refuse, require_torch_version, start_torch
 from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.resolve import resolve_checkpoint

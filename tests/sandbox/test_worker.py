@@ -5,16 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
+from typing import cast
 
 import pytest
 
-from ckptctl.sandbox.process import BOOT, find_code
-from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost, WorkerNotStarted
+from ckptctl.sandbox.worker import BOOT, Worker, WorkerLimits, WorkerLost, WorkerNotStarted, find_code
 from tests.cli.calls import ROOT, environment
+from tests.formats.samples import Bytes
 from tests.sandbox.processes import is_gone
 
 ANSWERS = "tests.sandbox.answers"
@@ -90,6 +91,46 @@ def test_one_process_answers_all_questions_until_it_is_lost(child: Worker, descr
     assert again["pid"] != pid
 
 
+def stream(child: Worker, do: str, source: Bytes, **more: object) -> list[object]:
+    return list(child.stream({"do": do, **more}, source, LIMITS))
+
+
+def test_it_is_handed_a_source_piece_by_piece_and_sends_its_answer_so(child: Worker) -> None:
+    said = stream(child, "stream", Bytes(b"0123456789"))
+    assert said == [b"0123", b"4567", b"89", {"behind": "b''"}]
+
+
+@pytest.mark.parametrize(
+    ("do", "lost"),
+    [
+        pytest.param("die", WorkerLost("signal", signal.SIGSEGV), id="a crash"),
+        pytest.param("grow", WorkerLost("memory"), id="too much memory", marks=LINUX),
+        pytest.param("babble", WorkerLost("nonsense"), id="what is no message"),
+        pytest.param("ask for ever", WorkerLost("nonsense"), id="no end of questions"),
+    ],
+)
+def test_however_a_stream_ends_the_last_item_tells_it(child: Worker, do: str, lost: WorkerLost) -> None:
+    assert stream(child, do, Bytes(bytes(8 << 20)), at=0) == [lost]
+    assert stream(child, "stream", Bytes(b"01234"))[:2] == [b"0123", b"4"]
+
+
+@pytest.mark.parametrize("at", [-1, 100, 1 << 70], ids=["before it", "behind it", "far behind it"])
+def test_what_lies_outside_of_a_source_is_not_read_and_asking_for_it_ends(child: Worker, at: int) -> None:
+    assert stream(child, "ask for ever", Bytes(bytes(100)), at=at) == [WorkerLost("nonsense")]
+
+
+def test_a_part_without_bytes_and_one_that_nobody_streams_are_nonsense(child: Worker, descriptor: int) -> None:
+    assert stream(child, "send", Bytes(b""), text="")[0] == WorkerLost("nonsense")
+    assert child.ask({"do": "send", "text": "x"}, descriptor, LIMITS) == WorkerLost("nonsense")
+
+
+def test_a_stream_that_is_left_early_leaves_no_process(child: Worker) -> None:
+    said = child.stream({"do": "stream"}, Bytes(b"0123456789"), LIMITS)
+    assert (next(said), child.is_running) == (b"0123", True)
+    cast("Generator[object, None, None]", said).close()
+    assert not child.is_running
+
+
 def test_it_writes_no_file(child: Worker, descriptor: int, tmp_path: Path) -> None:
     assert child.ask({"do": "write", "path": str(tmp_path / "new")}, descriptor, LIMITS) == WorkerLost("exit", 1)
     assert (tmp_path / "new").read_text() == ""
@@ -109,7 +150,7 @@ def test_it_dies_with_its_parent_whatever_it_does() -> None:
 
 
 def test_it_does_nothing_where_its_parent_was_gone_before_it_began() -> None:
-    command = [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), "ckptctl.sandbox.worker", "1", ANSWERS]
+    command = [sys.executable, "-I", "-c", BOOT, json.dumps(find_code()), "1", ANSWERS]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")  # else it would complain of its input
 

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.formats import crc32 as crc32_of_much
 from ckptctl.formats import read_files
+from ckptctl.formats.checksums import crc32c, find_crc32, unmask_crc
 from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge_contents
-from ckptctl.formats.crc32c import crc32c, unmask_crc
 from ckptctl.formats.flaws import FLAWS, Flaw
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.tensors.finite import KINDS, find_non_finite
@@ -369,7 +368,7 @@ def test_crc32_is_the_same_whichever_library_works_it_out(library: str, monkeypa
         pytest.skip(str(lacks(library)))
     if library == "zlib":
         monkeypatch.setitem(sys.modules, "zlib_ng", None)
-    found = crc32_of_much.find_crc32.__wrapped__()
+    found = find_crc32.__wrapped__()
     assert found.__module__.rpartition(".")[2] == library
     data = memoryview(bytes(range(256)) * 999)[3:]
     assert found(data[1000:], found(data[:1000], 0)) == crc32(data)

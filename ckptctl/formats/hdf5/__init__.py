@@ -7,10 +7,9 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, FileSet, Packing, Piece, Plain, Storage, Tensor
+from ckptctl.formats.contents import BITS, Contents, FileSet, Packing, Piece, Plain, Storage, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.hdf5.objects import Hdf5File, ObjectMessage
-from ckptctl.formats.parts import part_of
 from ckptctl.formats.zip import ByteSource
 
 _SPACE, _TYPE, _LAYOUT, _FILTERS, _ATTRIBUTE = 0x01, 0x03, 0x08, 0x0B, 0x0C

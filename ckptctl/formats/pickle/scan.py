@@ -1,7 +1,8 @@
 """Where pickles end, found without reading what they hold: texts and buffers are stepped over, nothing is built.
 
-    for item in walk(source):       every text, buffer and line, then the STOP
+    for item in walk(source):               every text, buffer and line, then the STOP
         ...
+    find_texts(data, b".distcp")            the texts of one that end so
 
 It shows that a pickle was written to its end, not that it makes sense: that is for ``pickles``.
 """
@@ -20,6 +21,9 @@ from ckptctl.formats.zip import ByteSource
 STOP = ord(".")
 WINDOW = 64 << 10
 """Bytes that are read at once; a buffer that reaches beyond is stepped over and never read."""
+_TEXTS = frozenset(b"X\x8c\x8d")
+"""The opcodes of text, UTF-8 written plainly. A text that comes up again is only referred to; the first is written."""
+_LONGEST_PATH = 4096
 _LONGEST_HEAD = 16
 """Bytes: more than any opcode with what says its length."""
 
@@ -71,6 +75,34 @@ def walk(source: ByteSource, count: int = 1, most: int = LIMITS.data) -> Iterato
         if item is not None:
             yield item
             count -= item.opcode == STOP
+
+
+class _Bytes:
+    """Bytes in memory, to be read by position."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.size = len(content)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.content[offset : offset + length]
+
+
+def find_texts(data: bytes, suffix: bytes) -> frozenset[str]:
+    """The texts of a pickle that end so; raises Damaged for what is no single pickle, written to its end.
+
+    Every text is looked at, so none is missed; those longer than a path can be are left out.
+    """
+    found: set[bytes] = set()
+    is_whole = False
+    for item in walk(_Bytes(data), most=len(data) + 1):
+        is_whole = item.opcode == STOP and item.start == len(data)
+        end = item.start + item.length
+        if item.opcode in _TEXTS and item.length <= _LONGEST_PATH and data.endswith(suffix, item.start, end):
+            found.add(data[item.start : end])
+    if not is_whole:
+        raise Damaged("cut short: a pickle without its end, or with more behind it")
+    return frozenset(str(text, "utf-8", "surrogatepass") for text in found)
 
 
 class _Pages:

@@ -108,6 +108,11 @@ class PickleVM:
         """How many keys were put that a file could choose so that they collide."""
         self.deadline = thread_time() + limits.allow(len(data))
 
+    def push(self, value: object, at: int) -> int:
+        """Put a value on the stack; gives the offset where reading goes on, as all do that an opcode ends in."""
+        self.stack.append(value)
+        return at
+
     def close_mark(self) -> list[object]:
         """The items above the last mark, which goes; raises IndexError where there is none."""
         items = self.stack
@@ -125,7 +130,9 @@ class PickleVM:
         """The Global of this name, the same object each time; odd names are noted."""
         known = self.globals.get((module, name))
         if known is None:
-            known = self.globals[module, name] = GlobalName(_checked(module), _checked(name))
+            if max(len(module), len(name)) > _LONGEST_NAME:
+                raise Damaged(f"pickle: a name of {max(len(module), len(name)):,} characters")
+            known = self.globals[module, name] = GlobalName(module, name)
             if not re.fullmatch(r"[A-Za-z0-9_.]+", module) or not re.fullmatch(r"[A-Za-z0-9_.<>]+", name):
                 self.oddities[UNSPEAKABLE] = None
             if known in self.decoders:
@@ -161,11 +168,16 @@ class PickleVM:
             case _:
                 return None
 
-    def reduce(self, target: object, args: tuple[object, ...]) -> object:
-        """What a decoder reads in the call, or its node."""
+    def reduce(self, at: int) -> int:
+        """Put what a decoder reads in a call, or its node, in place of the call's target and arguments."""
+        args = self.stack.pop()
+        if type(args) is not tuple:
+            raise Damaged("pickle: arguments that are no tuple")
+        target = self.stack[-1]
         decoder = self.known.get(id(target))
-        decoded = None if decoder is None else decoder(args)
-        return self.call(target, args, "reduce") if decoded is None else decoded
+        made = None if decoder is None else decoder(args)
+        self.stack[-1] = self.call(target, args, "reduce") if made is None else made
+        return at
 
     def key(self, node: object) -> object:
         """What stands for ``node`` as a key: plain data itself, else a Key.
@@ -180,8 +192,9 @@ class PickleVM:
             return node if all(_is_plain(part) for part in node) else OpaqueKey(node)  # type: ignore[attr-defined]
         return node if kind is GlobalName or _is_plain(node) else OpaqueKey(node)
 
-    def put(self, target: object, items: list[object]) -> None:
+    def put(self, items: list[object], at: int) -> int:
         """Set the keys and values that alternate in ``items``; raises Damaged for what is neither dict nor call."""
+        target = self.stack[-1]
         if len(items) % 2:
             raise Damaged("pickle: a key without its value")
         if isinstance(target, dict):
@@ -192,9 +205,11 @@ class PickleVM:
             target.pairs.extend(zip(items[::2], items[1::2], strict=True))
         else:
             raise Damaged("pickle: sets a key in what is no dictionary")
+        return at
 
-    def add(self, target: object, items: list[object]) -> None:
+    def add(self, items: list[object], at: int) -> int:
         """Append ``items``; raises Damaged for what is neither list, set nor call."""
+        target = self.stack[-1]
         if type(target) is list:
             target.extend(items)
         elif type(target) is PickledCall:
@@ -204,24 +219,27 @@ class PickleVM:
             target.items.extend(items)
         else:
             raise Damaged("pickle: appends to what is no list")
+        return at
 
-    def remember(self, index: int, at: int) -> None:
+    def remember(self, index: int, at: int) -> int:
         """Put the top of the stack in the memo at ``index``, which may not run ahead of the bytes read."""
         memo = self.memo
         if index == len(memo) < self.limits.memo:
             memo.append(self.stack[-1])
-            return
+            return at
         if index > at or index >= self.limits.memo:
             raise Damaged(f"pickle: memo index {index} is too large")
         memo.extend([_MISSING] * (index + 1 - len(memo)))
         memo[index] = self.stack[-1]
+        return at
 
-    def recall(self, index: int) -> None:
+    def recall(self, index: int, at: int) -> int:
         """Push what the memo holds at ``index``."""
         value = self.memo[index] if index < len(self.memo) else _MISSING
         if value is _MISSING:
             raise Damaged(f"pickle: nothing was remembered as {index}")
         self.stack.append(value)
+        return at
 
     def take(self, at: int, length: int) -> bytes | SkippedValue:
         """``length`` bytes from ``at``, Skipped where they are over the limit; raises Damaged where fewer are left."""
@@ -229,12 +247,27 @@ class PickleVM:
             raise Damaged(f"pickle: {length:,} bytes announced, {len(self.data) - at:,} are left")
         return SkippedValue(length) if length > self.limits.string else self.data[at : at + length]
 
-    def line(self, at: int, longest: int) -> bytes:
-        """The text from ``at`` to the end of its line, without it."""
+    def push_bytes(self, at: int, length: int) -> int:
+        """Push so many bytes."""
+        self.stack.append(self.take(at, length))
+        return at + length
+
+    def push_text(self, at: int, length: int) -> int:
+        """Push the text that so many bytes are as UTF-8, surrogates allowed, as Python writes them."""
+        if length > len(self.data) - at or length > self.limits.string:
+            return self.push(self.take(at, length), at + length)
+        try:
+            self.stack.append(str(self.data[at : at + length], "utf-8", "surrogatepass"))
+        except UnicodeDecodeError:
+            raise Damaged("pickle: a text is not UTF-8") from None
+        return at + length
+
+    def line(self, at: int, longest: int) -> tuple[bytes, int]:
+        """The text from ``at`` to the end of its line, without it, and where the next one begins."""
         end = self.data.find(b"\n", at, at + longest + 1)
         if end < 0:
             raise Damaged(f"pickle: no end of line within {longest:,} bytes")
-        return self.data[at:end]
+        return self.data[at:end], end + 1
 
 
 Operation = Callable[[PickleVM, int], int]
@@ -248,12 +281,6 @@ def _class_of(target: object) -> object:
             return known
         case _:
             return target
-
-
-def _checked(name: str) -> str:
-    if len(name) > _LONGEST_NAME:
-        raise Damaged(f"pickle: a name of {len(name):,} characters")
-    return name
 
 
 def _is_plain(node: object) -> bool:

@@ -5,7 +5,7 @@ Nothing is imported for it, and the text of a pickle is never cut: what is kept 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from struct import pack
 
 from ckptctl.errors import Refused
@@ -149,29 +149,9 @@ def _make(node: PickledCall, target: GlobalName) -> _Steps:
         raise Refused("it holds a part that is not understood")
 
 
-def _write_global(node: GlobalName) -> _Steps:
-    yield from (_Code(f"c{node.module}\n{node.name}\n".encode()), _Remember(node))
-
-
-def _write_reference(node: PersistentId) -> _Steps:
-    yield from (node.value, _Code(b"Q"), _Remember(node))
-
-
-def _write_key(node: OpaqueKey) -> _Steps:
-    yield node.node
-
-
 def _write_text(node: str) -> _Steps:
     raw = node.encode("utf-8", "surrogatepass")
     yield from (_Code(b"X" + pack("<I", len(raw)) + raw), _Remember(node))
-
-
-def _write_bytes(node: bytes) -> _Steps:
-    yield from (_Code(b"B" + pack("<I", len(node)) + node), _Remember(node))
-
-
-def _write_bytearray(node: bytearray) -> _Steps:
-    yield from (_Code(b"\x96" + pack("<Q", len(node)) + node), _Remember(node))
 
 
 def _write_int(node: int) -> _Steps:
@@ -183,39 +163,27 @@ def _write_int(node: int) -> _Steps:
     yield _Code(front + node.to_bytes(length, "little", signed=True))
 
 
-def _write_float(node: float) -> _Steps:
-    yield _Code(b"G" + pack(">d", node))
-
-
-def _write_bool(node: bool) -> _Steps:  # noqa: FBT001 - it is what is written
-    yield _Code(b"\x88" if node else b"\x89")
-
-
-def _write_none(_node: None) -> _Steps:
-    yield _Code(b"N")
-
-
 def _refuse_long(node: SkippedValue) -> _Steps:
     raise Refused("it holds a text that is too long to be read" if node.size else "it holds a buffer outside of it")
 
 
-_MAKERS: dict[type, Callable[..., _Steps]] = {
+_MAKERS: dict[type, Callable[..., Iterable[object]]] = {
     dict: _write_dict,
     PickledOrderedDict: _write_ordered,
     list: _write_list,
     tuple: _write_tuple,
     PickledSet: _write_set,
     PickledCall: _write_call,
-    GlobalName: _write_global,
-    PersistentId: _write_reference,
-    OpaqueKey: _write_key,
+    GlobalName: lambda node: (_Code(f"c{node.module}\n{node.name}\n".encode()), _Remember(node)),
+    PersistentId: lambda node: (node.value, _Code(b"Q"), _Remember(node)),
+    OpaqueKey: lambda node: (node.node,),
     str: _write_text,
-    bytes: _write_bytes,
-    bytearray: _write_bytearray,
+    bytes: lambda node: (_Code(b"B" + pack("<I", len(node)) + node), _Remember(node)),
+    bytearray: lambda node: (_Code(b"\x96" + pack("<Q", len(node)) + node), _Remember(node)),
     int: _write_int,
-    float: _write_float,
-    bool: _write_bool,
-    type(None): _write_none,
+    float: lambda node: (_Code(b"G" + pack(">d", node)),),
+    bool: lambda node: (_Code(b"\x88" if node else b"\x89"),),
+    type(None): lambda _node: (_Code(b"N"),),
     SkippedValue: _refuse_long,
 }
 """Type of a node to what is written for it."""

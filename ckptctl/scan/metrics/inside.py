@@ -84,7 +84,7 @@ def _open(source: ByteSource) -> tuple[object, Measure]:
 
 
 def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
-    from ckptctl.formats.nested_zip import VERSION_MEMBER
+    from ckptctl.formats.any_zip import VERSION_MEMBER
     from ckptctl.formats.torch_archive import read_value, scalar
 
     if _JSON in archive.members and VERSION_MEMBER in archive.members:

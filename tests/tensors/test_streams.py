@@ -52,7 +52,7 @@ def test_the_numbers_of_a_grid_of_shards_come_in_the_order_of_the_tensor(data: s
 
 
 def test_a_grid_larger_than_a_block_is_put_together_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckptctl.tensors.grids._BLOCK", 100)
+    monkeypatch.setattr("ckptctl.tensors.streams._GRID_BLOCK", 100)
     assert stream(*cut((30, 7), [[4, 19], [3]])) == list(range(210))
 
 

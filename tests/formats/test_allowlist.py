@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.formats.pickle.allowlist import _LISTED as HARMLESS
-from ckptctl.formats.pickle.allowlist import classify_global
+from ckptctl.formats.pickle.allowlist import classify_global, is_known_global
 from ckptctl.formats.pickle.nodes import GlobalName
-from ckptctl.formats.pickle.weights_only import is_known_global
 from tests.conftest import lacks
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))

@@ -1,12 +1,36 @@
-"""CRC-32C, which TensorFlow protects its files with, by the standard library alone.
+"""The checksums of formats: CRC-32 as zip and zlib have it, and CRC-32C, which TensorFlow protects its files with.
 
-A loop over bytes takes 100 ns each. Here many stretches of the data go through the table at once, as planes of bytes:
-``bytes.translate`` looks a whole plane up, and an integer of a thousand bytes is one exclusive or. 20 times as fast.
+CRC-32 is worked out by a library that is several times faster, where it is installed; CRC-32C by the standard library
+alone. A loop over bytes takes 100 ns each. Here many stretches of the data go through the table at once, as planes of
+bytes: ``bytes.translate`` looks a whole plane up, and an integer of a thousand bytes is one exclusive or. 20 times as
+fast.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache
+
+
+def crc32(data: bytes | memoryview, before: int = 0) -> int:
+    """Of bytes that follow those whose checksum is ``before``."""
+    return find_crc32()(data, before)
+
+
+@lru_cache
+def find_crc32() -> Callable[[bytes | memoryview, int], int]:
+    """The fastest there is."""
+    try:
+        from zlib_ng import zlib_ng
+    except ImportError:
+        import zlib
+
+        return zlib.crc32
+    fastest: Callable[[bytes | memoryview, int], int] = zlib_ng.crc32
+    return fastest
+
+
+# CRC-32C --------------------------------------------------------------------------------------------------------------
 
 _POLYNOMIAL = 0x82F63B78
 _FULL = 0xFFFFFFFF

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.dcp_files import names_in
+from ckptctl.formats.pickle.scan import find_texts
 from tests.formats.samples import FIXTURES, text
 
 REAL = FIXTURES / "layouts" / "torch"
@@ -20,6 +20,10 @@ CASES = {
     "dcp-metadata/ranks": RANKS,
     "dcp-metadata/folders": [*FOLDERS, "plain__0_0.distcp", f"long/{'d' * 300}/__1_0.distcp"],
 }
+
+
+def names_in(data: bytes) -> frozenset[str]:
+    return find_texts(data, b".distcp")
 
 
 def metadata(case: str) -> bytes:
