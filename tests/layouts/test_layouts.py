@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from fnmatch import fnmatchcase
 from itertools import chain
+from pathlib import Path
 from posixpath import normpath
 
 import pytest
 
+import ckptctl.layouts
 from ckptctl.core.model import Entry
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.formats.torch_writer import encode_torch
@@ -193,3 +196,11 @@ MARKED = Layout(name="x", unit="file", extensions=(".pt",), examples=("a_1.pt",)
 )
 def test_a_mark_must_be_able_to_say_of_which_save_it_is(row: Layout, is_wrong: bool) -> None:
     assert (wrong_with_mark(row) is not None) is is_wrong
+
+
+def test_a_module_of_rows_holds_data_alone() -> None:
+    folder = Path(ckptctl.layouts.__file__).parent
+    rows = [path for path in folder.glob("*.py") if path.stem not in {"__init__", "index", "schema"}]
+    made = (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.For, ast.While, ast.If)
+    held = {path.stem: [it for it in ast.walk(ast.parse(path.read_text())) if isinstance(it, made)] for path in rows}
+    assert {name for name, found in held.items() if found} == set()

@@ -300,6 +300,13 @@ def test_before_1_5_a_state_tells_its_own_score_only(name: str, *, scored: bool)
     assert ("val_loss" in run.checkpoints[0].metrics) is scored
 
 
+def test_the_worst_infinity_stands_for_nan_in_the_list_of_scores_too() -> None:
+    files = {"epoch=0.ckpt": BARE, "epoch=1.ckpt": lightning(state({"epoch=1.ckpt": 0.4}))}
+    listed = f"{HOME}/epoch=0.ckpt: .inf\n{HOME}/epoch=1.ckpt: 0.4\n".encode()
+    score = one(gathered({**files, "best_k_models.yaml": listed}), "epoch=0.ckpt").metrics["val_loss"]
+    assert (score.state, score.source) == ("nan", "yaml")
+
+
 # Numbers from the state
 
 

@@ -177,7 +177,7 @@ def _claim_listed(readings: SourceReader, path: str, log: RunLog, watched: Recor
     known = {own: scores[recorded] for recorded, own in match_paths(scores, ledger.held).items()}
     metric = watched[0] or _metric_that_fits(ledger, known) or sought or UNNAMED
     stand_in = WORST.get(watched[1]) if log.masks_nan else None
-    ledger.files.setdefault("yaml", log.path)
+    ledger.note_file("yaml", path)
     for own, value in known.items():
         ledger.claim(own, metric, Score(nan if value == stand_in else value, None, "yaml"))
 
@@ -204,13 +204,13 @@ def _claim_table(readings: SourceReader, path: str, wanted: set[str]) -> None:
     logged: Table = try_read(ledger, path, lambda: read_metrics(read_whole(readings.store, path, MOST_BYTES))) or {}
     columns = [name for name in logged if not wanted or any(same_metric(name, other) for other in wanted)]
     base = max((it.ahead for it in ledger.records.values()), default=0)
-    ledger.files.setdefault("csv", path.rpartition("/")[2])
-    for name in columns:
-        in_use = next((it for it in sorted(wanted) if same_metric(it, name)), name)
-        for own, checkpoint in ledger.held.items():
-            score = _score_in(logged, name, checkpoint, base) if "last" not in checkpoint.roles else None
-            if score is not None:
-                ledger.claim(own, in_use, score)
+    ledger.note_file("csv", path)
+    in_use = {name: next((it for it in sorted(wanted) if same_metric(it, name)), name) for name in columns}
+    ranked = [(own, it) for own, it in ledger.held.items() if "last" not in it.roles]
+    for own, checkpoint, name in ((own, it, name) for own, it in ranked for name in columns):
+        score = _score_in(logged, name, checkpoint, base)
+        if score is not None:
+            ledger.claim(own, in_use[name], score)
 
 
 def _score_in(logged: Table, name: str, checkpoint: Checkpoint, base: int) -> Score | None:

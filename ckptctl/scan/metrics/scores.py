@@ -92,6 +92,11 @@ class ScoreClaims:
         if not scores or all(score.source != other.source for other in scores):
             scores.append(score)
 
+    def note_file(self, kind: str, path: str) -> None:
+        """Remember what a table is called; of JSON there may be many, and torch's files are a checkpoint's own."""
+        if kind in {"csv", "yaml", "npz"}:
+            self.files.setdefault(kind, path.rpartition("/")[2])
+
     def has_claim(self, path: str, metric: str) -> bool:
         """Whether a side file told a metric of a checkpoint already."""
         return metric in self.claims.get(path, ())

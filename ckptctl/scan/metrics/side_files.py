@@ -68,8 +68,7 @@ def _claim(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> 
     if source.place != "inside":
         for path in _paths_of(source, readings.sides):
             _claim_rows(readings, source, own, _read(readings, path, source))
-            if source.format in {"csv", "yaml", "npz"}:  # of JSON there may be many, and of torch's it is the own state
-                readings.ledger.files.setdefault(source.format, path.rpartition("/")[2])
+            readings.ledger.note_file(source.format, path)
         if "{" in source.path:
             _claim_each(readings, source, own)
     elif source.is_history and not readings.is_sure:
