@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 
+from ckptctl.core.model import Text
 from ckptctl.render.messages import warning
 from ckptctl.render.names import encode, escape
 
@@ -83,9 +84,9 @@ class Console:
         else:
             self.remark(text)
 
-    def warn(self, text: str) -> None:
-        """Write a warning line."""
-        self.remark(warning(text))
+    def warn(self, text: Text, where: str = "") -> None:
+        """Write a warning line, of what is at a path."""
+        self.remark(warning(text, where))
 
     def ask(self, question: str) -> bool:
         """Whether the person says yes; an empty line and the end of input say no."""

@@ -26,6 +26,7 @@ from ckptctl.prune.journal import new_id
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
 from ckptctl.render import slim as screens
 from ckptctl.render.names import locate
+from ckptctl.render.notes import describe_error
 from ckptctl.scan.runs import Options
 from ckptctl.stores import open_store
 
@@ -98,7 +99,7 @@ class SlimFailures:
         if self.asked == 1:
             raise error
         self.count += 1
-        self.console.warn(f"{error.path}: {error.text}")
+        self.console.warn(f"{error.path}: {describe_error(error)}")
 
 
 def slim_all(paths: Sequence[str], request: SlimRequest, scanning: Options) -> None:
@@ -160,7 +161,7 @@ def _try(jobs: Sequence[SlimJob], request: SlimRequest, failures: SlimFailures, 
     except CkptctlError as error:
         if failures.asked == 1:
             raise
-        outcome = Outcome("", skipped=tuple(Failure(it.target.checkpoint.path, error.text) for it in jobs))
+        outcome = Outcome("", skipped=tuple(Failure(it.target.checkpoint.path, describe_error(error)) for it in jobs))
     for failure in (*outcome.skipped, *outcome.failed):
         with failures.catching(locate(jobs[0].target.store.url, failure.path)):
             raise _error_of(failure, is_skip=failure in outcome.skipped)

@@ -141,7 +141,7 @@ def locate_errors(store: Store) -> Iterator[None]:
 def print_notices(console: Console, store: Store, run: Run) -> None:
     """Warn of what a person should know of a run."""
     for notice in run.notices:
-        console.warn(f"{locate(store.url, run.path)}: {notice}")
+        console.warn(notice, locate(store.url, run.path))
     console.trouble += not run.listed
 
 

@@ -12,7 +12,7 @@ from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import find_target
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.errors import Damaged
+from ckptctl.core.model import Note
 from ckptctl.render import diff as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.runs import Options
@@ -44,7 +44,7 @@ def command(
     scanning = read_options(NameOptions(template, layout, ext, equals))
     sides = (_open(old, scanning), _open(new, scanning))
     for path, flaw in ((side.path, flaw) for side in sides for flaw in side.contents.flaws if flaw.id == "not-read"):
-        console.warn(f"{path}: {flaw.text}: not compared")
+        console.warn(Note("left-out", why=flaw.text), path)
     found = compare_contents(*sides, progress.add)
     progress.clear()
     console.answer(_write(found, console, json=json))
@@ -58,7 +58,7 @@ def _open(path: str, scanning: Options) -> ComparedCheckpoint:
     contents = read_checkpoint(target.store, target.checkpoint, placed=True)
     for flaw in contents.flaws:
         if flaw.severity == "error" and flaw.id not in ("suspect-name", "odd-pickle"):
-            raise Damaged(flaw.text, path=path)
+            raise flaw.as_error(path)
     return ComparedCheckpoint(CheckpointFiles(target.store, target.checkpoint), contents, path)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, isinf, isnan
 from typing import NamedTuple
 
-from ckptctl.core.model import Score
+from ckptctl.core.model import Note, Score
 
 TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
 
@@ -28,22 +28,10 @@ class ScoreConflict(NamedTuple):
     trusted: Score
     other: Score
 
-    def describe(self) -> str:
-        """Both sources in a sentence."""
-        trusted, other = (f"{_SOURCES[it.source]} says {it.text or it.value}" for it in (self.trusted, self.other))
-        zero = " (0 may mean: not logged)" if self.other.source == "name" and self.other.value == 0 else ""
-        return f"{self.path}: {self.metric}: {trusted}, {other}{zero}: the first counts"
-
-
-_SOURCES = {
-    "state": "its own state",
-    "sibling": "the state of a later checkpoint",
-    "yaml": "best_k_models.yaml",
-    "csv": "metrics.csv",
-    "json": "a JSON file",
-    "npz": "evaluations.npz",
-    "name": "its name",
-}
+    @property
+    def note(self) -> Note:
+        """What a person should know of it."""
+        return Note("score-conflict", **self._asdict())
 
 
 def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:

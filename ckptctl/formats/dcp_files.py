@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Truncated
 from ckptctl.formats.pickle.scan import STOP, walk
 
 _SUFFIX = b".distcp"
@@ -36,5 +36,5 @@ def names_in(metadata: bytes) -> frozenset[str]:
         if item.opcode in _TEXTS and item.length <= _LONGEST_NAME and metadata.endswith(_SUFFIX, item.start, end):
             found.add(metadata[item.start : end])
     if not is_whole:
-        raise Damaged("cut short: a pickle without its end, or with more behind it")
+        raise Truncated("cut short: a pickle without its end, or with more behind it")
     return frozenset(str(text, "utf-8", "surrogatepass") for text in found)

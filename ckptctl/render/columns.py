@@ -167,8 +167,17 @@ def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str
     if checkpoint.pinned:
         marks.append(escape(checkpoint.pin or "pinned"))
     if checkpoint.state != "complete":
-        marks.append(f"{checkpoint.state}: {escape(checkpoint.note)}" if checkpoint.note else checkpoint.state)
+        marks.append(_describe_state(checkpoint))
     return marks
+
+
+def _describe_state(checkpoint: Checkpoint) -> str:
+    """Its state, and why it is that."""
+    if checkpoint.note is None:
+        return checkpoint.public_state
+    from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
+
+    return f"{checkpoint.public_state}: {escape(describe_note(checkpoint.note))}"
 
 
 def _places_of(checkpoint: Checkpoint, view: RunView) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ckptctl.core.retention.explain import Explanation
 from ckptctl.core.units import write_size
 from ckptctl.render.names import escape, locate, pad
+from ckptctl.render.notes import describe_note
 
 
 def screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
@@ -17,7 +18,8 @@ def screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
     lines = told.sayings or verdict.reasons
     width = max(len(it.rule) for it in lines)
     for line in lines:
-        yield f"  {getattr(line, 'says', verdict.action)}  {pad(line.rule, width)}  {escape(line.text)}\n"
+        says, text = getattr(line, "says", verdict.action), escape(describe_note(line.text))
+        yield f"  {says}  {pad(line.rule, width)}  {text}\n"
 
 
 def rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
@@ -26,4 +28,4 @@ def rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
     yield "rule\tsays\ttext\n"
     yield f"verdict\t{verdict.action}\t{escape(locate(root, verdict.path))}\n"
     for saying in told.sayings:
-        yield f"{saying.rule}\t{saying.says}\t{escape(saying.text)}\n"
+        yield f"{saying.rule}\t{saying.says}\t{escape(describe_note(saying.text))}\n"

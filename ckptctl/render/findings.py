@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
+from ckptctl.render.notes import describe_note
 
 _LEAD = "  error   "
 """What stands before a name; texts begin below it."""
@@ -35,7 +36,7 @@ def _write_report(report: Report, root: str, width: int) -> Iterator[str]:
     for finding, name in zip(report.findings, names, strict=True):
         lead = f"  {finding.severity}".ljust(len(_LEAD))
         yield f"{lead}{pad(shorten(name, column), column)}{_GAP}{finding.id}\n"
-        yield from _write_prose(escape(finding.text), width)
+        yield from _write_prose(escape(describe_note(finding.text)), width)
         yield from _write_hint(finding.hint, root, width)
 
 
@@ -65,8 +66,8 @@ def rows(reports: Iterable[Report], *, root: str = ".") -> Iterator[str]:
     yield "severity\tid\tpath\ttext\thint\n"
     for report in reports:
         for found in report.findings:
-            where = escape(locate(root, found.path))
-            yield f"{found.severity}\t{found.id}\t{where}\t{escape(found.text)}\t{write_hint(found.hint, root)}\n"
+            where, text = escape(locate(root, found.path)), escape(describe_note(found.text))
+            yield f"{found.severity}\t{found.id}\t{where}\t{text}\t{write_hint(found.hint, root)}\n"
 
 
 def write_hint(hint: Hint, root: str = ".") -> str:

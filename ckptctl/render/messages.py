@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from ckptctl.errors import CkptctlError
+from typing import TYPE_CHECKING
+
 from ckptctl.render.names import escape
+
+if TYPE_CHECKING:
+    from ckptctl.core.model import Text
+    from ckptctl.errors import CkptctlError
 
 
 def error_lines(error: CkptctlError, done: str | None = None) -> str:
     """What and where, then what was (not) done if anything could have been changed, then what to do next."""
+    from ckptctl.render.notes import describe_error  # a command that ends well needs no texts
+
     where = "" if error.path is None else f"{escape(error.path) or '.'}: "
-    lines = [f"ckptctl: error[{error.id}]: {where}{escape(error.text)}"]
+    lines = [f"ckptctl: error[{error.id}]: {where}{escape(describe_error(error))}"]
     if done is not None:
         lines.append(escape(done))
     if error.hint is not None:
@@ -17,9 +24,12 @@ def error_lines(error: CkptctlError, done: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def warning(text: str) -> str:
-    """A line that warns."""
-    return f"warning: {escape(text)}\n"
+def warning(text: Text, where: str = "") -> str:
+    """A line that warns, of what is at a path."""
+    from ckptctl.render.notes import describe_note  # as above
+
+    front = f"{escape(where)}: " if where else ""
+    return f"warning: {front}{escape(describe_note(text))}\n"
 
 
 def hint(text: str) -> str:

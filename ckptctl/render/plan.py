@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ckptctl.core.model import Note
 from ckptctl.core.outcome import STOPPED, Failure, Outcome
 from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.units import write_age, write_size
 from ckptctl.render.columns import show_name, write_count, write_epoch, write_number
 from ckptctl.render.names import escape, fold, locate, measure, name_within, pad, shorten
+from ckptctl.render.notes import describe_note
 from ckptctl.render.plan_summary import MOST_SHOWN, listing
 
 _FEW = 3
@@ -89,7 +91,7 @@ def objections(refusals: Iterable[Objection]) -> Iterator[str]:
     """Why a plan must not run, a line each, with the flag that would let it."""
     for refusal in refusals:
         override = f" ({refusal.override} overrides it)" if refusal.override else ""
-        yield f"refused[{refusal.id}]: {escape(refusal.text)}{override}\n"
+        yield f"refused[{refusal.id}]: {escape(describe_note(refusal.text))}{override}\n"
 
 
 def _describe_done(outcome: Outcome, verb: str) -> str:
@@ -199,7 +201,7 @@ def _name(verdict: Verdict, folder: str, size: str = "") -> PlanLine:
 
 
 def _reasons_of(verdict: Verdict) -> str:
-    return ", ".join(escape(reason.text) for reason in verdict.reasons)
+    return ", ".join(escape(describe_note(reason.text)) for reason in verdict.reasons)
 
 
 def _size_of(verdict: Verdict) -> str:
@@ -254,18 +256,18 @@ def _notes(runs: Sequence[RunPlan], root: str, width: int) -> Iterator[str]:
     where: dict[str, list[str]] = {}
     for run in runs:
         for notice in dict.fromkeys((*run.notices, *_waiting(run))):
-            where.setdefault(escape(notice), []).append(_place(run, root, width))
-    for notice, paths in where.items():
+            where.setdefault(escape(describe_note(notice)), []).append(_place(run, root, width))
+    for told, paths in where.items():
         if len(paths) <= _FEW:
-            yield from (f"{path}: {notice}" for path in paths)
+            yield from (f"{path}: {told}" for path in paths)
         else:
-            yield f"{write_count(len(paths), 'run')}, {paths[0]} the first: {notice}"
+            yield f"{write_count(len(paths), 'run')}, {paths[0]} the first: {told}"
 
 
-def _waiting(run: RunPlan) -> Iterator[str]:
+def _waiting(run: RunPlan) -> Iterator[Note]:
     young = sum(any(reason.rule == "min-age" for reason in verdict.reasons) for verdict in run.verdicts)
     if young:
-        yield f"{write_count(young, 'checkpoint')} too young to judge: left alone"
+        yield Note("too-young", count=young)
 
 
 def _unpinned(plan: Plan) -> Iterator[str]:

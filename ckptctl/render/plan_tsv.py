@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ckptctl.core.retention.plan import Plan
 from ckptctl.render.names import escape, locate
+from ckptctl.render.notes import describe_note
 
 
 def rows(plan: Plan, *, root: str = ".") -> Iterator[str]:
@@ -13,7 +14,7 @@ def rows(plan: Plan, *, root: str = ".") -> Iterator[str]:
     yield "action\tpath\tfrees\treasons\n"
     for run in plan.runs:
         for verdict in run.verdicts:
-            reasons = "; ".join(escape(reason.text) for reason in verdict.reasons)
+            reasons = "; ".join(escape(describe_note(reason.text)) for reason in verdict.reasons)
             yield f"{verdict.action}\t{escape(locate(root, verdict.path))}\t{verdict.frees}\t{reasons}\n"
         for move in run.moves:
             path, before, after = (escape(locate(root, path)) for path in move)

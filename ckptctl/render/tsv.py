@@ -44,7 +44,7 @@ def _lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str]:
             *(_write(score_of(checkpoint, name)) for name in metrics),
         )
         counts = (checkpoint.size, checkpoint.files, _when(checkpoint), ", ".join(marks_of(checkpoint, view, links)))
-        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.state, *numbers, *counts])
+        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.public_state, *numbers, *counts])
 
 
 def run_header() -> str:

@@ -9,6 +9,7 @@ from ckptctl.core.units import write_size
 from ckptctl.formats.flaws import Flaw, VerifyResult
 from ckptctl.render.columns import write_count
 from ckptctl.render.names import escape, fold, pad, shorten
+from ckptctl.render.notes import describe_note
 
 _LEAD = 10
 """Cells for the word before a path."""
@@ -68,7 +69,7 @@ def _write(result: VerifyResult, flaw: Flaw, width: int) -> Iterator[str]:
     """A path and what it is, beside each other where there is room, else below."""
     name = flaw.file.rpartition("/")[2]
     where = f"{flaw.file}: " if flaw.file and not result.path.endswith(name) else ""
-    text, path = escape(f"{where}{flaw.text}"), escape(result.path)
+    text, path = escape(f"{where}{describe_note(flaw.text)}"), escape(result.path)
     lead = pad(word_of(flaw), _LEAD)
     room = width - _LEAD - len(_GAP) - max(_TEXT_LEAST, min(len(text), width // 2))
     if len(path) <= room:
@@ -95,7 +96,7 @@ def rows(examined: Iterable[VerifyResult]) -> Iterator[str]:
         if not result.flaws:
             yield f"ok\t{path}\t\t\t\n"
         for flaw in result.flaws:
-            yield f"{word_of(flaw)}\t{path}\t{flaw.id}\t{escape(flaw.file)}\t{escape(flaw.text)}\n"
+            yield f"{word_of(flaw)}\t{path}\t{flaw.id}\t{escape(flaw.file)}\t{escape(describe_note(flaw.text))}\n"
 
 
 def closing(tally: VerifyTotals, *, seconds: float = 0, torch: str = "") -> str:

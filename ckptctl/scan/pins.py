@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from errno import EISDIR
 from typing import TYPE_CHECKING
 
+from ckptctl.core.model import Note
 from ckptctl.errors import CkptctlError
 from ckptctl.stores import read_whole
 
@@ -24,16 +25,16 @@ MOST_BYTES = 1 << 16
 
 def attach_pins(
     store: Store, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
-) -> tuple[list[Checkpoint], list[str]]:
+) -> tuple[list[Checkpoint], list[Note]]:
     """The checkpoints with the pins beside them, and what a person should know of those; ``now`` in nanoseconds."""
     files = {entry.path: entry for entry in entries if entry.path.endswith(PIN)}
-    notices: list[str] = []
+    notices: list[Note] = []
     if not files:
         return list(checkpoints), notices
     return [_attach(store, it, files.get(it.path + PIN), now, notices) for it in checkpoints], notices
 
 
-def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
+def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[Note]) -> Checkpoint:
     if entry is None:
         return checkpoint
     from ckptctl.core.pin import Pin
@@ -42,7 +43,7 @@ def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int,
         found = _read(store, entry)
     except (OSError, CkptctlError) as error:
         found = Pin()
-        notices.append(f"{entry.path} is taken for a pin for ever: {_reason(error)}")
+        notices.append(Note("unreadable-pin", path=entry.path, why=_reason(error)))
     return checkpoint._replace(pinned=found.holds(now), pin=found.describe(now))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ckptctl.errors import Damaged, Refused
+from ckptctl.errors import Refused
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents, FileSet
 from ckptctl.formats.safetensors import read_metadata
@@ -49,7 +49,7 @@ def open_export(files: FileSet, name: str, drop: Sequence[str] | None) -> Tensor
         raise Refused("it holds no weights that can be read")
     for flaw in find_flaws(contents, files):
         if flaw.severity == "error" and flaw.id != "suspect-name":
-            raise Damaged(flaw.text)
+            raise flaw.as_error()
     with files.open(name) as source:
         front = find_weight_prefix(source, contents.format, drop)
         notes = find_metadata(source, contents.format)

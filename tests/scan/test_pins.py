@@ -14,6 +14,7 @@ from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from ckptctl.stores.memory import MemoryStore
+from tests.wording import worded
 
 NAME = "epoch=1-val_loss=0.5.ckpt"
 NOW = parse_moment("2026-06-01T00:00Z")
@@ -23,7 +24,7 @@ def look(store: Store) -> tuple[Checkpoint, tuple[str, ...]]:
     """The one checkpoint of a store, and what its run has to tell."""
     (run,) = scan(store, Options(now=NOW))
     (found,) = run.checkpoints
-    return found, run.notices
+    return found, worded(run.notices)
 
 
 def held(content: bytes) -> MemoryStore:

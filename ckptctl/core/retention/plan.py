@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from ckptctl.core.model import Checkpoint, Roster, Run
+from ckptctl.core.model import Checkpoint, Note, Roster, Run
 from ckptctl.core.ranking import Metric, in_save_order
 from ckptctl.core.retention.best_last_links import LinkMove
 from ckptctl.core.retention.budget import Budget, BudgetCandidate, apply_budget
@@ -49,7 +49,7 @@ class RunPlan(NamedTuple):
     path: str
     verdicts: tuple[Verdict, ...]
     metric: Metric | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Note, ...] = ()
     unscored: bool = False
     """The run was left alone because nothing in it has a usable score."""
     rosters: tuple[Roster, ...] = ()
@@ -154,8 +154,8 @@ def plan_untouched(run: Run, policy: Policy) -> DraftRunPlan | None:
     if not policy.rules:
         reason, notices = Reason("no-rule", "no rule says what to keep"), run.notices
     else:
-        text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
-        reason, notices = Reason("mixed", text), (*run.notices, f"{text}: left alone")
+        note = Note("mixed-layouts", families=tuple(families))
+        reason, notices = Reason("mixed", note), (*run.notices, Note("left-alone", why=note))
     return DraftRunPlan(RunPlan(run.path, _keep_all(run, reason), notices=notices))
 
 
@@ -165,7 +165,7 @@ def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
 
 
 def _pass_strays(run: Run) -> tuple[Verdict, ...]:
-    return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
+    return tuple(Verdict(it.path, "skip", (Reason("stray", Note("left-alone", why=it.why)),)) for it in run.strays)
 
 
 def _draw(part: Eligibility, stood: Sequence[RuleResult], policy: Policy, now: int) -> DraftRunPlan:
@@ -173,7 +173,7 @@ def _draw(part: Eligibility, stood: Sequence[RuleResult], policy: Policy, now: i
     trouble = next((it.standing.trouble for it in stood if it.standing.trouble), None)
     if trouble is not None:
         verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
-        notices = (*run.notices, f"{trouble}: left alone")
+        notices = (*run.notices, Note("left-alone", why=trouble))
         return DraftRunPlan(RunPlan(run.path, verdicts, notices=notices, unscored=True))
     case = make_evaluation_context(part, stood, policy, now)
     judged = tuple(Verdict(it.path, *evaluate_checkpoint(case, it), checkpoint=it) for it in run.checkpoints)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Literal
 
-from ckptctl.core.model import Checkpoint, Run, Score
+from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
 from ckptctl.errors import Damaged
@@ -35,7 +35,7 @@ class ScoreClaims:
         """By relative path, then metric: what side files and states say; names are added when it is settled."""
         self.records: dict[str, TrainingRecord] = {}
         """By relative path."""
-        self.notices: list[str] = list(run.notices)
+        self.notices: list[Note] = list(run.notices)
 
     def inside(self, path: str) -> str:
         """A path relative to the root, as seen from the run's folder."""
@@ -193,9 +193,9 @@ def _number(checkpoint: Checkpoint, record: TrainingRecord) -> Checkpoint:
     )
 
 
-def _tell(disputes: list[ScoreConflict]) -> Iterator[str]:
+def _tell(disputes: list[ScoreConflict]) -> Iterator[Note]:
     disputes.sort()
     for dispute in disputes[:MOST_DISPUTES]:
-        yield dispute.describe()
+        yield dispute.note
     if len(disputes) > MOST_DISPUTES:
-        yield f"{len(disputes) - MOST_DISPUTES} more scores on which two sources disagree"
+        yield Note("more-score-conflicts", count=len(disputes) - MOST_DISPUTES)
