@@ -31,7 +31,7 @@ class ScoreConflict(NamedTuple):
     @property
     def note(self) -> Note:
         """What a person should know of it."""
-        return Note("score-conflict", **self._asdict())
+        return Note("score-conflict", path=self.path, metric=self.metric, trusted=self.trusted, other=self.other)
 
 
 def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:
