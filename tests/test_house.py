@@ -327,12 +327,16 @@ def holds_words(node: ast.AST) -> bool:
         return any(map(holds_words, node.values))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in {"str", "repr", "describe_note"} and any(map(holds_words, node.args))
+    if isinstance(node, ast.Name):
+        return node.id in WORDS - {"text"}  # a text of that name is mostly a file's
     return isinstance(node, ast.Attribute) and node.attr in WORDS
 
 
 def is_sentence(node: ast.AST) -> bool:
-    """Whether an expression is a literal text, or holds one."""
-    return any(isinstance(it, ast.Constant) and isinstance(it.value, str) and it.value for it in ast.walk(node))
+    """Whether an expression is a literal text or a constant, or holds one."""
+    literals = (it.value for it in ast.walk(node) if isinstance(it, ast.Constant))
+    names = (it.id for it in ast.walk(node) if isinstance(it, ast.Name))
+    return any(isinstance(it, str) and it for it in literals) or any(map(str.isupper, names))
 
 
 def matches_words(tree: ast.AST) -> Iterator[str]:
@@ -369,6 +373,8 @@ def test_nothing_decides_by_the_words_of_a_note() -> None:
         pytest.param("(it.note or '').removesuffix(': choose one')", id="its end"),
         pytest.param("re.fullmatch('.* is missing', it.note or '')", id="a pattern"),
         pytest.param("_MARKED.search(str(it.doubt))", id="a pattern that was compiled"),
+        pytest.param("error.text == CUT_SHORT", id="a constant"),
+        pytest.param("why.startswith('cut short')", id="a variable"),
     ],
 )
 def test_a_match_on_words_is_found(source: str) -> None:
