@@ -15,6 +15,7 @@ from ckptctl.core.pin import Pin
 from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import Refused, UsageError
 from ckptctl.render.names import escape, locate
+from ckptctl.render.notes import describe_note
 from ckptctl.scan.pins import find_pin
 from ckptctl.scan.pins import pin as write
 
@@ -48,7 +49,9 @@ def command(
         older = find_pin(found.store, path)
         pin = asked if older is None else older.extend(asked)
         write(found.store, path, pin)
-        console.say(f"{escape(locate(found.store.url, path))}: {escape(pin.describe(found.store.clock()))}\n")
+        console.say(
+            f"{escape(locate(found.store.url, path))}: {escape(describe_note(pin.note(found.store.clock())))}\n"
+        )
 
 
 def require_writable(found: LocatedCheckpoint) -> None:

@@ -156,7 +156,7 @@ class Checkpoint(NamedTuple):
     """The N of a save counter (accelerate, Ray): it orders saves, and says no step."""
     evidence: str | None = None
     """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
-    pin: str | None = None
+    pin: Note | None = None
     """What the pin beside it says, also one that has passed: until when, and why; None where there is none."""
 
     @property

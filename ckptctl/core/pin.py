@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckptctl.core.dates import parse_moment, write_moment
+from ckptctl.core.model import Note
 from ckptctl.errors import UsageError
 
 KEYS = ("until", "reason")
@@ -27,11 +28,12 @@ class Pin(NamedTuple):
         moments = [it.until for it in (self, other) if it.until is not None]
         return Pin(max(moments) if len(moments) > 1 else None, other.reason or self.reason)
 
-    def describe(self, now: int) -> str:
-        """In a few words: ``pinned until 2026-12-24: for the paper``."""
-        when = "" if self.until is None else f" until {write_moment(self.until)}"
-        why = f": {self.reason}" if self.reason else ""
-        return f"pinned{when}{why}" if self.holds(now) else f"its pin has passed ({when.strip()}){why}"
+    def note(self, now: int) -> Note:
+        """What to know of it: until when, and why, or that it has passed."""
+        until = None if self.until is None else write_moment(self.until)
+        if self.holds(now):
+            return Note("pinned", until=until, reason=self.reason)
+        return Note("pin-passed", until=until, reason=self.reason)
 
 
 def read_pin(values: object) -> Pin:

@@ -165,10 +165,16 @@ def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str
     if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
         marks.append(_write_links([escape(name_within(name, view.run.path)) for name in names]))
     if checkpoint.pinned:
-        marks.append(escape(checkpoint.pin or "pinned"))
+        marks.append(_describe_pin(checkpoint))
     if checkpoint.state != "complete":
         marks.append(_describe_state(checkpoint))
     return marks
+
+
+def _describe_pin(checkpoint: Checkpoint) -> str:
+    from ckptctl.render.notes import describe_note  # few are pinned
+
+    return escape(describe_note(checkpoint.pin or "pinned"))
 
 
 def _describe_state(checkpoint: Checkpoint) -> str:

@@ -97,6 +97,14 @@ def _unlisted(path: str, why: str) -> str:
     return f"{path or '.'}: {why}"
 
 
+def _pinned(until: str | None, reason: str | None) -> str:
+    return f"pinned{f' until {until}' if until else ''}{f': {reason}' if reason else ''}"
+
+
+def _pin_passed(until: str, reason: str | None) -> str:
+    return f"its pin has passed (until {until}){f': {reason}' if reason else ''}"
+
+
 def _score_conflict(path: str, metric: str, trusted: Score, other: Score) -> str:
     one, two = (f"{_SOURCES[it.source]} says {it.text or it.value}" for it in (trusted, other))
     zero = " (0 may mean: not logged)" if other.source == "name" and other.value == 0 else ""
@@ -192,6 +200,8 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     # notices of a run
     "unlisted": _unlisted,
     "inside-a-checkpoint": "it is a checkpoint itself, or a part of some ({layout}): name the folder above it",
+    "pinned": _pinned,
+    "pin-passed": _pin_passed,
     "unreadable-pin": "{path} is taken for a pin for ever: {why}",
     "unreadable-side-file": "{path}: cannot be read: {why}",
     "broken-side-file": "{path}: {why}: left out",

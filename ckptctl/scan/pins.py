@@ -44,7 +44,7 @@ def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int,
     except (OSError, CkptctlError) as error:
         found = Pin()
         notices.append(Note("unreadable-pin", path=entry.path, why=_reason(error)))
-    return checkpoint._replace(pinned=found.holds(now), pin=found.describe(now))
+    return checkpoint._replace(pinned=found.holds(now), pin=found.note(now))
 
 
 def _reason(error: OSError | CkptctlError) -> str:
