@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.filters import Filter, meets_all
-from ckptctl.core.model import Run
+from ckptctl.core.model import Note, Run
 from ckptctl.core.names.tokens import find_plain_values
 from ckptctl.core.ranking import (
     NAME_THEM,
@@ -125,7 +125,7 @@ class BestSearch:
             return None
 
     def _rank(self, run: Run, metric: Metric) -> list[Ranked]:
-        possible = [it for it in run.checkpoints if it.state != "partial" and not (it.state == "unknown" and it.note)]
+        possible = [it for it in run.checkpoints if it.state not in ("partial", "doubtful")]
         met = [it for it in possible if meets_all(self.wish.filters, it, self.wish.now)]
         return rank(met, metric, threshold=self.wish.threshold)
 
@@ -189,14 +189,14 @@ class BestSearch:
 
 def _compare(store: ReadStore, run: Run, checked: Checkpoint, now: int) -> Checkpoint:
     """A checkpoint, judged beside its siblings too; those are taken for whole where nobody looked at them."""
-    others = (it._replace(state="complete") if it.state == "unknown" else it for it in run.checkpoints)
+    others = (it._replace(state="complete") if it.public_state == "unknown" else it for it in run.checkpoints)
     held = [checked if it.path == checked.path else it for it in others]
     judged = check_against_peers(store, held, now)
     return next(it for it in judged if it.path == checked.path)
 
 
 def refresh_checkpoint(store: ReadStore, checkpoint: Checkpoint, now: int) -> Checkpoint:
-    """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown".
+    """A checkpoint that was only named, with its sizes, times and state; one that is gone is doubtful.
 
     What was listed with its sizes is not asked for again: an object store would list for it.
     """
@@ -204,6 +204,6 @@ def refresh_checkpoint(store: ReadStore, checkpoint: Checkpoint, now: int) -> Ch
     try:
         entries = checkpoint.entries if is_told else refresh_entries(store, checkpoint)
     except OSError as error:
-        return checkpoint._replace(state="unknown", note=str(error.strerror or error))
+        return checkpoint._replace(state="doubtful", note=Note("not-found-again", why=str(error.strerror or error)))
     state, note = check_completeness(store, find_layout(checkpoint.layout), entries, now, checkpoint.unit)
     return checkpoint._replace(entries=entries, state=state, note=note)

@@ -11,6 +11,9 @@
     │   ├── NoCheckpoint
     │   └── NoScore
     ├── Damaged               5  the content is broken or suspicious
+    │   ├── EmptyFile
+    │   ├── Truncated
+    │   └── AmbiguousZip         two readers could see different things in it
     ├── Refused               6  a safety rule, no consent, declined
     ├── Locked                7  another run is at work here
     ├── Unfinished            8  an earlier run needs a person
@@ -29,7 +32,7 @@ class CkptctlError(Exception):
     """Stable: scripts may match on it."""
     exit_code = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that an error may tell
         self,
         text: str,
         *,
@@ -37,6 +40,7 @@ class CkptctlError(Exception):
         hint: str | None = None,
         done: str | None = None,
         id: str | None = None,  # noqa: A002 - the word of the contract
+        note: object | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -46,6 +50,8 @@ class CkptctlError(Exception):
         """What to do next."""
         self.done = done
         """What was (not) changed, where anything could have been."""
+        self.note = note
+        """A `core.model.Note` that is shown in place of the text: it tells more."""
         if id is not None:
             self.id = id
 
@@ -112,6 +118,26 @@ class Damaged(CkptctlError):
 
     id = "damaged"
     exit_code = 5
+    flaw = "broken"
+    """A key of formats.flaws.FLAWS."""
+
+
+class EmptyFile(Damaged):
+    """A file has no bytes."""
+
+    flaw = "empty"
+
+
+class Truncated(Damaged):
+    """A file ends before it says it does."""
+
+    flaw = "cut-short"
+
+
+class AmbiguousZip(Damaged):
+    """Two readers could see different things in an archive."""
+
+    flaw = "ambiguous"
 
 
 class Refused(CkptctlError):

@@ -20,6 +20,7 @@ from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import ReadStore, open_store
 from tests.states import lightning, state
 from tests.stores.memory import MemoryStore
+from tests.wording import worded
 
 WHOLE = lightning()
 
@@ -230,12 +231,12 @@ def test_where_nobody_leads_it_is_said_why(
     assert caught.value.hint == hint or (hint and hint in (caught.value.hint or ""))
 
 
-def test_what_is_gone_since_it_was_named_is_unknown() -> None:
+def test_what_is_gone_since_it_was_named_is_in_doubt() -> None:
     store = MemoryStore({"epoch=0.ckpt": WHOLE})
     (run,) = scan(store, Options(stat=False))
     store.delete_exact(store.stat("epoch=0.ckpt"))
     gone = refresh_checkpoint(store, run.checkpoints[0], 0)
-    assert (gone.state, gone.note) == ("unknown", "No such file or directory")
+    assert (gone.state, worded(gone.note)) == ("doubtful", "No such file or directory")
 
 
 def test_a_half_written_newest_is_not_the_best_though_its_score_was_written_first() -> None:

@@ -359,6 +359,80 @@ def test_what_deletes_is_found_wherever_it_hides(tmp_path: Path, source: str, fo
     assert [said for said in mentions_of(path) if deletes(said[1])] == found
 
 
+# Words are for people
+
+
+WORDS = {"note", "doubt", "lacks", "notice", "text", "why"}
+"""What holds a note, or its text."""
+LOOKS_INTO = {"startswith", "endswith", "removesuffix", "removeprefix", "partition", "rpartition", "split"}
+SEARCHES = {"match", "fullmatch", "search", "findall", "finditer", "sub"}
+
+
+def holds_words(node: ast.AST) -> bool:
+    """Whether an expression is a note, or the text of one: also where something stands in for a missing one."""
+    if isinstance(node, ast.BoolOp):
+        return any(map(holds_words, node.values))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"str", "repr", "describe_note"} and any(map(holds_words, node.args))
+    if isinstance(node, ast.Name):
+        return node.id in WORDS - {"text"}  # a text of that name is mostly a file's
+    return isinstance(node, ast.Attribute) and node.attr in WORDS
+
+
+def is_sentence(node: ast.AST) -> bool:
+    """Whether an expression is a literal text or a constant, or holds one."""
+    literals = (it.value for it in ast.walk(node) if isinstance(it, ast.Constant))
+    names = (it.id for it in ast.walk(node) if isinstance(it, ast.Name))
+    return any(isinstance(it, str) and it for it in literals) or any(map(str.isupper, names))
+
+
+def matches_words(tree: ast.AST) -> Iterator[str]:
+    """Every expression that asks what a note or a text says, in place of the note's id."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            is_match = any(map(holds_words, sides)) and any(is_sentence(it) for it in sides if not holds_words(it))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name, held = node.func.attr, node.func.value
+            is_match = (name in LOOKS_INTO and holds_words(held)) or (
+                name in SEARCHES and any(map(holds_words, node.args))
+            )
+        else:
+            is_match = False
+        if is_match:
+            yield ast.unparse(node)
+
+
+def test_nothing_decides_by_the_words_of_a_note() -> None:
+    shown = (CODE / "render", CODE / "cli")
+    below = [path for path in MODULES if not any(path.is_relative_to(folder) for folder in shown)]
+    found = [(name_of(path), said) for path in below for said in matches_words(tree_of(path))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("error.text == 'empty file'", id="a comparison"),
+        pytest.param("error.text in ('empty file', 'cut short')", id="one of several"),
+        pytest.param("'missing' in (it.note or '')", id="a part of it"),
+        pytest.param("error.text.startswith('cut short')", id="its beginning"),
+        pytest.param("(it.note or '').removesuffix(': choose one')", id="its end"),
+        pytest.param("re.fullmatch('.* is missing', it.note or '')", id="a pattern"),
+        pytest.param("_MARKED.search(str(it.doubt))", id="a pattern that was compiled"),
+        pytest.param("error.text == CUT_SHORT", id="a constant"),
+        pytest.param("why.startswith('cut short')", id="a variable"),
+    ],
+)
+def test_a_match_on_words_is_found(source: str) -> None:
+    assert list(matches_words(ast.parse(source))) == [ast.unparse(ast.parse(source))]
+
+
+@pytest.mark.parametrize("source", ["it.note.id == 'missing-file'", "it.note is None", "it.text in gone"])
+def test_asking_for_an_id_is_no_match_on_words(source: str) -> None:
+    assert list(matches_words(ast.parse(source))) == []
+
+
 # The front door
 
 

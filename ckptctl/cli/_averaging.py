@@ -15,7 +15,7 @@ from ckptctl.cli._targets import locate_errors, open_stores, scan_stores
 from ckptctl.cli.best import print_doubts
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.units import write_size
-from ckptctl.errors import Damaged, NoCheckpoint, Refused, UsageError
+from ckptctl.errors import NoCheckpoint, Refused, UsageError
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents
 from ckptctl.layouts import find_slimming
@@ -102,7 +102,7 @@ def _open(target: ResolvedCheckpoint) -> AverageInput:
     contents = read_file(files, name) or Contents("none")
     for flaw in contents.flaws:
         if flaw.severity == "error":
-            raise Damaged(flaw.text, path=path)
+            raise flaw.as_error(path)
     if contents.format not in ("torch", "safetensors"):
         raise Refused("only files of torch's or safetensors can be averaged", path=path, id="cannot-average")
     return AverageInput(path, files, contents, name)

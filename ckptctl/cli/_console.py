@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from ckptctl.core.model import Text
 from ckptctl.errors import CkptctlError, Refused, StorageFailed
 from ckptctl.render.text import encode, escape, warning
 from ckptctl.stores import open_store, require_writable
@@ -85,9 +86,9 @@ class Console:
         else:
             self.remark(text)
 
-    def warn(self, text: str) -> None:
-        """Write a warning line."""
-        self.remark(warning(text))
+    def warn(self, text: Text, where: str = "") -> None:
+        """Write a warning line, of what is at a path."""
+        self.remark(warning(text, where))
 
     def ask(self, question: str) -> bool:
         """Whether the person says yes; an empty line and the end of input say no."""

@@ -21,6 +21,7 @@ from ckptctl.core.transaction import Failure
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import PathMissing, Refused, UsageError
 from ckptctl.render.json import prune as as_json
+from ckptctl.render.notes import describe_note
 from ckptctl.stores import ReadStore
 
 VERSION = 1
@@ -134,7 +135,7 @@ def _narrow(verdict: Verdict, key: str, plan: PlanFile, seen: dict[str, Failure]
         return _keep(verdict, "not in the plan")
     action, traits = plan.changes[key]
     if not verdict.is_change:
-        why = f"stays now: {'; '.join(it.text for it in verdict.reasons)}"
+        why = f"stays now: {'; '.join(describe_note(it.text) for it in verdict.reasons)}"
     elif traits_of(verdict.checkpoint) != traits:
         why = "changed since the plan"
     else:

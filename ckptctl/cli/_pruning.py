@@ -21,6 +21,7 @@ from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id
 from ckptctl.render import plan as words
+from ckptctl.render.notes import describe_error, describe_note
 from ckptctl.render.outcome import describe_change, describe_outcome
 from ckptctl.render.text import locate
 from ckptctl.stores import ReadStore, require_writable
@@ -93,7 +94,7 @@ def _warn_of_plan(planned: PlannedPrune, console: Console) -> None:
     )
     for path, notice in drawn:
         if notice not in told:
-            console.warn(f"{path}: {notice}")
+            console.warn(notice, path)
 
 
 def _show(planned: PlannedPrune, console: Console, *, verbose: bool) -> None:
@@ -114,7 +115,7 @@ def _refuse(
         verb = "pass" if objection.override == "--empty-run" else "raise"
         hint = f"{verb} {objection.override} to allow it" if objection.override else None
         return Refused(
-            objection.text,
+            describe_note(objection.text),
             id=objection.id,
             path=planned.root if len(planned.grounds) == 1 else None,
             done=done,
@@ -160,7 +161,7 @@ def _apply_in(store: ReadStore, plan: Plan, options: ApplyOptions, stop: StopSig
     except CkptctlError as error:
         if first:
             raise
-        return Outcome(options.txid, skipped=tuple(Failure(it.path, error.text) for it in plan.changed))
+        return Outcome(options.txid, skipped=tuple(Failure(it.path, describe_error(error)) for it in plan.changed))
 
 
 def _look_again(job: PruneJob, planned: PlannedPrune) -> tuple[PlannedPrune, tuple[Failure, ...]]:
@@ -169,7 +170,7 @@ def _look_again(job: PruneJob, planned: PlannedPrune) -> tuple[PlannedPrune, tup
     objections = find_objections(again.plan, again.runs, again.grounds)
     fresh = {} if objections else {it.path: it for it in again.plan.changed}
     same = {it.path for it in planned.plan.changed if _are_same(it, fresh.get(it.path))}
-    why = objections[0].text if objections else "changed since the plan"
+    why = describe_note(objections[0].text) if objections else "changed since the plan"
     changed = tuple(Failure(it.path, why) for it in planned.plan.changed if it.path not in same)
     runs = tuple(
         run._replace(verdicts=tuple(it for it in run.verdicts if not it.is_change or it.path in same))
@@ -244,7 +245,7 @@ def _finish(draft: PlannedPrune, outcome: Outcome | None, options: PruneOptions)
         raise PartlyDone(f"{count} of {planned} were not {verb}", hint="each is named above")
     unscored = [run for run in draft.plan.runs if run.unscored]
     if unscored and len(unscored) == len(draft.plan.runs):
-        raise NoScore("no run has the metric", done="nothing was deleted", hint=unscored[0].notices[-1])
+        raise NoScore("no run has the metric", done="nothing was deleted", hint=describe_note(unscored[0].notices[-1]))
     if unscored and options.strict:
         raise PartlyDone(f"{len(unscored)} of {len(draft.plan.runs)} runs lack the metric", hint="each is named above")
     return THERE_IS_WORK if options.is_check and draft.plan.changed else 0

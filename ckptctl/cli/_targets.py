@@ -137,7 +137,7 @@ def locate_errors(store: ReadStore) -> Iterator[None]:
 def print_notices(console: Console, store: ReadStore, run: Run) -> None:
     """Warn of what a person should know of a run."""
     for notice in run.notices:
-        console.warn(f"{locate(store.url, run.path)}: {notice}")
+        console.warn(notice, locate(store.url, run.path))
     console.trouble += not run.listed
 
 

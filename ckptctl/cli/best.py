@@ -137,15 +137,13 @@ def _show(best: BestCheckpoint, *, score: bool) -> tuple[str, str]:
 
 def print_doubts(console: Console, leaders: BestResult, *, asked: opt.ModeName) -> None:
     """Warn where the mode, the first place or the choice of the last may be a mistake."""
-    from ckptctl.core.ranking import describe_best_doubt, describe_mode_doubt, describe_tie
+    from ckptctl.core.ranking import find_best_doubt, find_mode_doubt, make_tie_note
 
     store, _, first = leaders.places[0]
     shown = first._replace(checkpoint=first.checkpoint._replace(path=locate(store.url, first.checkpoint.path)))
     name = leaders.metric.name
-    tie = describe_tie(leaders.places[-1].ranked.score, name) if leaders.is_tied else None
-    for doubt in filter(
-        None, (describe_mode_doubt(leaders.metric, asked.value), describe_best_doubt(shown, name), tie)
-    ):
+    tie = make_tie_note(leaders.places[-1].ranked.score, name) if leaders.is_tied else None
+    for doubt in filter(None, (find_mode_doubt(leaders.metric, asked.value), find_best_doubt(shown, name), tie)):
         console.warn(doubt)
 
 

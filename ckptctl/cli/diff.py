@@ -11,7 +11,7 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.errors import Damaged
+from ckptctl.core.model import Note
 from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.resolve import resolve_checkpoint
@@ -46,7 +46,7 @@ def command(
     scanning = read_options(NameOptions(template, layout, ext, equals))
     sides = (_open(old, scanning), _open(new, scanning))
     for path, flaw in ((side.path, flaw) for side in sides for flaw in side.contents.flaws if flaw.id == "not-read"):
-        console.warn(f"{path}: {flaw.text}: not compared")
+        console.warn(Note("left-out", why=flaw.text), path)
     found = compare_contents(*sides, progress.add)
     progress.clear()
     console.answer(_write(found, console, json=json))
@@ -60,7 +60,7 @@ def _open(path: str, scanning: Options) -> ComparedCheckpoint:
     contents = read_checkpoint(target.store, target.checkpoint, placed=True)
     for flaw in contents.flaws:
         if flaw.severity == "error" and flaw.id not in ("suspect-name", "odd-pickle"):
-            raise Damaged(flaw.text, path=path)
+            raise flaw.as_error(path)
     return ComparedCheckpoint(CheckpointFiles(target.store, target.checkpoint), contents, path)
 
 

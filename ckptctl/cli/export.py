@@ -28,7 +28,16 @@ from ckptctl.cli._targets import (
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
-from ckptctl.core.ranking import COUNTERS, Metric, RunView, choose_metric, describe_mode_doubt, rank, score_of, view_run
+from ckptctl.core.ranking import (
+    COUNTERS,
+    Metric,
+    RunView,
+    choose_metric,
+    find_mode_doubt,
+    rank,
+    score_of,
+    view_run,
+)
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
@@ -156,9 +165,9 @@ def _warn_of_mode(run: Run, options: ExportOptions, console: Console) -> None:
     """Warn where the best are chosen the way that the metric's name does not say."""
     if options.top_k is None or run.monitor is None or run.mode is None:
         return
-    doubt = describe_mode_doubt(Metric(run.monitor, run.mode), options.mode)
+    doubt = find_mode_doubt(Metric(run.monitor, run.mode), options.mode)
     if doubt is not None:
-        console.warn(f"{run.path or '.'}: {doubt}")
+        console.warn(doubt, run.path or ".")
 
 
 def _cut_if_scored(store: ReadStore, run: Run, options: ExportOptions) -> ExportedRun | NoScore:

@@ -19,7 +19,7 @@ from ckptctl.cli._targets import (
     scan_stores,
 )
 from ckptctl.core.filters import Filter, meets_all, parse_filter
-from ckptctl.core.model import Checkpoint
+from ckptctl.core.model import Checkpoint, Note
 from ckptctl.core.ranking import in_save_order
 from ckptctl.render.text import locate
 
@@ -80,8 +80,8 @@ def _warn_of_newer(console: Console, located: LocatedRun, newest: Checkpoint) ->
     order = [it for it in in_save_order(located.run.checkpoints) if not it.is_made]
     for newer in order[order.index(newest) + 1 :]:
         if newer.state != "complete":
-            why = f": {newer.note}" if newer.note else ""
-            console.warn(f"{locate(located.store.url, newer.path)} is newer, but {newer.state}{why}")
+            where = locate(located.store.url, newer.path)
+            console.warn(Note("newer", path=where, state=newer.public_state, why=newer.note))
 
 
 def _newest(located: LocatedRun, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:

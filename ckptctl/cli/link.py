@@ -21,15 +21,15 @@ from ckptctl.cli._targets import (
     require_found,
     scan_stores,
 )
-from ckptctl.core.model import Checkpoint
+from ckptctl.core.model import Checkpoint, Note
 from ckptctl.core.ranking import (
     Metric,
     Ranked,
     choose_metric,
-    describe_best_doubt,
-    describe_mode_doubt,
-    describe_tie,
+    find_best_doubt,
+    find_mode_doubt,
     in_save_order,
+    make_tie_note,
     rank,
 )
 from ckptctl.errors import NoScore, PartlyDone, Refused, UsageError
@@ -134,18 +134,18 @@ def _best(located: LocatedRun, options: LinkOptions, console: Console) -> Checkp
     complete = [it for it in run.checkpoints if it.state == "complete"]
     ranked = rank(complete, metric, threshold=options.threshold)
     for doubt in _doubts(ranked, metric, options.mode):
-        console.warn(f"{locate(located.store.url, located.run.path)}: {doubt}")
+        console.warn(doubt, locate(located.store.url, located.run.path))
     return ranked[0].checkpoint if ranked else None
 
 
-def _doubts(ranked: Sequence[Ranked], metric: Metric, asked: str) -> Iterator[str]:
+def _doubts(ranked: Sequence[Ranked], metric: Metric, asked: str) -> Iterator[Note]:
     """Why the best may be another one."""
     if not ranked:
         return
     first = ranked[0]
-    yield from filter(None, (describe_mode_doubt(metric, asked), describe_best_doubt(first, metric.name)))
+    yield from filter(None, (find_mode_doubt(metric, asked), find_best_doubt(first, metric.name)))
     if any(it.score.value == first.score.value for it in ranked[1:2]):
-        yield describe_tie(first.score, metric.name)
+        yield make_tie_note(first.score, metric.name)
 
 
 def _link(located: LocatedRun, name: str, found: Checkpoint, options: LinkOptions, console: Console) -> str | None:

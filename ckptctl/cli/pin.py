@@ -12,6 +12,7 @@ from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.units import NANOSECONDS, parse_duration, parse_moment
 from ckptctl.errors import UsageError
+from ckptctl.render.notes import describe_note
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import Pin, find_pin
 from ckptctl.scan.pins import pin as write
@@ -50,7 +51,7 @@ def command(
         older = find_pin(store, path)
         pin = asked if older is None else older.extend(asked)
         write(store, path, pin)
-        console.say(f"{escape(locate(store.url, path))}: {escape(pin.describe(store.clock()))}\n")
+        console.say(f"{escape(locate(store.url, path))}: {escape(describe_note(pin.note(store.clock())))}\n")
 
 
 def _read_until(span: str | None, until: str | None, now: int) -> int | None:

@@ -31,6 +31,7 @@ from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
 from ckptctl.render import outcome as screens
+from ckptctl.render.notes import describe_error
 from ckptctl.render.text import locate
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options
@@ -169,7 +170,7 @@ class SlimFailures:
         if self.asked == 1:
             raise error
         self.count += 1
-        self.console.warn(f"{error.path}: {error.text}")
+        self.console.warn(f"{error.path}: {describe_error(error)}")
 
 
 def slim_all(paths: Sequence[str], request: SlimRequest, scanning: Options) -> None:
@@ -231,7 +232,7 @@ def _try(jobs: Sequence[SlimJob], request: SlimRequest, failures: SlimFailures, 
     except CkptctlError as error:
         if failures.asked == 1:
             raise
-        outcome = Outcome("", skipped=tuple(Failure(it.target.checkpoint.path, error.text) for it in jobs))
+        outcome = Outcome("", skipped=tuple(Failure(it.target.checkpoint.path, describe_error(error)) for it in jobs))
     for failure in (*outcome.skipped, *outcome.failed):
         with failures.catching(locate(jobs[0].target.store.url, failure.path)):
             raise _error_of(failure, is_skip=failure in outcome.skipped)

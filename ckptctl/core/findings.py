@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Run, relocate_path
+from ckptctl.core.model import Checkpoint, Run, Text, relocate_path
 from ckptctl.core.ranking import in_save_order
-from ckptctl.core.units import NANOSECONDS, write_age, write_size
 
 Severity = Literal["error", "advice"]
 _FEW = 3
@@ -32,7 +31,7 @@ class Finding(NamedTuple):
     severity: Severity
     """An error is a loss, or keeps training or a script from going on; advice can wait."""
     path: str
-    text: str
+    text: Text
     hint: Hint
 
 
@@ -112,11 +111,6 @@ def newest_of(run: Run) -> Checkpoint | None:
     """The newest whole one that training saved under a name of its own."""
     whole = [it for it in run.checkpoints if it.state == "complete" and not it.is_set_aside]
     return in_save_order(whole)[-1] if whole else None
-
-
-def describe_size_and_age(checkpoint: Checkpoint, now: int) -> str:
-    """How large and how old it is: ``10.6 GB, written 3d ago``."""
-    return f"{write_size(checkpoint.size)}, written {write_age((now - checkpoint.modified) / NANOSECONDS)} ago"
 
 
 def make_placeholders(checkpoint: Checkpoint) -> tuple[str, tuple[str, ...]]:

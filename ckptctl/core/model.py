@@ -7,19 +7,49 @@ times cheaper to make than frozen slotted dataclasses, of which a scan makes one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 from math import inf, isnan
 from typing import Any, Literal, NamedTuple
 
 EntryKind = Literal["file", "dir", "link", "other"]
 Unit = Literal["file", "dir", "family"]
-State = Literal["complete", "partial", "live", "damaged", "unknown"]
+State = Literal["complete", "partial", "live", "damaged", "doubtful", "unchecked"]
+PublicState = Literal["complete", "partial", "live", "damaged", "unknown"]
 ScoreSource = Literal["state", "sibling", "yaml", "csv", "json", "npz", "name"]
 Finiteness = Literal["finite", "nan", "inf", "-inf"]
 PointerState = Literal["ok", "dangling", "loop", "outside"]
+_UNKNOWN = frozenset({"doubtful", "unchecked"})
 SET_ASIDE = frozenset({"last", "final", "resume", "derived", "export", "named"})
 """Roles of saves that take no part in a ranking and that no rule drops: one of a kind, or made by hand."""
+
+
+class Note:
+    """Something to know of a checkpoint, a run or a plan: an id and facts, of which `render.notes` makes the text.
+
+        Note("missing-file", name="config.json")
+
+    Code asks for the id and the facts, so that the text may be reworded freely.
+    """
+
+    __slots__ = ("facts", "id")
+
+    def __init__(self, id: str, **facts: Hashable) -> None:  # noqa: A002 - the word of the contract
+        self.id = id
+        self.facts: Mapping[str, Any] = facts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Note) and (self.id, self.facts) == (other.id, other.facts)
+
+    def __hash__(self) -> int:
+        return hash((self.id, frozenset(self.facts.items())))
+
+    def __repr__(self) -> str:
+        return f"Note({', '.join([repr(self.id), *(f'{key}={fact!r}' for key, fact in self.facts.items())])})"
+
+
+Text = Note | str
+"""What a person reads: a note, or words that were made where they are shown."""
 
 
 class Entry(NamedTuple):
@@ -108,8 +138,9 @@ class Checkpoint(NamedTuple):
     version: int | None = None
     """The N of ``-vN``, that tells same-named saves apart; says nothing of age or rank."""
     metrics: Mapping[str, Score] = {}
-    state: State = "unknown"
-    note: str | None = None
+    state: State = "unchecked"
+    """Doubtful where something speaks against its being whole; unchecked where nobody looked."""
+    note: Note | None = None
     """Why the state is what it is, where that is not plain."""
     roles: tuple[str, ...] = ()
     """What its name says it is for: last, best, final, exception."""
@@ -125,13 +156,18 @@ class Checkpoint(NamedTuple):
     """The N of a save counter (accelerate, Ray): it orders saves, and says no step."""
     evidence: str | None = None
     """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
-    pin: str | None = None
+    pin: Note | None = None
     """What the pin beside it says, also one that has passed: until when, and why; None where there is none."""
 
     @property
     def family(self) -> str:
         """The framework that saved it: what stands before the first ``-`` of its layout's name."""
         return self.layout.partition("-")[0]
+
+    @property
+    def public_state(self) -> PublicState:
+        """The state as listings and JSON have it: "unknown" for what is doubtful, and for what is unchecked."""
+        return self.state if self.state not in _UNKNOWN else "unknown"  # type: ignore[return-value]
 
     @property
     def is_set_aside(self) -> bool:
@@ -214,7 +250,7 @@ class Stray(NamedTuple):
     """An entry that was not understood. It is never deleted."""
 
     path: str
-    why: str
+    why: Text
 
 
 class Run(NamedTuple):
@@ -233,7 +269,7 @@ class Run(NamedTuple):
     """What to add to a step for the number of steps done: 1 where names count from 0 (Lightning before 1.6)."""
     epoch_base: int = 0
     """What the first epoch is called: 1 in Keras' names."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Note, ...] = ()
     """What a person should know: sources that disagree, files that could not be read."""
     listed: bool = True
     """Whether the listing was complete. Nothing is deleted where it was not."""

@@ -9,7 +9,7 @@ from math import inf
 from operator import attrgetter
 from typing import Literal, NamedTuple, cast
 
-from ckptctl.core.model import Checkpoint, Run, Score
+from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoScore
 
@@ -179,27 +179,26 @@ def is_better(value: float, bar: float, mode: Mode) -> bool:
     return value < bar if mode == "min" else value > bar
 
 
-def describe_mode_doubt(metric: Metric, asked: str) -> str | None:
+def find_mode_doubt(metric: Metric, asked: str) -> Note | None:
     """What to warn of where the way that counts is not the one that the metric's name says."""
     told = infer_mode(metric.name)
     if told is None or told == metric.mode:
         return None
-    who = "--mode" if asked != "auto" else "training's record"
-    return f"{who} says {metric.mode}, but '{metric.name}' reads as if {told} were better: {metric.mode} counts"
+    return Note("mode-against-name", metric=metric.name, mode=metric.mode, told=told, asked=asked != "auto")
 
 
-def describe_best_doubt(best: Ranked, name: str) -> str | None:
+def find_best_doubt(best: Ranked, name: str) -> Note | None:
     """What to warn of where the first may be there by mistake: an infinity, or a 0 that only its name says."""
     if best.score.state != "finite":
-        return f"{best.checkpoint.path}: {name} is {best.score.state}, and counts as the best"
+        return Note("infinite-best", path=best.checkpoint.path, metric=name, value=best.score.state)
     if best.score.value == 0 and best.score.source == "name" and name not in COUNTERS:
-        return f"{best.checkpoint.path}: {name} is 0 by its name alone, which may mean that it was not logged"
+        return Note("zero-best", path=best.checkpoint.path, metric=name)
     return None
 
 
-def describe_tie(score: Score, name: str) -> str:
+def make_tie_note(score: Score, name: str) -> Note:
     """What to warn of where another has the very score of the last that was chosen."""
-    return f"{name} is {score.text or score.value} of another too: the order of saving decided"
+    return Note("tied-score", metric=name, value=score.text or score.value)
 
 
 def rank(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite, isinf, isnan
 from typing import Literal, NamedTuple
 
-from ckptctl.core.model import Score
+from ckptctl.core.model import Note, Score
 
 TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
 
@@ -64,23 +64,17 @@ class ScoreConflict(NamedTuple):
     files: Mapping[str, str] = {}
     """By source, the name of the file that was read."""
 
-    def describe(self) -> str:
-        """Both sources in a sentence."""
-        names = {**_SOURCES, **self.files}
-        trusted, other = (f"{names[it.source]} says {it.text or it.value}" for it in (self.trusted, self.other))
-        zero = " (0 may mean: not logged)" if self.other.source == "name" and self.other.value == 0 else ""
-        return f"{self.path}: {self.metric}: {trusted}, {other}{zero}: the first counts"
-
-
-_SOURCES = {
-    "state": "its own state",
-    "sibling": "the state of a later checkpoint",
-    "yaml": "a YAML file",
-    "csv": "a CSV file",
-    "json": "a JSON file",
-    "npz": "an NPZ file",
-    "name": "its name",
-}
+    @property
+    def note(self) -> Note:
+        """What a person should know of it."""
+        return Note(
+            "score-conflict",
+            path=self.path,
+            metric=self.metric,
+            trusted=self.trusted,
+            other=self.other,
+            files=self.files,
+        )
 
 
 def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:

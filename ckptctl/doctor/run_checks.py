@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from ckptctl.core.findings import DoctorContext, Finding, Hint, describe_names
 from ckptctl.core.model import Run
-from ckptctl.core.ranking import describe_mode_doubt, infer_mode, was_restarted
+from ckptctl.core.ranking import find_mode_doubt, infer_mode, was_restarted
 from ckptctl.core.retention.plan import families_of
 from ckptctl.doctor.pointer_checks import find_broken_pointers, find_stale_pointers, find_stale_rosters, metric_of
 from ckptctl.doctor.state_checks import find_state_problems
@@ -32,9 +32,8 @@ def unlisted_finding(path: str, why: str) -> Finding:
 
 def _see_notices(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """What the scan noticed: sources that disagree, side files that cannot be read."""
-    told = {f"{path or '.'}: {why}" for path, why in context.failures.items()}
     for notice in run.notices:
-        if notice not in told:
+        if not (notice.id == "unlisted" and notice.facts["path"] in context.failures):
             hint = Hint("see what counts", (run.path,), "ckptctl ls {} --metrics --exact")
             yield Finding("notice", "advice", run.path, notice, hint)
 
@@ -71,7 +70,7 @@ def _see_mixture(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa
 def _see_mode(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """A mode that is not the one that the metric's name says."""
     metric = metric_of(run, context)
-    doubt = describe_mode_doubt(metric, context.mode) if metric else None
+    doubt = find_mode_doubt(metric, context.mode) if metric else None
     if metric and doubt:
         hint = Hint(f"if the name is right, pass --mode {infer_mode(metric.name)} to best, link and prune")
         yield Finding("mode-against-name", "advice", run.path, doubt, hint)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.core.findings import (
     DoctorContext,
     Finding,
     Hint,
-    describe_names,
-    describe_size_and_age,
     make_placeholders,
     newest_of,
 )
-from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Note, Run
 from ckptctl.core.ranking import in_save_order
 from ckptctl.doctor.pointer_checks import names_last
 
@@ -41,44 +38,53 @@ class DoubtfulGroup(NamedTuple):
         return self.first.path if len(self.checkpoints) == 1 else self.run.path
 
     @property
-    def note(self) -> str:
+    def note(self) -> Note:
         """Why it is in doubt; of several with their names."""
-        note = self.first.note or self.first.state
-        return note if len(self.checkpoints) == 1 else f"{describe_names([it.path for it in self.checkpoints])}: {note}"
+        return self.about(self.first.note or Note("state", state=self.first.public_state, why=None))
+
+    def about(self, why: Note) -> Note:
+        """A note on the only one as it is; on several with their names."""
+        paths = tuple(it.path for it in self.checkpoints)
+        return why if len(paths) == 1 else Note("of-several", paths=paths, why=why)
 
     @property
-    def text(self) -> str:
+    def text(self) -> Note:
         """The note with size and age."""
-        return self.note if len(self.checkpoints) > 1 else f"{self.note}; {describe_size_and_age(self.first, self.now)}"
+        if len(self.checkpoints) > 1:
+            return self.note
+        return Note("with-size-and-age", why=self.note, size=self.first.size, age=self.now - self.first.modified)
 
 
-_MARKED = re.compile(r"its name is that of a save under way|its writer's marker says unfinished")
+_MARKED = frozenset({"in-progress-name", "unfinished-marker"})
 """The notes on what its framework itself knows to be unfinished, and never resumes from."""
-_NOTES: tuple[tuple[str, str], ...] = (
-    (r".*, as in all others here", "unproved"),
-    (r"(?:rank|shard) .* is missing|the share of .* is missing|.*\d{5}-of-\d{5}.* is missing", "missing-part"),
-    (r"it has the files of .* ranks, others of .*", "missing-part"),
-    (r".*: it is not known to be done", "uncommitted"),
-    (r"it may be of .*", "ambiguous-layout"),
-    (r"several series share its folder: .*", "mixed-series"),
-    (r"(?:.* )?cannot be read: .*", "unreadable"),
-)
-"""What the note of a state tells beyond the state; the first that fits counts."""
-_STATES = {"partial": "unfinished", "damaged": "damaged", "unknown": "unproved"}
+_NOTES: Mapping[str, str] = {
+    "missing-everywhere": "unproved",
+    **dict.fromkeys(("missing-part", "missing-rank", "missing-share", "missing-shard", "fewer-ranks"), "missing-part"),
+    "uncommitted": "uncommitted",
+    "ambiguous-layout": "ambiguous-layout",
+    "several-series": "mixed-series",
+    "unreadable": "unreadable",
+    "unreadable-part": "unreadable",
+}
+"""The notes that tell more than the state does, and the findings that they make."""
+_STATES = {"partial": "unfinished", "damaged": "damaged", "doubtful": "unproved"}
 
 
 def find_state_problems(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Checkpoints that are not whole, or in doubt."""
-    doubtful = [it for it in run.checkpoints if it.state in _STATES and (it.state != "unknown" or it.note)]
-    following = _resumed_from(run) if doubtful else frozenset()
-    groups: dict[str, list[Checkpoint]] = {}
-    for it in doubtful:
-        groups.setdefault(f"{it.state} {it.note if it.state == 'unknown' else it.path}", []).append(it)
+    found = [it for it in run.checkpoints if it.state in _STATES]
+    following = _resumed_from(run) if found else frozenset()
+    groups: dict[Hashable, list[Checkpoint]] = {}
+    for it in found:
+        groups.setdefault((it.state, it.note if it.state == "doubtful" else it.path), []).append(it)
     for group in groups.values():
-        note = group[0].note or ""
-        found = next((name for pattern, name in _NOTES if re.fullmatch(pattern, note)), _STATES[group[0].state])
+        kind = _NOTES.get(_id_of(group[0]), _STATES[group[0].state])
         is_next = any(it.path in following for it in group)
-        yield _FINDINGS[found](DoubtfulGroup(run, tuple(group), found, context.now, is_next=is_next))
+        yield _FINDINGS[kind](DoubtfulGroup(run, tuple(group), kind, context.now, is_next=is_next))
+
+
+def _id_of(checkpoint: Checkpoint) -> str:
+    return "" if checkpoint.note is None else checkpoint.note.id
 
 
 def _resumed_from(run: Run) -> frozenset[str]:
@@ -87,7 +93,7 @@ def _resumed_from(run: Run) -> frozenset[str]:
     numbered = [
         checkpoint
         for checkpoint in run.checkpoints
-        if not (checkpoint.is_set_aside or _MARKED.fullmatch(checkpoint.note or ""))
+        if not (checkpoint.is_set_aside or _id_of(checkpoint) in _MARKED)
         and any(number is not None for number in (checkpoint.step, checkpoint.epoch, checkpoint.counter))
     ]
     return frozenset(named or {it.path for it in in_save_order(numbered)[-1:]})
@@ -95,7 +101,7 @@ def _resumed_from(run: Run) -> frozenset[str]:
 
 def _unfinished(group: DoubtfulGroup) -> Finding:
     """A leftover; where training would resume from it, it keeps it from going on."""
-    text = group.text if group.id == "missing-part" else f"a save that was not finished: {group.text}"
+    text = group.text if group.id == "missing-part" else Note("unfinished-save", why=group.text)
     names, paths = make_placeholders(group.first)
     if not group.is_next:
         first = "restore what is missing from a copy; or, " if group.id == "missing-part" else ""
@@ -118,12 +124,13 @@ def _damaged(group: DoubtfulGroup) -> Finding:
 
 def _uncommitted(group: DoubtfulGroup) -> Finding:
     hint = Hint("training resumes from the older one; once none runs here, load it to see, or remove it by hand")
-    return Finding(group.id, "advice", group.path, f"newer than what training says is done: {group.text}", hint)
+    return Finding(group.id, "advice", group.path, Note("newer-than-done", why=group.text), hint)
 
 
 def _ambiguous(group: DoubtfulGroup) -> Finding:
     hint = Hint("choose one; until then prune leaves it alone", (group.run.path,), "ckptctl ls {} --layout NAME")
-    return Finding(group.id, "advice", group.path, group.note.removesuffix(": choose one with --layout"), hint)
+    rivals = group.first.note.facts["layouts"] if group.first.note else ()
+    return Finding(group.id, "advice", group.path, group.about(Note("rival-layouts", layouts=rivals)), hint)
 
 
 def _series(group: DoubtfulGroup) -> Finding:
@@ -138,7 +145,7 @@ def _unreadable(group: DoubtfulGroup) -> Finding:
 
 
 def _unproved(group: DoubtfulGroup) -> Finding:
-    text = f"nobody can tell whether it is whole: {group.text}"
+    text = Note("unproved", why=group.text)
     return Finding(group.id, "advice", group.path, text, Hint("load it to see; prune leaves it alone"))
 
 

@@ -9,10 +9,11 @@ A module has a function ``read(source, name, files)``. What is no file of weight
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Protocol, cast
 
+from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, part_of_file
 from ckptctl.formats.flaws import Flaw
@@ -92,7 +93,7 @@ def _read(files: FileSet, name: str, *, placed: bool) -> Contents | None:
     except Damaged as error:
         return _broken(error, name)
     except OSError as error:
-        return Contents("?", flaws=(Flaw("unreadable", f"cannot be read: {error.strerror or error}", name),))
+        return Contents("?", flaws=(Flaw("unreadable", Note("unreadable", why=str(error.strerror or error)), name),))
 
 
 def _load(kind: str) -> FormatReader:
@@ -170,19 +171,12 @@ def _ends_as_zip(source: ByteSource) -> bool:
 
 def _broken(error: Damaged, name: str) -> Contents:
     """Empty contents that tell why; what a pickle named until it broke is in the hint."""
-    kind = error.id if error.id in _KINDS else _kind_of(error.text)
+    kind = error.id if error.id in _KINDS else error.flaw
     text = error.text if error.hint is None else f"{error.text}; {error.hint}"
     if kind == "ambiguous" and name.endswith(".distcp"):
         kind, text = "not-read", "no .metadata names it, and nothing else says what lies where in it"
     return Contents("?", flaws=(Flaw(kind, text, name),))
 
 
-_KINDS: Mapping[str, str] = {"not-read": "not-read", "trailing": "trailing"}
-
-
-def _kind_of(text: str) -> str:
-    if text == "empty file":
-        return "empty"
-    if text.startswith("cut short"):
-        return "cut-short"
-    return "ambiguous" if text.startswith("ambiguous") else "broken"
+_KINDS = frozenset({"not-read", "trailing"})
+"""Ids of errors that are flaws of their own."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Protocol, cast
 
+from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, Plain, merge_contents
 from ckptctl.formats.flaws import Flaw
@@ -106,7 +107,7 @@ def _move(contents: Contents, name: str, member: str, members: ArchiveMembers) -
         tensor._replace(pieces=tuple(piece._replace(storage=f"{name}/{piece.storage}") for piece in tensor.pieces))
         for tensor in contents.tensors
     )
-    flaws = tuple(it._replace(text=f"{member}: {it.text}", file=name) for it in contents.flaws)
+    flaws = tuple(it._replace(text=Note("broken-part", name=member, why=it.text), file=name) for it in contents.flaws)
     return contents._replace(tensors=tuple(tensors), storages=storages, flaws=flaws, records=())
 
 

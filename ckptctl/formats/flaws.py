@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from ckptctl.core.model import Text
+from ckptctl.errors import Damaged
+
 Severity = Literal["error", "warning"]
 
 FLAWS: Mapping[str, tuple[Severity, str]] = {
@@ -50,7 +53,7 @@ class Flaw(NamedTuple):
 
     id: str
     """A key of FLAWS."""
-    text: str
+    text: Text
     file: str = ""
     """Path in the checkpoint; "" where it is about all of it."""
 
@@ -58,6 +61,12 @@ class Flaw(NamedTuple):
     def severity(self) -> Severity:
         """Whether it is a loss or a danger, or only worth knowing."""
         return FLAWS[self.id][0]
+
+    def as_error(self, path: str | None = None) -> Damaged:
+        """The error to raise where nothing can be done with what has it."""
+        if isinstance(self.text, str):
+            return Damaged(self.text, path=path)
+        return Damaged("its content is broken", path=path, note=self.text)
 
 
 class VerifyResult(NamedTuple):

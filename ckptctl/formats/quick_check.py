@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.core.model import Note
+from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.zip import ByteSource, find_end
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -50,12 +51,12 @@ class WholeFileProof(NamedTuple):
 
     whole: bool | None
     """True where it is shown to be complete, False where it is shown not to be; None where neither can be shown."""
-    why: str | None
-    """A few words; None where it is whole."""
+    why: Note | None
+    """None where it is whole."""
 
 
 _WHOLE = WholeFileProof(whole=True, why=None)
-_SILENT = WholeFileProof(whole=None, why="its format does not say where it ends")
+_SILENT = WholeFileProof(whole=None, why=Note("silent-format"))
 
 
 def prove_whole(source: ByteSource) -> WholeFileProof:
@@ -66,7 +67,7 @@ def prove_whole(source: ByteSource) -> WholeFileProof:
     that a file is in no known format is one.
     """
     if source.size == 0:
-        return WholeFileProof(whole=False, why="empty file")
+        return WholeFileProof(whole=False, why=Note("empty-file"))
     head = source.read(0, _HEAD)
     if head[:4] == b"PK\x03\x04":
         return _prove_zip(source)
@@ -76,7 +77,7 @@ def prove_whole(source: ByteSource) -> WholeFileProof:
     if head[8:9] == b"{":
         return _prove_safetensors(source, int.from_bytes(head[:8], "little"))
     if not any(head):  # what a crash leaves of a file whose blocks had not been written yet
-        return WholeFileProof(whole=False, why="it begins with nothing but zeros")
+        return WholeFileProof(whole=False, why=Note("zeros"))
     if head[:1] == _PICKLE and head[1:2] <= _NEWEST_PROTOCOL:
         return _prove_legacy(source) if _is_legacy(head) else _prove_pickle(source)
     return _prove_index(source, head)
@@ -89,8 +90,8 @@ def _prove_index(source: ByteSource, head: bytes) -> WholeFileProof:
     if source.read(max(0, source.size - len(_TABLE)), len(_TABLE)) == _TABLE:
         return _WHOLE
     if re.match(_INDEX, head, re.DOTALL):
-        return WholeFileProof(whole=False, why="cut short: its footer is missing")
-    return _SILENT if head.startswith(_SILENT_HEADS) else WholeFileProof(whole=None, why="in no format that is known")
+        return WholeFileProof(whole=False, why=Note("footer-missing"))
+    return _SILENT if head.startswith(_SILENT_HEADS) else WholeFileProof(whole=None, why=Note("unknown-format"))
 
 
 def _is_legacy(head: bytes) -> bool:
@@ -100,15 +101,17 @@ def _is_legacy(head: bytes) -> bool:
 
 
 def _prove_legacy(source: ByteSource) -> WholeFileProof:
-    from ckptctl.formats.torch_legacy import CUT_SHORT, open_legacy, verify_counts
+    from ckptctl.formats.torch_legacy import open_legacy, verify_counts
 
     try:
         file = open_legacy(source)
     except Damaged as error:
-        return WholeFileProof(whole=False if error.text == CUT_SHORT else None, why=error.text)
+        return WholeFileProof(
+            whole=False if isinstance(error, Truncated) else None, why=Note("malformed", why=error.text)
+        )
     proof = _compare(source.size, file.end)
     if proof.whole and not verify_counts(file):
-        return WholeFileProof(whole=None, why="its storages are not where its pickles say")
+        return WholeFileProof(whole=None, why=Note("storages-elsewhere"))
     return proof
 
 
@@ -124,39 +127,39 @@ def _prove_pickle(source: ByteSource) -> WholeFileProof:
         return _WHOLE if ends == [source.size] else _SILENT
     if _JOBLIB in source.read(0, _JOBLIB_WITHIN):  # it writes arrays into the midst of a pickle, as bare bytes
         return _SILENT
-    return WholeFileProof(whole=False, why="cut short: a pickle without its end")
+    return WholeFileProof(whole=False, why=Note("pickle-end-missing"))
 
 
 def _prove_zip(source: ByteSource) -> WholeFileProof:
     try:
         end = find_end(source)
     except Damaged as error:
-        return WholeFileProof(whole=None, why=error.text)
+        return WholeFileProof(whole=None, why=Note("malformed", why=error.text))
     if end is None:
-        return WholeFileProof(whole=False, why="cut short: end record missing")
+        return WholeFileProof(whole=False, why=Note("end-record-missing"))
     expected = end.directory + end.length + source.size - end.start
     if expected > source.size:
         return _cut_short(source.size, expected)
     if expected < source.size:
-        return WholeFileProof(whole=None, why="several archives behind each other, or bytes before the first")
+        return WholeFileProof(whole=None, why=Note("several-archives"))
     if end.members and source.read(end.directory, 4) != b"PK\x01\x02":
-        return WholeFileProof(whole=None, why="zip: its directory is broken")
+        return WholeFileProof(whole=None, why=Note("zip-directory"))
     return _WHOLE
 
 
 def _prove_hdf5(source: ByteSource, superblock: bytes) -> WholeFileProof:
     if len(superblock) < _SUPERBLOCK:
-        return WholeFileProof(whole=False, why="cut short inside its superblock")
+        return WholeFileProof(whole=False, why=Note("superblock-cut"))
     version = superblock[8]
     if version not in _BASES:
-        return WholeFileProof(whole=None, why=f"HDF5: superblock version {version} is unknown")
+        return WholeFileProof(whole=None, why=Note("superblock-version", version=version))
     width = superblock[9 if version > 1 else 13]
     at = _BASES[version] + 2 * width
     address = superblock[at : at + width]
     if width not in (2, 4, 8) or address == b"\xff" * width:
-        return WholeFileProof(whole=None, why="HDF5: its superblock does not say where it ends")
+        return WholeFileProof(whole=None, why=Note("superblock-end"))
     if version == 3 and superblock[11] & _OPEN_FOR_WRITING:  # noqa: PLR2004 - the first version that has the flag
-        return WholeFileProof(whole=None, why="HDF5: it was not closed by its writer")
+        return WholeFileProof(whole=None, why=Note("not-closed"))
     return _compare(source.size, int.from_bytes(address, "little"))
 
 
@@ -165,9 +168,9 @@ def _prove_safetensors(source: ByteSource, length: int) -> WholeFileProof:
         return _SILENT
     header = source.read(8, length)
     if len(header) < length:
-        return WholeFileProof(whole=False, why="cut short inside its header")
+        return WholeFileProof(whole=False, why=Note("header-cut"))
     if not header.rstrip().endswith(b"}"):
-        return WholeFileProof(whole=None, why="safetensors: its header is broken")
+        return WholeFileProof(whole=None, why=Note("safetensors-header"))
     return _compare(source.size, 8 + length + _find_last_offset(header))
 
 
@@ -183,11 +186,9 @@ def _compare(size: int, expected: int) -> WholeFileProof:
     if size < expected:
         return _cut_short(size, expected)
     if size > expected:
-        return WholeFileProof(whole=None, why="longer than it says itself")
+        return WholeFileProof(whole=None, why=Note("too-long"))
     return _WHOLE
 
 
 def _cut_short(size: int, expected: int) -> WholeFileProof:
-    from ckptctl.core.units import write_size
-
-    return WholeFileProof(whole=False, why=f"cut short: {write_size(size)} of {write_size(expected)}")
+    return WholeFileProof(whole=False, why=Note("cut-short", size=size, expected=expected))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.json_header import parse
@@ -93,7 +93,7 @@ def _read_text(source: ByteSource) -> bytes:
     if length > MOST_HEADER:
         raise Damaged(f"safetensors: a header of {length:,} bytes, and the format allows {MOST_HEADER:,}")
     if source.size < 8 + length:
-        raise Damaged("cut short inside its header")
+        raise Truncated("cut short inside its header")
     if length > _MOST_READ:
         raise Damaged(f"safetensors: a header of {length:,} bytes, of which {_MOST_READ:,} are read", id="not-read")
     return source.read(8, length)

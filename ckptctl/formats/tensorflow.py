@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.checksums import crc32c, unmask_crc
 from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
@@ -146,7 +146,7 @@ def _read_table(source: ByteSource, *, checked: bool) -> Iterator[tuple[bytes, b
     """Every key and value, in their order."""
     footer = source.read(max(0, source.size - _FOOTER), _FOOTER)
     if len(footer) < _FOOTER:
-        raise Damaged("cut short: its footer is missing")
+        raise Truncated("cut short: its footer is missing")
     more, at = _handle(footer, 0)
     handle, end = _handle(footer, at)
     if any(footer[end:-_MAGIC]):

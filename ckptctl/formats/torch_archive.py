@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import AmbiguousZip, Damaged, EmptyFile
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.torch_tensors import DECODERS, PickledTensor, decode_number, is_number, width_of
@@ -49,7 +49,7 @@ def read_pickled(archive: ZipArchive) -> ParsedPickle:
     """What was saved, with all that its pickle names; raises Damaged."""
     root = root_of(archive)
     if not all(name.startswith(root) for name in archive.members):
-        raise Damaged("ambiguous zip: its members are not all in one folder")
+        raise AmbiguousZip("ambiguous zip: its members are not all in one folder")
     data = archive.read(root + b"data.pkl", LIMITS.data)
     return _read_again(data) if len(data) <= _WORTH_KEEPING else read_pickle(data, decoders=DECODERS)
 
@@ -76,7 +76,7 @@ def scalar(source: ByteSource | ZipArchive, node: object) -> float | int | None:
 def _open(source: ByteSource) -> ZipArchive:
     begin = source.read(0, len(_LEGACY))
     if not begin:
-        raise Damaged("empty file")
+        raise EmptyFile("empty file")
     if begin == _LEGACY:
         raise Damaged("torch's format from before 1.6, which is not read", id=UNSUPPORTED)
     if begin[:4] != b"PK\x03\x04":

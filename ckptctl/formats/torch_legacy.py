@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.pickle.nodes import PersistentId
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.scan import find_ends
@@ -83,7 +83,7 @@ def open_legacy(source: ByteSource) -> LegacyFile:
     """
     ends = find_ends(source, _PICKLES)
     if len(ends) < _PICKLES:
-        raise Damaged(CUT_SHORT)
+        raise Truncated(CUT_SHORT)
     if ends[-1] > LIMITS.data:
         raise Damaged(f"pickle: {ends[-1]:,} bytes are more than the {LIMITS.data:,} that are read")
     pickles = tuple(read_pickles(source.read(0, ends[-1]), decoders=DECODERS))

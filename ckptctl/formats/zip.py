@@ -10,7 +10,7 @@ from bisect import bisect_right
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import AmbiguousZip, Damaged, Truncated
 
 STORED = 0
 DEFLATED = 8
@@ -104,19 +104,23 @@ class ZipArchive:
         """Offset of a stored member's data; raises Damaged where its local header says otherwise, KeyError."""
         member = self.members[name]
         if member.method != STORED or member.packed != member.size:
-            raise Damaged(f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does")
+            raise AmbiguousZip(
+                f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does"
+            )
         return self.locate_packed(name)
 
     def locate_packed(self, name: bytes) -> int:
         """Offset of a member's data, stored or deflated; raises as ``locate``."""
         member = self.members[name]
         if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
-            raise Damaged(f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does")
+            raise AmbiguousZip(
+                f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does"
+            )
         if member.method == STORED and member.packed != member.size:
-            raise Damaged(f"ambiguous zip: {printable_name(name)} has two sizes")
+            raise AmbiguousZip(f"ambiguous zip: {printable_name(name)} has two sizes")
         data = prove_header(self.source, member)
         if data + member.packed > self.next_after(name):
-            raise Damaged(f"ambiguous zip: {printable_name(name)} reaches into what follows it")
+            raise AmbiguousZip(f"ambiguous zip: {printable_name(name)} reaches into what follows it")
         return data
 
     def next_after(self, name: bytes) -> int:
@@ -142,15 +146,17 @@ def open_archive(source: ByteSource) -> ZipArchive:
     """Read the directory; raises Damaged for what is no zip, cut short or ambiguous."""
     end = find_end(source)
     if end is None:
-        raise Damaged("cut short: end record missing" if source.read(0, 4) == b"PK\x03\x04" else "not a zip archive")
+        if source.read(0, 4) == b"PK\x03\x04":
+            raise Truncated("cut short: end record missing")
+        raise Damaged("not a zip archive")
     if end.directory + end.length != end.start:
-        raise Damaged("ambiguous zip: the directory does not end where its end record begins")
+        raise AmbiguousZip("ambiguous zip: the directory does not end where its end record begins")
     if end.length > _LARGEST_DIRECTORY or end.members * _ENTRY.size > end.length:
         raise Damaged(f"zip: a directory of {end.length:,} bytes for {end.members:,} members")
     entries = _read_entries(source.read(end.directory, end.length), end.members)
     members = {entry.name: entry for entry in entries}
     if len({name.lower() for name in members}) != len(entries):
-        raise Damaged("ambiguous zip: two members have one name")
+        raise AmbiguousZip("ambiguous zip: two members have one name")
     _prove_places(source, entries, end)
     return ZipArchive(source, end, members)
 
@@ -163,12 +169,12 @@ def find_end(source: ByteSource) -> EndRecord | None:
         return None
     _, disk, first_disk, here, count, length, directory, _ = _END.unpack_from(tail, len(tail) - _END.size)
     if disk or first_disk or here != count:
-        raise Damaged("ambiguous zip: it says that it has several parts")
+        raise AmbiguousZip("ambiguous zip: it says that it has several parts")
     short = EndRecord(directory, length, count, source.size - _END.size)
     if tail[-_END.size - _LOCATOR.size :][:4] == b"PK\x06\x07":
         return _widen(short, tail, source.size)
     if count == _FULL16 or _FULL32 in (length, directory):
-        raise Damaged("ambiguous zip: its zip64 end record is missing")
+        raise AmbiguousZip("ambiguous zip: its zip64 end record is missing")
     return short
 
 
@@ -177,14 +183,16 @@ def prove_header(source: ByteSource, member: ZipMember) -> int:
     length = _HEADER.size + len(member.name)
     header = source.read(member.header, length)
     if len(header) != length:
-        raise Damaged(f"cut short inside {printable_name(member.name)}")
+        raise Truncated(f"cut short inside {printable_name(member.name)}")
     magic, flags, method, crc, packed, size, name_length, extra_length = _HEADER.unpack_from(header)
     same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
     if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
-        raise Damaged(f"ambiguous zip: {printable_name(member.name)} is described otherwise in its own header")
+        raise AmbiguousZip(f"ambiguous zip: {printable_name(member.name)} is described otherwise in its own header")
     told = crc == member.crc and packed in (member.packed, _FULL32) and size in (member.size, _FULL32)
     if not told and not flags & _HAS_DESCRIPTOR:
-        raise Damaged(f"ambiguous zip: {printable_name(member.name)} has another size or checksum in its own header")
+        raise AmbiguousZip(
+            f"ambiguous zip: {printable_name(member.name)} has another size or checksum in its own header"
+        )
     return int(member.header + length + extra_length)
 
 
@@ -199,21 +207,21 @@ def _refuse_behind(source: ByteSource) -> None:
     tail = source.read(max(0, source.size - longest), longest)
     at = tail.rfind(b"PK\x05\x06")
     if at >= 0 and at + _END.size + int.from_bytes(tail[at + _END.size - 2 : at + _END.size], "little") <= len(tail):
-        raise Damaged("ambiguous zip: bytes follow its end record")
+        raise AmbiguousZip("ambiguous zip: bytes follow its end record")
 
 
 def _widen(short: EndRecord, tail: bytes, size: int) -> EndRecord:
     """The end as its zip64 record has it; raises Damaged where a 32-bit field says something else."""
     _, disk, at, disks = _LOCATOR.unpack_from(tail, len(tail) - _END.size - _LOCATOR.size)
     if len(tail) < _TAIL or disk or disks != 1 or at != size - _TAIL:
-        raise Damaged("ambiguous zip: bytes stand before it, or several archives behind each other")
+        raise AmbiguousZip("ambiguous zip: bytes stand before it, or several archives behind each other")
     magic, length, disk, first_disk, here, count, directory_length, directory = _END64.unpack_from(tail)
     if magic != b"PK\x06\x06" or length != _END64.size - 12 or disk or first_disk or here != count:
-        raise Damaged("ambiguous zip: its zip64 end record is malformed")
+        raise AmbiguousZip("ambiguous zip: its zip64 end record is malformed")
     wide = EndRecord(directory, directory_length, count, at)
     same = short.length in (wide.length, _FULL32) and short.directory in (wide.directory, _FULL32)
     if not same or short.members not in (count, _FULL16):
-        raise Damaged("ambiguous zip: its two end records differ")
+        raise AmbiguousZip("ambiguous zip: its two end records differ")
     return wide
 
 
@@ -266,10 +274,12 @@ def _prove_places(source: ByteSource, entries: list[ZipMember], end: EndRecord) 
     free = 0
     for member in sorted(entries, key=lambda entry: entry.header):
         if member.header < free or (free == 0 and member.header):
-            raise Damaged(f"ambiguous zip: {printable_name(member.name)} does not begin behind the member before it")
+            raise AmbiguousZip(
+                f"ambiguous zip: {printable_name(member.name)} does not begin behind the member before it"
+            )
         free = member.header + _HEADER.size + len(member.name) + member.packed
     if entries:
         last = max(entries, key=lambda entry: entry.header)
         free = prove_header(source, last) + last.packed
     if not 0 <= end.directory - free <= _LONGEST_DESCRIPTOR:
-        raise Damaged("ambiguous zip: bytes that no member owns stand before the directory")
+        raise AmbiguousZip("ambiguous zip: bytes that no member owns stand before the directory")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Entry, Run
+from ckptctl.core.model import Checkpoint, Entry, Note, Run, Text
 from ckptctl.core.retention.resumable import SlimAnswer, find_resume_candidates, keep_whole, slim_all_but_newest
 from ckptctl.core.retention.slimming import SHARED, SlimOptions, SlimPlan, SlimStep
 from ckptctl.errors import CkptctlError, Damaged, Refused
@@ -116,7 +116,7 @@ def _told(place: str) -> Iterator[None]:
             error.id = "cannot-slim"
         raise
     except Damaged as error:
-        error.text = f"{place}: {error.text}"
+        error.text, error.note = f"{place}: {error.text}", Note("broken-part", name=place, why=_why(error))
         raise
 
 
@@ -129,11 +129,12 @@ def is_covered_by(globs: Sequence[str], path: str) -> bool:
 def _require_whole(checkpoint: Checkpoint) -> None:
     """Raise Refused, or Damaged, for what is not known to be whole."""
     if checkpoint.state in ("damaged", "partial"):
-        raise Damaged(checkpoint.note or f"it is {checkpoint.state}")
+        raise Damaged(f"it is {checkpoint.state}", note=checkpoint.note)
     if checkpoint.state == "live":
-        raise Refused(checkpoint.note or "it may still be in the writing", id="live")
-    if checkpoint.state == "unknown" and checkpoint.note:
-        raise Refused(f"it is in doubt whether it is whole: {checkpoint.note}", id="in-doubt")
+        raise Refused("it may still be in the writing", id="live", note=checkpoint.note)
+    if checkpoint.state == "doubtful":
+        note = Note("in-doubt", why=checkpoint.note)
+        raise Refused("it is in doubt whether it is whole", id="in-doubt", note=note)
 
 
 class ObservedRun(NamedTuple):
@@ -161,9 +162,13 @@ def _answer(store: ReadStore, checkpoint: Checkpoint) -> SlimAnswer | None:
     try:
         return plan_slim(store, checkpoint, SlimOptions(scores=True))
     except CkptctlError as error:
-        return None if error.id == "nothing-to-slim" else error.text
+        return None if error.id == "nothing-to-slim" else _why(error)
     except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        return Note("unreadable", why=str(error.strerror or error))
+
+
+def _why(error: CkptctlError) -> Text:
+    return error.note if isinstance(error.note, Note) else error.text
 
 
 def _keep_doubtful(observed: ObservedRun, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
@@ -176,7 +181,7 @@ def _keep_doubtful(observed: ObservedRun, verdicts: Sequence[Verdict]) -> Iterat
             observed = observed._replace(run=leave_slimmed(observed, verdict.slim))
             yield verdict
         except Refused as error:
-            yield keep_whole(verdict, error.text)
+            yield keep_whole(verdict, _why(error))
 
 
 def refuse_in_place(observed: ObservedRun, slim: SlimPlan) -> None:
@@ -202,10 +207,9 @@ def leave_slimmed(observed: ObservedRun, slim: SlimPlan) -> Run:
     beside = [*run.checkpoints[:place], after, *run.checkpoints[place + 1 :]]
     judged = check_against_peers(store, [other._replace(path=store_path(other)) for other in beside], now)[place]
     if judged.state != "complete":
-        why = judged.note or f"it is {judged.state}"
-        raise Refused(
-            f"a listing would take it for unfinished then: {why}", id="cannot-slim", hint="write a copy with -o"
-        )
+        note = Note("unfinished-if-slimmed", state=judged.public_state, why=judged.note)
+        text = "a listing would take it for unfinished then"
+        raise Refused(text, id="cannot-slim", hint="write a copy with -o", note=note)
     return run._replace(checkpoints=tuple(beside))
 
 

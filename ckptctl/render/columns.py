@@ -167,10 +167,25 @@ def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str
         more = len(names) - _FEW_LINKS
         marks.append(f"linked by {shown} and {more} more" if more > 0 else f"linked by {shown}")
     if checkpoint.pinned:
-        marks.append(escape(checkpoint.pin or "pinned"))
+        marks.append(_describe_pin(checkpoint))
     if checkpoint.state != "complete":
-        marks.append(f"{checkpoint.state}: {escape(checkpoint.note)}" if checkpoint.note else checkpoint.state)
+        marks.append(_describe_state(checkpoint))
     return marks
+
+
+def _describe_pin(checkpoint: Checkpoint) -> str:
+    from ckptctl.render.notes import describe_note  # few are pinned
+
+    return escape(describe_note(checkpoint.pin or "pinned"))
+
+
+def _describe_state(checkpoint: Checkpoint) -> str:
+    """Its state, and why it is that."""
+    if checkpoint.note is None:
+        return checkpoint.public_state
+    from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
+
+    return f"{checkpoint.public_state}: {escape(describe_note(checkpoint.note))}"
 
 
 def _places_of(checkpoint: Checkpoint, view: RunView) -> list[str]:
@@ -230,7 +245,7 @@ def _tsv_lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str
         )
         when = write_time(checkpoint.modified) if checkpoint.modified else None
         counts = (checkpoint.size, checkpoint.files, when, ", ".join(marks_of(checkpoint, view, links)))
-        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.state, *numbers, *counts])
+        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.public_state, *numbers, *counts])
 
 
 def tsv_run_header() -> str:

@@ -14,6 +14,7 @@ from ckptctl.render.text import clip, escape, fold, locate, measure, pad, pad_le
 
 if TYPE_CHECKING:  # `show` starts without what compares tensors
     from ckptctl.tensors.compare import Difference, TensorChange
+from ckptctl.render.notes import describe_note
 
 _LEAD = 14
 """Cells before what a line says: two, a word, and a gap."""
@@ -41,7 +42,7 @@ def screen(checkpoint: Checkpoint, run: Run, inside: Contents, *, width: int = 8
     room = width - measure(facts) - 3
     yield f"{shorten(escape(name), max(_NAME_LEAST, room))}   {facts}\n"
     if checkpoint.note:
-        yield from _line("because", escape(checkpoint.note), width)
+        yield from _line("because", escape(describe_note(checkpoint.note)), width)
     yield from _write_parts(inside, width)
     yield from _write_scores(checkpoint, run, width)
     for word, text in (
@@ -57,7 +58,7 @@ def screen(checkpoint: Checkpoint, run: Run, inside: Contents, *, width: int = 8
             yield from _line(word, escape(text), width)
     for flaw in inside.flaws:
         where = f"{flaw.file}: " if flaw.file and checkpoint.unit != "file" else ""
-        yield from _line(flaw.severity, escape(f"{where}{flaw.text}"), width)
+        yield from _line(flaw.severity, escape(f"{where}{describe_note(flaw.text)}"), width)
 
 
 def _describe(checkpoint: Checkpoint, inside: Contents) -> Iterator[str]:
@@ -70,7 +71,7 @@ def _describe(checkpoint: Checkpoint, inside: Contents) -> Iterator[str]:
     if checkpoint.step is not None:
         yield f"step {write_number(checkpoint.step)}"
     yield write_size(checkpoint.size)
-    yield checkpoint.state
+    yield checkpoint.public_state
 
 
 def _find_version(inside: Contents) -> str:
@@ -202,7 +203,7 @@ def rows(checkpoint: Checkpoint, inside: Contents, *, root: str, tensors: bool =
         ("path", locate(root, checkpoint.path)),
         ("layout", checkpoint.layout),
         ("format", inside.format),
-        ("state", checkpoint.state),
+        ("state", checkpoint.public_state),
         ("epoch", checkpoint.epoch),
         ("step", checkpoint.step),
         ("modified", write_time(checkpoint.modified)),

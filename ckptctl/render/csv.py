@@ -47,7 +47,7 @@ def _row(run: Run, checkpoint: Checkpoint, metrics: Sequence[str], *, raw: bool)
         text(checkpoint.path),
         text(checkpoint.layout),
         checkpoint.unit,
-        checkpoint.state,
+        checkpoint.public_state,
         checkpoint.epoch,
         checkpoint.step,
         checkpoint.version,

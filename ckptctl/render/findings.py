@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import write_count
+from ckptctl.render.notes import describe_note
 from ckptctl.render.text import escape, fold, locate, measure, name_within, pad, shorten
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _write_report(report: Report, root: str, width: int) -> Iterator[str]:
     for finding, name in zip(report.findings, names, strict=True):
         lead = f"  {finding.severity}".ljust(len(_LEAD))
         yield f"{lead}{pad(shorten(name, column), column)}{_GAP}{finding.id}\n"
-        yield from _write_prose(escape(finding.text), width)
+        yield from _write_prose(escape(describe_note(finding.text)), width)
         yield from _write_hint(finding.hint, root, width)
 
 
@@ -70,8 +71,8 @@ def rows(reports: Iterable[Report], *, root: str = ".") -> Iterator[str]:
     yield "severity\tid\tpath\ttext\thint\n"
     for report in reports:
         for found in report.findings:
-            where = escape(locate(root, found.path))
-            yield f"{found.severity}\t{found.id}\t{where}\t{escape(found.text)}\t{write_hint(found.hint, root)}\n"
+            where, text = escape(locate(root, found.path)), escape(describe_note(found.text))
+            yield f"{found.severity}\t{found.id}\t{where}\t{text}\t{write_hint(found.hint, root)}\n"
 
 
 def write_hint(hint: Hint, root: str = ".") -> str:
@@ -161,7 +162,7 @@ def _write_flaw(result: VerifyResult, flaw: Flaw, width: int) -> Iterator[str]:
     """A path and what it is, beside each other where there is room, else below."""
     name = flaw.file.rpartition("/")[2]
     where = f"{flaw.file}: " if flaw.file and not result.path.endswith(name) else ""
-    text, path = escape(f"{where}{flaw.text}"), escape(result.path)
+    text, path = escape(f"{where}{describe_note(flaw.text)}"), escape(result.path)
     lead = pad(word_of(flaw), _VERIFY_LEAD)
     room = width - _VERIFY_LEAD - len(_VERIFY_GAP) - max(_TEXT_LEAST, min(len(text), width // 2))
     if len(path) <= room:
@@ -188,7 +189,7 @@ def verify_rows(examined: Iterable[VerifyResult]) -> Iterator[str]:
         if not result.flaws:
             yield f"ok\t{path}\t\t\t\n"
         for flaw in result.flaws:
-            yield f"{word_of(flaw)}\t{path}\t{flaw.id}\t{escape(flaw.file)}\t{escape(flaw.text)}\n"
+            yield f"{word_of(flaw)}\t{path}\t{flaw.id}\t{escape(flaw.file)}\t{escape(describe_note(flaw.text))}\n"
 
 
 def verify_closing(tally: VerifyTotals, *, seconds: float = 0, torch: str = "") -> str:

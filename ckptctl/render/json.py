@@ -21,6 +21,7 @@ from ckptctl.render.text import encode, escape
 if TYPE_CHECKING:
     from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
+    from ckptctl.core.model import Text
     from ckptctl.core.retention.explain import Explanation
     from ckptctl.core.retention.guard import Objection
     from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
@@ -135,7 +136,7 @@ def prune(
     yield f'{{"schema_version":1,"policy":{dump(write_text(plan.words))},"dry_run":{dump(dry_run)},"runs":['
     for place, run in enumerate(plan.runs):
         yield from _run_plan(run, "," if place else "")
-    refusals: Value = [{"id": it.id, "text": write_text(it.text), "override": it.override} for it in objections]
+    refusals: Value = [{"id": it.id, "text": _text_of(it.text), "override": it.override} for it in objections]
     yield f'],"frees":{plan.frees},"objections":{dump(refusals)},"outcome":'
     yield f"{dump(_outcome(outcome) if outcome else None)}}}\n"
 
@@ -158,13 +159,13 @@ def doctor(reports: Iterable[Report], *, root: str) -> Iterator[str]:
 def _finding(finding: Finding, root: str) -> Value:
     from ckptctl.render.findings import write_hint
 
-    told = {"text": write_text(finding.text), "hint": write_hint(finding.hint, root)}
+    told = {"text": _text_of(finding.text), "hint": write_hint(finding.hint, root)}
     return {"id": finding.id, "severity": finding.severity, **write_path("path", finding.path), **told}
 
 
 def explain(told: Explanation) -> Iterator[str]:
     """What becomes of one checkpoint, and what each rule says of it."""
-    rules: Value = [{"rule": it.rule, "says": it.says, "text": write_text(it.text)} for it in told.rules]
+    rules: Value = [{"rule": it.rule, "says": it.says, "text": _text_of(it.text)} for it in told.rules]
     yield dump({"schema_version": 1, **_verdict(told.verdict), "rules": rules}) + "\n"
 
 
@@ -226,9 +227,17 @@ def _trashed(trashed: TrashedItems) -> Value:
 
 def error(trouble: CkptctlError) -> str:
     """An error, for stderr."""
+    from ckptctl.render.notes import describe_error
+
     path = {"path": None} if trouble.path is None else write_path("path", trouble.path)
     hint = None if trouble.hint is None else write_text(trouble.hint)
-    told = {"id": trouble.id, "text": write_text(trouble.text), "hint": hint, **path, "exit_code": trouble.exit_code}
+    told = {
+        "id": trouble.id,
+        "text": write_text(describe_error(trouble)),
+        "hint": hint,
+        **path,
+        "exit_code": trouble.exit_code,
+    }
     return dump({"error": told}) + "\n"
 
 
@@ -258,7 +267,7 @@ def checkpoint(checkpoint: Checkpoint) -> dict[str, Value]:
         "layout": checkpoint.layout,
         "kind": checkpoint.unit,
         **members,
-        "state": checkpoint.state,
+        "state": checkpoint.public_state,
         "roles": write_texts(checkpoint.roles),
         "aliases": write_texts(checkpoint.aliases),
         "epoch": write_finite(checkpoint.epoch),
@@ -298,7 +307,7 @@ def _run(view: RunView, comma: str) -> Iterator[str]:
     yield '],"pointers":['
     yield from write_batches(map(_pointer, run.pointers))
     yield '],"strays":['
-    yield from write_batches({**write_path("path", it.path), "why": write_text(it.why)} for it in run.strays)
+    yield from write_batches({**write_path("path", it.path), "why": _text_of(it.why)} for it in run.strays)
     yield "]}"
 
 
@@ -314,8 +323,15 @@ def _run_plan(run: RunPlan, comma: str) -> Iterator[str]:
     yield f'],"links":{dump(links)}}}'
 
 
+def _text_of(text: Text) -> str:
+    """What a note says."""
+    from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
+
+    return write_text(describe_note(text))
+
+
 def _verdict(verdict: Verdict) -> dict[str, Value]:
-    reasons: Value = [{"rule": reason.rule, "text": write_text(reason.text)} for reason in verdict.reasons]
+    reasons: Value = [{"rule": reason.rule, "text": _text_of(reason.text)} for reason in verdict.reasons]
     return {**write_path("path", verdict.path), "action": verdict.action, "reasons": reasons, "frees": verdict.frees}
 
 

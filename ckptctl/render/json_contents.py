@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint
 from ckptctl.render.json import Value, checkpoint, dump, write_batches, write_path, write_plain, write_text, write_texts
+from ckptctl.render.notes import describe_note
 
 if TYPE_CHECKING:
     from ckptctl.formats.contents import Contents, Tensor
@@ -89,7 +90,7 @@ def _alteration(change: TensorChange) -> Value:
 
 def _flaw(flaw: Flaw) -> Value:
     file: dict[str, Value] = {"file": None} if not flaw.file else write_path("file", flaw.file)
-    return {"id": flaw.id, "severity": flaw.severity, "text": write_text(flaw.text), **file}
+    return {"id": flaw.id, "severity": flaw.severity, "text": write_text(describe_note(flaw.text)), **file}
 
 
 def _tensor(tensor: Tensor) -> dict[str, Value]:

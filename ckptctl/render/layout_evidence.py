@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.ranking import RunView
 from ckptctl.render.columns import write_count
+from ckptctl.render.notes import describe_note
 from ckptctl.render.text import escape, locate, shorten
 
 _HEADS = ("path", "layout", "evidence")
@@ -16,8 +17,9 @@ _HEADS = ("path", "layout", "evidence")
 def describe_evidence(checkpoint: Checkpoint) -> str:
     """Why it is taken for what it is, escaped; a doubt comes with it."""
     why = escape(checkpoint.evidence or "its name")
-    doubt = checkpoint.state == "unknown" and checkpoint.note
-    return f"{why}; {escape(checkpoint.note or '')}" if doubt else why
+    if checkpoint.state != "doubtful" or checkpoint.note is None:
+        return why
+    return f"{why}; {escape(describe_note(checkpoint.note))}"
 
 
 def screen(view: RunView, *, root: str, width: int) -> Iterator[str]:

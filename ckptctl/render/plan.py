@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ckptctl.core.model import Note
 from ckptctl.core.retention.explain import Explanation
 from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import show_name, write_count, write_epoch, write_number
+from ckptctl.render.notes import describe_note
 from ckptctl.render.text import clip, escape, fold, locate, measure, name_within, pad, pad_left, shorten
 
 _FEW = 3
@@ -74,7 +76,7 @@ def objections(refusals: Iterable[Objection]) -> Iterator[str]:
     """Why a plan must not run, a line each, with the flag that would let it."""
     for refusal in refusals:
         override = f" ({refusal.override} overrides it)" if refusal.override else ""
-        yield f"refused[{refusal.id}]: {escape(refusal.text)}{override}\n"
+        yield f"refused[{refusal.id}]: {escape(describe_note(refusal.text))}{override}\n"
 
 
 def _describe_changes(plan: Plan, verb: str = "delete") -> str:
@@ -154,7 +156,7 @@ def _name(verdict: Verdict, folder: str, size: str = "") -> PlanLine:
 
 
 def _reasons_of(verdict: Verdict) -> str:
-    return ", ".join(escape(reason.text) for reason in verdict.reasons)
+    return ", ".join(escape(describe_note(reason.text)) for reason in verdict.reasons)
 
 
 def _size_of(verdict: Verdict) -> str:
@@ -209,18 +211,18 @@ def _notes(runs: Sequence[RunPlan], root: str, width: int) -> Iterator[str]:
     where: dict[str, list[str]] = {}
     for run in runs:
         for notice in dict.fromkeys((*run.notices, *_waiting(run))):
-            where.setdefault(escape(notice), []).append(_place(run, root, width))
-    for notice, paths in where.items():
+            where.setdefault(escape(describe_note(notice)), []).append(_place(run, root, width))
+    for told, paths in where.items():
         if len(paths) <= _FEW:
-            yield from (f"{path}: {notice}" for path in paths)
+            yield from (f"{path}: {told}" for path in paths)
         else:
-            yield f"{write_count(len(paths), 'run')}, {paths[0]} the first: {notice}"
+            yield f"{write_count(len(paths), 'run')}, {paths[0]} the first: {told}"
 
 
-def _waiting(run: RunPlan) -> Iterator[str]:
+def _waiting(run: RunPlan) -> Iterator[Note]:
     young = sum(any(reason.rule == "min-age" for reason in verdict.reasons) for verdict in run.verdicts)
     if young:
-        yield f"{write_count(young, 'checkpoint')} too young to judge: left alone"
+        yield Note("too-young", count=young)
 
 
 def _unpinned(plan: Plan) -> Iterator[str]:
@@ -259,7 +261,7 @@ def rows(plan: Plan, *, root: str = ".") -> Iterator[str]:
     yield "action\tpath\tfrees\treasons\n"
     for run in plan.runs:
         for verdict in run.verdicts:
-            reasons = "; ".join(escape(reason.text) for reason in verdict.reasons)
+            reasons = "; ".join(escape(describe_note(reason.text)) for reason in verdict.reasons)
             yield f"{verdict.action}\t{escape(locate(root, verdict.path))}\t{verdict.frees}\t{reasons}\n"
         for move in run.moves:
             path, before, after = (escape(locate(root, path)) for path in move)
@@ -338,7 +340,8 @@ def explain_screen(told: Explanation, *, root: str = ".") -> Iterator[str]:
     lines = told.rules or verdict.reasons
     width = max(len(it.rule) for it in lines)
     for line in lines:
-        yield f"  {getattr(line, 'says', verdict.action)}  {pad(line.rule, width)}  {escape(line.text)}\n"
+        says, text = getattr(line, "says", verdict.action), escape(describe_note(line.text))
+        yield f"  {says}  {pad(line.rule, width)}  {text}\n"
 
 
 def explain_rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
@@ -347,4 +350,4 @@ def explain_rows(told: Explanation, *, root: str = ".") -> Iterator[str]:
     yield "rule\tsays\ttext\n"
     yield f"verdict\t{verdict.action}\t{escape(locate(root, verdict.path))}\n"
     for line in told.rules:
-        yield f"{line.rule}\t{line.says}\t{escape(line.text)}\n"
+        yield f"{line.rule}\t{line.says}\t{escape(describe_note(line.text))}\n"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from ckptctl.errors import CkptctlError
+if TYPE_CHECKING:
+    from ckptctl.core.model import Text
+    from ckptctl.errors import CkptctlError
 
 ELLIPSIS = "…"
 
@@ -141,9 +144,12 @@ def error_lines(error: CkptctlError, done: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def warning(text: str) -> str:
-    """A line that warns."""
-    return f"warning: {escape(text)}\n"
+def warning(text: Text, where: str = "") -> str:
+    """A line that warns, of what is at a path."""
+    from ckptctl.render.notes import describe_note  # as above
+
+    front = f"{escape(where)}: " if where else ""
+    return f"warning: {front}{escape(describe_note(text))}\n"
 
 
 def hint(text: str) -> str:

@@ -8,8 +8,8 @@ from functools import cache, lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckptctl.core.model import Entries
-from ckptctl.core.units import NANOSECONDS, QUIET, write_age
+from ckptctl.core.model import Entries, Note
+from ckptctl.core.units import QUIET
 from ckptctl.errors import Damaged
 from ckptctl.layouts.index import first_match, glob_matches, match, required_text
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from ckptctl.layouts.schema import Layout
     from ckptctl.stores import ReadStore
 
-Completeness = tuple["bool | None", "str | None"]
-"""Whether it is whole, and why not; None with a reason where it is in doubt, None alone where nothing tells."""
-FORMAT_IS_SILENT = "its format does not say where it ends"
-"""What the proof says of a file in which nothing is wrong, nor can be: legacy pickles."""
+Completeness = tuple["bool | None", "Note | None"]
+"""Whether it is whole, and why not; None with a note where it is in doubt, None alone where nothing tells."""
 MOST_MANIFEST_BYTES = 256 << 20
 _SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 """How every framework numbers the parts of a file that was too large for one."""
@@ -29,7 +27,7 @@ _SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 
 def check_completeness(
     store: ReadStore, layout: Layout, entries: Sequence[Entry], now: int, unit: str = ""
-) -> tuple[State, str | None]:
+) -> tuple[State, Note | None]:
     """Whether a checkpoint is whole, and why not; one that nothing proves counts as whole once it is quiet.
 
     ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
@@ -43,12 +41,11 @@ def check_completeness(
     if marks and whole is not False and why is None:
         whole = None if _is_outdated(entries, marks) else True
     if whole is None and why is not None:
-        return "unknown", why
+        return "doubtful", why
     if whole or (whole is None and age >= QUIET):
         return "complete", None
     if age < QUIET:
-        written = f"written {write_age(age / NANOSECONDS)} ago"
-        return "live", f"{why}, {written}" if why else written
+        return "live", Note("incomplete-yet", why=why, age=age) if why else Note("just-written", age=age)
     return ("damaged" if kind == "file" and not lacks else "partial"), why
 
 
@@ -70,17 +67,17 @@ def done_paths(layout: Layout, members: Sequence[Entry]) -> list[tuple[str, ...]
     return list(found)
 
 
-def _find_marks(layout: Layout, entries: Sequence[Entry]) -> tuple[frozenset[str], str | None]:
+def _find_marks(layout: Layout, entries: Sequence[Entry]) -> tuple[frozenset[str], Note | None]:
     """The paths of a checkpoint's done-marks, and which is missing, if any."""
     if layout.unit == "dir":
         top = f"{entries[0].path}/"
         names = {it.path.removeprefix(top) for it in entries[1:] if it.kind == "file"}
         marks = frozenset(top + it for it in names if "/" not in it and glob_matches(layout.done, it))
-        return marks, None if marks else f"{layout.done} is missing"
+        return marks, None if marks else Note("missing-file", name=layout.done)
     places, held = done_paths(layout, entries), {it.path for it in entries if it.kind == "file"}
     missing = next((its for its in places if held.isdisjoint(its)), None)
     marks = frozenset(path for its in places for path in its if path in held)
-    return marks, None if missing is None else f"{missing[0].rpartition('/')[2]} is missing"
+    return marks, None if missing is None else Note("missing-file", name=missing[0].rpartition("/")[2])
 
 
 def _is_outdated(entries: Iterable[Entry], marks: Collection[str]) -> bool:
@@ -90,9 +87,9 @@ def _is_outdated(entries: Iterable[Entry], marks: Collection[str]) -> bool:
     return any((it.modified or 0) > newest for it in files)
 
 
-def classify_unfinished(entries: Sequence[Entry], now: int, why: str = "") -> tuple[State, str]:
+def classify_unfinished(entries: Sequence[Entry], now: int, why: Note | None = None) -> tuple[State, Note]:
     """The state of what is known to be unfinished, by its own name or for another reason."""
-    why = why or "its name is that of a save under way"
+    why = why or Note("in-progress-name")
     return ("partial" if _age_of(entries, now) >= QUIET else "live"), why
 
 
@@ -110,8 +107,9 @@ def _prove_file(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> C
         with store.open(entries[0].path) as source:
             proof = prove_whole(source)
     except OSError as error:
-        return None, f"cannot be read: {error.strerror or error}"
-    return proof.whole, (None if proof.why == FORMAT_IS_SILENT else proof.why)
+        return None, Note("unreadable", why=str(error.strerror or error))
+    is_silent = proof.why is None or proof.why.id == "silent-format"  # legacy pickles: nothing is wrong, nor can be
+    return proof.whole, None if is_silent else proof.why
 
 
 def _prove_family(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:
@@ -129,7 +127,7 @@ def _prove_family(store: ReadStore, layout: Layout, entries: Sequence[Entry]) ->
     return (True, None) if layout.tells_end and proofs else (None, None)
 
 
-def _missing_of_map(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> str | None:
+def _missing_of_map(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Note | None:
     """The first member that a family's own map names and that is not there; one that cannot be read says nothing."""
     held = {entry.path.rpartition("/")[2] for entry in entries}
     path = next((it.path for it in entries if glob_matches(layout.manifest, it.path.rpartition("/")[2])), None)
@@ -142,7 +140,12 @@ def _missing_of_map(store: ReadStore, layout: Layout, entries: Sequence[Entry]) 
         return None
     texts = {it.decode(errors="replace") for it in re.findall(rb'"([^"\\]*)"', data)}
     missing = min((it for it in texts - held if "/" not in it and match(layout, it) is not None), default=None)
-    return None if missing is None else f"{missing} is missing"
+    return None if missing is None else _missing_file(missing)
+
+
+def _missing_file(name: str) -> Note:
+    """The note on a file that a map names and that is not there."""
+    return Note("missing-shard", name=name) if re.fullmatch(_SHARD, name) else Note("missing-file", name=name)
 
 
 def _prove_folder(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:
@@ -150,7 +153,7 @@ def _prove_folder(store: ReadStore, layout: Layout, entries: Sequence[Entry]) ->
     empty = [it for it in entries if it.size == 0 and it.path.rpartition("/")[0] == entries[0].path]
     lacks = _missing_in(layout.required, layout.ranks, below) or _empty_of(layout, empty)
     if lacks or not below:
-        return False, lacks or "it is empty"
+        return False, lacks or Note("empty-folder")
     if layout.manifest and layout.manifest in below:
         proof = _prove_manifest(store, f"{entries[0].path}/{layout.manifest}", below)
         return (None, None) if proof[0] and not layout.tells_end else proof
@@ -158,7 +161,7 @@ def _prove_folder(store: ReadStore, layout: Layout, entries: Sequence[Entry]) ->
 
 
 @lru_cache(512)  # the folders of one training hold the same names
-def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[str, ...]) -> str | None:
+def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[str, ...]) -> Note | None:
     """What a folder lacks, going by the names of what lies in it."""
     names = {path for path in below if "/" not in path}
     return _missing_of(required, names) or _missing_shard(below) or _missing_rank(ranks, below)
@@ -171,21 +174,21 @@ _PROOFS: Mapping[str, Callable[[ReadStore, Layout, Sequence[Entry]], Completenes
 }
 
 
-def _missing_of(required: Iterable[str], names: Iterable[str]) -> str | None:
+def _missing_of(required: Iterable[str], names: Iterable[str]) -> Note | None:
     """The first thing that is required and not there."""
     held = set(names)
     missing = next((it for it in required if first_match(it, held) is None), None)
-    return None if missing is None else f"{missing.replace('|', ' or ')} is missing"
+    return None if missing is None else Note("missing-file", name=missing.replace("|", " or "))
 
 
-def _empty_of(layout: Layout, entries: Iterable[Entry]) -> str | None:
+def _empty_of(layout: Layout, entries: Iterable[Entry]) -> Note | None:
     """The first file without a byte in it, of those that are required."""
     empty = {entry.path.rpartition("/")[2] for entry in entries if entry.kind == "file" and entry.size == 0}
     found = next((name for it in layout.required if empty and (name := first_match(it, empty)) is not None), None)
-    return None if found is None else f"{found} is empty"
+    return None if found is None else Note("empty-part", name=found)
 
 
-def _missing_shard(paths: Iterable[str]) -> str | None:
+def _missing_shard(paths: Iterable[str]) -> Note | None:
     """The first part that is missing of files in numbered parts; parts count from 1, in some formats from 0."""
     parts: dict[tuple[str, str, int], set[int]] = {}
     for path in paths:
@@ -196,16 +199,16 @@ def _missing_shard(paths: Iterable[str]) -> str | None:
         first = 0 if 0 in held else 1
         missing = next((it for it in range(first, first + of) if it not in held), None)
         if missing is not None:
-            return f"{front}{missing:05d}-of-{of:05d}{back} is missing"
+            return Note("missing-shard", name=f"{front}{missing:05d}-of-{of:05d}{back}")
     return None
 
 
-def _missing_rank(patterns: Iterable[str], names: Collection[str]) -> str | None:
+def _missing_rank(patterns: Iterable[str], names: Collection[str]) -> Note | None:
     for pattern in patterns:
         held = ranks_in(pattern, names)
         missing = next((it for it in _all_up_to(held) if it not in held), None)
         if missing is not None:
-            return f"rank {', '.join(map(str, missing))} of {describe_pattern(pattern)} is missing"
+            return Note("missing-rank", rank=missing, pattern=pattern)
     return None
 
 
@@ -234,16 +237,7 @@ def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
     return product(*(range(max(numbers) + 1) for numbers in zip(*held, strict=True)))
 
 
-def describe_pattern(pattern: str) -> str:
-    """A pattern as a person would write it: N for a number, … for anything."""
-    plain = re.sub(r"\(\?:[^()]*\)\?", "", pattern)
-    plain = re.sub(r"\\d(?:\{[^}]*\}|[+*])?", "N", plain)
-    plain = re.sub(r"(?:(?<!\\)\.|\[[^]]*\])(?:\{[^}]*\}|[+*])", "…", plain)
-    plain = re.sub(r"\((?:\?P<\w+>)?([^()]*)\)", r"\1", plain)
-    return re.sub(r"\\(.)", r"\1", plain)
-
-
-def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:
+def _missing_parts(layout: Layout, names: Iterable[str]) -> Note | None:
     """The first rank or shard that a family lacks."""
     groups = [it for name in names if (it := match(layout, name)) is not None]
     for key in ("shard", "rank"):
@@ -253,7 +247,7 @@ def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:
         last = max(first + of - 1, max(held, default=-1))
         missing = next((it for it in range(first, last + 1) if it not in held), None)
         if missing is not None:
-            return f"{key} {missing} is missing"
+            return Note("missing-part", kind=key, number=missing)
     return None
 
 
@@ -265,14 +259,14 @@ def _prove_manifest(store: ReadStore, path: str, below: Sequence[str]) -> Comple
         with store.open(path) as source:
             data = source.read(0, source.size) if source.size <= MOST_MANIFEST_BYTES else None
     except OSError as error:
-        return None, f"{path.rpartition('/')[2]} cannot be read: {error.strerror or error}"
+        return None, Note("unreadable-part", name=path.rpartition("/")[2], why=str(error.strerror or error))
     if data is None:
         return True, None
     try:
         missing = min(find_texts(data, b".distcp").difference(below), default=None)
     except Damaged as error:
-        return False, f"{path.rpartition('/')[2]}: {error.text}"
-    return (True, None) if missing is None else (False, f"{missing} is missing")
+        return False, Note("broken-part", name=path.rpartition("/")[2], why=error.text)
+    return (True, None) if missing is None else (False, _missing_file(missing))
 
 
 def refresh_entries(store: ReadStore, checkpoint: Checkpoint) -> tuple[Entry, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.model import Entry, Unit
+from ckptctl.core.model import Entry, Note, Unit
 from ckptctl.layouts.index import NUMBERS, Groups, LayoutIndex, Match, glob_matches, match
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.completeness import done_paths
@@ -31,11 +31,11 @@ class Detected(NamedTuple):
     """The one that loads first."""
     groups: Groups
     evidence: str | None = None
-    doubt: str | None = None
+    doubt: Note | None = None
     """Why nobody can say what it is; it is never touched then."""
     in_progress: bool = False
     """Whether its name says that it is being written."""
-    lacks: str | None = None
+    lacks: Note | None = None
     """What is missing of it, as far as names tell."""
 
 
@@ -172,9 +172,8 @@ def _doubt_series(found: list[Detected]) -> list[Detected]:
         return found
     series = sorted({_series_of(it) for it in numbered})
     twins = Counter(map(_numbers_of, numbered))
-    several = ", ".join(f"{front}N{back}" for front, back in series)
     doubtful = {it.path for it in numbered if len(series) > 1 or twins[_numbers_of(it)] > 1}
-    doubt = f"several series share its folder: {several}"
+    doubt = Note("several-series", series=tuple(f"{front}N{back}" for front, back in series))
     return [it._replace(doubt=doubt) if it.path in doubtful else it for it in found]
 
 
@@ -190,14 +189,14 @@ def _series_of(detected: Detected) -> tuple[str, str]:
     return detected.groups.get("series") or "", dot + extension
 
 
-def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> str | None:
+def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> Note | None:
     """Why a folder may be more than a checkpoint: somebody trained on into it, and a run lies there."""
     if not folder.nested:
         return None
     above = Counter(path.rpartition("/")[0] for path, _ in folder.nested)
     for path, family in folder.nested:
         if family == layout.family or above[path.rpartition("/")[0]] > 1:
-            return f"a run lies in it: {path.rpartition('/')[0].rpartition('/')[2]}"
+            return Note("nested-run", name=path.rpartition("/")[0].rpartition("/")[2])
     return None
 
 
@@ -206,7 +205,7 @@ def _proved_layouts(folders: Iterable[CheckpointFolder]) -> frozenset[str]:
     return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
 
 
-def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | None, str | None]:
+def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | None, Note | None]:
     """The layout of a folder, and why it is in doubt, if it is; None where only others beside it could have told."""
     candidates = folder.candidates
     if not (candidates[0].is_proved and candidates[0].is_numbered):
@@ -222,7 +221,7 @@ def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | N
     rivals = {it.layout.family: it.layout.name for it in candidates}
     if len(rivals) == 1:
         return candidates[0], None
-    return candidates[0], f"it may be of {' or '.join(rivals.values())}: choose one with --layout"
+    return candidates[0], Note("ambiguous-layout", layouts=tuple(rivals.values()))
 
 
 def _key_of(entry: Entry, candidate: Match, rank_folders: Collection[str]) -> tuple[object, ...]:
@@ -253,7 +252,7 @@ def _make_family(members: Sequence[Member], run_folder: RunFolder) -> Detected |
     return Detected(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
 
 
-def _missing_folder(layout: Layout, tops: Sequence[Entry], run_folder: RunFolder) -> str | None:
+def _missing_folder(layout: Layout, tops: Sequence[Entry], run_folder: RunFolder) -> Note | None:
     """The rank whose folder lacks its share of a family, where ranks have folders of their own."""
     if not (layout.rank_folders and run_folder.rank_folders):
         return None
@@ -261,7 +260,7 @@ def _missing_folder(layout: Layout, tops: Sequence[Entry], run_folder: RunFolder
     if held.isdisjoint(run_folder.rank_folders):
         return None
     missing = min(run_folder.rank_folders - held, default=None)
-    return None if missing is None else f"the share of {missing.rpartition('/')[2]} is missing"
+    return None if missing is None else Note("missing-share", folder=missing.rpartition("/")[2])
 
 
 def _any(members: Sequence[Member], key: str) -> str | None:

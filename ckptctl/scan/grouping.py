@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from posixpath import abspath, basename
 from typing import TYPE_CHECKING
 
+from ckptctl.core.model import Note
 from ckptctl.core.names.parse import is_cut_by_slash, parse
 from ckptctl.layouts.index import LayoutIndex, Match, first_match
 from ckptctl.scan.metrics.side_files import SideFiles
@@ -57,7 +58,7 @@ class RunFolder:
         self.rank_folders: set[str] = set()
         self.is_checkpoint = is_checkpoint
         """Set where the folder itself is one: only the root of a store can be."""
-        self.failures: list[str] = []
+        self.failures: list[Note] = []
         """What could not be listed, and why."""
         self.below: list[str] = []
         """Paths of side files in the folders below."""
@@ -125,7 +126,7 @@ def group_folders(store: ReadStore, index: LayoutIndex, *, stat: bool) -> Iterat
         if open_folders[0].is_checkpoint:
             break
         if folder.failure:
-            open_folders[-1].failures.append(f"{folder.path or '.'}: {folder.failure}")
+            open_folders[-1].failures.append(Note("unlisted", path=folder.path, why=folder.failure))
     while open_folders:
         yield open_folders.pop()
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckptctl.core.model import Note
 from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import Flaw, VerifyResult
@@ -98,7 +99,7 @@ def verify_checkpoint(
     else:
         flaws += _warn_unproved(contents)
     told = (*_warn_state(checkpoint, flaws), *flaws)
-    examined = VerifyResult(checkpoint.path, sum(files.sizes.values()), checkpoint.state, told)
+    examined = VerifyResult(checkpoint.path, sum(files.sizes.values()), checkpoint.public_state, told)
     return examined if loader is None else _load(examined, files, held, loader)
 
 
@@ -127,8 +128,8 @@ def _warn_state(checkpoint: Checkpoint, flaws: Sequence[Flaw]) -> Iterator[Flaw]
     """What a listing says of it, unless what was found inside says it better."""
     is_told = any(flaw.severity == "error" for flaw in flaws)
     if checkpoint.state in ("damaged", "partial") and not is_told:
-        yield Flaw(checkpoint.state, checkpoint.note or f"its state is {checkpoint.state}")
-    elif checkpoint.state in ("live", "unknown") and not is_told and checkpoint.note:
+        yield Flaw(checkpoint.state, checkpoint.note or Note("bare-state", state=checkpoint.state))
+    elif checkpoint.state in ("live", "doubtful") and not is_told and checkpoint.note:
         yield Flaw("live" if checkpoint.state == "live" else "in-doubt", checkpoint.note)
 
 

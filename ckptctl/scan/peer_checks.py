@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ckptctl.core.model import Checkpoint, Entries, Entry
+from ckptctl.core.model import Checkpoint, Entries, Entry, Note
 from ckptctl.core.ranking import in_save_order
 from ckptctl.layouts import find_layout
 from ckptctl.layouts.index import glob_matches
@@ -47,7 +47,7 @@ def _doubt_newest(
     if cut is not None:
         state, note = classify_unfinished(newest.entries, now, cut)
     elif not layout.tells_end and (lacks := _lacking(layout, own)) is not None:
-        state, note = "unknown", f"it lacks {lacks}, which all others here have"
+        state, note = "doubtful", Note("lacks-usual", name=lacks)
     else:
         return checkpoints
     return [it._replace(state=state, note=note) if it is newest else it for it in checkpoints]
@@ -73,7 +73,7 @@ def _shapes(checkpoint: Checkpoint) -> frozenset[str]:
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
-def _cut_document(store: ReadStore, layout: Layout, checkpoint: Checkpoint) -> str | None:
+def _cut_document(store: ReadStore, layout: Layout, checkpoint: Checkpoint) -> Note | None:
     """Which of a checkpoint's required JSON documents ends before its end."""
     globs = [part for it in layout.required for part in it.split("|") if part.endswith(".json")]
     top = len(checkpoint.path) + 1
@@ -81,7 +81,7 @@ def _cut_document(store: ReadStore, layout: Layout, checkpoint: Checkpoint) -> s
         name = entry.path[top:]
         is_meant = name.endswith(".json") and "/" not in name and entry.kind == "file"
         if is_meant and any(glob_matches(it, name) for it in globs) and not _is_closed(store, entry):
-            return f"{name} is cut short"
+            return Note("cut-document", name=name)
     return None
 
 
@@ -114,8 +114,8 @@ def _doubt_all(checkpoints: list[Checkpoint], layout: str) -> list[Checkpoint]:
     own = [it for it in checkpoints if it.layout == layout and it.state != "live"]
     if len(own) < 2 or {it.state for it in own} != {"partial"} or len({it.note for it in own}) > 1:  # noqa: PLR2004
         return checkpoints
-    note = f"{own[0].note}, as in all others here"
-    return [it._replace(state="unknown", note=note) if it in own else it for it in checkpoints]
+    note = Note("missing-everywhere", why=own[0].note)
+    return [it._replace(state="doubtful", note=note) if it in own else it for it in checkpoints]
 
 
 def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoint]:
@@ -126,9 +126,7 @@ def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoi
     common = Counter(counts[it.path] for it in checkpoints if it.path in counts and it.state == "complete")
     most = max(counts.values())
     return [
-        checkpoint._replace(
-            state="unknown", note=f"it has the files of {counts[checkpoint.path]} ranks, others of {most}"
-        )
+        checkpoint._replace(state="doubtful", note=Note("fewer-ranks", ranks=counts[checkpoint.path], most=most))
         if checkpoint.state == "complete"
         and counts.get(checkpoint.path, most) < most
         and common[counts[checkpoint.path]] < _SEVERAL

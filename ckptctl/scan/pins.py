@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from errno import EISDIR
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckptctl.core.model import Note
 from ckptctl.core.units import parse_moment, write_moment
 from ckptctl.errors import CkptctlError, UsageError
 from ckptctl.stores import read_whole
@@ -39,11 +40,12 @@ class Pin(NamedTuple):
         moments = [it.until for it in (self, other) if it.until is not None]
         return Pin(max(moments) if len(moments) > 1 else None, other.reason or self.reason)
 
-    def describe(self, now: int) -> str:
-        """In a few words: ``pinned until 2026-12-24: for the paper``."""
-        when = "" if self.until is None else f" until {write_moment(self.until)}"
-        why = f": {self.reason}" if self.reason else ""
-        return f"pinned{when}{why}" if self.holds(now) else f"its pin has passed ({when.strip()}){why}"
+    def note(self, now: int) -> Note:
+        """What to know of it: until when, and why, or that it has passed."""
+        until = None if self.until is None else write_moment(self.until)
+        if self.holds(now):
+            return Note("pinned", until=until, reason=self.reason)
+        return Note("pin-passed", until=until, reason=self.reason)
 
 
 def read_pin(values: object) -> Pin:
@@ -67,24 +69,24 @@ def write_pin(pin: Pin) -> dict[str, str]:
 
 def attach_pins(
     store: ReadStore, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
-) -> tuple[list[Checkpoint], list[str]]:
+) -> tuple[list[Checkpoint], list[Note]]:
     """The checkpoints with the pins beside them, and what a person should know of those; ``now`` in nanoseconds."""
     files = {entry.path: entry for entry in entries if entry.path.endswith(PIN)}
-    notices: list[str] = []
+    notices: list[Note] = []
     if not files:
         return list(checkpoints), notices
     return [_attach(store, it, files.get(it.path + PIN), now, notices) for it in checkpoints], notices
 
 
-def _attach(store: ReadStore, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
+def _attach(store: ReadStore, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[Note]) -> Checkpoint:
     if entry is None:
         return checkpoint
     try:
         found = _read(store, entry)
     except (OSError, CkptctlError) as error:
         found = Pin()
-        notices.append(f"{entry.path} is taken for a pin for ever: {_reason(error)}")
-    return checkpoint._replace(pinned=found.holds(now), pin=found.describe(now))
+        notices.append(Note("unreadable-pin", path=entry.path, why=_reason(error)))
+    return checkpoint._replace(pinned=found.holds(now), pin=found.note(now))
 
 
 def _reason(error: OSError | CkptctlError) -> str:

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
-from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Pointer, Run, Score, State, Stray
+from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Note, Pointer, Run, Score, State, Stray
 from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.names.tokens import read_field
 from ckptctl.core.ranking import UNNAMED, in_save_order
@@ -42,7 +42,7 @@ class Options(NamedTuple):
     now: int = 0
     """Nanoseconds since 1970, by the clock that stamps the files."""
     stat: bool = True
-    """Whether to ask for sizes, times and proofs of wholeness; without, states are "unknown"."""
+    """Whether to ask for sizes, times and proofs of wholeness; without, states are "unchecked"."""
     exact: bool = False
     """Whether to read every checkpoint's own state."""
     monitor: str | None = None
@@ -164,7 +164,7 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
 def _refuse_inside(run_folder: RunFolder) -> Run:
     """An empty run where the root is a checkpoint itself, or part of one: what lies in it is not to be chosen from."""
     layout = run_folder.is_checkpoint.layout.name if run_folder.is_checkpoint else ""
-    why = f"it is a checkpoint itself, or a part of some ({layout}): name the folder above it"
+    why = Note("inside-a-checkpoint", layout=layout)
     return Run(run_folder.path, (), strays=(Stray(run_folder.path or ".", why),), notices=(why,))
 
 
@@ -260,13 +260,14 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     )
 
 
-def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, str | None]:
+def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, Note | None]:
     if not options.stat:
-        return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
+        unlooked: State = "doubtful" if found.doubt else "unchecked"
+        return ("partial", found.lacks) if found.in_progress or found.lacks else (unlooked, found.doubt)
     if found.doubt:
-        return "unknown", found.doubt
+        return "doubtful", found.doubt
     if found.in_progress or found.lacks:
-        return classify_unfinished(entries, options.now, found.lacks or "")
+        return classify_unfinished(entries, options.now, found.lacks)
     return check_completeness(store, found.layout, entries, options.now, found.unit)
 
 
@@ -321,7 +322,7 @@ def _mark(
         if it.path in aliases:
             it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
         if (marked and not marked.isdisjoint(_markers_of(it, index))) or "unfinished" in it.roles:
-            it = it._replace(state="partial", note="its writer's marker says unfinished")  # noqa: PLW2901 - as above
+            it = it._replace(state="partial", note=Note("unfinished-marker"))  # noqa: PLW2901 - as above
         yield it
 
 
@@ -340,7 +341,7 @@ def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: in
         done = named.committed.get(checkpoint.layout)
         if checkpoint.state == "complete" and checkpoint.layout in named.unread:
             yield checkpoint._replace(
-                state="unknown", note=f"{named.unread[checkpoint.layout]} cannot be read, and may name it"
+                state="doubtful", note=Note("unread-pointer", file=named.unread[checkpoint.layout])
             )
         elif (
             checkpoint.state == "complete"
@@ -349,8 +350,8 @@ def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: in
             and checkpoint.step > done.step
         ):
             age = now - checkpoint.modified
-            state: State = "live" if age < QUIET else "unknown"
-            yield checkpoint._replace(state=state, note=f"{done.file} says {done.step}: it is not known to be done")
+            state: State = "live" if age < QUIET else "doubtful"
+            yield checkpoint._replace(state=state, note=Note("uncommitted", file=done.file, step=done.step))
         else:
             yield checkpoint
 
@@ -367,12 +368,12 @@ def _strays(run_folder: RunFolder, finds: DetectedAll, index: LayoutIndex, texts
         if entry.path in taken or entry.kind == "link":
             continue
         if entry.kind == "other":
-            yield Stray(entry.path, "neither a file nor a folder")
+            yield Stray(entry.path, Note("odd-kind"))
         elif entry.path in generic:
-            yield Stray(entry.path, "named like a checkpoint, but of no framework, beside those of one")
+            yield Stray(entry.path, Note("generic-name"))
         elif name in literal or name.endswith((PIN, *index.markers)) or any(glob_matches(it, name) for it in globs):
             continue
         elif entry.kind == "file":
-            yield Stray(entry.path, "not understood")
+            yield Stray(entry.path, Note("not-understood"))
         elif name.endswith(index.free_endings):
-            yield Stray(entry.path, "a folder that no layout knows")
+            yield Stray(entry.path, Note("unknown-folder"))

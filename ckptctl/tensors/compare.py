@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from ckptctl.core.model import Note
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.contents import BITS, Contents, FileSet, Plain, Tensor
 from ckptctl.tensors.arrays import NumberSpan, NumericDifference, is_known_dtype, measure_difference
@@ -108,7 +109,8 @@ def _require_read(side: ComparedCheckpoint, missing: Collection[str]) -> None:
     """Raise Refused where tensors seem to be missing, or all are, and it may be that they were only not read."""
     unread = [it for it in side.contents.flaws if it.id == "not-read"]
     if unread and (missing or not side.contents.tensors):
-        raise Refused(f"cannot be compared: {unread[0].text}", path=side.path, id="cannot-compare")
+        note = Note("not-compared", why=unread[0].text)
+        raise Refused("cannot be compared", path=side.path, id="cannot-compare", note=note)
 
 
 def _compare(

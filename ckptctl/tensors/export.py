@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged, Refused
+from ckptctl.errors import Refused
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents, FileSet, Tensor
 from ckptctl.formats.safetensors import MOST_HEADER, TYPES, read_metadata
@@ -50,7 +50,7 @@ def open_export(files: FileSet, name: str, drop: Sequence[str] | None) -> Tensor
         raise Refused("it holds no weights that can be read")
     for flaw in find_flaws(contents, files):
         if flaw.severity == "error" and flaw.id != "suspect-name":
-            raise Damaged(flaw.text)
+            raise flaw.as_error()
     with files.open(name) as source:
         front = find_weight_prefix(source, contents.format, drop)
         notes = find_metadata(source, contents.format)

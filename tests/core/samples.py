@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, ScoreSource, State, Stray
+from ckptctl.core.model import Checkpoint, Entry, Note, Pointer, Run, Score, ScoreSource, State, Stray
 from ckptctl.core.units import NANOSECONDS
 
 NOW = 1_800_000_000 * NANOSECONDS
@@ -31,7 +31,7 @@ def save(
     links: int = 1,
     inode: int | None = None,
     state: State = "complete",
-    note: str | None = None,
+    note: Note | None = None,
     roles: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     pinned: bool = False,

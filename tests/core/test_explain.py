@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.model import Pointer, Run
+from ckptctl.core.model import Note, Pointer, Run
 from ckptctl.core.retention.explain import explain
 from ckptctl.core.retention.plan import plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from tests.core.samples import NOW, run_of, save, saves
+from tests.wording import worded
 
 POLICY = Policy((TopK(1), KeepLast(1)))
 
 
 def say(path: str, *runs: Run, policy: Policy = POLICY) -> list[str]:
     told = explain(runs, plan_runs(runs, policy, NOW), NOW, path)
-    return [told.verdict.action, *(f"{it.rule} {it.says}: {it.text}" for it in told.rules)]
+    return [told.verdict.action, *(f"{it.rule} {it.says}: {worded(it.text)}" for it in told.rules)]
 
 
 def test_each_rule_has_its_say_whatever_the_others_say() -> None:
@@ -46,8 +47,8 @@ def test_what_keeps_it_in_doubt_is_told_beside_the_rules() -> None:
 
 
 def test_a_pin_that_has_passed_is_told_and_one_that_holds_only_once() -> None:
-    passed = save("a", 0.9, step=1)._replace(pin="its pin has passed (until 2020-01-01)")
-    held = save("b", 0.8, step=2, pinned=True)._replace(pin="pinned until 2030-01-01")
+    passed = save("a", 0.9, step=1)._replace(pin=Note("pin-passed", until="2020-01-01", reason=None))
+    held = save("b", 0.8, step=2, pinned=True)._replace(pin=Note("pinned", until="2030-01-01", reason=None))
     run = run_of(passed, held, *saves(0.1))
     assert say("a", run)[-1] == "pinned pass: its pin has passed (until 2020-01-01)"
     assert [it for it in say("b", run) if it.startswith("pinned")] == ["pinned keep: pinned until 2030-01-01"]

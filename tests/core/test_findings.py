@@ -16,16 +16,17 @@ from ckptctl.core.findings import (
     relocate_report,
     sort_findings,
 )
-from ckptctl.core.model import Checkpoint, Entry, Pointer, PointerState, Roster, Run, State
+from ckptctl.core.model import Checkpoint, Entry, Note, Pointer, PointerState, Roster, Run, State
 from ckptctl.doctor.run_checks import examine_run
 from tests.core.samples import HOUR, NOW, run_of, save, saves, score
+from tests.wording import said, worded
 
 KNOWN = DoctorContext(NOW)
 WHEN = "100 B, written 41d ago"
 
 
 def find(run: Run, known: DoctorContext = KNOWN) -> list[Finding]:
-    return examine_run(run, known)
+    return [it._replace(text=worded(it.text)) for it in examine_run(run, known)]
 
 
 def ids(run: Run, known: DoctorContext = KNOWN) -> list[tuple[str, str, str]]:
@@ -40,7 +41,10 @@ def text(path: str, target: str | None, kind: Literal["text", "json"] = "text") 
     return Pointer(path, kind, target, "ok" if target else "dangling")
 
 
-def family(path: str, members: int, state: State = "partial", note: str = "rank 9 is missing") -> Checkpoint:
+RANK = Note("missing-part", kind="rank", number=9)
+
+
+def family(path: str, members: int, state: State = "partial", note: Note = RANK) -> Checkpoint:
     entries = tuple(Entry(f"{path}-{it}", "file", 1, NOW - HOUR, (1, it)) for it in range(members))
     return save(path, step=5, state=state, note=note)._replace(unit="family", entries=entries)
 
@@ -54,7 +58,9 @@ def test_a_sound_run_has_no_findings() -> None:
 
 
 def test_a_folder_that_could_not_be_listed_is_an_error_with_its_reason() -> None:
-    run = run_of(*saves(0.5), path="r", listed=False)._replace(notices=("r/x: permission denied", "lr is odd"))
+    run = run_of(*saves(0.5), path="r", listed=False)._replace(
+        notices=(Note("unlisted", path="r/x", why="permission denied"), said("lr is odd"))
+    )
     found = find(run, KNOWN._replace(failures={"r/x": "permission denied"}))
     assert [(it.id, it.severity, it.path, it.text) for it in found] == [
         ("unreadable", "error", "r/x", "could not be listed: permission denied"),
@@ -63,7 +69,7 @@ def test_a_folder_that_could_not_be_listed_is_an_error_with_its_reason() -> None
 
 
 def test_the_failure_of_the_root_itself_is_told_once() -> None:
-    run = run_of(listed=False)._replace(notices=(".: stale file handle",))
+    run = run_of(listed=False)._replace(notices=(Note("unlisted", path="", why="stale file handle"),))
     assert ids(run, KNOWN._replace(failures={"": "stale file handle"})) == [("unreadable", "error", "")]
 
 
@@ -165,7 +171,7 @@ def test_a_tracker_that_names_nothing_is_an_error(kind: Literal["text", "json"])
 
 def test_a_tracker_without_any_checkpoint_may_go() -> None:
     (finding,) = find(run_of(pointers=[text("latest", None)]))[:1]
-    assert finding.text.startswith("names no checkpoint that is here: ")
+    assert worded(finding.text).startswith("names no checkpoint that is here: ")
     assert finding.hint == Hint("restore what it names from a copy; to start anew, remove {} by hand", ("latest",))
 
 
@@ -185,7 +191,7 @@ def test_a_list_of_what_is_gone_is_told_of(form: Literal["json", "textproto"], s
     run = run_of(*saves(0.5))._replace(rosters=(roster,))
     (finding,) = find(run, KNOWN._replace(lost={"list": ["x/c-1", "x/c-2", "x/c-3", "x/c-4"]}))
     assert (finding.id, finding.severity) == ("roster-names-missing", severity)
-    assert finding.text.startswith("lists what is not here: 'c-1', 'c-2', 'c-3' and 1 more")
+    assert worded(finding.text).startswith("lists what is not here: 'c-1', 'c-2', 'c-3' and 1 more")
     assert find(run, KNOWN._replace(lost={"list": []})) == []
 
 
@@ -299,40 +305,52 @@ def test_without_a_metric_that_anyone_can_tell_nothing_is_said_of_it(metric: str
 # States
 
 
+HALF, UNPROVED = "a save that was not finished", "nobody can tell whether it is whole"
+
+
 @pytest.mark.parametrize(
     ("state", "note", "found", "severity", "words"),
     [
-        ("partial", "x.json is missing", "unfinished", "error", "a save that was not finished: x.json is missing"),
-        ("partial", None, "unfinished", "error", "a save that was not finished: partial"),
-        ("partial", "rank 1 is missing", "missing-part", "error", "rank 1 is missing"),
-        ("partial", "shard 0 of a-N is missing", "missing-part", "error", "shard 0 of a-N is missing"),
-        ("partial", "the share of tp_1 is missing", "missing-part", "error", "the share of tp_1 is missing"),
-        ("partial", "m-00002-of-00004.st is missing", "missing-part", "error", "m-00002-of-00004.st is missing"),
-        ("unknown", "it has the files of 1 ranks, others of 2", "missing-part", "error", "it has the files of"),
-        ("damaged", "cut short: 1 of 2 GB", "damaged", "error", "cut short: 1 of 2 GB"),
-        ("unknown", "latest says 5: it is not known to be done", "uncommitted", "advice", "newer than what training"),
-        ("unknown", "it may be of a or b: choose one with --layout", "ambiguous-layout", "advice", "it may be of a or"),
-        ("unknown", "several series share its folder: a, b", "mixed-series", "advice", "several series share its"),
-        ("unknown", "x is missing, as in all others here", "unproved", "advice", "nobody can tell whether it is whole"),
-        ("unknown", "cannot be read: I/O error", "unreadable", "error", "cannot be read: I/O error"),
-        ("unknown", ".metadata cannot be read: I/O error", "unreadable", "error", ".metadata cannot be read: I/O"),
-        ("unknown", "in no format that is known", "unproved", "advice", "nobody can tell whether it is whole: in no"),
+        ("partial", Note("missing-file", name="x.json"), "unfinished", "error", f"{HALF}: x.json is missing"),
+        ("partial", None, "unfinished", "error", f"{HALF}: partial"),
+        ("partial", Note("missing-part", kind="rank", number=1), "missing-part", "error", "rank 1 is missing"),
+        ("partial", Note("missing-part", kind="shard", number=0), "missing-part", "error", "shard 0 is missing"),
+        ("partial", Note("missing-rank", rank=(0, 1), pattern=r"a-\d"), "missing-part", "error", "rank 0, 1 of a-N is"),
+        ("partial", Note("missing-share", folder="tp_1"), "missing-part", "error", "the share of tp_1 is missing"),
+        ("partial", Note("missing-shard", name="m-02-of-04.st"), "missing-part", "error", "m-02-of-04.st is missing"),
+        ("doubtful", Note("fewer-ranks", ranks=1, most=2), "missing-part", "error", "it has the files of"),
+        ("damaged", Note("cut-short", size=10**9, expected=2 * 10**9), "damaged", "error", "cut short: 1.0 GB of 2.0"),
+        ("doubtful", Note("uncommitted", file="latest", step=5), "uncommitted", "advice", "newer than what training"),
+        ("doubtful", Note("ambiguous-layout", layouts=("a", "b")), "ambiguous-layout", "advice", "it may be of a or"),
+        ("doubtful", Note("several-series", series=("a", "b")), "mixed-series", "advice", "several series share its"),
+        ("doubtful", Note("missing-everywhere", why=RANK), "unproved", "advice", UNPROVED),
+        ("doubtful", Note("unreadable", why="I/O error"), "unreadable", "error", "cannot be read: I/O error"),
+        (
+            "doubtful",
+            Note("unreadable-part", name="m", why="I/O error"),
+            "unreadable",
+            "error",
+            "m cannot be read: I/O",
+        ),
+        ("doubtful", Note("unknown-format"), "unproved", "advice", f"{UNPROVED}: in no"),
     ],
 )
-def test_a_note_tells_what_is_wrong(state: State, note: str | None, found: str, severity: str, words: str) -> None:
+def test_a_note_tells_what_is_wrong(state: State, note: Note | None, found: str, severity: str, words: str) -> None:
     run = run_of(*saves(0.5), save("new", step=99, epoch=9, state=state, note=note))
     (finding,) = find(run)
     assert (finding.id, finding.severity, finding.path) == (found, severity, "new")
-    assert finding.text.startswith(words)
+    assert worded(finding.text).startswith(words)
 
 
-@pytest.mark.parametrize(("state", "note"), [("live", "written 4s ago"), ("unknown", None), ("complete", None)])
-def test_what_is_whole_or_in_the_writing_is_no_finding(state: State, note: str | None) -> None:
+@pytest.mark.parametrize(
+    ("state", "note"), [("live", Note("just-written", age=4 * 10**9)), ("unchecked", None), ("complete", None)]
+)
+def test_what_is_whole_or_in_the_writing_is_no_finding(state: State, note: Note | None) -> None:
     assert find(run_of(*saves(0.5), save("new", step=99, epoch=9, state=state, note=note))) == []
 
 
 def leftover(**more: object) -> Checkpoint:
-    fields = {"step": 99, "epoch": 9, "state": "partial", "note": "x is missing", **more}
+    fields = {"step": 99, "epoch": 9, "state": "partial", "note": Note("missing-file", name="x"), **more}
     return save("new", **fields)  # type: ignore[arg-type]
 
 
@@ -342,8 +360,8 @@ def leftover(**more: object) -> Checkpoint:
         pytest.param(leftover(), [], "error", id="the highest number"),
         pytest.param(leftover(step=1, epoch=0), [], "advice", id="a lower one"),
         pytest.param(leftover(step=None, epoch=None), [], "advice", id="no number"),
-        pytest.param(leftover(note="its name is that of a save under way"), [], "advice", id="a name under way"),
-        pytest.param(leftover(note="its writer's marker says unfinished"), [], "advice", id="marked"),
+        pytest.param(leftover(note=Note("in-progress-name")), [], "advice", id="a name under way"),
+        pytest.param(leftover(note=Note("unfinished-marker")), [], "advice", id="marked"),
         pytest.param(leftover(roles=("export",)), [], "advice", id="set aside"),
         pytest.param(leftover(), [text("latest", "epoch=0.ckpt")], "advice", id="training resumes from another"),
         pytest.param(leftover(step=1, epoch=0), [text("latest", "new")], "error", id="training resumes from it"),
@@ -396,8 +414,8 @@ def test_damage_names_what_to_resume_from_only_where_it_is_the_newest() -> None:
 
 
 def test_one_doubt_of_many_is_told_once() -> None:
-    note = "it may be of a or b: choose one with --layout"
-    doubtful = [save(f"r/c-{it}", step=it, state="unknown", note=note) for it in range(5)]
+    note = Note("ambiguous-layout", layouts=("a", "b"))
+    doubtful = [save(f"r/c-{it}", step=it, state="doubtful", note=note) for it in range(5)]
     (finding,) = find(run_of(*doubtful, path="r"))
     assert (finding.id, finding.path) == ("ambiguous-layout", "r")
     assert finding.text == "'c-0', 'c-1', 'c-2' and 2 more: it may be of a or b"
@@ -416,7 +434,7 @@ def test_trainings_that_used_one_folder_are_told_apart() -> None:
 def test_steps_that_fall_while_times_rise_are_told_of() -> None:
     one, other = save("a.ckpt", 0.5, step=20), save("b.ckpt", 0.4, step=10, at=HOUR)
     (finding,) = find(run_of(one, other))
-    assert (finding.id, finding.text[:28]) == ("reused-folder", "steps fall while times rise:")
+    assert (finding.id, worded(finding.text)[:28]) == ("reused-folder", "steps fall while times rise:")
 
 
 def test_two_frameworks_in_a_folder_are_told_of() -> None:

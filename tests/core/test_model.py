@@ -30,7 +30,7 @@ def test_a_folders_size_time_and_files_are_those_of_all_its_entries() -> None:
 
 def test_what_was_not_asked_for_counts_as_nothing() -> None:
     bare = Checkpoint("a.ckpt", "lightning", "file", (Entry("a.ckpt", "file"),))
-    assert (bare.size, bare.modified, bare.files, bare.state) == (0, 0, 1, "unknown")
+    assert (bare.size, bare.modified, bare.files, bare.state) == (0, 0, 1, "unchecked")
     assert Checkpoint("a", "lightning", "file", ()).modified == 0
 
 

@@ -28,6 +28,7 @@ from ckptctl.core.retention.rules.protocol import Reason, Rule
 from ckptctl.core.units import QUIET
 from ckptctl.errors import MetricUnclear, ModeUnclear
 from tests.core.samples import HOUR, MINUTE, NOW, run_of, save, saves, score
+from tests.wording import said, worded
 
 
 def plan(run: Run, *rules: Rule, **others: object) -> RunPlan:
@@ -39,7 +40,9 @@ def actions(drawn: RunPlan) -> dict[str, str]:
 
 
 def reasons(drawn: RunPlan, path: str) -> list[str]:
-    return [f"{it.rule}: {it.text}" for verdict in drawn.verdicts if verdict.path == path for it in verdict.reasons]
+    return [
+        f"{it.rule}: {worded(it.text)}" for verdict in drawn.verdicts if verdict.path == path for it in verdict.reasons
+    ]
 
 
 def test_every_checkpoint_and_stray_has_one_verdict_in_order() -> None:
@@ -78,11 +81,12 @@ def test_without_a_rule_nothing_goes() -> None:
 # What does not take part
 
 
-@pytest.mark.parametrize("state", ["partial", "live", "damaged", "unknown"])
+@pytest.mark.parametrize("state", ["partial", "live", "damaged", "doubtful"])
 def test_what_is_not_complete_is_left_alone_and_does_not_count(state: State) -> None:
-    broken = save("broken.ckpt", 0.01, step=99, state=state, note="why")
+    shown = "unknown" if state == "doubtful" else state
+    broken = save("broken.ckpt", 0.01, step=99, state=state, note=said("why"))
     drawn = plan(run_of(*saves(0.5, 0.3, 0.4), broken), TopK(1), KeepLast(1))
-    assert reasons(drawn, "broken.ckpt") == [f"{state}: {state}: why: left alone"]
+    assert reasons(drawn, "broken.ckpt") == [f"{shown}: {shown}: why: left alone"]
     assert actions(drawn) == {
         "epoch=0.ckpt": "drop",
         "epoch=1.ckpt": "keep",
@@ -92,7 +96,7 @@ def test_what_is_not_complete_is_left_alone_and_does_not_count(state: State) -> 
 
 
 def test_a_state_without_a_note_is_told_alone() -> None:
-    drawn = plan(run_of(*saves(0.5), save("x", state="unknown")), KeepLast(1))
+    drawn = plan(run_of(*saves(0.5), save("x", state="unchecked")), KeepLast(1))
     assert reasons(drawn, "x") == ["unknown: unknown: left alone"]
 
 
@@ -177,7 +181,7 @@ def test_a_run_that_cannot_be_ranked_is_left_alone(
     assert set(actions(drawn).values()) == {"keep", "skip"}
     assert reasons(drawn, "epoch=0.ckpt") == [f"no-score: {trouble}: the run is left alone"]
     assert reasons(drawn, "x") == ["stray: why: left alone"]
-    assert drawn.notices == (f"{trouble}: left alone",)
+    assert worded(drawn.notices) == (f"{trouble}: left alone",)
     assert drawn.unscored
 
 
@@ -243,7 +247,7 @@ def test_a_tie_for_the_last_place_is_told() -> None:
     held = [save(f"{n}.ckpt", metrics={"val_loss": score(0.5, "0.50", "name")}, step=n) for n in range(3)]
     drawn = plan(run_of(*held), TopK(2))
     assert actions(drawn) == {"0.ckpt": "keep", "1.ckpt": "keep", "2.ckpt": "keep"}
-    assert drawn.notices == ("val_loss is 0.50 on both sides of place 2: the order of saving decided",)
+    assert worded(drawn.notices) == ("val_loss is 0.50 on both sides of place 2: the order of saving decided",)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4])
@@ -252,11 +256,11 @@ def test_a_tie_elsewhere_is_not_told(count: int) -> None:
 
 
 def test_a_tie_of_scores_without_text_is_told_by_their_value() -> None:
-    assert "val_loss is 0.5 on both sides" in plan(run_of(*saves(0.5, 0.5)), TopK(1)).notices[0]
+    assert "val_loss is 0.5 on both sides" in worded(plan(run_of(*saves(0.5, 0.5)), TopK(1)).notices[0])
 
 
 def test_an_infinite_best_is_told() -> None:
-    notices = plan(run_of(*saves(0.5, -inf)), TopK(1)).notices
+    notices = worded(plan(run_of(*saves(0.5, -inf)), TopK(1)).notices)
     assert notices == ("epoch=1.ckpt: val_loss is -inf, and counts as the best",)
 
 
@@ -264,7 +268,7 @@ def test_a_second_training_in_the_folder_is_told_and_its_newest_stays() -> None:
     held = [save("old.ckpt", step=900, at=HOUR), save("older.ckpt", step=800), save("new.ckpt", step=10, at=9 * HOUR)]
     drawn = plan(run_of(*held), KeepLast(1))
     assert actions(drawn) == {"old.ckpt": "keep", "older.ckpt": "drop", "new.ckpt": "keep"}
-    assert drawn.notices[0].startswith("steps fall while times rise")
+    assert worded(drawn.notices[0]).startswith("steps fall while times rise")
 
 
 def test_that_more_than_one_training_used_the_folder_is_told() -> None:
@@ -276,12 +280,12 @@ def test_that_more_than_one_training_used_the_folder_is_told() -> None:
     ]
     drawn = plan(run_of(*held), KeepLast(1))
     assert [it.path for it in drawn.dropped] == ["old-80.ckpt", "new-10.ckpt"]
-    assert drawn.notices[0].startswith("more than one training used this folder")
+    assert worded(drawn.notices[0]).startswith("more than one training used this folder")
 
 
 def test_notices_of_the_scan_come_first() -> None:
-    run = run_of(*saves(0.5, 0.5))._replace(notices=("seen",))
-    assert plan(run, TopK(1)).notices[0] == "seen"
+    run = run_of(*saves(0.5, 0.5))._replace(notices=(said("seen"),))
+    assert plan(run, TopK(1)).notices[0] == said("seen")
 
 
 # What is freed
@@ -351,8 +355,8 @@ def test_a_plan_sums_up_its_runs() -> None:
 
 
 def test_a_skip_is_told_by_its_rule() -> None:
-    drawn = plan(run_of(*saves(0.5), save("x", state="partial", note="cut")), KeepLast(1))
-    assert drawn.verdicts[1].reasons == (Reason("partial", "partial: cut: left alone"),)
+    drawn = plan(run_of(*saves(0.5), save("x", state="partial", note=said("cut"))), KeepLast(1))
+    assert worded(drawn.verdicts[1].reasons) == (Reason("partial", "partial: cut: left alone"),)
 
 
 # Filters, and what killed saves left
@@ -372,7 +376,7 @@ def test_what_a_filter_shields_still_takes_its_place_in_the_rules() -> None:
     assert [it.path for it in drawn.dropped] == ["epoch=1.ckpt", "epoch=2.ckpt"]
 
 
-LEFT = save("left.ckpt", step=99, at=999 * HOUR, state="partial", note="a shard is missing")
+LEFT = save("left.ckpt", step=99, at=999 * HOUR, state="partial", note=said("a shard is missing"))
 """An hour old."""
 
 
@@ -391,7 +395,7 @@ def test_leftovers_go_only_where_that_was_asked_for() -> None:
     [
         pytest.param({"state": "damaged"}, {}, "damaged: damaged: a shard is missing: left alone", id="damaged"),
         pytest.param({"state": "live"}, {}, "live: live: a shard is missing: left alone", id="live"),
-        pytest.param({"state": "unknown"}, {}, "unknown: unknown: a shard is missing: left alone", id="in doubt"),
+        pytest.param({"state": "doubtful"}, {}, "unknown: unknown: a shard is missing: left alone", id="in doubt"),
         pytest.param({"pinned": True}, {}, "pinned: pinned", id="pinned"),
         pytest.param({"roles": ("last",)}, {}, "last: a save of its own under a last name", id="set aside"),
         pytest.param({"aliases": ("link",)}, {}, "linked: linked by link", id="linked"),
@@ -431,7 +435,7 @@ def test_a_folder_that_two_frameworks_share_is_left_alone_and_others_beside_it_a
     for held in ([mixed, plain], [plain, mixed]):
         plans = {it.path: it for it in plan_runs(held, Policy((KeepLast(1),)), NOW).runs}
         assert plans["m"].dropped == []
-        assert plans["m"].notices == (
+        assert worded(plans["m"].notices) == (
             "checkpoints of keras and lightning lie here: choose one with --layout: left alone",
         )
         assert [it.path for it in plans["p"].dropped] == ["epoch=0.ckpt", "epoch=1.ckpt"]
@@ -439,7 +443,7 @@ def test_a_folder_that_two_frameworks_share_is_left_alone_and_others_beside_it_a
 
 def test_the_frameworks_that_share_a_folder_are_named_in_order() -> None:
     others = [of_keras(name)._replace(layout=name) for name in ("transformers", "orbax", "keras")]
-    (notice,) = plan(run_of(*others, *saves(0.5)), KeepLast(1)).notices
+    (notice,) = worded(plan(run_of(*others, *saves(0.5)), KeepLast(1)).notices)
     assert notice.startswith("checkpoints of keras and lightning and orbax and transformers lie here: ")
 
 
@@ -495,7 +499,7 @@ def test_a_list_of_trainings_own_that_will_lose_names_is_told() -> None:
     names = tuple((str(n), f"epoch={n}.ckpt") for n in range(3))
     rosters = (Roster("checkpoint", "textproto", names), Roster("other", "textproto", names[2:]))
     drawn = plan(run_of(*saves(0.5, 0.4, 0.3))._replace(rosters=rosters), KeepLast(1))
-    assert drawn.notices == ("checkpoint lists 2 of what goes, and is corrected before",)
+    assert worded(drawn.notices) == ("checkpoint lists 2 of what goes, and is corrected before",)
     assert drawn.rosters == rosters
 
 
@@ -508,7 +512,9 @@ def test_a_list_of_trainings_own_that_will_lose_names_is_told() -> None:
         pytest.param({}, "drop: named", id="a whole one goes"),
         pytest.param({"state": "damaged"}, "drop: named", id="a damaged one goes"),
         pytest.param({"state": "live"}, "skip: live", id="one in the writing is skipped"),
-        pytest.param({"state": "live", "note": "written 5s ago"}, "skip: live: written 5s ago", id="and says why"),
+        pytest.param(
+            {"state": "live", "note": said("written 5s ago")}, "skip: live: written 5s ago", id="and says why"
+        ),
         pytest.param({"pinned": True}, "keep: pinned", id="a pinned one stays"),
         pytest.param({"aliases": ("x",)}, "keep: linked by x", id="a linked one stays"),
     ],
@@ -517,7 +523,11 @@ def test_of_what_is_named_all_goes_that_nothing_holds(change: dict[str, object],
     run = run_of(*saves(0.5, 0.4), save("n", 0.1, step=99)._replace(**change))  # type: ignore[arg-type]
     named = frozenset({"n"})
     verdicts = plan(run, KeepOthers(named), protect_last=False, named=named).verdicts
-    assert [f"{it.action}: {it.reasons[0].text}" for it in verdicts] == ["keep: not named", "keep: not named", told]
+    assert [f"{it.action}: {worded(it.reasons[0].text)}" for it in verdicts] == [
+        "keep: not named",
+        "keep: not named",
+        told,
+    ]
 
 
 def test_what_is_named_goes_also_from_a_folder_that_two_frameworks_share() -> None:

@@ -7,7 +7,7 @@ from math import nan
 import pytest
 
 from ckptctl.core.filters import parse_filter
-from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
+from ckptctl.core.model import Checkpoint, Note, Origin, Pointer, Run
 from ckptctl.core.ranking import Metric, rank
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.policy import Policy, describe_policy, find_protected
@@ -25,6 +25,7 @@ from ckptctl.core.retention.rules.periods import Period
 from ckptctl.core.retention.rules.protocol import Reason, Rule, RuleContext, make_rule_context
 from ckptctl.core.units import parse_moment, write_duration
 from tests.core.samples import HOUR, MINUTE, NOW, save, saves, score
+from tests.wording import worded
 
 LOSS = Metric("val_loss", "min")
 
@@ -441,8 +442,8 @@ def test_names_in_the_root_are_told_as_they_are() -> None:
 def test_a_pin_protects() -> None:
     pinned = save("one", step=1, pinned=True)
     assert protected(pinned, TWO, last=False) == {"one": [Reason("pinned", "pinned")]}
-    told = pinned._replace(pin="pinned until 2030-01-01: mine")
-    assert protected(told, TWO, last=False) == {"one": [Reason("pinned", "pinned until 2030-01-01: mine")]}
+    told = pinned._replace(pin=Note("pinned", until="2030-01-01", reason="mine"))
+    assert worded(protected(told, TWO, last=False)["one"]) == [Reason("pinned", "pinned until 2030-01-01: mine")]
 
 
 # The policy in words

@@ -19,6 +19,7 @@ from ckptctl.core.retention.rules import KeepAll, KeepLast, TopK
 from ckptctl.core.retention.rules.protocol import Reason, Rule, make_rule_context
 from ckptctl.core.retention.slimming import SlimPlan, SlimStep
 from tests.core.samples import NOW, run_of, save, saves
+from tests.wording import worded
 
 ALL = KeepAll()
 
@@ -40,7 +41,7 @@ def slimmed(drawn: RunPlan) -> list[str]:
 
 
 def last_reason(drawn: RunPlan, path: str) -> str:
-    return next(f"{it.reasons[-1].rule}: {it.reasons[-1].text}" for it in drawn.verdicts if it.path == path)
+    return next(f"{it.reasons[-1].rule}: {worded(it.reasons[-1].text)}" for it in drawn.verdicts if it.path == path)
 
 
 def test_all_but_the_newest_are_slimmed_and_each_says_why() -> None:
@@ -84,7 +85,7 @@ def test_the_newest_that_can_resume_is_never_slimmed_unless_it_was_given_up() ->
         pytest.param({"roles": ("last",)}, False, id="a save of its own under a last name"),
         pytest.param({"roles": ("best",)}, True, id="a save of its own under a best name"),
         pytest.param({"state": "live"}, False, id="one that is being written"),
-        pytest.param({"state": "unknown"}, False, id="one in doubt"),
+        pytest.param({"state": "doubtful"}, False, id="one in doubt"),
         pytest.param({"links": 2}, False, id="a file with another name"),
     ],
 )
@@ -98,7 +99,7 @@ def test_what_is_not_slimmed_after_all_says_why_instead_of_its_place_and_beside_
     *before, place = verdict.reasons
     kept = keep_whole(verdict, "it would look unfinished")
     assert place.rule == "resumable"
-    assert kept.reasons == (*before, Reason("resumable", "not slimmed: it would look unfinished"))
+    assert worded(kept.reasons) == (*before, Reason("resumable", "not slimmed: it would look unfinished"))
     assert (kept.action, kept.frees, kept.slim) == ("keep", 0, None)
 
 

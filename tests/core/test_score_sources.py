@@ -8,6 +8,7 @@ import pytest
 
 from ckptctl.core.model import Score, ScoreSource
 from ckptctl.core.score_sources import TRUST, ScoreConflict, match_paths, resolve_score, rounding_error, scores_agree
+from tests.wording import worded
 
 
 def state(value: float) -> Score:
@@ -127,11 +128,11 @@ def test_half_of_the_last_digit_shown(text: str | None, half: float) -> None:
 
 def test_a_dispute_names_both_sources() -> None:
     dispute = ScoreConflict("a.ckpt", "val_loss", state(0.5), name("0.45", "csv"), {"csv": "metrics.csv"})
-    assert dispute.describe() == "a.ckpt: val_loss: its own state says 0.5, metrics.csv says 0.45: the first counts"
+    assert worded(dispute.note) == "a.ckpt: val_loss: its own state says 0.5, metrics.csv says 0.45: the first counts"
 
 
 def test_a_zero_in_a_name_may_mean_that_nothing_was_logged() -> None:
-    told = ScoreConflict("a.ckpt", "val_loss", Score(0.5, None, "sibling"), name("0.00")).describe()
+    told = worded(ScoreConflict("a.ckpt", "val_loss", Score(0.5, None, "sibling"), name("0.00")).note)
     assert told.endswith("its name says 0.00 (0 may mean: not logged): the first counts")
 
 

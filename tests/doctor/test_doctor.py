@@ -30,6 +30,7 @@ from ckptctl.stores import Folder, ReadableFile, ReadStore, open_store
 from ckptctl.stores.local import open_url
 from tests.core.samples import run_of, save
 from tests.stores.memory import MemoryStore, ReadOnlyStore
+from tests.wording import worded
 
 HOUR = 3_600_000_000_000
 NAMES = [f"r/epoch={n}.ckpt" for n in range(4)]
@@ -240,7 +241,7 @@ def test_trash_of_now_may_be_of_a_prune_at_work(tmp_path: Path) -> None:
     trash_in(tmp_path, {".ckptctl/trash/t1/0": b"1"})
     store = open_store(str(tmp_path))
     (finding,) = find_trash(store, "", store.clock())
-    assert finding.text.endswith("by a prune that was interrupted, or is at work")
+    assert worded(finding.text).endswith("by a prune that was interrupted, or is at work")
 
 
 def test_what_was_set_aside_is_told_with_both_ways_out(tmp_path: Path) -> None:
@@ -333,7 +334,7 @@ LONG = bytes(range(256)) * (WHOLE // 128)
 )
 def test_equal_bytes_are_found_and_how_sure_that_is(one: bytes, other: bytes, same: str | None) -> None:
     found = twins({"a": one, "b": other})
-    assert [it.text.partition(":")[0] for it in found] == ([same] if same else [])
+    assert [worded(it.text).partition(":")[0] for it in found] == ([same] if same else [])
 
 
 def many_tensors(changed: int = -1) -> bytes:
@@ -346,7 +347,7 @@ def test_a_change_that_no_sample_shows_is_told_by_the_checksums_of_a_zip() -> No
     files = {str(it): many_tensors(it) for it in range(400, 440, 5)}
     assert len({len(data) for data in files.values()}) == 1
     assert twins(files) == []
-    assert [it.text[:28] for it in twins({"a": many_tensors(), "b": many_tensors()})] == [
+    assert [worded(it.text)[:28] for it in twins({"a": many_tensors(), "b": many_tensors()})] == [
         "holds the same bytes as 'b':"
     ]
 
@@ -358,7 +359,7 @@ def test_a_zip_without_checksums_is_not_sure() -> None:
         while at >= 0:
             data[at + crc : at + crc + 4] = bytes(4)
             at = data.find(mark, at + 1)
-    assert [it.text[:36] for it in twins({"a": bytes(data), "b": bytes(data)})] == [
+    assert [worded(it.text)[:36] for it in twins({"a": bytes(data), "b": bytes(data)})] == [
         "seems to hold the same bytes as 'b':"
     ]
 

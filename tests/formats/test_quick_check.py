@@ -8,8 +8,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from ckptctl.formats.quick_check import WholeFileProof, prove_whole
+from ckptctl.formats.quick_check import prove_whole
 from tests.formats.samples import FIXTURES, Bytes, fixture, pack_zip
+from tests.wording import worded
 
 WHOLE = [
     "layouts/torch/a.ckpt",
@@ -48,14 +49,14 @@ def entry(end: int) -> bytes:
 
 @pytest.mark.parametrize("path", WHOLE + LIGHTNING)
 def test_a_file_that_was_written_to_its_end_is_whole(path: str) -> None:
-    assert prove_whole(fixture(path)) == WholeFileProof(whole=True, why=None)
+    assert prove_whole(fixture(path)) == (True, None)
 
 
 @pytest.mark.parametrize("path", [*WHOLE, "lightning/pl14/default/epoch=1-step=3.ckpt"])
 def test_no_truncation_of_a_whole_file_is_whole(path: str) -> None:
     content = fixture(path).content
     for length in range(64, len(content), max(1, len(content) // 500)):
-        proof = prove_whole(Bytes(content[:length]))
+        proof = worded(prove_whole(Bytes(content[:length])))
         assert proof.whole is False
         assert proof.why is not None
         assert proof.why.startswith("cut short")
@@ -174,7 +175,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_can_be_shown_is_told_with_its_reason(case: str) -> None:
     content, whole, why = CASES[case]
-    assert prove_whole(Bytes(content)) == WholeFileProof(whole, why)
+    assert worded(prove_whole(Bytes(content))) == (whole, why)
 
 
 @pytest.mark.parametrize("block", [0, 512, 1024, 2048, 4096])
@@ -199,7 +200,7 @@ def test_hdf5_ends_where_its_superblock_says(
     ids=["open", "undefined", "no width", "wide", "new"],
 )
 def test_hdf5_that_does_not_say_where_it_ends_is_not_judged(block: bytes, why: str) -> None:
-    assert prove_whole(Bytes(block)) == WholeFileProof(None, why)
+    assert worded(prove_whole(Bytes(block))) == (None, why)
 
 
 def test_the_buffers_of_a_pickle_are_not_read() -> None:
@@ -209,4 +210,4 @@ def test_the_buffers_of_a_pickle_are_not_read() -> None:
 
 
 def test_a_pickle_that_takes_too_long_to_walk_is_silent() -> None:
-    assert prove_whole(Bytes(b"\x80\x02" + b"N0" * (33 << 20) + b".")) == WholeFileProof(None, SILENT)
+    assert worded(prove_whole(Bytes(b"\x80\x02" + b"N0" * (33 << 20) + b"."))) == (None, SILENT)

@@ -8,13 +8,14 @@ import pytest
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.nodes import PersistentId
-from ckptctl.formats.quick_check import WholeFileProof, prove_whole
+from ckptctl.formats.quick_check import prove_whole
 from ckptctl.formats.torch_archive import UNSUPPORTED
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, read_values, scalar
 from ckptctl.formats.torch_tensors import PickledTensor
 from ckptctl.formats.torch_writer import make_tensor
 from tests.formats.legacy import MAGIC, VERSION, encode_legacy, legacy_file
 from tests.formats.samples import Bytes, dictionary, fixture, global_, number, numbers, tensor, text
+from tests.wording import worded
 
 REAL = "layouts/torch/legacy.pth"
 OPENPCDET = {
@@ -120,9 +121,9 @@ def test_a_class_that_is_kept_with_its_source_is_no_storage() -> None:
 
 @pytest.mark.parametrize("content", [fixture(REAL).content, encode_legacy(OPENPCDET)], ids=["real", "made"])
 def test_a_whole_file_is_whole_and_no_part_of_it_is(content: bytes) -> None:
-    assert prove_whole(Bytes(content)) == WholeFileProof(whole=True, why=None)
+    assert prove_whole(Bytes(content)) == (True, None)
     for length in [*range(1, 400), *range(400, len(content), max(1, len(content) // 300)), len(content) - 1]:
-        proof = prove_whole(Bytes(content[:length]))
+        proof = worded(prove_whole(Bytes(content[:length])))
         assert proof.whole is False
         assert proof.why is not None
         assert proof.why.startswith("cut short")
@@ -184,7 +185,7 @@ UNPROVED = {
 @pytest.mark.parametrize("case", UNPROVED)
 def test_what_is_not_as_torch_writes_it_is_in_doubt(case: str) -> None:
     content, why = UNPROVED[case]
-    assert prove_whole(Bytes(content)) == WholeFileProof(whole=None, why=why)
+    assert worded(prove_whole(Bytes(content))) == (None, why)
 
 
 @pytest.mark.parametrize(

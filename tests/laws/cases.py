@@ -66,7 +66,9 @@ def checkpoints(draw_: st.DrawFn, *, numbers: tuple[str, ...] = NUMBERS) -> list
                 epoch=draw_(st.integers(0, 9)) if has_epoch else None,
                 version=draw_(st.sampled_from([None, None, 1])),
                 at=draw_(st.integers(0, 9)) * draw_(st.sampled_from([HOUR, HOUR, MINUTE // 3])),
-                state=draw_(st.sampled_from(["complete"] * 6 + ["partial", "live", "damaged", "unknown"])),
+                state=draw_(
+                    st.sampled_from(["complete"] * 6 + ["partial", "live", "damaged", "doubtful", "unchecked"])
+                ),
                 roles=draw_(st.sampled_from([()] * 6 + [("last",), ("best",)])),
                 pinned=draw_(st.integers(0, 9)) == 0,
                 resumable=draw_(st.sampled_from([None, None, True, False])),

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 
 from ckptctl.core.findings import Finding, Hint, Report
-from ckptctl.core.model import Checkpoint, Entry, Pointer, Run, Score, ScoreSource, State, Stray, Unit
+from ckptctl.core.model import Checkpoint, Entry, Note, Pointer, Run, Score, ScoreSource, State, Stray, Unit
 from ckptctl.core.ranking import Metric, RunView, view_run
 from ckptctl.core.units import NANOSECONDS
+from tests.wording import said
 
 NOW = 1_800_000_000 * NANOSECONDS
 """2027-01-15T08:00:00Z."""
@@ -68,6 +69,9 @@ NASTY = (
 """Names that try to move the cursor, to hide, to turn round, or to be read as something else."""
 
 
+CUT = "cut short: 7.9 of 10.6 GB (end record missing)"
+
+
 def score(value: float, text: str | None = None, source: ScoreSource = "state") -> Score:
     return Score(value, text, source)
 
@@ -83,7 +87,7 @@ def make(
     unit: Unit = "file",
     metrics: Mapping[str, Score] | None = None,
     state: State = "complete",
-    note: str | None = None,
+    note: Note | None = None,
     roles: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     pinned: bool = False,
@@ -124,7 +128,7 @@ def transformers() -> RunView:
             f"bert/checkpoint-{step}", epoch=epoch, step=step, size=1_300_000_000, age=age,
             layout="transformers", unit="dir",
             metrics={} if value is None else {"eval_loss": score(value, repr(value), "json")},
-            state="live" if live else "complete", note="written 40 s ago" if live else None,
+            state="live" if live else "complete", note=said("written 40 s ago") if live else None,
         )  # fmt: skip
 
     saves = (
@@ -147,9 +151,9 @@ def odd() -> RunView:
         make("実験/e\u0301poque=2-accuracy=0.912345-loss=0.000010-a-rather-long-tail-of-a-name.ckpt", epoch=2,
              metrics={"val/acc": score(0.93)}, aliases=("実験/best.ckpt", "実験/last.ckpt", "실험.ckpt", "x")),
         make("実験/tpu", epoch=3, metrics={"val/acc": score(-math.inf)}, unit="family", layout="lightning", size=512),
-        make("実験/epoch=4.ckpt", epoch=4, state="damaged", note="cut short: 7.9 of 10.6 GB (end record missing)"),
+        make("実験/epoch=4.ckpt", epoch=4, state="damaged", note=said(CUT)),
         make("実験/evil\x1b[31m\u202e.ckpt", epoch=5, state="partial", roles=("exception",)),
-        make("実験/best.pt", state="unknown", roles=("best",)),
+        make("実験/best.pt", state="unchecked", roles=("best",)),
     )  # fmt: skip
     strays = (Stray("実験/notes.txt", "not understood"),)
     return view_run(Run("実験", saves, strays=strays, monitor="val/acc", mode="max"))
@@ -171,14 +175,15 @@ def nasty() -> RunView:
     saves = tuple(
         make(
             f"r{bad}/{n}{bad}.ckpt", step=n, metrics={f"m{bad}": score(0.5, f"0.5{bad}", "name")},
-            roles=(bad,), aliases=(f"a{bad}",), state="partial" if n % 2 else "complete", note=bad, layout=f"l{bad}",
+            roles=(bad,), aliases=(f"a{bad}",), state="partial" if n % 2 else "complete", note=said(bad),
+            layout=f"l{bad}",
         )
         for n, bad in enumerate(NASTY)
     )  # fmt: skip
     everything = "".join(NASTY)
     pointers = tuple(Pointer(f"p{bad}", "text", save.path, "ok") for bad, save in zip(NASTY, saves, strict=True))
     strays = tuple(Stray(f"s{bad}", f"why {bad}") for bad in NASTY)
-    run = Run(everything, saves, pointers, strays, notices=tuple(f"notice {bad}" for bad in NASTY))
+    run = Run(everything, saves, pointers, strays, notices=tuple(said(f"notice {bad}") for bad in NASTY))
     return RunView(run, Metric(f"m{NASTY[0]}", "min"), best=saves[0].path, last=saves[-2].path)
 
 

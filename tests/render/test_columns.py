@@ -22,6 +22,7 @@ from ckptctl.render.columns import (
     write_time,
 )
 from tests.render.samples import FLOAT32, NOW, lightning, long, make, odd, score, transformers
+from tests.wording import said
 
 
 @pytest.mark.parametrize(
@@ -130,11 +131,11 @@ def marks(
         (make("r/a", aliases=("r/last.ckpt",)), None, None, ("r/last.ckpt", "r/b"), "linked by b, last.ckpt"),
         (make("r/a", aliases=tuple("dcba")), None, None, (), "linked by a, b and 2 more"),
         (make("r/a", pinned=True), "r/a", None, ("r/l",), "best, linked by l, pinned"),
-        (make("r/a", state="damaged", note="cut short"), None, None, (), "damaged: cut short"),
-        (make("r/a", state="unknown"), None, None, (), "unknown"),
-        (make("r/a", state="complete", note="no checksums"), None, None, (), ""),
+        (make("r/a", state="damaged", note=said("cut short")), None, None, (), "damaged: cut short"),
+        (make("r/a", state="unchecked"), None, None, (), "unknown"),
+        (make("r/a", state="complete", note=said("no checksums")), None, None, (), ""),
         (make("r/a", unit="family"), None, None, (), "2 files"),
-        (make("r/a", roles=("\x1b",), state="partial", note="\x1b"), None, None, (), r"\x1b, partial: \x1b"),
+        (make("r/a", roles=("\x1b",), state="partial", note=said("\x1b")), None, None, (), r"\x1b, partial: \x1b"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

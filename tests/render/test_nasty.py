@@ -18,6 +18,7 @@ from ckptctl.render import columns, csv, json, markdown, outcome, plain, plan, t
 from ckptctl.render.columns import THOUSANDS, metrics_of
 from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, make, nasty, score
+from tests.wording import said
 
 VIEW = nasty()
 ROOT = "root" + "".join(NASTY)
@@ -34,7 +35,7 @@ def plan_of(view: RunView) -> Plan:
         for n, checkpoint in enumerate(held)
     ]
     strays = [Verdict(it.path, "skip", (Reason("stray", it.why),)) for it in view.run.strays]
-    few = RunPlan(f"few{ROOT}", tuple(verdicts[2:12:4]), notices=(NASTY[0],))
+    few = RunPlan(f"few{ROOT}", tuple(verdicts[2:12:4]), notices=(said(NASTY[0]),))
     return Plan(
         Policy((KeepGlob(ROOT),)), (RunPlan(view.run.path, (*verdicts, *strays), notices=view.run.notices), few)
     )

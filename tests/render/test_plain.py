@@ -8,6 +8,7 @@ from ckptctl.render import plain
 from ckptctl.render.columns import RunTotals
 from ckptctl.render.text import measure
 from tests.render.samples import NOW, all_views, lightning, long, make, odd, score
+from tests.wording import said
 
 
 def show(shown: RunView, width: int = 80, *, root: str = "runs/", all_metrics: bool = False) -> list[str]:
@@ -63,7 +64,7 @@ def test_numbers_are_never_shortened() -> None:
 
 
 def test_a_short_name_leaves_its_room_to_the_marks() -> None:
-    shown = view_run(Run("r", (make("r/a.ckpt", epoch=1, state="damaged", note="the end record is missing"),)))
+    shown = view_run(Run("r", (make("r/a.ckpt", epoch=1, state="damaged", note=said("the end record is missing")),)))
     assert show(shown)[-1].endswith("a.ckpt  damaged: the end record is missing")
 
 

@@ -18,6 +18,7 @@ from ckptctl.render import plan as screens
 from ckptctl.render.outcome import describe_outcome
 from ckptctl.render.text import measure
 from tests.render.samples import GB, NOW, lightning, long, make, odd, score, transformers
+from tests.wording import said
 
 POLICY = Policy((TopK(2), KeepLast(1)))
 
@@ -113,7 +114,7 @@ def test_a_run_that_is_left_alone_says_so_twice_at_its_place_and_before_the_ques
 
 
 def test_notes_that_many_runs_share_are_told_once() -> None:
-    runs = tuple(RunPlan(f"r{n}", (), notices=("two sources disagree",)) for n in range(12))
+    runs = tuple(RunPlan(f"r{n}", (), notices=(said("two sources disagree"),)) for n in range(12))
     assert [line for line in show(Plan(POLICY, runs)) if line.startswith("note")] == [
         "note: 12 runs, runs/r0 the first: two sources disagree"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.model import Run
+from ckptctl.core.model import Note, Run
 from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
@@ -102,7 +102,7 @@ def test_what_loses_more_than_half_is_counted_below_the_lines() -> None:
 
 def test_what_goes_though_it_was_pinned_once_is_the_first_note() -> None:
     run = make_run("a", 4)
-    passed = tuple(it._replace(pin="its pin has passed (until 2020-01-01)") for it in run.checkpoints)
+    passed = tuple(it._replace(pin=Note("pin-passed", until="2020-01-01", reason=None)) for it in run.checkpoints)
     notes = [
         line for line in screen(plan_of(run._replace(checkpoints=passed[:2] + run.checkpoints[2:]))) if "note:" in line
     ]

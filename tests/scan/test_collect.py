@@ -20,6 +20,7 @@ from ckptctl.stores import ReadableFile
 from ckptctl.stores.local import open_url
 from tests.states import HOME, Watched, lightning, state
 from tests.stores.memory import MemoryStore
+from tests.wording import worded
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "lightning"
 LOSS = Metric("val_loss", "min")
@@ -208,14 +209,16 @@ def test_the_order_of_trust_decides_and_the_rest_is_told() -> None:
         }
     )
     assert said(run, name) == (0.5, None, "state")
-    assert run.notices == (f"{name}: val_loss: its own state says 0.5, best_k_models.yaml says 0.4: the first counts",)
+    assert worded(run.notices) == (
+        f"{name}: val_loss: its own state says 0.5, best_k_models.yaml says 0.4: the first counts",
+    )
 
 
 def test_many_disputes_are_counted() -> None:
     names = [f"epoch={n}-val_loss=0.10.ckpt" for n in range(6)]
     run = gathered({name: lightning(state(dict.fromkeys(names, 0.5))) for name in names})
     assert len(run.notices) == 4
-    assert run.notices[-1] == "3 more scores on which two sources disagree"
+    assert worded(run.notices[-1]) == "3 more scores on which two sources disagree"
 
 
 def test_a_name_with_a_slash_and_a_record_with_another_are_one_metric() -> None:
@@ -366,7 +369,7 @@ def test_a_folder_has_no_state_to_read() -> None:
 )
 def test_a_broken_side_file_is_told_and_left_out(name: str, data: bytes, why: str) -> None:
     run = gathered({"epoch=0-val_loss=0.5.ckpt": BARE, name: data})
-    assert run.notices == (f"{name}: {why}",)
+    assert worded(run.notices) == (f"{name}: {why}",)
     assert said(run, "epoch=0-val_loss=0.5.ckpt") == (0.5, "0.5", "name")
 
 
@@ -380,7 +383,7 @@ def test_a_side_file_that_cannot_be_opened_is_told() -> None:
                 yield source
 
     run = gathered(Locked({"epoch=0.ckpt": BARE, "metrics.csv": table()}))
-    assert run.notices == ("metrics.csv: cannot be read: Permission denied",)
+    assert worded(run.notices) == ("metrics.csv: cannot be read: Permission denied",)
 
 
 def test_an_empty_list_says_nothing() -> None:

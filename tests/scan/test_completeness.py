@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.core.model import Checkpoint, Entry
+from ckptctl.core.model import Checkpoint, Entry, Note
 from ckptctl.core.units import QUIET
 from ckptctl.layouts import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.stores.local import open_url
 from tests.states import lightning
 from tests.stores.memory import MemoryStore
+from tests.wording import worded
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "layouts"
 FILE, FOLDER = find_layout("lightning"), find_layout("lightning-sharded")
@@ -23,7 +24,7 @@ SILENT = b"\x28\xb5\x2f\xfd" + b"x" * 100
 """How zstandard begins: the format does not say where it ends."""
 
 
-def judged(data: bytes, age: int) -> tuple[str, str | None]:
+def judged(data: bytes, age: int) -> tuple[str, Note | None]:
     store = MemoryStore({"a.ckpt": data})
     entry = store.stat("a.ckpt")
     return check_completeness(store, FILE, [entry], (entry.modified or 0) + age)
@@ -44,14 +45,18 @@ def judged(data: bytes, age: int) -> tuple[str, str | None]:
         pytest.param(SILENT, QUIET - 1, "live", "written 9m ago", id="not to prove, not quiet"),
         pytest.param(SILENT, QUIET, "complete", None, id="not to prove, quiet"),
         pytest.param(
-            WHOLE.replace(b"PK\x01\x02", b"PK\x01\x03"), QUIET, "unknown", "zip: its directory is broken", id="in doubt"
+            WHOLE.replace(b"PK\x01\x02", b"PK\x01\x03"),
+            QUIET,
+            "doubtful",
+            "zip: its directory is broken",
+            id="in doubt",
         ),
     ],
 )
 def test_a_file_is_judged_by_its_format_and_then_by_its_age(
     data: bytes, age: int, state: str, note: str | None
 ) -> None:
-    assert judged(data, age) == (state, note)
+    assert worded(judged(data, age)) == (state, note)
 
 
 @pytest.mark.parametrize(
@@ -73,11 +78,11 @@ def test_real_files_that_are_quiet_are_judged(path: str, state: str) -> None:
     assert check_completeness(store, find_layout("keras"), [entry], (entry.modified or 0) + QUIET)[0] == state
 
 
-def test_a_file_that_cannot_be_read_is_unknown() -> None:
+def test_a_file_that_cannot_be_read_is_in_doubt() -> None:
     store = MemoryStore()
     entry = Entry("gone.ckpt", "file", 1, 0)
-    state, note = check_completeness(store, FILE, [entry], QUIET)
-    assert (state, note) == ("unknown", f"cannot be read: {os.strerror(errno.ENOENT)}")
+    state, note = worded(check_completeness(store, FILE, [entry], QUIET))
+    assert (state, note) == ("doubtful", f"cannot be read: {os.strerror(errno.ENOENT)}")
 
 
 def test_a_layout_that_proves_nothing_waits_until_it_is_quiet() -> None:
@@ -103,7 +108,7 @@ def folder(*names: str) -> list[Entry]:
 def test_a_folder_is_judged_by_what_must_be_in_it(
     names: tuple[str, ...], age: int, state: str, note: str | None
 ) -> None:
-    assert check_completeness(MemoryStore(), FOLDER, folder(*names), age) == (state, note)
+    assert worded(check_completeness(MemoryStore(), FOLDER, folder(*names), age)) == (state, note)
 
 
 def test_a_folders_age_is_that_of_its_newest_entry() -> None:
@@ -116,7 +121,7 @@ def test_a_folder_of_which_nothing_is_required_waits_until_it_is_quiet() -> None
     loose = FOLDER._replace(required=(), written_last=False, marker="")
     assert check_completeness(MemoryStore(), loose, folder("a.bin"), QUIET) == ("complete", None)
     assert check_completeness(MemoryStore(), loose, folder("a.bin"), QUIET - 1)[0] == "live"
-    assert check_completeness(MemoryStore(), loose, folder(), QUIET) == ("partial", "it is empty")
+    assert worded(check_completeness(MemoryStore(), loose, folder(), QUIET)) == ("partial", "it is empty")
 
 
 # Looking again

@@ -16,10 +16,12 @@ from ckptctl.core.model import Entry
 from ckptctl.core.units import QUIET
 from ckptctl.layouts import find_layout
 from ckptctl.layouts.schema import Layout
-from ckptctl.scan.completeness import check_completeness, describe_pattern
+from ckptctl.render.notes import describe_pattern
+from ckptctl.scan.completeness import check_completeness
 from ckptctl.stores import open_store
 from tests.cli.calls import HOUR, call
 from tests.layouts.tree import safetensors, torch_file
+from tests.wording import worded
 
 WHOLE = torch_file()
 
@@ -217,4 +219,4 @@ def test_a_pattern_is_shown_as_a_person_would_write_it(pattern: str, shown: str)
 def test_a_manifest_that_is_gone_when_it_is_looked_at_leaves_its_folder_in_doubt(tmp_path: Path) -> None:
     entries = [Entry("step-10", "dir", 0, 0), Entry("step-10/.metadata", "file", 1, 0)]
     found = check_completeness(open_store(str(tmp_path)), find_layout("torchtitan"), entries, QUIET)
-    assert found == ("unknown", f".metadata cannot be read: {os.strerror(errno.ENOENT)}")
+    assert (found[0], worded(found[1])) == ("doubtful", f".metadata cannot be read: {os.strerror(errno.ENOENT)}")

@@ -7,6 +7,7 @@ import pytest
 from ckptctl.core.units import parse_moment
 from ckptctl.errors import UsageError
 from ckptctl.scan.pins import Pin, read_pin, write_pin
+from tests.wording import worded
 
 CHRISTMAS = parse_moment("2026-12-24T18:00Z")
 
@@ -58,4 +59,4 @@ def test_a_pin_that_was_written_is_read_as_the_same(pin: Pin) -> None:
     ids=repr,
 )
 def test_a_pin_holds_until_its_moment_and_says_so(pin: Pin, now: int, holds: bool, words: str) -> None:
-    assert (pin.holds(now), pin.describe(now)) == (holds, words)
+    assert (pin.holds(now), worded(pin.note(now))) == (holds, words)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ckptctl.core.model import Checkpoint
 from ckptctl.core.units import parse_moment
 from ckptctl.scan.pins import Pin, pin, unpin
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from tests.stores.memory import MemoryStore
+from tests.wording import worded
 
 NAME = "epoch=1-val_loss=0.5.ckpt"
 NOW = parse_moment("2026-06-01T00:00Z")
 
 
-def look(store: Store) -> tuple[Checkpoint, tuple[str, ...]]:
-    """The one checkpoint of a store, and what its run has to tell."""
+def look(store: Store) -> tuple[Any, tuple[str, ...]]:
+    """The one checkpoint of a store, and what its run has to tell, both in words."""
     (run,) = scan(store, Options(now=NOW))
     (found,) = run.checkpoints
-    return found, run.notices
+    return worded(found), worded(run.notices)
 
 
 def held(content: bytes) -> MemoryStore:
@@ -88,7 +89,7 @@ def test_a_pin_that_is_written_is_found_and_replaces_the_older(what: Pin, tmp_pa
     pin(store, NAME, Pin(0, "older"))
     pin(store, NAME, what)
     found, notices = look(store)
-    assert (found.pinned, found.pin, notices) == (True, what.describe(NOW), ())
+    assert (found.pinned, found.pin, notices) == (True, worded(what.note(NOW)), ())
     assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, f"{NAME}.keep"]
 
 

@@ -20,6 +20,7 @@ from ckptctl.stores import Folder, ReadableFile
 from ckptctl.stores.local import open_url
 from tests.states import Watched, lightning
 from tests.stores.memory import MemoryStore
+from tests.wording import worded
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "lightning"
 WHOLE = encode_torch({"state_dict": {}})
@@ -121,7 +122,7 @@ def test_a_folder_that_is_a_checkpoint_is_taken_whole() -> None:
 def test_a_folder_that_cannot_be_listed_is_told_and_marks_its_run() -> None:
     found = runs(Broken({"a/1.ckpt": WHOLE, "b/2.ckpt": WHOLE}))
     assert (found["a"].listed, found["b"].listed) == (True, False)
-    assert found["b"].notices == ("b: permission denied",)
+    assert worded(found["b"].notices) == ("b: permission denied",)
     assert found["b"].checkpoints == ()
 
 
@@ -150,10 +151,10 @@ def test_a_run_that_is_not_worth_it_is_left_out_and_nothing_of_it_is_opened() ->
     assert set(store.opened) == {"b/epoch=2.ckpt"}
 
 
-def test_without_stat_states_are_unknown_and_only_the_newest_is_opened() -> None:
+def test_without_stat_states_are_unchecked_and_only_the_newest_is_opened() -> None:
     store = Watched({f"epoch={n}.ckpt": lightning() for n in range(5)})
     run = runs(store, stat=False)[""]
-    assert {it.state for it in run.checkpoints} == {"unknown"}
+    assert {it.state for it in run.checkpoints} == {"unchecked"}
     assert store.opened == ["epoch=4.ckpt"]
 
 
@@ -331,7 +332,7 @@ def test_a_sidecar_pins_what_it_is_named_for() -> None:
 def test_what_a_writers_marker_calls_unfinished_is_partial() -> None:
     run = run_of("epoch=1.ckpt", "epoch=1-unfinished", "epoch=2-unfinished.ckpt", "epoch=3.ckpt")
     note = "its writer's marker says unfinished"
-    assert [(it.path, it.state, it.note) for it in run.checkpoints] == [
+    assert [(it.path, it.state, worded(it.note)) for it in run.checkpoints] == [
         ("epoch=1.ckpt", "partial", note),
         ("epoch=2-unfinished.ckpt", "partial", note),
         ("epoch=3.ckpt", "complete", None),
@@ -396,7 +397,7 @@ def test_what_is_not_understood_is_a_stray_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "odd.ckpt").mkdir()
     os.mkfifo(tmp_path / "pipe.ckpt")
     (run,) = scan(open_url(str(tmp_path)), Options())
-    assert run.strays == (
+    assert worded(run.strays) == (
         Stray("epoch=2.ckpt.tmp", "not understood"),
         Stray("notes.txt", "not understood"),
         Stray("odd.ckpt", "a folder that no layout knows"),
@@ -458,5 +459,5 @@ def test_what_a_file_may_name_that_cannot_be_read_is_in_doubt() -> None:
     tags = {f"r/global_step{n}/mp_rank_00_model_states.pt": WHOLE for n in (1, 2, 3)}
     store = Closed({**tags, "r/latest": b"global_step1"})
     (run,) = scan(store, Options(now=store.clock() + 3600 * 10**9))
-    assert [it.state for it in run.checkpoints] == ["unknown"] * 3
-    assert run.checkpoints[0].note == "r/latest cannot be read, and may name it"
+    assert [it.state for it in run.checkpoints] == ["doubtful"] * 3
+    assert worded(run.checkpoints[0].note) == "r/latest cannot be read, and may name it"

@@ -81,7 +81,7 @@ def _find_held(run: Run, drawn: RunPlan, policy: Policy) -> set[str | None]:
 
 def _states_that_may_go(policy: Policy) -> set[str]:
     """What a person names may go whatever it is, unless somebody writes it."""
-    named = {"partial", "damaged", "unknown"} if policy.named else set()
+    named = {"partial", "damaged", "doubtful", "unchecked"} if policy.named else set()
     return {"complete", *named, *(["partial"] if policy.partial else [])}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Literal, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Run, Text
 from ckptctl.core.retention.eligibility import RuleResult, evaluate_rules, find_eligible
 from ckptctl.core.retention.plan import Plan, Verdict, plan_untouched
 from ckptctl.core.retention.verdicts import EvaluationContext, find_doubts, make_evaluation_context
@@ -18,7 +18,7 @@ class RuleExplanation(NamedTuple):
     rule: str
     """As in a reason."""
     says: Literal["keep", "pass", "slim"]
-    text: str
+    text: Text
 
 
 class Explanation(NamedTuple):

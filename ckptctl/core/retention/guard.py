@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ckptctl.core.model import Run
+from ckptctl.core.model import Note, Run, Text
 from ckptctl.core.retention.audit import audit
 from ckptctl.core.retention.plan import Plan, RunPlan
 from ckptctl.core.retention.policy import Policy
@@ -16,7 +16,7 @@ class Objection(NamedTuple):
     """Why a plan must not run."""
 
     id: str
-    text: str
+    text: Text
     override: str | None = None
     """The flag that overrides it, if any may."""
 
@@ -93,7 +93,7 @@ def _object_to_held(run: RunPlan, named: frozenset[str]) -> Iterator[Objection]:
     """What a person named and something holds: what else was named does not go without it."""
     for verdict in run.verdicts:
         if verdict.path in named and verdict.action != "drop":
-            yield Objection("held", f"'{verdict.path}' stays: {'; '.join(it.text for it in verdict.reasons)}")
+            yield Objection("held", Note("held", path=verdict.path, reasons=tuple(it.text for it in verdict.reasons)))
 
 
 def _object_to_emptying(run: RunPlan, policy: Policy) -> Iterator[Objection]:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from ckptctl.core.model import Checkpoint, Roster, Run
-from ckptctl.core.ranking import Metric, describe_best_doubt, describe_mode_doubt, in_save_order, was_restarted
+from ckptctl.core.model import Checkpoint, Note, Roster, Run
+from ckptctl.core.ranking import Metric, find_best_doubt, find_mode_doubt, in_save_order, was_restarted
 from ckptctl.core.retention.best_last_links import LinkMove
 from ckptctl.core.retention.budget import Budget, BudgetCandidate, LinkCounts, apply_budget
 from ckptctl.core.retention.eligibility import Eligibility, RuleResult, evaluate_rules, find_eligible
@@ -48,7 +48,7 @@ class RunPlan(NamedTuple):
     path: str
     verdicts: tuple[Verdict, ...]
     metric: Metric | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Note, ...] = ()
     unscored: bool = False
     """The run was left alone because nothing in it has a usable score."""
     rosters: tuple[Roster, ...] = ()
@@ -154,8 +154,8 @@ def plan_untouched(run: Run, policy: Policy) -> DraftRunPlan | None:
     if not policy.rules:
         reason, notices = Reason("no-rule", "no rule says what to keep"), run.notices
     else:
-        text = f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
-        reason, notices = Reason("mixed", text), (*run.notices, f"{text}: left alone")
+        note = Note("mixed-layouts", families=tuple(families))
+        reason, notices = Reason("mixed", note), (*run.notices, Note("left-alone", why=note))
     return DraftRunPlan(RunPlan(run.path, _keep_all(run, reason), notices=notices))
 
 
@@ -165,7 +165,7 @@ def _keep_all(run: Run, reason: Reason) -> tuple[Verdict, ...]:
 
 
 def _pass_strays(run: Run) -> tuple[Verdict, ...]:
-    return tuple(Verdict(it.path, "skip", (Reason("stray", f"{it.why}: left alone"),)) for it in run.strays)
+    return tuple(Verdict(it.path, "skip", (Reason("stray", Note("left-alone", why=it.why)),)) for it in run.strays)
 
 
 def _draw(part: Eligibility, results: Sequence[RuleResult], policy: Policy, now: int) -> DraftRunPlan:
@@ -173,7 +173,7 @@ def _draw(part: Eligibility, results: Sequence[RuleResult], policy: Policy, now:
     trouble = next((it.rule_context.trouble for it in results if it.rule_context.trouble), None)
     if trouble is not None:
         verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
-        notices = (*run.notices, f"{trouble}: left alone")
+        notices = (*run.notices, Note("left-alone", why=trouble))
         return DraftRunPlan(RunPlan(run.path, verdicts, notices=notices, unscored=True))
     case = make_evaluation_context(part, results, policy, now)
     judged = tuple(Verdict(it.path, *evaluate_checkpoint(case, it), checkpoint=it) for it in run.checkpoints)
@@ -235,33 +235,33 @@ def _complete_run(run: RunPlan, names: LinkCounts) -> RunPlan:
     return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))
 
 
-def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[str]:
+def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[Note]:
     """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
     if any(it.lineage for it in part.candidates):
-        yield "more than one training used this folder: last is the newest one's, an earlier one's newest is kept too"
+        yield Note("reused-folder")
     elif was_restarted(part.candidates):
-        yield "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
+        yield Note("restarted")
     for rule, rule_context, _ in results:
         if isinstance(rule, TopK) and rule_context.metric:
-            yield from filter(None, [describe_mode_doubt(rule_context.metric, rule.mode)])
+            yield from filter(None, [find_mode_doubt(rule_context.metric, rule.mode)])
             yield from _warn_rank(rule, rule_context, rule_context.metric.name)
 
 
-def _warn_rank(rule: TopK, context: RuleContext, name: str) -> Iterator[str]:
+def _warn_rank(rule: TopK, context: RuleContext, name: str) -> Iterator[Note]:
     ranked = context.ranked
     if not ranked:
-        yield f"no {name} is better than the threshold: nothing is kept for its score"
+        yield Note("below-threshold", metric=name)
         return
-    yield from filter(None, [describe_best_doubt(ranked[0], name)])
+    yield from filter(None, [find_best_doubt(ranked[0], name)])
     places = rule.count
     if 0 < places < len(ranked) and ranked[places - 1].score.value == ranked[places].score.value:
         value = ranked[places].score.text or ranked[places].score.value
-        yield f"{name} is {value} on both sides of place {places}: the order of saving decided"
+        yield Note("tied-places", metric=name, value=value, place=places)
 
 
-def warn_rosters(rosters: Sequence[Roster], going: Collection[str]) -> Iterator[str]:
+def warn_rosters(rosters: Sequence[Roster], going: Collection[str]) -> Iterator[Note]:
     """Which lists of training's own will lose names; ``going``: the paths of what goes."""
     for roster in rosters:
         count = sum(target in going for _, target in roster.names)
         if count:
-            yield f"{roster.path} lists {count} of what goes, and is corrected before"
+            yield Note("roster-corrected", path=roster.path, count=count)

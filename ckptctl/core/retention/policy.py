@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Literal, NamedTuple
 
 from ckptctl.core.filters import Filter
-from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Run, Text
 from ckptctl.core.ranking import came_later, in_save_order, in_time_order
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.rules.named import matches_path
@@ -105,7 +105,7 @@ def find_protected(
     held = in_save_order(candidates)
     reasons: dict[str, list[Reason]] = {}
 
-    def keep(checkpoint: Checkpoint | None, rule: str, text: str) -> None:
+    def keep(checkpoint: Checkpoint | None, rule: str, text: Text) -> None:
         if checkpoint is not None:
             reasons.setdefault(checkpoint.path, []).append(Reason(rule, text))
 

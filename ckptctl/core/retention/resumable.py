@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Note, Run, Text
 from ckptctl.core.ranking import in_save_order
 from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
@@ -18,7 +18,7 @@ _LEFT_ALONE = frozenset({"mixed", "no-score", "no-rule"})
 _WHOLE = frozenset({"newest", "origin"})
 """Reasons for which one stays as it is."""
 
-SlimAnswer = SlimPlan | str
+SlimAnswer = SlimPlan | Text
 """What would stay of one that holds state to resume from; or why nobody can tell, or may take it out."""
 
 
@@ -75,7 +75,7 @@ def _turn(run: Run, holder: ResumeCandidate, answer: SlimAnswer, place: str) -> 
     verdict = holder.verdict
     if holder.checkpoint.is_set_aside or any(reason.rule in _WHOLE for reason in verdict.reasons):
         return verdict
-    if isinstance(answer, str):
+    if not isinstance(answer, SlimPlan):
         return keep_whole(verdict, answer)
     if why := describe_hold(run, answer):
         return keep_whole(verdict, why)
@@ -85,9 +85,9 @@ def _turn(run: Run, holder: ResumeCandidate, answer: SlimAnswer, place: str) -> 
     return verdict._replace(action="slim", reasons=reasons, frees=answer.frees, slim=answer)
 
 
-def keep_whole(verdict: Verdict, why: str) -> Verdict:
+def keep_whole(verdict: Verdict, why: Text) -> Verdict:
     """The verdict on one that is not to be slimmed after all."""
-    reasons = (*(it for it in verdict.reasons if it.rule != RULE), Reason(RULE, f"not slimmed: {why}"))
+    reasons = (*(it for it in verdict.reasons if it.rule != RULE), Reason(RULE, Note("not-slimmed", why=why)))
     return verdict._replace(action="keep", reasons=reasons, frees=0, slim=None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Literal, NamedTuple
 
-from ckptctl.core.model import SET_ASIDE, Checkpoint
+from ckptctl.core.model import SET_ASIDE, Checkpoint, Note
 from ckptctl.core.ranking import score_of
 from ckptctl.core.retention.best_last_links import LinkMove, find_link_moves
 from ckptctl.core.retention.eligibility import Eligibility, RuleResult
@@ -61,7 +61,7 @@ def _evaluate_named(context: EvaluationContext, checkpoint: Checkpoint) -> Decis
     if checkpoint.path not in context.policy.named:
         return "keep", (Reason("not-named", "not named"),)
     if checkpoint.state == "live":
-        return "skip", (Reason("live", f"live: {checkpoint.note}" if checkpoint.note else "live"),)
+        return "skip", (Reason("live", Note("state", state="live", why=checkpoint.note)),)
     held = find_protected([checkpoint], context.part.run, last=False, spared=context.policy.spared)
     reasons = [it for it in held[checkpoint.path] if it.rule not in ("only", "origin")]
     return ("keep", tuple(reasons)) if reasons else ("drop", (Reason("named", "named"),))
@@ -80,9 +80,9 @@ def _pass_over(context: EvaluationContext, checkpoint: Checkpoint) -> list[Reaso
 
 def _evaluate_unfinished(context: EvaluationContext, checkpoint: Checkpoint) -> Decision:
     """It is left alone; but what a killed save left goes where that was asked for, and the run has a whole one."""
-    text = f"{checkpoint.state}: {checkpoint.note}" if checkpoint.note else checkpoint.state
+    state = checkpoint.public_state
     if not (context.policy.partial and checkpoint.state == "partial" and context.now - checkpoint.modified >= QUIET):
-        return "skip", (Reason(checkpoint.state, f"{text}: left alone"),)
+        return "skip", (Reason(state, Note("left-alone", why=Note("state", state=state, why=checkpoint.note))),)
     held = find_protected([checkpoint], context.part.run, last=False, spared=context.policy.spared)
     reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_aside(checkpoint)
     reasons = reasons or _keep_by_filter(context, checkpoint)
@@ -90,7 +90,7 @@ def _evaluate_unfinished(context: EvaluationContext, checkpoint: Checkpoint) -> 
         reasons = [Reason("only", "its run has no complete one")]
     if reasons:
         return "skip", tuple(reasons)
-    return "drop", (Reason("partial", f"left by a killed save: {checkpoint.note or 'not whole'}"),)
+    return "drop", (Reason("partial", Note("killed-save", why=checkpoint.note)),)
 
 
 def find_doubts(context: EvaluationContext, checkpoint: Checkpoint) -> list[Reason]:

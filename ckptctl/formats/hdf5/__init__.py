@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.contents import BITS, Contents, FileSet, Packing, Piece, Plain, Storage, Tensor, part_of
 from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.hdf5.objects import Hdf5File, ObjectMessage
@@ -33,7 +33,7 @@ def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Cont
     """The contents; raises Damaged, OSError."""
     file = Hdf5File(source)
     if source.size < file.base + file.end:
-        raise Damaged(f"cut short: {source.size:,} of {file.base + file.end:,} bytes")
+        raise Truncated(f"cut short: {source.size:,} of {file.base + file.end:,} bytes")
     walk = _Walk(file, name)
     walk.run()
     if source.size > file.base + file.end:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from time import thread_time
 from typing import NamedTuple
 
-from ckptctl.errors import Damaged
+from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.zip import ByteSource
 
@@ -101,7 +101,7 @@ def find_texts(data: bytes, suffix: bytes) -> frozenset[str]:
         if item.opcode in _TEXTS and item.length <= _LONGEST_PATH and data.endswith(suffix, item.start, end):
             found.add(data[item.start : end])
     if not is_whole:
-        raise Damaged("cut short: a pickle without its end, or with more behind it")
+        raise Truncated("cut short: a pickle without its end, or with more behind it")
     return frozenset(str(text, "utf-8", "surrogatepass") for text in found)
 
 

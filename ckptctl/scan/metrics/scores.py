@@ -7,7 +7,7 @@ from importlib import import_module
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from ckptctl.core.model import Checkpoint, Run, Score
+from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
 from ckptctl.errors import Damaged
@@ -47,7 +47,7 @@ class ScoreClaims:
         """By relative path."""
         self.files: dict[str, str] = {}
         """By source of scores, the name of the first file that was read."""
-        self.notices: list[str] = list(run.notices)
+        self.notices: list[Note] = list(run.notices)
 
     def inside(self, path: str) -> str:
         """A path relative to the root, as seen from the run's folder."""
@@ -164,9 +164,9 @@ def settle_claims(ledger: ScoreClaims, watched: RecordedMonitor) -> Run:
     disputes: list[ScoreConflict] = []
     changed = {path: _settle_all(path, ledger, disputes) for path in ledger.claims}
     checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in ledger.held.items())
-    told = [it.describe() for it in sorted(disputes)[:MOST_DISPUTES]]
+    told = [it.note for it in sorted(disputes)[:MOST_DISPUTES]]
     if len(disputes) > MOST_DISPUTES:
-        told.append(f"{len(disputes) - MOST_DISPUTES} more scores on which two sources disagree")
+        told.append(Note("more-score-conflicts", count=len(disputes) - MOST_DISPUTES))
     return ledger.run._replace(
         checkpoints=tuple(in_save_order(checkpoints)),
         monitor=watched[0],

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from ckptctl.core.model import Checkpoint, Score
+from ckptctl.core.model import Checkpoint, Note, Score
 from ckptctl.core.model import ScoreSource as Origin
 from ckptctl.core.ranking import COUNTERS, in_save_order, infer_mode
 from ckptctl.errors import CkptctlError
@@ -334,7 +334,7 @@ def try_read(ledger: ScoreClaims, path: str, read: Callable[[], T]) -> T | None:
     try:
         return read()
     except OSError as error:
-        ledger.notices.append(f"{path}: cannot be read: {error.strerror or error}")
+        ledger.notices.append(Note("unreadable-side-file", path=path, why=str(error.strerror or error)))
     except CkptctlError as error:
-        ledger.notices.append(f"{path}: {error.text}: left out")
+        ledger.notices.append(Note("broken-side-file", path=path, why=error.text))
     return None

@@ -59,7 +59,7 @@ TREES = (
             Expected("epoch_0", epoch=0),
             Expected("epoch_1", epoch=1, state="partial"),
             Expected("epoch_2", epoch=2),
-            Expected("epoch_3", epoch=3, state="unknown"),
+            Expected("epoch_3", epoch=3, state="doubtful"),
         ),
     ),
     Tree(

@@ -52,7 +52,7 @@ TREES = (
             **ROOT,
             "latest": b"global_step200",
         },
-        (*steps((100, 200)), Expected("global_step300", step=300, state="unknown")),
+        (*steps((100, 200)), Expected("global_step300", step=300, state="doubtful")),
         pointers={"latest": "global_step200"},
     ),
     Tree(

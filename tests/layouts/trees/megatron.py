@@ -49,7 +49,7 @@ TREES = (
         (
             Expected(name(500), step=500),
             Expected(name(1000), step=1000),
-            Expected(name(1500), step=1500, state="unknown"),
+            Expected(name(1500), step=1500, state="doubtful"),
             Expected(name(2000), step=2000, state="partial"),
         ),
         pointers={TRACKER: name(1000)},

@@ -62,7 +62,7 @@ TREES = (
         "a store without renaming, the newest not committed",
         "orbax",
         {**_step("100", done=True), **_step("200", done=True), **_step("300")},
-        (Expected("100", step=100), Expected("200", step=200), Expected("300", step=300, state="unknown")),
+        (Expected("100", step=100), Expected("200", step=200), Expected("300", step=300, state="doubtful")),
     ),
     Tree(
         "a state that was saved by hand",

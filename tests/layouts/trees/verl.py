@@ -67,7 +67,7 @@ TREES = (
         "supervised training, and one that is not known to be done",
         "verl",
         {**supervised(100), **supervised(200), **supervised(300), TRACKER: b"200"},
-        (*steps(100, 200), *steps(300, state="unknown")),
+        (*steps(100, 200), *steps(300, state="doubtful")),
         pointers={TRACKER: "global_step_200"},
     ),
 )

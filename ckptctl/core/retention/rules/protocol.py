@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from ckptctl.core.model import Checkpoint
+from ckptctl.core.model import Checkpoint, Text
 from ckptctl.core.ranking import Metric, Ranked
 
 TIMELESS = "its time is not known"
@@ -17,7 +17,7 @@ class Reason(NamedTuple):
 
     rule: str
     """Stable: the flag's name without dashes, or a word of its own."""
-    text: str
+    text: Text
 
 
 class RuleContext(NamedTuple):
