@@ -16,6 +16,8 @@ from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.torch import CHECKS, list_records
 from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, open_archive, printable_name
 
+VERSION_MEMBER = b"_stable_baselines3_version"
+"""Of an archive whose member ``data`` is a JSON document of what is no tensor."""
 _MOST_JSON = 64 << 10
 _MOST_MEMBERS = 10_000
 
@@ -111,8 +113,8 @@ def _move(contents: Contents, name: str, member: str, members: ArchiveMembers) -
 def _read_metadata(archive: ZipArchive) -> dict[str, Plain]:
     """What Keras notes of itself, and what Stable-Baselines3 notes of its version."""
     found: dict[str, Plain] = {}
-    if b"_stable_baselines3_version" in archive.members:
-        text = archive.read(b"_stable_baselines3_version", _MOST_JSON)
+    if VERSION_MEMBER in archive.members:
+        text = archive.read(VERSION_MEMBER, _MOST_JSON)
         found["stable_baselines3_version"] = str(text, "utf-8", "replace").strip()
     if b"metadata.json" in archive.members and archive.members[b"metadata.json"].method == STORED:
         from ckptctl.formats.json_header import parse
