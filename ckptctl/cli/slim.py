@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import EffectiveConfig, configure
-from ckptctl.cli._policy_flags import Flags
 from ckptctl.cli._slimming import SlimRequest, slim_all
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import UsageError
+from ckptctl.prune.policy_options import EffectiveConfig, PolicyOptions, configure
 
 EPILOG = """Examples:
 
@@ -61,7 +60,7 @@ def command(
         raise UsageError("--in-place keeps the format", hint="pass -o OUT with --to safetensors")
     if (trash or trash_for is not None) and not in_place:
         raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
-    found = configure(Flags(), checkpoints) if in_place else EffectiveConfig(Flags())
+    found = configure(PolicyOptions(), checkpoints) if in_place else EffectiveConfig(PolicyOptions())
     keeps, keeps_for = found.choose_trash(trash=trash, trash_for=trash_for)
     scanning = read_options(NameOptions(template, layout, ext, equals))
     terms = SlimRequest(

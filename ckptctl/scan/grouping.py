@@ -6,7 +6,8 @@ rank's share of the checkpoints (``mp_rank_00``); and one that a metric's slash 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from posixpath import abspath, basename
 from typing import TYPE_CHECKING
 
@@ -111,11 +112,18 @@ class RunFolder:
         return self.units[unit] if unit is not None and path.startswith(f"{unit}/") else None
 
 
-def group_folders(store: Store, index: LayoutIndex, *, stat: bool) -> Iterator[RunFolder]:
-    """The groves below a store's root, each when the walk has left it: a folder's own after those below it."""
+def group_folders(
+    store: Store, index: LayoutIndex, *, stat: bool, observe: Callable[[Folder], object] = bool
+) -> Iterator[RunFolder]:
+    """The groves below a store's root, each when the walk has left it: a folder's own after those below it.
+
+    ``observe`` is shown each folder as it is listed.
+    """
     open_groves: list[RunFolder] = []
     sides = index.sides_below
-    for folder in store.walk(stat=stat):
+    walk = store.walk(stat=stat)
+    for folder in walk:
+        observe(folder)
         while open_groves and not open_groves[-1].holds(folder.path):
             yield open_groves.pop()
         top = open_groves[-1] if open_groves else None
@@ -123,6 +131,7 @@ def group_folders(store: Store, index: LayoutIndex, *, stat: bool) -> Iterator[R
             open_groves.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
             _note_sides(open_groves, folder, sides)
         if open_groves[0].is_checkpoint:
+            deque(map(observe, walk if observe is not bool else ()), 0)
             break
         if folder.failure:
             open_groves[-1].failures.append(f"{folder.path or '.'}: {folder.failure}")

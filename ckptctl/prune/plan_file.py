@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from posixpath import join
 from typing import Any, NamedTuple
 
-from ckptctl.cli._options import GroupName, ModeName
-from ckptctl.cli._output import write_whole
-from ckptctl.cli._planning import PlannedPrune, PruneJob
-from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._request import PruneRequest
-from ckptctl.cli._targets import NameOptions
 from ckptctl.core.model import Checkpoint, Entry
 from ckptctl.core.outcome import Failure
 from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.plan import RunPlan, Verdict
-from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import PathMissing, Refused, UsageError
-from ckptctl.render.json import prune as as_json
+from ckptctl.prune.planning import OLDEST, PlannedPrune, PruneRequest
+from ckptctl.prune.policy_options import PolicyOptions
+from ckptctl.scan.targets import NameOptions
 from ckptctl.stores import Store
 
 VERSION = 1
-OLDEST = 24 * 3600 * NANOSECONDS
-"""A plan is not carried out when it is older."""
 MOST_BYTES = 1 << 30
-_NAMED: Mapping[str, Callable[[Any], object]] = {"mode": ModeName, "group_by": GroupName}
 
 
 class PlanFile(NamedTuple):
@@ -42,13 +34,10 @@ class PlanFile(NamedTuple):
     """By absolute path, drop or slim, and what of its entries must be the same."""
 
 
-def write_plan(path: str, job: PruneJob, request: PruneRequest, planned: PlannedPrune) -> None:
-    """Write a draft to a file, whole or not at all; raises StorageFailed."""
-    write_whole(path, _tell(planned, job, request))
-
-
-def _tell(planned: PlannedPrune, job: PruneJob, request: PruneRequest) -> Iterator[str]:
-    """A draft as a file holds it: JSON, with the plan in it as ``prune --json`` tells it."""
+def encode_plan(
+    stores: Sequence[Store], request: PruneRequest, planned: PlannedPrune, shown: Iterable[str]
+) -> Iterator[str]:
+    """A plan as a file holds it: JSON, with the plan in it as ``prune --json`` tells it, which is ``shown``."""
     changes = {
         key_of(store, it.checkpoint): (it.action, traits_of(it.checkpoint))
         for store, run in zip(planned.owners, planned.plan.runs, strict=True)
@@ -57,15 +46,15 @@ def _tell(planned: PlannedPrune, job: PruneJob, request: PruneRequest) -> Iterat
     }
     held = {
         "ckptctl_plan": VERSION,
-        "created": min(store.clock() for store in job.stores),
-        "places": [_place(store) for store in job.stores],
-        "flags": request.flags._asdict(),
+        "created": min(store.clock() for store in stores),
+        "places": [_place(store) for store in stores],
+        "flags": request.options._asdict(),
         "names": request.names,
         "exact": request.exact,
         "changes": changes,
     }
     yield json.dumps(held, indent=1)[:-2]
-    yield f',\n "plan": {"".join(as_json(planned.plan, dry_run=True)).strip()}\n}}\n'
+    yield f',\n "plan": {"".join(shown).strip()}\n}}\n'
 
 
 def read_plan(path: str) -> PlanFile:
@@ -86,9 +75,8 @@ def read_plan(path: str) -> PlanFile:
 
 
 def _understand(held: Mapping[str, Any]) -> PlanFile:
-    flags: dict[str, Any] = {name: _NAMED.get(name, _same)(value) for name, value in held["flags"].items()}
     places = tuple((str(path), identity) for path, identity in held["places"])
-    asked = PruneRequest(Flags(**flags), NameOptions(*held["names"]), bool(held["exact"]))
+    asked = PruneRequest(PolicyOptions(**held["flags"]), NameOptions(*held["names"]), bool(held["exact"]))
     return PlanFile(
         int(held["created"]),
         places,
@@ -97,11 +85,7 @@ def _understand(held: Mapping[str, Any]) -> PlanFile:
     )
 
 
-def _same(value: object) -> object:
-    return value
-
-
-def refuse_stale(plan: PlanFile, stores: list[Store]) -> None:
+def refuse_stale(plan: PlanFile, stores: Sequence[Store]) -> None:
     """Raise Refused for a plan that is older than a day, or of another root than the one that is there now."""
     done, hint = "nothing was deleted", "draw it anew with ckptctl prune --plan-out"
     if min(store.clock() for store in stores) - plan.created > OLDEST:
