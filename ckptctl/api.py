@@ -243,6 +243,8 @@ class PrunePlan:
     """
 
     def __init__(self, job: PruneJob, planned: PlannedPrune, terms: Callable[..., ApplyOptions]) -> None:
+        from ckptctl.prune.planning import identify_roots
+
         pairs = zip(planned.owners, planned.plan.runs, strict=True)
         self.job = job
         self.planned = planned
@@ -254,7 +256,7 @@ class PrunePlan:
         self.verdicts = [absolute_verdict(store, planned.root, it) for store, run in pairs for it in run.verdicts]
         """What becomes of each checkpoint, and why."""
         self._terms = terms
-        self._folder = os.getcwd()
+        self._roots = identify_roots(job)
         self._is_done = False
 
     @property
@@ -297,12 +299,11 @@ class PrunePlan:
 
     def _refuse(self) -> None:
         """Raise Refused where it must not be applied."""
-        from ckptctl.prune.planning import NOTHING, find_refusal
+        from ckptctl.prune.planning import NOTHING, find_refusal, identify_roots
 
-        is_elsewhere = self._folder != os.getcwd() and not all(it.url[:1] == "/" for it in self.job.stores)
-        why = "the plan was applied already" if self._is_done else "its paths are of another current directory"
-        if self._is_done or is_elsewhere:
-            raise Refused(why, id="stale-plan", done=NOTHING, hint="make a new one with plan_prune")
+        why = "the plan was applied already" if self._is_done else "another folder lies where the planned one did"
+        if self._is_done or identify_roots(self.job) != self._roots:
+            raise Refused(why, id="stale-plan", path=self.planned.root, done=NOTHING, hint="call plan_prune again")
         refusal = find_refusal(self.job, self.planned)
         if refusal is not None:
             raise refusal

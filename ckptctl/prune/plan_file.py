@@ -13,7 +13,7 @@ from ckptctl.core.outcome import Failure
 from ckptctl.core.retention.evaluate import Reason
 from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.errors import PathMissing, Refused, UsageError
-from ckptctl.prune.planning import OLDEST, PlannedPrune, PruneRequest
+from ckptctl.prune.planning import OLDEST, PlannedPrune, PruneRequest, identify_root
 from ckptctl.prune.policy_options import PolicyOptions
 from ckptctl.scan.targets import NameOptions
 from ckptctl.stores import Store
@@ -47,7 +47,7 @@ def encode_plan(
     held = {
         "ckptctl_plan": VERSION,
         "created": min(store.clock() for store in stores),
-        "places": [_place(store) for store in stores],
+        "places": [identify_root(store) for store in stores],
         "flags": request.options._asdict(),
         "names": request.names,
         "exact": request.exact,
@@ -91,7 +91,7 @@ def refuse_stale(plan: PlanFile, stores: Sequence[Store]) -> None:
     if min(store.clock() for store in stores) - plan.created > OLDEST:
         raise Refused("the plan is more than a day old", id="stale-plan", done=done, hint=hint)
     for store, (path, identity) in zip(stores, plan.places, strict=True):
-        if _place(store)[1] != identity:
+        if identify_root(store)[1] != identity:
             text = "is another folder than the one that was planned for"
             raise Refused(text, path=path, id="stale-plan", done=done, hint=hint)
 
@@ -144,9 +144,3 @@ def traits_of(checkpoint: Checkpoint) -> list[list[object]]:
 def _trait(entry: Entry) -> list[object]:
     identity = list(entry.identity) if isinstance(entry.identity, tuple) else entry.identity
     return [entry.path, entry.kind, entry.size, entry.modified, identity]
-
-
-def _place(store: Store) -> tuple[str, list[int]]:
-    path = os.path.realpath(store.url)
-    found = os.stat(path)
-    return path, [found.st_dev, found.st_ino]

@@ -275,6 +275,21 @@ def read_root_facts(store: Store, *, is_empty: bool = False) -> RootFacts:
     return RootFacts(path, os.path.ismount(path), _homes(), is_empty)
 
 
+def identify_root(store: Store) -> tuple[str, list[int]]:
+    """The real path of a store on disk, and which folder lies there now; raises OSError."""
+    path = os.path.realpath(store.url)
+    found = os.stat(path)
+    return path, [found.st_dev, found.st_ino]
+
+
+def identify_roots(job: PruneJob) -> list[tuple[str, list[int]]]:
+    """Each root that is on disk; raises Refused where one is gone."""
+    try:
+        return [identify_root(store) for store in job.stores if "://" not in store.url]
+    except OSError as error:
+        raise Refused(f"{error.strerror or error}", id="stale-plan", path=job.root, done=NOTHING) from error
+
+
 def _homes() -> frozenset[str]:
     """The homes of everyone who has an account, and of whoever runs this."""
     import pwd
