@@ -358,9 +358,9 @@ def skipped(outcome: ckptctl.Outcome) -> dict[str, str]:
     return {Path(it.path).name: it.why for it in outcome.skipped}
 
 
-def begin_from(path: Path) -> None:
+def begin_from(path: Path, folder: Path | None = None) -> None:
     """Let a training begin in a run of its own, from a checkpoint."""
-    other = save(path.parents[1] / "later", ["epoch=0-step=5.ckpt"])
+    other = save(folder or path.parents[1] / "later", ["epoch=0-step=5.ckpt"])
     (other / "config.yaml").write_text(f"ckpt_path: {path}\n")
 
 
@@ -387,6 +387,23 @@ def test_what_holds_a_checkpoint_since_the_plan_holds_it(
     assert skipped(outcome)[NAMES[0]] == "changed since the plan"
     assert (run / NAMES[0]).exists()
     assert not (run / NAMES[1]).exists()
+
+
+def test_a_training_that_began_inside_the_planned_run_holds_what_it_began_from(run: Path) -> None:
+    plan = plan_prune(run, top_k=1)
+    begin_from(run / NAMES[0], run / "later")
+    outcome = plan.apply()
+    assert (skipped(outcome), len(outcome.dropped)) == ({NAMES[0]: "changed since the plan"}, 1)
+
+
+def test_checkpoints_that_are_folders_are_as_they_were_at_the_last_look(tmp_path: Path) -> None:
+    tree = next(
+        tree for it in TREES for tree in it.values if isinstance(tree, Tree) and "checkpoint-" in str(tree.files)
+    )
+    plant(tree, tmp_path)
+    plan = plan_prune(tmp_path, keep_last=1)
+    outcome = plan.apply()
+    assert outcome.dropped == tuple(it.path for it in plan.drops) != ()
 
 
 def test_where_what_was_to_stay_is_gone_the_next_best_stays(run: Path) -> None:

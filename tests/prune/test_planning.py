@@ -91,22 +91,25 @@ def test_the_last_look_reads_only_what_runs_hold_that_lose_something(
     assert "epoch=7-val_loss=0.1.ckpt" not in opened
 
 
-def test_a_folder_that_cannot_be_listed_any_more_ends_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("folder", ["links", "b", "a"])
+def test_a_folder_that_cannot_be_listed_any_more_ends_it(
+    root: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may hold a link to anything."""
     plan = plan_prune(root, top_k=1)
-    closed = (root / "links").stat().st_ino
+    closed = (root / folder).stat().st_ino
 
-    def refuse(folder: int) -> object:
-        if os.fstat(folder).st_ino == closed:
+    def refuse(opened: int) -> object:
+        if os.fstat(opened).st_ino == closed:
             raise PermissionError(13, "Permission denied")
-        return listed(folder)
+        return listed(opened)
 
     listed = os.listdir
     scanned = os.scandir
     monkeypatch.setattr("os.listdir", refuse)
-    monkeypatch.setattr("os.scandir", lambda folder: scanned(folder) if refuse(folder) is not None else ())
+    monkeypatch.setattr("os.scandir", lambda opened: scanned(opened) if refuse(opened) is not None else ())
     outcome = plan.apply()
     assert outcome.dropped == ()
     assert {it.why for it in outcome.skipped} == {
-        "'links' could not be listed whole: nothing may go by what was not seen"
+        f"'{folder}' could not be listed whole: nothing may go by what was not seen"
     }
