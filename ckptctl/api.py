@@ -71,7 +71,8 @@ class Runs(list[Run]):
         return [flatten_checkpoint(run, it) for run in self for it in run.checkpoints]
 
     def __repr__(self) -> str:
-        return f"<Runs: {len(self)} runs, {sum(len(run.checkpoints) for run in self)} checkpoints>"
+        count = sum(len(run.checkpoints) for run in self)
+        return f"<Runs: {len(self)} run{'s'[len(self) == 1 :]}, {count} checkpoint{'s'[count == 1 :]}>"
 
     def _repr_html_(self) -> str:
         from ckptctl.render.html import runs_table

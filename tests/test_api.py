@@ -377,7 +377,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("options", [{"top_k": 1}, {"global_best": 1, "keep_last": 1}], ids=["a run", "all runs"])
 def test_what_holds_a_checkpoint_since_the_plan_holds_it(
-    run: Path, change: Callable[[Path], object], options: dict[str, int]
+    run: Path, change: Callable[[Path], object], options: dict[str, Any]
 ) -> None:
     make_run(run.parent / "b")
     plan = plan_prune(run.parent, **options)
@@ -476,7 +476,7 @@ def test_runs_are_a_list_with_absolute_paths(run: Path, monkeypatch: pytest.Monk
     assert [(it.path, it.target) for it in found.pointers] == [(f"{run}/best.ckpt", f"{run}/{BEST}")]
     assert found.checkpoints[2].aliases == (f"{run}/best.ckpt",)
     assert [it.path for it in found.strays] == [f"{run}/notes"]
-    assert repr(scan("a")) == "<Runs: 1 runs, 4 checkpoints>"
+    assert repr(scan("a")) == "<Runs: 1 run, 4 checkpoints>"
 
 
 def test_runs_become_rows_of_a_table(run: Path) -> None:
