@@ -23,8 +23,8 @@ def options_of(flags: Sequence[str]) -> dict[str, Any]:
     words = iter(flags)
     for flag in words:
         name = flag.removeprefix("--").replace("-", "_")
-        value = flag in SWITCHES or next(words)
-        value = int(value) if name in NUMBERS else value
+        word = True if flag in SWITCHES else next(words)
+        value = int(word) if name in NUMBERS else word
         options[name] = [options[name], value] if name in options else value
     return options
 

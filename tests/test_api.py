@@ -43,7 +43,7 @@ def names_of(verdicts: list[ckptctl.Verdict]) -> list[str]:
 
 # The front door
 
-CALLS = {
+CALLS: dict[str, Callable[[Path], object]] = {
     "apply": lambda run: apply(plan_prune(run, top_k=9)),
     "best": best,
     "last": last,
@@ -119,6 +119,7 @@ def test_both_doors_keep_and_drop_the_same_of_lightnings_runs(tmp_path: Path, na
     assert all(assert_same(tmp_path / "copy", *policy) for policy in POLICIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tree", TREES)
 def test_both_doors_keep_and_drop_the_same_of_every_layout(tmp_path: Path, tree: Tree) -> None:
     plant(tree, tmp_path)
