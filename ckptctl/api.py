@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ckptctl.formats.flaws import VerifyResult
     from ckptctl.prune.apply import ApplyOptions
     from ckptctl.prune.planning import PlannedPrune, PruneJob, Watch
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 Size: TypeAlias = "int | str"
 """Bytes, or as ``500GB``."""
@@ -106,7 +106,7 @@ def scan(
     )
 
 
-def _find_listed(paths: Paths, options: Options) -> Iterator[tuple[Store, Run]]:
+def _find_listed(paths: Paths, options: Options) -> Iterator[tuple[ReadStore, Run]]:
     """The runs; a warning tells of a folder that could not be listed: the answer may lie there."""
     for store, run in scan_paths(paths, options):
         if not run.listed:
@@ -191,12 +191,12 @@ def show(
 ) -> CheckpointDetails:
     """What is known of a checkpoint, and what is inside; its weights are not read, and nothing of it is executed."""
     from ckptctl.scan.inspect import read_checkpoint
-    from ckptctl.scan.resolve import find_target
+    from ckptctl.scan.resolve import resolve_checkpoint
 
     (path,) = read_paths(checkpoint)
-    target = find_target(path, read_options(NameOptions(template, layout, read_texts(ext), equals)))
-    contents = read_checkpoint(target.store, target.checkpoint)
-    return CheckpointDetails(absolute_checkpoint(target.store, target.store.url, target.checkpoint), contents)
+    found = resolve_checkpoint(path, read_options(NameOptions(template, layout, read_texts(ext), equals)))
+    contents = read_checkpoint(found.store, found.checkpoint)
+    return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, found.checkpoint), contents)
 
 
 def verify(
@@ -222,15 +222,15 @@ def verify(
     return [verify_checkpoint(store, it, depth)._replace(path=make_absolute(store.url, it.path)) for store, it in found]
 
 
-def _find_targets(path: str, options: Options) -> Iterator[tuple[Store, Checkpoint]]:
+def _find_targets(path: str, options: Options) -> Iterator[tuple[ReadStore, Checkpoint]]:
     """The checkpoints in a folder, or the one that a path means."""
-    from ckptctl.scan.resolve import find_target
+    from ckptctl.scan.resolve import resolve_checkpoint
 
     is_folder = "://" in path or os.path.isdir(path)
     found = [(store, it) for store, run in _find_listed(path, options) for it in run.checkpoints] if is_folder else []
     if not found:
-        store, _, checkpoint = find_target(path, options)
-        found = [(store, checkpoint)]
+        resolved = resolve_checkpoint(path, options)
+        found = [(resolved.store, resolved.checkpoint)]
     yield from found
 
 

@@ -28,7 +28,7 @@ from ckptctl.layouts import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.peer_checks import check_against_peers
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint
@@ -55,7 +55,7 @@ class BestQuery(NamedTuple):
 class BestCheckpoint(NamedTuple):
     """One of the best, with where it lies."""
 
-    store: Store
+    store: ReadStore
     run: Run
     ranked: Ranked
 
@@ -104,7 +104,7 @@ class BestSearch:
         bar = sign * self.leaders[-1].ranked.score.value
         return any(sign * float(text) - rounding_error(text) < bar for text in texts)
 
-    def show(self, store: Store, run: Run) -> None:
+    def show(self, store: ReadStore, run: Run) -> None:
         """Let a run's best compete; raises MetricUnclear and ModeUnclear, also where it disagrees with earlier runs."""
         self.checkpoints += len(run.checkpoints)
         self.counts.update(count_metrics(run.checkpoints))
@@ -129,7 +129,7 @@ class BestSearch:
         met = [it for it in possible if meets_all(self.wish.filters, it, self.wish.now)]
         return rank(met, metric, threshold=self.wish.threshold)
 
-    def _prove(self, store: Store, run: Run, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
+    def _prove(self, store: ReadStore, run: Run, ranked: Sequence[Ranked]) -> Iterable[Ranked]:
         """The first whole ones of a run; the rest is never looked at."""
         wanted = self.wish.places if self.wish.places >= 0 else len(ranked)
         for it in ranked:
@@ -187,7 +187,7 @@ class BestSearch:
         return NoScore(f"no checkpoint has {wanted}", path=self.where, hint=hint)
 
 
-def _compare(store: Store, run: Run, checked: Checkpoint, now: int) -> Checkpoint:
+def _compare(store: ReadStore, run: Run, checked: Checkpoint, now: int) -> Checkpoint:
     """A checkpoint, judged beside its siblings too; those are taken for whole where nobody looked at them."""
     others = (it._replace(state="complete") if it.state == "unknown" else it for it in run.checkpoints)
     held = [checked if it.path == checked.path else it for it in others]
@@ -195,10 +195,14 @@ def _compare(store: Store, run: Run, checked: Checkpoint, now: int) -> Checkpoin
     return next(it for it in judged if it.path == checked.path)
 
 
-def refresh_checkpoint(store: Store, checkpoint: Checkpoint, now: int) -> Checkpoint:
-    """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown"."""
+def refresh_checkpoint(store: ReadStore, checkpoint: Checkpoint, now: int) -> Checkpoint:
+    """A checkpoint that was only named, with its sizes, times and state; one that is gone is "unknown".
+
+    What was listed with its sizes is not asked for again: an object store would list for it.
+    """
+    is_told = any(it.size is not None for it in checkpoint.entries if it.kind == "file")
     try:
-        entries = refresh_entries(store, checkpoint)
+        entries = checkpoint.entries if is_told else refresh_entries(store, checkpoint)
     except OSError as error:
         return checkpoint._replace(state="unknown", note=str(error.strerror or error))
     state, note = check_completeness(store, find_layout(checkpoint.layout), entries, now, checkpoint.unit)

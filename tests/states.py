@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.stores import ReadableFile
-from ckptctl.stores.memory import MemoryStore
+from tests.stores.memory import MemoryStore
 
 HOME = "/old/machine/run"
 """Where the training that wrote them lay."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from ckptctl.best import BestQuery, BestResult, BestSearch, refresh_checkpoint
 from ckptctl.core.ranking import Metric
 from ckptctl.core.units import QUIET
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
+from ckptctl.stores import ReadStore, open_store
 from tests.states import lightning, state
+from tests.stores.memory import MemoryStore
 
 WHOLE = lightning()
 
@@ -245,7 +252,70 @@ def test_a_half_written_newest_is_not_the_best_though_its_score_was_written_firs
     assert held_best(MemoryStore(files), later) == "r/CKPT+2026-01-02+12-00-00+00"
 
 
-def held_best(store: MemoryStore, now: int) -> str:
+SAVES = {
+    f"{run}/CKPT+2026-01-0{n}+12-00-00+00/{name}": data
+    for run in ("a", "b/deep", "c")
+    for n in (1, 2, 3)
+    for name, data in {"CKPT.yaml": f"WER: {10 - n}\nepoch: {n}\n".encode(), "brain.ckpt": WHOLE}.items()
+}
+
+
+class Counted(MemoryFileSystem):
+    """An object store that counts its listings."""
+
+    protocol = "counted"
+    lists: ClassVar[list[str]] = []
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(MemoryFileSystem._strip_protocol(path.removeprefix("counted://")))  # noqa: SLF001 - its library's own
+
+    def ls(self, path: str, detail: bool = True, **options: object) -> list[object]:
+        self.lists.append(path)
+        return list(super().ls(path, detail, **options))
+
+    def find(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - as its library has it
+        self.lists.append(path)
+        return MemoryFileSystem().find(path, **options)
+
+
+def test_a_bucket_is_listed_once_however_many_candidates_there_are() -> None:
+    fsspec.register_implementation("counted", Counted, clobber=True)
+    files = MemoryFileSystem()
+    for path, data in SAVES.items():
+        files.pipe_file(f"/best-in/{path}", data)
+    Counted.lists.clear()
+    store = open_store("counted://best-in")
+    later = store.clock() + 3600 * 10**9
+    assert held_best(store, later) == "a/CKPT+2026-01-03+12-00-00+00"
+    assert Counted.lists == ["/best-in"]
+
+
+def test_on_a_disk_only_the_folders_of_candidates_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, data in SAVES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    read: list[str] = []
+
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def note(folder: int) -> Any:  # noqa: ANN401 - what the system says
+            read.append(os.readlink(f"/proc/self/fd/{folder}").removeprefix(f"{tmp_path}/"))
+            return function(folder)
+
+        return note
+
+    monkeypatch.setattr(os, "scandir", noted(os.scandir))
+    monkeypatch.setattr(os, "listdir", noted(os.listdir))
+    store = open_store(str(tmp_path))
+    assert held_best(store, store.clock() + 3600 * 10**9) == "a/CKPT+2026-01-03+12-00-00+00"
+    again = [path for path, count in Counter(read).items() if count > 1]
+    assert again == [f"{run}/CKPT+2026-01-03+12-00-00+00" for run in ("a", "b/deep", "c")]
+    assert len(read) == len(set(read)) + len(again)
+
+
+def held_best(store: ReadStore, now: int) -> str:
     contest = BestSearch(BestQuery(monitor="WER", mode="min", now=now), "r")
     for run in scan(store, Options(now=now, stat=False, sure=True)):
         contest.show(store, run)

@@ -11,7 +11,6 @@ from ckptctl.best import BestQuery, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._resolve import Target, find_target
 from ckptctl.cli._targets import locate_errors, open_stores, scan_stores
 from ckptctl.cli.best import print_doubts
 from ckptctl.core.model import Checkpoint
@@ -23,8 +22,9 @@ from ckptctl.layouts import find_slimming
 from ckptctl.prune.slimming import is_covered_by
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.inspect import CheckpointFiles
+from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options
-from ckptctl.stores import open_store
+from ckptctl.stores import open_store, require_writable
 from ckptctl.tensors.average import AverageInput, plan_average
 
 
@@ -44,15 +44,14 @@ def write_average(paths: Sequence[str], wanted: AverageOptions, scanning: Option
         hint = "name a free one with -o"
         raise Refused("is there already", id="exists", path=wanted.output, done="nothing was changed", hint=hint)
     console, progress = Console(), Progress("averaged")
-    targets = (
-        _choose(paths[0], wanted, scanning, console) if wanted.top_k else [find_target(it, scanning) for it in paths]
-    )
+    targets = _choose(paths[0], wanted, scanning, console) if wanted.top_k else resolve_checkpoints(paths, scanning)
     weights = _read_weights(wanted.weights, len(targets))
     made = plan_average([_open(it) for it in targets], weights)
     slimming = find_slimming(targets[0].checkpoint.layout)
     to = "safetensors" if wanted.output.endswith(".safetensors") else "torch"
     folder, name = os.path.split(wanted.output)
-    with open_store(folder or ".").draft(name) as draft:
+    place = require_writable(open_store(folder or "."), path=wanted.output, done="nothing was changed")
+    with place.draft(name) as draft:
         made.write(draft, to, slimming.drop if slimming else None, progress.add)
     progress.clear()
     console.hand_over([(wanted.output, "")], null=False)
@@ -62,7 +61,7 @@ def write_average(paths: Sequence[str], wanted: AverageOptions, scanning: Option
     )
 
 
-def _choose(path: str, wanted: AverageOptions, scanning: Options, console: Console) -> list[Target]:
+def _choose(path: str, wanted: AverageOptions, scanning: Options, console: Console) -> list[ResolvedCheckpoint]:
     """The best under a folder, by the ranking of ``best``; raises what that raises."""
     places = wanted.top_k or 0
     search = BestSearch(BestQuery(places, wanted.monitor, wanted.mode.value, None, scanning.now, scanning.equals), path)
@@ -73,7 +72,7 @@ def _choose(path: str, wanted: AverageOptions, scanning: Options, console: Conso
     print_doubts(console, leaders, asked=wanted.mode)
     if len(leaders.places) < 2:  # noqa: PLR2004 - a mean needs two
         raise NoCheckpoint("only one checkpoint has a score, and one has no mean", path=path)
-    return [Target(it.store, it.run, it.ranked.checkpoint) for it in leaders.places]
+    return [ResolvedCheckpoint(it.store, it.run, it.ranked.checkpoint) for it in leaders.places]
 
 
 def _read_weights(text: str | None, count: int) -> list[float]:
@@ -91,11 +90,11 @@ def _read_weights(text: str | None, count: int) -> list[float]:
     return weights
 
 
-def _path_of(target: Target) -> str:
+def _path_of(target: ResolvedCheckpoint) -> str:
     return locate(target.store.url, target.checkpoint.path)
 
 
-def _open(target: Target) -> AverageInput:
+def _open(target: ResolvedCheckpoint) -> AverageInput:
     """The file with the weights, and what is in it; raises Refused where there is none, Damaged for what is broken."""
     path = _path_of(target)
     files = CheckpointFiles(target.store, target.checkpoint)

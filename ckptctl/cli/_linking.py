@@ -31,7 +31,7 @@ from ckptctl.prune.best_last_links import LinkPlan, LinkType, make_link, plan_li
 from ckptctl.render.names import escape, locate, measure, shorten
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.runs import Options
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore, require_writable
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that makes none."""
@@ -50,11 +50,10 @@ class LinkOptions(NamedTuple):
     is_dry: bool = False
 
 
-def link_all(stores: Sequence[Store], scanning: Options, options: LinkOptions, console: Console) -> None:
+def link_all(stores: Sequence[ReadStore], scanning: Options, options: LinkOptions, console: Console) -> None:
     """Make the links of every run; raises Refused for a read-only store, PartlyDone where some could not be made."""
     for store in stores:
-        if store.read_only:
-            raise Refused(store.read_only, id="read-only-store", path=store.url, done="no link was made")
+        require_writable(store, path=store.url, done="no link was made")
     sights = list(scan_stores(stores, scanning, console))
     require_found(sights, stores)
     wanted = []
@@ -114,7 +113,7 @@ def _link(located: LocatedRun, name: str, found: Checkpoint, options: LinkOption
             console.remark(f"{escape(shown)}: {escape(found.path.rpartition('/')[2])} is {name} by its own name")
             return None
         if not link.is_right and not options.is_dry:
-            make_link(located.store, link)
+            make_link(require_writable(located.store), link)
     except Refused as error:
         return f"{shown}: {error.text}" + (f" ({error.hint})" if error.hint else "")
     except OSError as error:
@@ -124,7 +123,7 @@ def _link(located: LocatedRun, name: str, found: Checkpoint, options: LinkOption
     return None
 
 
-def _line(store: Store, link: LinkPlan, console: Console, *, is_dry: bool) -> str:
+def _line(store: ReadStore, link: LinkPlan, console: Console, *, is_dry: bool) -> str:
     done = "made" if link.before is None else "repointed"
     what = "is right" if link.is_right else f"would be {done}" if is_dry else done
     name, target = escape(locate(store.url, link.path)), escape(link.target)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ckptctl.errors import CkptctlError, StorageFailed
-from ckptctl.stores import open_store
+from ckptctl.stores import open_store, require_writable
 
 
 def write_whole(path: str, pieces: Iterable[str]) -> None:
@@ -32,5 +32,5 @@ def _discard(temporary: str) -> None:
     """Remove the unfinished file, by the one function that removes anything."""
     folder, name = os.path.split(temporary)
     with suppress(OSError, CkptctlError):
-        store = open_store(folder or ".")
+        store = require_writable(open_store(folder or "."))
         store.delete_exact(store.stat(name))

@@ -38,7 +38,7 @@ from ckptctl.render import plan as words
 from ckptctl.render import plan_tsv
 from ckptctl.render.names import locate
 from ckptctl.render.trash import describe_change
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 THERE_IS_WORK = 10
 MOST_NAMED = 3
@@ -115,7 +115,7 @@ def _plan(job: PruneJob, consent: PruneConsent, console: Console) -> PlannedPrun
     return plan_job(job, partial(print_unshown, console), recover=recover if consent.is_strict else None)
 
 
-def print_unshown(console: Console, store: Store, run: Run) -> None:
+def print_unshown(console: Console, store: ReadStore, run: Run) -> None:
     """Warn of what a person should know of a run; on a screen that stands below the plan."""
     if not (run.checkpoints and console.is_terminal):
         print_notices(console, store, run)
@@ -174,7 +174,7 @@ def _carry_out(job: PruneJob, planned: PlannedPrune, consent: PruneConsent) -> t
     return outcome, stop.exit_code if stop() else 0
 
 
-def _print_earlier(stores: Sequence[Store], outcome: Outcome | None, console: Console) -> None:
+def _print_earlier(stores: Sequence[ReadStore], outcome: Outcome | None, console: Console) -> None:
     """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
     for change in outcome.earlier if outcome else ():
         console.warn(describe_change(change))

@@ -1,7 +1,10 @@
-"""The one checkpoint that a path of the command line means: decided below, in `scan.resolve`."""
+"""How a command line names checkpoints; what the names mean is found by ``scan.resolve``."""
 
 from __future__ import annotations
 
-from ckptctl.scan.resolve import FilteredStore, Target, find_target
+from typing import Annotated
 
-__all__ = ["FilteredStore", "Target", "find_target"]
+import typer
+
+Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
+OneCheckpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]

@@ -7,12 +7,12 @@ from time import time_ns
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve import Target, find_target
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents
 from ckptctl.render import show as screens
 from ckptctl.scan.inspect import read_checkpoint
+from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoint
 from ckptctl.scan.runs import Options
 
 
@@ -30,15 +30,15 @@ class ShowOptions(NamedTuple):
 def show_one(path: str, form: ShowOptions, options: Options | None = None) -> int:
     """Show the checkpoint that a path means; returns the exit code, raises what finding it raises."""
     console = Console(form.color)
-    target = find_target(path, options or Options(now=time_ns()))
+    target = resolve_checkpoint(path, options or Options(now=time_ns()))
     inside = read_checkpoint(target.store, target.checkpoint)
     console.answer(_write(target, inside, form, console))
     is_broken = any(flaw.severity == "error" and flaw.id != "suspect-name" for flaw in inside.flaws)
     return Damaged.exit_code if is_broken else 0
 
 
-def _write(target: Target, inside: Contents, form: ShowOptions, console: Console) -> Iterator[str]:
-    store, run, it = target
+def _write(target: ResolvedCheckpoint, inside: Contents, form: ShowOptions, console: Console) -> Iterator[str]:
+    store, run, it, _ = target
     if form.json:
         from ckptctl.render.json_contents import show
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from ckptctl.cli._consent import refuse_without_consent
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._resolve import Target, find_target
 from ckptctl.cli._signals import defer_signals
 from ckptctl.core.outcome import Failure, Outcome
 from ckptctl.core.retention.evaluate import Reason
@@ -26,8 +25,9 @@ from ckptctl.prune.journal import new_id
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
 from ckptctl.render import slim as screens
 from ckptctl.render.names import locate
+from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options
-from ckptctl.stores import open_store
+from ckptctl.stores import open_store, require_writable
 
 NOTHING = "nothing was changed"
 
@@ -53,7 +53,7 @@ class SlimRequest(NamedTuple):
 class SlimJob(NamedTuple):
     """A checkpoint to be slimmed."""
 
-    target: Target
+    target: ResolvedCheckpoint
     slim: SlimPlan
     path: str
     """As the user knows it."""
@@ -104,7 +104,7 @@ class SlimFailures:
 def slim_all(paths: Sequence[str], request: SlimRequest, scanning: Options) -> None:
     """Slim what the paths mean; raises what keeps it from being done, PartlyDone where that is true of some."""
     console, progress = Console(), Progress("slimmed")
-    targets = [find_target(path, scanning) for path in paths]
+    targets = resolve_checkpoints(paths, scanning)
     failures = SlimFailures(len(targets), console)
     jobs = _plan_all(targets, request, failures)
     _refuse_twice(jobs)
@@ -120,7 +120,7 @@ def slim_all(paths: Sequence[str], request: SlimRequest, scanning: Options) -> N
         raise PartlyDone(f"{failures.count} of {len(targets)} were not slimmed", hint="each is named above")
 
 
-def _plan_all(targets: Sequence[Target], request: SlimRequest, failures: SlimFailures) -> list[SlimJob]:
+def _plan_all(targets: Sequence[ResolvedCheckpoint], request: SlimRequest, failures: SlimFailures) -> list[SlimJob]:
     """What is to be done with those that may be slimmed."""
     jobs = []
     for target in targets:
@@ -188,17 +188,16 @@ def _error_of(failure: Failure, *, is_skip: bool) -> CkptctlError:
     return Damaged(failure.why) if failure.is_damage else StorageFailed(failure.why)
 
 
-def _path_of(target: Target) -> str:
+def _path_of(target: ResolvedCheckpoint) -> str:
     return locate(target.store.url, target.checkpoint.path)
 
 
-def _plan(target: Target, request: SlimRequest, *, is_alone: bool) -> SlimJob:
+def _plan(target: ResolvedCheckpoint, request: SlimRequest, *, is_alone: bool) -> SlimJob:
     """What is to be done with one, if it may; raises Refused, Damaged, OSError."""
     slim = plan_slim(target.store, target.checkpoint, SlimOptions(bare=request.bare, to=request.to))
     path = _path_of(target)
     if request.output is None:
-        if target.store.read_only:
-            raise Refused(target.store.read_only, id="read-only-store")
+        require_writable(target.store)
         for pattern in (it for it in request.spared if matches_path(it, target.checkpoint.path)):
             raise Refused(f"it matches {pattern}, which a configuration file keeps", id="pinned")
         refuse_in_place(ObservedRun(target.store, target.run, target.store.clock()), slim)
@@ -239,7 +238,8 @@ def _copy(job: SlimJob, progress: Progress) -> None:
     """Write one copy; raises Damaged, OSError."""
     folder, name = os.path.split(job.place)
     os.makedirs(folder or ".", exist_ok=True)
-    copy_slimmed(CopyJob(job.target.store, job.slim, open_store(folder or "."), progress.add), name)
+    place = require_writable(open_store(folder or "."), path=job.place)
+    copy_slimmed(CopyJob(job.target.store, job.slim, place, progress.add), name)
     progress.count()
 
 

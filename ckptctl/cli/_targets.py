@@ -20,7 +20,7 @@ from ckptctl.scan.targets import (
     open_stores,
     read_options,
 )
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 __all__ = ["NameOptions", "expand_globs", "locate_errors", "open_separate_stores", "open_stores", "read_options"]
 """Decided below the command line, in `scan.targets`."""
@@ -29,16 +29,16 @@ __all__ = ["NameOptions", "expand_globs", "locate_errors", "open_separate_stores
 class LocatedRun(NamedTuple):
     """A run, and the place where it was found."""
 
-    store: Store
+    store: ReadStore
     run: Run
 
 
-def scan_stores(stores: Sequence[Store], options: Options, console: Console) -> Iterator[LocatedRun]:
+def scan_stores(stores: Sequence[ReadStore], options: Options, console: Console) -> Iterator[LocatedRun]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
     return (sight for store in stores for sight in _see_in(store, options, console))
 
 
-def _see_in(store: Store, options: Options, console: Console) -> Iterator[LocatedRun]:
+def _see_in(store: ReadStore, options: Options, console: Console) -> Iterator[LocatedRun]:
     for run in scan(store, options):
         print_notices(console, store, run)
         if run.checkpoints or run.pointers:
@@ -58,7 +58,7 @@ def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple
     return tuple(it for it in run.checkpoints if meets_all(filters, it, now)) if filters else run.checkpoints
 
 
-def print_notices(console: Console, store: Store, run: Run) -> None:
+def print_notices(console: Console, store: ReadStore, run: Run) -> None:
     """Warn of what a person should know of a run."""
     for notice in run.notices:
         console.warn(f"{locate(store.url, run.path)}: {notice}")
@@ -72,7 +72,7 @@ def print_restart_warning(console: Console, located: LocatedRun) -> None:
         console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
 
 
-def require_found(found: object, stores: Sequence[Store], filters: Sequence[Filter] = ()) -> None:
+def require_found(found: object, stores: Sequence[ReadStore], filters: Sequence[Filter] = ()) -> None:
     """Raise NoCheckpoint where nothing was found."""
     if not found and filters:
         text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"

@@ -24,7 +24,7 @@ from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.runs import Options
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore, require_writable
 
 EPILOG = """Examples:
 
@@ -86,7 +86,7 @@ def command(
     require_all_listed(console)
 
 
-def _scan(stores: Sequence[Store], scanning: Options, console: Console, *, healthy: bool) -> Iterator[LocatedRun]:
+def _scan(stores: Sequence[ReadStore], scanning: Options, console: Console, *, healthy: bool) -> Iterator[LocatedRun]:
     """The runs; with ``healthy`` without those checkpoints that are not whole, or not harmless."""
     for sight in scan_stores(stores, scanning, console):
         yield _keep_healthy(sight) if healthy else sight
@@ -154,13 +154,12 @@ def link_best(console: Console, best: BestCheckpoint, name: str) -> None:
     from ckptctl.prune.best_last_links import make_link, plan_link
 
     store, run = best.store, best.run
-    if store.read_only:
-        raise Refused(store.read_only, id="read-only-store", path=store.url, done="no link was made")
+    writable = require_writable(store, path=store.url, done="no link was made")
     try:
         link = plan_link(store, run, name, best.ranked.checkpoint)
     except Refused as error:
         error.path, error.done = locate(store.url, run.path), "no link was made"
         raise
     if link is not None and not link.is_right:
-        make_link(store, link)
+        make_link(writable, link)
         console.remark(f"{escape(locate(store.url, link.path))} -> {escape(link.target)}")

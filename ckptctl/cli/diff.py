@@ -10,11 +10,11 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._resolve import find_target
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import Damaged
 from ckptctl.render import diff as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
+from ckptctl.scan.resolve import resolve_checkpoint
 from ckptctl.scan.runs import Options
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 
@@ -54,7 +54,7 @@ def command(
 
 def _open(path: str, scanning: Options) -> ComparedCheckpoint:
     """What a path means; raises Damaged where it is broken."""
-    target = find_target(path, scanning)
+    target = resolve_checkpoint(path, scanning)
     contents = read_checkpoint(target.store, target.checkpoint, placed=True)
     for flaw in contents.flaws:
         if flaw.severity == "error" and flaw.id not in ("suspect-name", "odd-pickle"):

@@ -16,7 +16,7 @@ from ckptctl.errors import Damaged
 from ckptctl.layouts.index import LayoutIndex
 from ckptctl.render import findings as screens
 from ckptctl.scan.runs import Options, choose_layouts, scan
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
 
@@ -68,14 +68,16 @@ class CountedReports:
             yield report
 
 
-def _visit(stores: Sequence[Store], scanning: Options, context: DoctorContext, console: Console) -> Iterator[Report]:
+def _visit(
+    stores: Sequence[ReadStore], scanning: Options, context: DoctorContext, console: Console
+) -> Iterator[Report]:
     """The reports on every run of the stores, and on what lies outside of runs; paths as seen from a common root."""
     for store in stores:
         reports = _visit_one(store, scanning, context, console)
         yield from (relocate_report(it, store.url) for it in reports) if len(stores) > 1 else reports
 
 
-def _visit_one(store: Store, scanning: Options, context: DoctorContext, console: Console) -> Iterator[Report]:
+def _visit_one(store: ReadStore, scanning: Options, context: DoctorContext, console: Console) -> Iterator[Report]:
     rounds = DoctorVisit(store, LayoutIndex(choose_layouts(scanning)), context)
     for run in scan(store, scanning):
         if run.checkpoints or run.pointers or not run.listed:

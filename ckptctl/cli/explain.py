@@ -12,11 +12,12 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import print_unshown
-from ckptctl.cli._resolve_names import OneCheckpoint, find_by_name, path_from, split_place
+from ckptctl.cli._resolve import OneCheckpoint
 from ckptctl.cli._targets import NameOptions
 from ckptctl.core.retention.explain import explain
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure
+from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_below, split_place
 from ckptctl.stores import open_store
 
 EPILOG = """Examples:
@@ -45,15 +46,18 @@ def command(
 
     It takes the flags of prune, and changes nothing.
     """
-    where = root or split_place(checkpoint)[0]
+    place = follow_links(checkpoint)
+    where = root or split_place(place)[0]
     console, store = Console(), open_store(where)
     configured = configure(flags, [where])
     names = NameOptions(template, layout, ext, equals)
     job = make_prune_job(PruneRequest(configured.flags, names, exact, configured.spared), [store])
     planned = plan_job(job, partial(print_unshown, console))
     runs = [run for run in planned.runs if run.checkpoints]
-    path = find_by_name(runs, path_from(where, checkpoint), checkpoint).path
-    explanation = explain(runs, planned.plan, job.scanning.now, path)
+    found = find_meant(runs, path_below(where, place))
+    if found is None:
+        raise not_listed(checkpoint)
+    explanation = explain(runs, planned.plan, job.scanning.now, found[1].path)
     if json:
         from ckptctl.render.json import explain as as_json
 

@@ -34,7 +34,7 @@ from ckptctl.core.run_summary import RunView, view_run
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
 
@@ -118,7 +118,7 @@ class ExportOptions(NamedTuple):
 class ExportedRun(NamedTuple):
     """What is written of a run."""
 
-    store: Store
+    store: ReadStore
     seen: RunView
     """Its best and newest are those of the whole run, also where the run has been cut."""
 
@@ -163,7 +163,7 @@ def _warn_of_mode(run: Run, options: ExportOptions, console: Console) -> None:
         console.warn(f"{run.path or '.'}: {doubt}")
 
 
-def _cut_if_scored(store: Store, run: Run, options: ExportOptions) -> ExportedRun | NoScore:
+def _cut_if_scored(store: ReadStore, run: Run, options: ExportOptions) -> ExportedRun | NoScore:
     try:
         with locate_errors(store):
             return _cut(store, run, options)
@@ -171,7 +171,7 @@ def _cut_if_scored(store: Store, run: Run, options: ExportOptions) -> ExportedRu
         return error
 
 
-def _cut(store: Store, run: Run, options: ExportOptions) -> ExportedRun:
+def _cut(store: ReadStore, run: Run, options: ExportOptions) -> ExportedRun:
     metric = choose_metric(run, monitor=options.monitor, mode=options.mode)
     run = resolve_ties(store, run, metric, options.top_k or 0)._replace(monitor=metric.name, mode=metric.mode)
     seen = _look(store, run, options)
@@ -181,7 +181,7 @@ def _cut(store: Store, run: Run, options: ExportOptions) -> ExportedRun:
     return ExportedRun(store, seen._replace(run=seen.run._replace(checkpoints=tuple(chosen))))
 
 
-def _look(store: Store, run: Run, options: ExportOptions) -> RunView:
+def _look(store: ReadStore, run: Run, options: ExportOptions) -> RunView:
     return view_run(relocate(run, store.url) if options.many else run, monitor=options.monitor, mode=options.mode)
 
 

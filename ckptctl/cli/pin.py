@@ -8,15 +8,19 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve_names import Checkpoints, LocatedCheckpoint, find_checkpoints
+from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.dates import parse_moment
 from ckptctl.core.pin import Pin
 from ckptctl.core.units import NANOSECONDS, parse_duration
-from ckptctl.errors import Refused, UsageError
+from ckptctl.errors import UsageError
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.pins import find_pin
 from ckptctl.scan.pins import pin as write
+from ckptctl.scan.resolve import resolve_listed
+from ckptctl.stores import require_writable
+
+UNCHANGED = "no pin was changed"
 
 EPILOG = """Examples:
 
@@ -41,20 +45,14 @@ def command(
     """
     opt.refuse_together(**{"for": span is not None, "until": until is not None})
     console = Console()
-    for found in find_checkpoints(checkpoints, read_options(NameOptions(None, layout, ext))):
-        require_writable(found)
+    for found in resolve_listed(checkpoints, read_options(NameOptions(None, layout, ext))):
+        store = require_writable(found.store, path=found.store.url, done=UNCHANGED)
         path = found.checkpoint.path
-        asked = Pin(_read_until(span, until, found.store.clock()), reason)
-        older = find_pin(found.store, path)
+        asked = Pin(_read_until(span, until, store.clock()), reason)
+        older = find_pin(store, path)
         pin = asked if older is None else older.extend(asked)
-        write(found.store, path, pin)
-        console.say(f"{escape(locate(found.store.url, path))}: {escape(pin.describe(found.store.clock()))}\n")
-
-
-def require_writable(found: LocatedCheckpoint) -> None:
-    """Raise Refused where nothing may be written."""
-    if found.store.read_only:
-        raise Refused(found.store.read_only, id="read-only-store", path=found.store.url, done="no pin was changed")
+        write(store, path, pin)
+        console.say(f"{escape(locate(store.url, path))}: {escape(pin.describe(store.clock()))}\n")
 
 
 def _read_until(span: str | None, until: str | None, now: int) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import islink, normpath, split
+from os.path import normpath, split
 from typing import Annotated
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._pruning import PruneConsent, prune
+from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, open_stores, read_options
 from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
@@ -18,7 +19,8 @@ from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
 from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
-from ckptctl.stores import Store
+from ckptctl.scan.resolve import is_link
+from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
 
@@ -27,7 +29,6 @@ EPILOG = """Examples:
   ckptctl rm runs/a/checkpoint-500 runs/a/checkpoint-1000 --trash
 """
 
-Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or what several share.")]
 EmptyRun = Annotated[
     bool, typer.Option("--empty-run", help="Let a run lose its last complete checkpoint.", show_default=False)
 ]
@@ -51,7 +52,7 @@ def command(
     All of them or none: what a link names, what is pinned and what is being written is refused.
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
-    stores = open_stores([split(_place(it))[0] or "." for it in checkpoints])
+    stores = open_stores([folder for folder, _ in _places(checkpoints)])
     configured = configure(PolicyOptions(), [it.url for it in stores])
     policy = policy_for_named(checkpoints, stores)._replace(
         may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
@@ -66,18 +67,21 @@ def command(
     raise typer.Exit(prune(job, consent, Console(color.value), json=json, verbose=True))
 
 
-def policy_for_named(checkpoints: Sequence[str], stores: Sequence[Store]) -> Policy:
+def policy_for_named(checkpoints: Sequence[str], stores: Sequence[ReadStore]) -> Policy:
     """The policy that lets go what is named, by its paths as a plan of these stores has them; raises Refused."""
     for path in checkpoints:
-        if islink(_place(path)):
+        if is_link(path):
             text = "is a link, and no checkpoint itself"
             raise Refused(text, path=path, id="is-link", done="nothing was deleted", hint="name what it leads to")
-    places = [split(_place(it)) for it in checkpoints]
     several = len(stores) > 1
-    named = frozenset(relocate_path(name, folder or ".") if several else name for folder, name in places)
+    named = frozenset(relocate_path(name, folder) if several else name for folder, name in _places(checkpoints))
     return Policy((KeepOthers(named),), protect_last=False, named=named)
 
 
-def _place(path: str) -> str:
-    """A path without a slash at its end, as a shell adds one to a folder's name."""
-    return path if "://" in path else normpath(path)
+def _places(checkpoints: Sequence[str]) -> list[tuple[str, str]]:
+    """Folder and name of each; a folder that is written in two ways is one, or what it holds would be planned twice.
+
+    The current folder, and those above it, have no name here: as for any rm, nothing is deleted by a ``.``.
+    """
+    places = (split(it if "://" in it else normpath(it)) for it in checkpoints)
+    return [(folder or ".", name) for folder, name in places]

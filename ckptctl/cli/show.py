@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
+from ckptctl.cli._resolve import OneCheckpoint
 from ckptctl.cli._showing import ShowOptions, show_one
 from ckptctl.cli._targets import NameOptions, read_options
 
@@ -20,7 +21,7 @@ EPILOG = """Examples:
 
 
 def command(
-    checkpoint: Annotated[str, typer.Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")],
+    checkpoint: OneCheckpoint,
     tensors: Annotated[bool, typer.Option("--tensors", help="A line for each tensor.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="The names of the tensors as a tree, with sizes.")] = False,
     template: opt.TemplateText = None,

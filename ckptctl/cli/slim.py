@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
+from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._slimming import SlimRequest, slim_all
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.errors import UsageError
@@ -30,7 +31,7 @@ class SlimFormat(str, Enum):
 
 
 def command(
-    checkpoints: Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or stems of families.")],
+    checkpoints: Checkpoints,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")
     ] = None,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve_names import Checkpoints, find_checkpoints
+from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, read_options
-from ckptctl.cli.pin import require_writable
+from ckptctl.cli.pin import UNCHANGED
 from ckptctl.errors import NotFound
 from ckptctl.render.names import escape, locate
 from ckptctl.scan.pins import unpin
+from ckptctl.scan.resolve import resolve_listed
+from ckptctl.stores import require_writable
 
 EPILOG = """Examples:
 
@@ -24,12 +26,12 @@ def command(checkpoints: Checkpoints, layout: opt.LayoutName = None, ext: opt.Ex
 
     Nothing is deleted but the pin. One that is not pinned is told; where none is, the exit code is 4.
     """
-    console, found = Console(), find_checkpoints(checkpoints, read_options(NameOptions(None, layout, ext)))
+    console, found = Console(), resolve_listed(checkpoints, read_options(NameOptions(None, layout, ext)))
     count = 0
     for one in found:
-        require_writable(one)
-        shown = escape(locate(one.store.url, one.checkpoint.path))
-        is_done = unpin(one.store, one.checkpoint.path)
+        store = require_writable(one.store, path=one.store.url, done=UNCHANGED)
+        shown = escape(locate(store.url, one.checkpoint.path))
+        is_done = unpin(store, one.checkpoint.path)
         count += is_done
         console.say(f"{shown}: {'no longer pinned' if is_done else 'was not pinned'}\n")
     if not count:

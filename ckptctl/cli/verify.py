@@ -12,13 +12,13 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._resolve import Target, find_target
 from ckptctl.cli._targets import NameOptions, expand_globs, print_notices, read_options, require_all_listed
 from ckptctl.errors import Damaged, NoCheckpoint
 from ckptctl.formats.flaws import VerifyResult
 from ckptctl.render import verify as screens
 from ckptctl.render.names import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
+from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoint
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
 
@@ -103,7 +103,7 @@ class CountedResults:
             yield result
 
 
-def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> Iterator[Target]:
+def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> Iterator[ResolvedCheckpoint]:
     """Every checkpoint that the paths mean; raises NoCheckpoint where one means none, and what opening raises."""
     for path in expand_globs(paths):
         found = 0
@@ -114,26 +114,26 @@ def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> I
             yield _find_one(path, scanning)
 
 
-def _find_in(path: str, scanning: Options, console: Console) -> Iterator[Target]:
+def _find_in(path: str, scanning: Options, console: Console) -> Iterator[ResolvedCheckpoint]:
     """The checkpoints of the runs in a folder; none where it is a checkpoint itself."""
     store = open_store(path)
     for run in scan(store, scanning):
         if run.checkpoints or not run.listed:
             print_notices(console, store, run)
-        yield from (Target(store, run, it) for it in run.checkpoints)
+        yield from (ResolvedCheckpoint(store, run, it) for it in run.checkpoints)
 
 
-def _find_one(path: str, scanning: Options) -> Target:
+def _find_one(path: str, scanning: Options) -> ResolvedCheckpoint:
     try:
-        return find_target(path, scanning)
+        return resolve_checkpoint(path, scanning)
     except NoCheckpoint:
         raise NoCheckpoint("no checkpoint found", path=path, hint="name a checkpoint, or a folder of some") from None
 
 
 def _examine(
-    targets: Iterable[Target], depth: VerifyDepth, progress: Progress, loader: TorchLoader | None
+    targets: Iterable[ResolvedCheckpoint], depth: VerifyDepth, progress: Progress, loader: TorchLoader | None
 ) -> Iterator[VerifyResult]:
-    for store, _, target in targets:
+    for store, _, target, _ in targets:
         examined = verify_checkpoint(store, target, depth, progress.add, loader)
         progress.count()
         yield examined._replace(path=locate(store.url, target.path))

@@ -19,7 +19,7 @@ from ckptctl.doctor.trash_checks import find_trash
 if TYPE_CHECKING:
     from ckptctl.core.model import Run
     from ckptctl.layouts.index import LayoutIndex
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 __all__ = ["Rounds"]
 
@@ -27,7 +27,7 @@ __all__ = ["Rounds"]
 class DoctorVisit:
     """A visit to every run of a store, one by one."""
 
-    def __init__(self, store: Store, index: LayoutIndex, context: DoctorContext) -> None:
+    def __init__(self, store: ReadStore, index: LayoutIndex, context: DoctorContext) -> None:
         self.store = store
         self.known = context
         """When it is, and by what to rank."""

@@ -9,10 +9,11 @@ from ckptctl.core.findings import Finding, Hint, describe_names
 from ckptctl.core.units import write_size
 from ckptctl.errors import Damaged
 from ckptctl.formats.zip import open_archive
+from ckptctl.stores import ReadStore, Store
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, Run
-    from ckptctl.stores import ReadableFile, Store
+    from ckptctl.stores import ReadableFile
 
 WHOLE = 1 << 20
 """Bytes up to which a file is compared whole."""
@@ -30,9 +31,9 @@ class FilesSeen(NamedTuple):
     """Whether files with equal traits are equal: all bytes were read, or checksums of them."""
 
 
-def find_duplicates(store: Store, run: Run) -> Iterator[Finding]:
+def find_duplicates(store: ReadStore, run: Run) -> Iterator[Finding]:
     """The groups of whole checkpoints in a run that hold the same bytes, and are not one file under several names."""
-    if store.read_only:  # no links could be made there
+    if not isinstance(store, Store):  # no links could be made there
         return
     for group in _group((it, _shape_of(it)) for it in run.checkpoints if it.state == "complete"):
         apart = list({tuple(entry.identity for entry in it.entries): it for it in group}.values())
@@ -40,7 +41,7 @@ def find_duplicates(store: Store, run: Run) -> Iterator[Finding]:
         yield from (finding for alike in ends for finding in _compare(store, alike))
 
 
-def _compare(store: Store, alike: Sequence[Checkpoint]) -> Iterator[Finding]:
+def _compare(store: ReadStore, alike: Sequence[Checkpoint]) -> Iterator[Finding]:
     looks = {it.path: look for it in alike if (look := _look_at(store, it)) is not None}
     for twins in _group((it, looks.get(it.path)) for it in alike):
         yield _tell(twins, is_sure=looks[twins[0].path].is_sure)
@@ -73,7 +74,7 @@ def _ends(source: ReadableFile) -> Hashable:
     return _digest([source.read(max(0, source.size - PIECE), PIECE)])
 
 
-def _try(store: Store, checkpoint: Checkpoint, read: Callable[[ReadableFile], Hashable]) -> Hashable:
+def _try(store: ReadStore, checkpoint: Checkpoint, read: Callable[[ReadableFile], Hashable]) -> Hashable:
     """What a function reads of each file; None where one cannot be read."""
     try:
         return tuple(_read(store, entry, read) for entry in _files_of(checkpoint))
@@ -81,12 +82,12 @@ def _try(store: Store, checkpoint: Checkpoint, read: Callable[[ReadableFile], Ha
         return None
 
 
-def _read(store: Store, entry: Entry, read: Callable[[ReadableFile], Hashable]) -> Hashable:
+def _read(store: ReadStore, entry: Entry, read: Callable[[ReadableFile], Hashable]) -> Hashable:
     with store.open(entry.path) as source:
         return read(source)
 
 
-def _look_at(store: Store, checkpoint: Checkpoint) -> FilesSeen | None:
+def _look_at(store: ReadStore, checkpoint: Checkpoint) -> FilesSeen | None:
     looks = _try(store, checkpoint, _look)
     if not isinstance(looks, tuple):
         return None

@@ -15,7 +15,7 @@ from ckptctl.stores import PRIVATE
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry, Run
     from ckptctl.layouts.index import LayoutIndex
-    from ckptctl.stores import Folder, Store
+    from ckptctl.stores import Folder, ReadStore
 
 TEMPORARY = f"{PRIVATE}-"
 """How the names begin under which links and small files are made, before they get their own."""
@@ -36,7 +36,7 @@ class Leftover(NamedTuple):
 class LeftoverCollector:
     """What one walk saw, by folder, until a run explains it; with the links of the folders, to know what they say."""
 
-    def __init__(self, store: Store, index: LayoutIndex) -> None:
+    def __init__(self, store: ReadStore, index: LayoutIndex) -> None:
         self.links: dict[str, list[Entry]] = {}
         self._store = store
         self._index = index

@@ -15,7 +15,7 @@ from ckptctl.stores import read_whole
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry, Roster, Run
     from ckptctl.layouts.schema import Layout, PointerFile
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 NAMES = frozenset({"last", "latest", "best"})
 """What people call a name that stands for a checkpoint, whatever it is."""
@@ -23,7 +23,7 @@ _LONGEST = 200
 """Characters of what a file says that are worth telling."""
 
 
-def find_broken(store: Store, run: Run, links: Sequence[Entry]) -> Iterator[Pointer]:
+def find_broken(store: ReadStore, run: Run, links: Sequence[Entry]) -> Iterator[Pointer]:
     """Links and small texts of a run that the scan passes over, since they lead nowhere: names that are plain enough.
 
     A link counts if its text ends like the run's own checkpoints, or if it is called last, latest or best.
@@ -41,7 +41,7 @@ def find_broken(store: Store, run: Run, links: Sequence[Entry]) -> Iterator[Poin
             yield Pointer(stray.path, "text", None, "dangling")
 
 
-def read_broken_targets(store: Store, run: Run, links: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
+def read_broken_targets(store: ReadStore, run: Run, links: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
     """By path of each of a run's names that leads to nothing here: what it says, as far as it can be read."""
     said: dict[str, str | None] = {}
     for pointer in run.pointers:
@@ -55,7 +55,7 @@ def read_broken_targets(store: Store, run: Run, links: Mapping[str, Sequence[Ent
     return {path: text for path, text in said.items() if text}
 
 
-def _read_pointer(store: Store, path: str, run: Run) -> str | None:
+def _read_pointer(store: ReadStore, path: str, run: Run) -> str | None:
     specs = [
         spec for name in run.layouts for spec in find_layout(name).pointers if glob_matches(spec.path, _name(path))
     ]
@@ -63,7 +63,7 @@ def _read_pointer(store: Store, path: str, run: Run) -> str | None:
     return next(filter(None, told), None) or _read_line(store, path)
 
 
-def list_missing_names(store: Store, run: Run) -> dict[str, list[str]]:
+def list_missing_names(store: ReadStore, run: Run) -> dict[str, list[str]]:
     """By path of each of a run's rosters: the names in it that nothing here has."""
     lost = {}
     for roster in run.rosters:
@@ -72,7 +72,7 @@ def list_missing_names(store: Store, run: Run) -> dict[str, list[str]]:
     return lost
 
 
-def _read_roster(store: Store, roster: Roster) -> Iterable[str]:
+def _read_roster(store: ReadStore, roster: Roster) -> Iterable[str]:
     data = _read(store, roster.path, MOST_BYTES)
     try:
         if data is not None and roster.format == "textproto":
@@ -98,7 +98,7 @@ def trackers_by_name(layouts: Iterable[Layout], name: str) -> list[tuple[Layout,
     ]
 
 
-def read_tracker(store: Store, path: str, layouts: Iterable[Layout]) -> str | None:
+def read_tracker(store: ReadStore, path: str, layouts: Iterable[Layout]) -> str | None:
     """The checkpoint that a tracker names; None where what it holds is none of any layout that has such a file."""
     for layout, spec in trackers_by_name(layouts, _name(path)):
         said = _read_by(store, path, spec)
@@ -115,7 +115,7 @@ def _is_one_of(layouts: Iterable[Layout], said: str) -> bool:
     return any(groups is not None and (not it.names or Match(it, groups).is_numbered) for it, groups in found)
 
 
-def _read_by(store: Store, path: str, spec: PointerFile) -> str | None:
+def _read_by(store: ReadStore, path: str, spec: PointerFile) -> str | None:
     """The name that a file holds, read as its layout says."""
     if spec.value in ("name", "step"):
         return _read_line(store, path)
@@ -137,7 +137,7 @@ def _named_in(data: bytes, spec: PointerFile) -> object:
     return json.field(data, spec.field)
 
 
-def _read_line(store: Store, path: str) -> str | None:
+def _read_line(store: ReadStore, path: str) -> str | None:
     """The one line of a small text; None where it is none, or empty."""
     data = _read(store, path, LONGEST_NAME)
     try:
@@ -147,7 +147,7 @@ def _read_line(store: Store, path: str) -> str | None:
     return text[:_LONGEST] if text and "\n" not in text else None
 
 
-def _read(store: Store, path: str, most: int) -> bytes | None:
+def _read(store: ReadStore, path: str, most: int) -> bytes | None:
     """A whole file; None where it cannot be read, or is larger than it can be."""
     try:
         return read_whole(store, path, most)

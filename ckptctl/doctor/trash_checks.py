@@ -10,17 +10,16 @@ from ckptctl.core.findings import Finding, Hint
 from ckptctl.core.units import NANOSECONDS, QUIET, write_age, write_size
 from ckptctl.errors import CkptctlError
 from ckptctl.prune.journal import LIST, NAME, TRASH, JournaledTransaction, has_trash, load_transaction
-from ckptctl.stores import open_store
+from ckptctl.stores import ReadStore, Store, open_store
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
-    from ckptctl.stores import Store
 
 
-def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
+def find_trash(store: ReadStore, folder: str, now: int) -> Iterator[Finding]:
     """What lies in the trash of one folder, a finding for each prune; a store that is read-only has none."""
     place = join(folder, TRASH)
-    if store.read_only or not has_trash(store, folder):
+    if not isinstance(store, Store) or not has_trash(store, folder):
         return
     try:
         trash = open_store(join(store.url, place))
@@ -36,7 +35,7 @@ def find_trash(store: Store, folder: str, now: int) -> Iterator[Finding]:
             yield _tell(top, own, store, folder, now)
 
 
-def _tell(top: Entry, own: list[Entry], store: Store, folder: str, now: int) -> Finding:
+def _tell(top: Entry, own: list[Entry], store: ReadStore, folder: str, now: int) -> Finding:
     """What lies there, who put it there, and what becomes of it."""
     path = join(folder, TRASH, top.path)
     lying = [(it, it.path[len(top.path) + 1 :].partition("/")[0]) for it in own]

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.core.outcome import STOPPED, Failure, Outcome, TrashChange, combine_outcomes
 from ckptctl.core.retention.plan import Verdict
 from ckptctl.core.transaction import Transaction
-from ckptctl.errors import CkptctlError, Damaged, Refused, StorageFailed
+from ckptctl.errors import CkptctlError, Damaged, StorageFailed
 from ckptctl.prune import replace
 from ckptctl.prune.journal import TRASH, Journal, begin_journal, trash_folder_of
 from ckptctl.prune.lock import NOTHING, acquire_lock
@@ -50,11 +50,11 @@ from ckptctl.prune.trash import (
     repoint_link,
     restore_items,
 )
-from ckptctl.stores import PRIVATE, EntryChanged, EntryInUse
+from ckptctl.stores import PRIVATE, EntryChanged, EntryInUse, require_writable
 
 if TYPE_CHECKING:
     from ckptctl.core.retention.plan import Plan, RunPlan
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore, Store
 
 MOST_WAITING, MOST_BYTES_WAITING = 256, 1 << 30
 """So many checkpoints, or bytes of them, are moved before they are removed: one record in the journal for all."""
@@ -139,16 +139,15 @@ class _Work:
         self.waiting = []
 
 
-def apply(plan: Plan, store: Store, options: ApplyOptions, callbacks: ApplyCallbacks | None = None) -> Outcome:
+def apply(plan: Plan, store: ReadStore, options: ApplyOptions, callbacks: ApplyCallbacks | None = None) -> Outcome:
     """Carry out a plan, one checkpoint at a time; what changed since the plan is skipped, what fails is named.
 
     Raises Refused for a store that is read-only, Locked and Unfinished where another run is in the way, StorageFailed
     where nothing can be moved.
     """
-    if store.read_only:
-        raise Refused(store.read_only, id="read-only-store")
+    writable = require_writable(store)
     alone: list[Verdict] = []
-    while (outcome := _try(plan, store, options, callbacks or ApplyCallbacks(), alone)) is None:
+    while (outcome := _try(plan, writable, options, callbacks or ApplyCallbacks(), alone)) is None:
         plan = _without(plan, alone[-1])
     freed = sum(verdict.frees for verdict in alone)
     return combine_outcomes([Outcome(options.txid, tuple(verdict.path for verdict in alone), freed=freed), outcome])
@@ -232,7 +231,7 @@ def _tidy(store: Store) -> tuple[TrashChange, ...]:
         raise StorageFailed(text, path=TRASH, done=NOTHING) from error
 
 
-def _write_deed(plan: Plan, store: Store, options: ApplyOptions, batches: Sequence[Batch]) -> Transaction:
+def _write_deed(plan: Plan, store: ReadStore, options: ApplyOptions, batches: Sequence[Batch]) -> Transaction:
     now = store.clock()
     items = tuple(task.item for batch in batches for task in batch.tasks)
     lists = tuple(listed for batch in batches for listed, _, _ in batch.lists)
@@ -355,7 +354,7 @@ def _leave(work: _Work, task: MoveTask, error: OSError | CkptctlError) -> None:
         work.failed.append(Failure(task.verdict.path, f"{why}: left in place", is_damage=damage))
 
 
-def _went(store: Store, task: MoveTask) -> bool:
+def _went(store: ReadStore, task: MoveTask) -> bool:
     """Whether any of it was moved, though the move may have seemed to fail: a file server may lose the answer."""
     try:
         return any(find_part(store, part) for part in task.item.parts)

@@ -11,7 +11,7 @@ from ckptctl.scan.pointers import read_text
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, Run
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore, Store
 
 LinkType = Literal["symlink", "hardlink", "copy", "pointer"]
 
@@ -42,7 +42,9 @@ class LinkPlan(NamedTuple):
         return self.kind == self.before_kind and self.before == self.target
 
 
-def plan_link(store: Store, run: Run, name: str, checkpoint: Checkpoint, kind: LinkType = "symlink") -> LinkPlan | None:
+def plan_link(
+    store: ReadStore, run: Run, name: str, checkpoint: Checkpoint, kind: LinkType = "symlink"
+) -> LinkPlan | None:
     """The link ``name`` in a run's folder to one of its checkpoints; None where the checkpoint has that very name.
 
     Raises Refused where a file or folder of its own has the name, where a folder should be linked as only files can,
@@ -88,7 +90,7 @@ def _refuse_unfit(checkpoint: Checkpoint, kind: LinkType) -> None:
         raise Refused(f"'{checkpoint.path}': {why}", hint="ask for its path with ckptctl best or ckptctl last instead")
 
 
-def _stands(store: Store, entry: Entry, target: str) -> bool:
+def _stands(store: ReadStore, entry: Entry, target: str) -> bool:
     """Whether a name without a link stands for a checkpoint still: training may have saved under it meanwhile."""
     if read_text(store, entry, (target,)) is not None:
         return True

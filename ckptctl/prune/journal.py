@@ -35,7 +35,7 @@ from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.stores import PRIVATE, read_whole
 
 if TYPE_CHECKING:
-    from ckptctl.stores import Log, Store
+    from ckptctl.stores import Log, ReadStore, Store
 
 TRASH = f"{PRIVATE}/trash"
 NAME = "journal"
@@ -158,7 +158,7 @@ def resume_journal(store: Store, transaction: JournaledTransaction) -> Iterator[
         yield Journal(log)
 
 
-def load_transaction(store: Store, txid: str) -> JournaledTransaction | None:
+def load_transaction(store: ReadStore, txid: str) -> JournaledTransaction | None:
     """What a journal tells; None where nothing can have been done: there is none, or it was not written to its end.
 
     Raises OSError, and Damaged where it cannot be understood.
@@ -253,7 +253,7 @@ def _inherit(transaction: Transaction, number: int, part: int, replacement: Sequ
     return transaction._replace(items=tuple(items))
 
 
-def has_trash(store: Store, folder: str = "") -> bool:
+def has_trash(store: ReadStore, folder: str = "") -> bool:
     """Whether a folder of a store has a trash; where that cannot be looked at it has none."""
     try:
         return store.stat(posixpath.join(folder, TRASH)).kind == "dir"

@@ -16,7 +16,7 @@ from ckptctl.errors import PathMissing, Refused, UsageError
 from ckptctl.prune.planning import OLDEST, PlannedPrune, PruneRequest, identify_root
 from ckptctl.prune.policy_options import PolicyOptions
 from ckptctl.scan.targets import NameOptions
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore
 
 VERSION = 1
 MOST_BYTES = 1 << 30
@@ -35,7 +35,7 @@ class PlanFile(NamedTuple):
 
 
 def encode_plan(
-    stores: Sequence[Store], request: PruneRequest, planned: PlannedPrune, shown: Iterable[str]
+    stores: Sequence[ReadStore], request: PruneRequest, planned: PlannedPrune, shown: Iterable[str]
 ) -> Iterator[str]:
     """A plan as a file holds it: JSON, with the plan in it as ``prune --json`` tells it, which is ``shown``."""
     changes = {
@@ -85,7 +85,7 @@ def _understand(held: Mapping[str, Any]) -> PlanFile:
     )
 
 
-def refuse_stale(plan: PlanFile, stores: Sequence[Store]) -> None:
+def refuse_stale(plan: PlanFile, stores: Sequence[ReadStore]) -> None:
     """Raise Refused for a plan that is older than a day, or of another root than the one that is there now."""
     done, hint = "nothing was deleted", "draw it anew with ckptctl prune --plan-out"
     if min(store.clock() for store in stores) - plan.created > OLDEST:
@@ -131,7 +131,7 @@ def _keep(verdict: Verdict, why: str) -> Verdict:
     return verdict._replace(action="keep", reasons=(Reason("plan", why),), frees=0, slim=None)
 
 
-def key_of(store: Store, checkpoint: Checkpoint) -> str:
+def key_of(store: ReadStore, checkpoint: Checkpoint) -> str:
     """What names a checkpoint in the file, wherever that is read."""
     return join(os.path.realpath(store.url), checkpoint.tops[0].path)
 

@@ -30,14 +30,14 @@ from ckptctl.scan.provenance import attach_references
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, read_options
 from ckptctl.scan.tree_listing import TreeListing, list_tree
-from ckptctl.stores import Store
+from ckptctl.stores import ReadStore, require_writable
 
 FIRST_PERSON = 1000
 """User ids from here on are people's; those below, but root's, are services' (Debian, Red Hat)."""
 NOTHING = "nothing was deleted"
 OLDEST = 24 * 3600 * NANOSECONDS
 """A plan is not carried out when it is older."""
-Watch = Callable[[Store, Run], object]
+Watch = Callable[[ReadStore, Run], object]
 """Is shown each run as it is found."""
 
 
@@ -54,7 +54,7 @@ class PruneRequest(NamedTuple):
 class PruneJob(NamedTuple):
     """Where to prune, how to look, by which policy, and within which limits."""
 
-    stores: Sequence[Store]
+    stores: Sequence[ReadStore]
     scanning: Options
     policy: Policy
     max_delete: int | None = None
@@ -76,7 +76,7 @@ class PlannedPrune(NamedTuple):
     plan: Plan
     """All runs; their paths are relative to ``root``."""
     root: str
-    owners: tuple[Store, ...] = ()
+    owners: tuple[ReadStore, ...] = ()
     """The store of each run of the plan."""
     runs: tuple[Run, ...] = ()
     facts: tuple[RootFacts, ...] = ()
@@ -88,7 +88,7 @@ class PlannedPrune(NamedTuple):
     """What an earlier plan deletes, and what may not be deleted any more."""
 
 
-def make_prune_job(request: PruneRequest, stores: Sequence[Store]) -> PruneJob:
+def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJob:
     """A prune of what was asked for; raises UsageError."""
     options = request.options
     size = options.max_delete_size
@@ -153,13 +153,15 @@ def find_refusal(job: PruneJob, planned: PlannedPrune, *, is_dry: bool = False) 
         hint = f"{verb} {objection.override} to allow it" if objection.override else None
         path = planned.root if len(job.stores) == 1 else None
         return Refused(objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
-    for store in planned.owners if planned.plan.changed and not is_dry else ():
-        if store.read_only:
-            return Refused(store.read_only, id="read-only-store", path=store.url, done=NOTHING)
+    try:
+        for store in planned.owners if planned.plan.changed and not is_dry else ():
+            require_writable(store, path=store.url, done=NOTHING)
+    except Refused as error:
+        return error
     return None
 
 
-def _refine(job: PruneJob, store: Store, watch: Watch, run: Run) -> Run:
+def _refine(job: PruneJob, store: ReadStore, watch: Watch, run: Run) -> Run:
     """A run, shown as it is found, with the ties resolved that decide what is kept."""
     watch(store, run)
     ranking = (rule for rule in job.policy.rules if isinstance(rule, TopK) and rule.count > 0)
@@ -169,7 +171,7 @@ def _refine(job: PruneJob, store: Store, watch: Watch, run: Run) -> Run:
     return run
 
 
-def _resolve_for(rule: TopK, store: Store, run: Run) -> Run:
+def _resolve_for(rule: TopK, store: ReadStore, run: Run) -> Run:
     try:
         metric = choose_metric(run, monitor=rule.monitor, mode=rule.mode)
     except NoScore:
@@ -191,14 +193,14 @@ def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
     return PlannedPrune(plan, job.root, owners, tuple(runs), _read_facts(job, listings), tuple(listings))
 
 
-def _link_own(job: PruneJob, store: Store, listing: TreeListing) -> Iterator[Run]:
+def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator[Run]:
     """The runs of a store with the tree's links that lead to them; several stores' as seen from here."""
     for run in listing.runs:
         linked = attach_links(run, listing.links)
         yield relocate(linked, store.url) if len(job.stores) > 1 else linked
 
 
-def find_cross_links(stores: Sequence[Store], listings: Sequence[TreeListing]) -> list[Pointer]:
+def find_cross_links(stores: Sequence[ReadStore], listings: Sequence[TreeListing]) -> list[Pointer]:
     """The links from one of several folders into another; both their paths as seen from above the folders."""
     several = len(stores) > 1
     places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url} if several else {}
@@ -228,7 +230,7 @@ def _attach_references(runs: list[Run], job: PruneJob, listings: Sequence[TreeLi
     return attach_references(runs, said, job.root) if said else runs
 
 
-def _slim_all_older(plan: Plan, held: Sequence[tuple[Store, Run]], now: int) -> Plan:
+def _slim_all_older(plan: Plan, held: Sequence[tuple[ReadStore, Run]], now: int) -> Plan:
     """The plan with those slimmed that need not resume."""
     from ckptctl.prune import slimming
 
@@ -267,7 +269,7 @@ def _read_facts(job: PruneJob, listings: Sequence[TreeListing]) -> tuple[RootFac
     )
 
 
-def read_root_facts(store: Store, *, is_empty: bool = False) -> RootFacts:
+def read_root_facts(store: ReadStore, *, is_empty: bool = False) -> RootFacts:
     """The facts of a store's root; a remote one has neither mounts nor homes."""
     if "://" in store.url:
         return RootFacts(store.url, is_empty=is_empty)
@@ -275,7 +277,7 @@ def read_root_facts(store: Store, *, is_empty: bool = False) -> RootFacts:
     return RootFacts(path, os.path.ismount(path), _homes(), is_empty)
 
 
-def identify_root(store: Store) -> tuple[str, list[int]]:
+def identify_root(store: ReadStore) -> tuple[str, list[int]]:
     """The real path of a store on disk, and which folder lies there now; raises OSError."""
     path = os.path.realpath(store.url)
     found = os.stat(path)
@@ -375,7 +377,9 @@ def carry_out(
     return combine_outcomes(outcomes)
 
 
-def _apply_in(store: Store, plan: Plan, options: ApplyOptions, stop: Callable[[], bool], *, is_first: bool) -> Outcome:
+def _apply_in(
+    store: ReadStore, plan: Plan, options: ApplyOptions, stop: Callable[[], bool], *, is_first: bool
+) -> Outcome:
     """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
     try:
         with locate_errors(store):

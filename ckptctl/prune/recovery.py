@@ -7,13 +7,13 @@ from os.path import dirname, ismount, join, normpath, realpath
 from typing import NamedTuple
 
 from ckptctl.core.outcome import TrashChange
-from ckptctl.errors import NotFound, UsageError
+from ckptctl.errors import NotFound, Refused, UsageError
 from ckptctl.prune.journal import JournaledTransaction, has_trash, load_transaction, load_transactions
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.trash import is_own_transaction, recover, undo_transaction
 from ckptctl.scan.absolute_paths import make_absolute
 from ckptctl.scan.targets import locate_errors
-from ckptctl.stores import Store, open_store
+from ckptctl.stores import ReadStore, Store, open_store, require_writable
 
 
 class TrashedPrune(NamedTuple):
@@ -23,12 +23,12 @@ class TrashedPrune(NamedTuple):
     transaction: JournaledTransaction
 
 
-def recover_stores(stores: Sequence[Store]) -> Iterator[tuple[Store, TrashChange]]:
+def recover_stores(stores: Sequence[ReadStore]) -> Iterator[tuple[Store, TrashChange]]:
     """Finish or take back what interrupted runs left, so that the next plan is made of what is whole.
 
     Nothing is done where the root holds nothing else: its disk may not be mounted.
     """
-    for store in (it for it in stores if find_unfinished(it) and not _is_empty(it)):
+    for store in (it for it in stores if isinstance(it, Store) and find_unfinished(it) and not _is_empty(it)):
         with locate_errors(store), acquire_lock(store, "recovery"):
             changes = recover(store)
         yield from ((store, change) for change in changes)
@@ -39,9 +39,9 @@ def _is_empty(store: Store) -> bool:
     return top is not None and not top.entries and top.failure is None
 
 
-def find_unfinished(store: Store) -> list[tuple[str, str]]:
+def find_unfinished(store: ReadStore) -> list[tuple[str, str]]:
     """Identifiers of what was cut off, or is not understood, with why; none where nothing can be changed anyway."""
-    if store.read_only:
+    if not isinstance(store, Store):
         return []
     try:
         transactions, strange = load_transactions(store)
@@ -100,10 +100,12 @@ def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
         yield from found or _find_above(path)
 
 
-def _find_in(store: Store) -> list[TrashedPrune]:
-    if store.read_only:
-        raise UsageError(f"{store.read_only}: there is no trash", path=store.url)
-    return [TrashedPrune(store, it) for it in load_transactions(store)[0]]
+def _find_in(store: ReadStore) -> list[TrashedPrune]:
+    try:
+        writable = require_writable(store)
+    except Refused as error:
+        raise UsageError(f"{error.text}: there is no trash", path=store.url) from None
+    return [TrashedPrune(writable, it) for it in load_transactions(writable)[0]]
 
 
 def _find_below(path: str) -> Iterator[TrashedPrune]:

@@ -15,7 +15,7 @@ from ckptctl.stores import EntryChanged
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore, Store
 
 ENDING = ".slim"
 """How their names end while they lie in the trash."""
@@ -26,7 +26,7 @@ def replacement_path(part: RenameStep) -> str:
     return part.place + ENDING
 
 
-def stat_replacement(store: Store, part: RenameStep) -> Replacement:
+def stat_replacement(store: ReadStore, part: RenameStep) -> Replacement:
     """What was written for a part, as it lies in the trash; raises OSError."""
     entry = store.stat(replacement_path(part))
     return Replacement(entry.identity, entry.size or 0, entry.modified or 0)
@@ -40,7 +40,7 @@ def place_replacements(store: Store, item: TransactionItem) -> None:
     restore_times(store, item)
 
 
-def is_replacement_in_place(store: Store, part: RenameStep) -> bool:
+def is_replacement_in_place(store: ReadStore, part: RenameStep) -> bool:
     """Whether the heir of a part has its place, and is as it was put there."""
     return part.heir is not None and (found := _stat(store, part.path)) is not None and _is_heir(found, part.heir)
 
@@ -51,7 +51,7 @@ def withdraw_replacement(store: Store, part: RenameStep) -> None:
         store.rename(store.stat(part.path), replacement_path(part))
 
 
-def require_retained(store: Store, item: TransactionItem) -> None:
+def require_retained(store: ReadStore, item: TransactionItem) -> None:
     """Raise Changed where the weights that stayed are not there as they were: an optimizer's state fits no others."""
     for retained in item.kin:
         found = _stat(store, retained.path)
@@ -59,14 +59,14 @@ def require_retained(store: Store, item: TransactionItem) -> None:
             raise EntryChanged(errno.ESTALE, f"{retained.path}, which it belongs to, was changed since, or is gone")
 
 
-def is_withdrawn(store: Store, part: RenameStep) -> bool:
+def is_withdrawn(store: ReadStore, part: RenameStep) -> bool:
     """Whether an heir lies in the trash, and nothing at its place."""
     return (
         part.heir is not None and _stat(store, replacement_path(part)) is not None and _stat(store, part.path) is None
     )
 
 
-def is_restored(store: Store, item: TransactionItem) -> bool:
+def is_restored(store: ReadStore, item: TransactionItem) -> bool:
     """Whether all that was taken out of it lies in its place again; raises OSError."""
     found = ((part, _stat(store, part.path)) for part in item.parts)
     return item.is_slim and all(
@@ -94,7 +94,7 @@ def is_same_identity(found: object, told: object) -> bool:
     return found == told
 
 
-def _require(store: Store, path: str, replacement: Replacement) -> Entry:
+def _require(store: ReadStore, path: str, replacement: Replacement) -> Entry:
     """The entry at a path; raises Changed where that is not the heir."""
     entry = store.stat(path)
     if not _is_heir(entry, replacement):
@@ -109,7 +109,7 @@ def _is_heir(found: Entry, replacement: Replacement | RetainedFile) -> bool:
     )
 
 
-def _stat(store: Store, path: str) -> Entry | None:
+def _stat(store: ReadStore, path: str) -> Entry | None:
     try:
         return store.stat(path)
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from ckptctl.prune.steps import store_path
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.peer_checks import check_against_peers
-from ckptctl.stores import PRIVATE, Store
+from ckptctl.stores import PRIVATE, ReadStore, Store
 from ckptctl.tensors.export import open_export
 from ckptctl.tensors.slim import open_slimmed
 
@@ -36,7 +36,7 @@ _UNKNOWN = Slimming()
 _PLAIN = SlimOptions()
 
 
-def plan_slim(store: Store, checkpoint: Checkpoint, options: SlimOptions = _PLAIN) -> SlimPlan:
+def plan_slim(store: ReadStore, checkpoint: Checkpoint, options: SlimOptions = _PLAIN) -> SlimPlan:
     """Decide what becomes of each file; raises Refused with the reason, Damaged where it is not whole, OSError."""
     _require_whole(checkpoint)
     slimming = find_slimming(checkpoint.layout) or _UNKNOWN
@@ -66,7 +66,7 @@ def plan_slim(store: Store, checkpoint: Checkpoint, options: SlimOptions = _PLAI
     return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown, weights=weights)
 
 
-def _plan_export(store: Store, slim: SlimPlan) -> SlimPlan:
+def _plan_export(store: ReadStore, slim: SlimPlan) -> SlimPlan:
     """The weights of a single file as another one."""
     files = [entry for entry in slim.checkpoint.entries if entry.kind == "file"]
     if slim.checkpoint.unit == "dir" or len(files) != 1:
@@ -77,7 +77,7 @@ def _plan_export(store: Store, slim: SlimPlan) -> SlimPlan:
 
 
 def _plan_files(
-    store: Store, slim: SlimPlan, slimming: Slimming, kept: Sequence[Entry]
+    store: ReadStore, slim: SlimPlan, slimming: Slimming, kept: Sequence[Entry]
 ) -> tuple[list[SlimStep], tuple[str, ...], tuple[str, ...]]:
     """What becomes of the files that stay; of those that are written anew the keys that go, and names that stay."""
     steps: list[SlimStep] = []
@@ -133,7 +133,7 @@ def _require_whole(checkpoint: Checkpoint) -> None:
 class ObservedRun(NamedTuple):
     """A run, where it lies, and when it was seen."""
 
-    store: Store
+    store: ReadStore
     run: Run
     now: int
     """Nanoseconds since 1970, by the clock that stamps the files."""
@@ -150,7 +150,7 @@ def slim_older(observed: ObservedRun, drawn: RunPlan, policy: Policy) -> RunPlan
     return chosen._replace(verdicts=tuple(_keep_doubtful(observed, chosen.verdicts)))
 
 
-def _answer(store: Store, checkpoint: Checkpoint) -> SlimAnswer | None:
+def _answer(store: ReadStore, checkpoint: Checkpoint) -> SlimAnswer | None:
     """What would stay of it, or why that is not certain; None where it holds nothing to resume from."""
     try:
         return plan_slim(store, checkpoint, SlimOptions(scores=True))
@@ -206,7 +206,7 @@ def leave_slimmed(observed: ObservedRun, slim: SlimPlan) -> Run:
 class CopyJob(NamedTuple):
     """From where a copy is made, and where to."""
 
-    store: Store
+    store: ReadStore
     slim: SlimPlan
     target: Store
     tick: Tick = lambda _: None

@@ -19,7 +19,7 @@ from ckptctl.stores import EntryChanged
 
 if TYPE_CHECKING:
     from ckptctl.core.retention.best_last_links import LinkMove
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 
 class MoveTask(NamedTuple):
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     """Why nothing may go."""
 
 
-def prepare_batches(plan: Plan, store: Store, txid: str) -> Iterator[Batch]:
+def prepare_batches(plan: Plan, store: ReadStore, txid: str) -> Iterator[Batch]:
     """What is to be done in each run, with a number for each checkpoint and each list.
 
     What goes comes first, of all runs: slimming needs room for what it writes.
@@ -95,7 +95,7 @@ def store_path(checkpoint: Checkpoint) -> str:
     return posixpath.normpath(posixpath.join(shared, posixpath.basename(checkpoint.path)))
 
 
-def _list(store: Store, batch: Batch, place: str, number: int) -> Batch:
+def _list(store: ReadStore, batch: Batch, place: str, number: int) -> Batch:
     """A batch with the lists in which training names what will go; in trouble where one cannot be corrected."""
     going = {task.verdict.path for task in batch.tasks}
     lists: list[tuple[RosterEdit, Entry, bytes]] = []
@@ -111,7 +111,7 @@ def _list(store: Store, batch: Batch, place: str, number: int) -> Batch:
     return batch._replace(lists=tuple(lists))
 
 
-def _relink(store: Store, batch: Batch) -> Batch:
+def _relink(store: ReadStore, batch: Batch) -> Batch:
     """A batch with the links that are to leave what will go; in trouble where one is not as it was planned."""
     run = batch.run
     folder = run.path if run.folder is None else run.folder
@@ -126,7 +126,7 @@ def _relink(store: Store, batch: Batch) -> Batch:
     return batch._replace(links=tuple(links))
 
 
-def _move_of(store: Store, move: LinkMove, path: str, target: str) -> SymlinkChange:
+def _move_of(store: ReadStore, move: LinkMove, path: str, target: str) -> SymlinkChange:
     """How the link's text changes, relative to its folder; raises OSError, Changed where it leads elsewhere."""
     entry = store.stat(path)
     if entry.kind != "link" or entry.target is None or store.resolve(path) != target:

@@ -30,7 +30,7 @@ from ckptctl.stores import PRIVATE, EntryChanged, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore, Store
 
 MOST_BYTES = 1 << 26
 """Of a list of checkpoints."""
@@ -81,12 +81,12 @@ def _finish_undo(store: Store, transaction: JournaledTransaction) -> TrashChange
     return change._replace(txid=transaction.deed.txid)
 
 
-def _is_back(store: Store, transaction: Transaction) -> bool:
+def _is_back(store: ReadStore, transaction: Transaction) -> bool:
     """Whether everything is in its place, nothing having gone another way since: then the lists of training hold."""
     return all(_is_there(store, part.path) for item in transaction.items for part in item.parts)
 
 
-def _is_split(store: Store, item: TransactionItem) -> bool:
+def _is_split(store: ReadStore, item: TransactionItem) -> bool:
     """Whether an undo was cut off while some parts of one item were in their places, and the others were not yet."""
     if any(replace.is_withdrawn(store, part) and _is_there(store, part.place) for part in item.parts):
         return True
@@ -133,7 +133,7 @@ def empty_transaction(store: Store, transaction: JournaledTransaction) -> TrashC
     return change._replace(txid=transaction.deed.txid)
 
 
-def restorable_items(store: Store, transaction: JournaledTransaction) -> list[TransactionItem]:
+def restorable_items(store: ReadStore, transaction: JournaledTransaction) -> list[TransactionItem]:
     """The items that are in the trash, and may come back; raises OSError."""
     return [it for it in transaction.items(gone=False) if any(_is_there(store, part.place) for part in it.parts)]
 
@@ -184,7 +184,7 @@ def _return(store: Store, item: TransactionItem) -> bool:
     return bool(held)
 
 
-def find_part(store: Store, part: RenameStep) -> Entry | None:
+def find_part(store: ReadStore, part: RenameStep) -> Entry | None:
     """What was moved to a place in the trash; None where it is not there. Raises Changed where something else is."""
     try:
         entry = store.stat(part.place)
@@ -195,7 +195,7 @@ def find_part(store: Store, part: RenameStep) -> Entry | None:
     return entry
 
 
-def _is_there(store: Store, path: str) -> bool:
+def _is_there(store: ReadStore, path: str) -> bool:
     try:
         store.stat(path)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Run
     from ckptctl.core.outcome import Failure, Outcome
     from ckptctl.core.retention.plan import Verdict
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 
 def make_absolute(root: str, path: str) -> str:
@@ -23,12 +23,12 @@ def make_absolute(root: str, path: str) -> str:
     return relocate_path(path, root) if "://" in root else abspath(join(root, path))
 
 
-def absolute_entry(store: Store, entry: Entry) -> Entry:
+def absolute_entry(store: ReadStore, entry: Entry) -> Entry:
     """An entry, whose path is relative to its store's root."""
     return entry._replace(path=make_absolute(store.url, entry.path))
 
 
-def absolute_checkpoint(store: Store, root: str, checkpoint: Checkpoint) -> Checkpoint:
+def absolute_checkpoint(store: ReadStore, root: str, checkpoint: Checkpoint) -> Checkpoint:
     """A checkpoint whose path is relative to ``root``; its entries' are relative to the store's."""
     return checkpoint._replace(
         path=make_absolute(root, checkpoint.path),
@@ -37,7 +37,7 @@ def absolute_checkpoint(store: Store, root: str, checkpoint: Checkpoint) -> Chec
     )
 
 
-def absolute_run(store: Store, run: Run) -> Run:
+def absolute_run(store: ReadStore, run: Run) -> Run:
     """A run of a store; what it refers to has absolute paths too."""
     root = make_absolute(store.url, "")
     moved = relocate(run, root)
@@ -51,7 +51,7 @@ def absolute_run(store: Store, run: Run) -> Run:
     )
 
 
-def absolute_verdict(store: Store, root: str, verdict: Verdict) -> Verdict:
+def absolute_verdict(store: ReadStore, root: str, verdict: Verdict) -> Verdict:
     """A verdict of a plan whose paths are relative to ``root``."""
     checkpoint = verdict.checkpoint and absolute_checkpoint(store, root, verdict.checkpoint)
     slim = verdict.slim

@@ -16,7 +16,7 @@ from ckptctl.layouts.index import first_match, glob_matches, match, required_tex
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, State
     from ckptctl.layouts.schema import Layout
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 Completeness = tuple["bool | None", "str | None"]
 """Whether it is whole, and why not; None with a reason where it is in doubt, None alone where nothing tells."""
@@ -28,7 +28,7 @@ _SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 
 
 def check_completeness(
-    store: Store, layout: Layout, entries: Sequence[Entry], now: int, unit: str = ""
+    store: ReadStore, layout: Layout, entries: Sequence[Entry], now: int, unit: str = ""
 ) -> tuple[State, str | None]:
     """Whether a checkpoint is whole, and why not; one that nothing proves counts as whole once it is quiet.
 
@@ -59,7 +59,7 @@ def _age_of(entries: Sequence[Entry], now: int) -> int:
     return now - Entries.of(entries).modified
 
 
-def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Completeness:
+def _prove_file(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:
     if not layout.is_proved:
         return None, None
     from ckptctl.formats.quick_check import prove_whole
@@ -72,7 +72,7 @@ def _prove_file(store: Store, layout: Layout, entries: Sequence[Entry]) -> Compl
     return proof.whole, (None if proof.why == FORMAT_IS_SILENT else proof.why)
 
 
-def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Completeness:
+def _prove_family(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:
     """Every part is there, and each file of it whole as far as its format tells."""
     names = [entry.path.rpartition("/")[2] for entry in entries]
     lacks = _missing_of(layout.required, names) or _missing_parts(layout, names) or _empty_of(layout, entries)
@@ -87,7 +87,7 @@ def _prove_family(store: Store, layout: Layout, entries: Sequence[Entry]) -> Com
     return (True, None) if layout.tells_end and proofs else (None, None)
 
 
-def _missing_of_map(store: Store, layout: Layout, entries: Sequence[Entry]) -> str | None:
+def _missing_of_map(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> str | None:
     """The first member that a family's own map names and that is not there; one that cannot be read says nothing."""
     held = {entry.path.rpartition("/")[2] for entry in entries}
     path = next((it.path for it in entries if glob_matches(layout.manifest, it.path.rpartition("/")[2])), None)
@@ -103,7 +103,7 @@ def _missing_of_map(store: Store, layout: Layout, entries: Sequence[Entry]) -> s
     return None if missing is None else f"{missing} is missing"
 
 
-def _prove_folder(store: Store, layout: Layout, entries: Sequence[Entry]) -> Completeness:
+def _prove_folder(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:
     below = Entries.of(entries).inside
     empty = [it for it in entries if it.size == 0 and it.path.rpartition("/")[0] == entries[0].path]
     lacks = _missing_in(layout.required, layout.ranks, below) or _empty_of(layout, empty)
@@ -122,7 +122,7 @@ def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[
     return _missing_of(required, names) or _missing_shard(below) or _missing_rank(ranks, below)
 
 
-_PROOFS: Mapping[str, Callable[[Store, Layout, Sequence[Entry]], Completeness]] = {
+_PROOFS: Mapping[str, Callable[[ReadStore, Layout, Sequence[Entry]], Completeness]] = {
     "file": _prove_file,
     "family": _prove_family,
     "dir": _prove_folder,
@@ -215,7 +215,7 @@ def _missing_parts(layout: Layout, names: Iterable[str]) -> str | None:
     return None
 
 
-def _prove_manifest(store: Store, path: str, below: Sequence[str]) -> Completeness:
+def _prove_manifest(store: ReadStore, path: str, below: Sequence[str]) -> Completeness:
     """Whether every file that the manifest names is there."""
     from ckptctl.formats.dcp_files import names_in
 
@@ -233,24 +233,13 @@ def _prove_manifest(store: Store, path: str, below: Sequence[str]) -> Completene
     return (True, None) if missing is None else (False, f"{missing} is missing")
 
 
-def refresh_entries(store: Store, checkpoint: Checkpoint) -> tuple[Entry, ...]:
+def refresh_entries(store: ReadStore, checkpoint: Checkpoint) -> tuple[Entry, ...]:
     """A checkpoint's entries as they are now, with sizes, times and identities; raises FileNotFoundError, OSError."""
     tops = [store.stat(entry.path) for entry in checkpoint.tops]
     return tuple(entry for top in tops for entry in (top, *_list_inside(store, top)))
 
 
-def _list_inside(store: Store, top: Entry) -> list[Entry]:
+def _list_inside(store: ReadStore, top: Entry) -> list[Entry]:
     """All that lies in a folder; nothing for a file."""
-    if top.kind != "dir":
-        return []
-    return [
-        entry
-        for folder in store.walk(stat=True, enter=_only_around(top.path))
-        for entry in folder.entries
-        if entry.path.startswith(top.path + "/")
-    ]
-
-
-def _only_around(path: str) -> Callable[[str], bool]:
-    """Whether a walk must enter a folder to see all of ``path``: it is above it, it, or below it."""
-    return lambda folder: not folder or f"{path}/".startswith(f"{folder}/") or folder.startswith(f"{path}/")
+    folders = store.walk(stat=True, top=top.path) if top.kind == "dir" else ()
+    return [entry for folder in folders for entry in folder.entries]

@@ -18,7 +18,7 @@ from ckptctl.scan.metrics.side_files import SideFiles
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
     from ckptctl.layouts.schema import Layout
-    from ckptctl.stores import Folder, Store
+    from ckptctl.stores import Folder, ReadStore
 
 
 class CheckpointFolder:
@@ -113,7 +113,7 @@ class RunFolder:
 
 
 def group_folders(
-    store: Store, index: LayoutIndex, *, stat: bool, observe: Callable[[Folder], object] = bool
+    store: ReadStore, index: LayoutIndex, *, stat: bool, observe: Callable[[Folder], object] = bool
 ) -> Iterator[RunFolder]:
     """The groves below a store's root, each when the walk has left it: a folder's own after those below it.
 
@@ -146,7 +146,7 @@ def _note_sides(groves: Sequence[RunFolder], folder: Folder, names: frozenset[st
         run_folder.below += found
 
 
-def _recognise_root(store: Store, folder: Folder, index: LayoutIndex) -> Match | None:
+def _recognise_root(store: ReadStore, folder: Folder, index: LayoutIndex) -> Match | None:
     """The layout of the root, where it is a checkpoint itself: what lies in it must not be taken for a run's.
 
     The folder of one rank is no run either: in it lies a part of each checkpoint of the run above.

@@ -22,14 +22,14 @@ from ckptctl.layouts import find_slimming
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
     from ckptctl.sandbox.torch_load import TorchLoader
-    from ckptctl.stores import ReadableFile, Store
+    from ckptctl.stores import ReadableFile, ReadStore
     from ckptctl.tensors.full_check import Tick
 
 
 class CheckpointFiles:
     """The files of a checkpoint, by their paths in its folder; of a file or a family, by their names."""
 
-    def __init__(self, store: Store, checkpoint: Checkpoint) -> None:
+    def __init__(self, store: ReadStore, checkpoint: Checkpoint) -> None:
         self.store = store
         folder = checkpoint.path if checkpoint.unit == "dir" else checkpoint.path.rpartition("/")[0]
         self.front = f"{folder}/" if folder else ""
@@ -48,7 +48,7 @@ class CheckpointFiles:
             yield source
 
 
-def read_checkpoint(store: Store, checkpoint: Checkpoint, *, placed: bool = False) -> Contents:
+def read_checkpoint(store: ReadStore, checkpoint: Checkpoint, *, placed: bool = False) -> Contents:
     """What is inside all files of a checkpoint; what is wrong with one is among its flaws.
 
     With ``placed`` every storage is looked up where that takes a read of its own, and checksums are listed.
@@ -75,7 +75,7 @@ _NAMES = frozenset({"suspect-name", "unlisted-name", "odd-pickle", "unusual-pick
 
 
 def verify_checkpoint(
-    store: Store,
+    store: ReadStore,
     checkpoint: Checkpoint,
     depth: VerifyDepth,
     tick: Tick = lambda _: None,

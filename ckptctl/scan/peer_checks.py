@@ -16,10 +16,10 @@ from ckptctl.scan.completeness import check_completeness, classify_unfinished, r
 
 if TYPE_CHECKING:
     from ckptctl.layouts.schema import Layout
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 
-def check_against_peers(store: Store, checkpoints: Sequence[Checkpoint], now: int) -> list[Checkpoint]:
+def check_against_peers(store: ReadStore, checkpoints: Sequence[Checkpoint], now: int) -> list[Checkpoint]:
     """The checkpoints, judged beside each other: by what the newest may lack, and by how many ranks the others have."""
     judged = list(checkpoints)
     layouts = {name: find_layout(name) for name in {it.layout for it in checkpoints}}
@@ -35,7 +35,7 @@ def check_against_peers(store: Store, checkpoints: Sequence[Checkpoint], now: in
 
 
 def _doubt_newest(
-    store: Store, checkpoints: list[Checkpoint], layouts: Mapping[str, Layout], now: int
+    store: ReadStore, checkpoints: list[Checkpoint], layouts: Mapping[str, Layout], now: int
 ) -> list[Checkpoint]:
     """The newest may be what a killed training left: it lacks what all others hold, or a document in it is cut off."""
     own = in_save_order(it for it in checkpoints if it.layout in layouts and it.state == "complete" and not it.roles)
@@ -73,7 +73,7 @@ def _shapes(checkpoint: Checkpoint) -> frozenset[str]:
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
-def _cut_document(store: Store, layout: Layout, checkpoint: Checkpoint) -> str | None:
+def _cut_document(store: ReadStore, layout: Layout, checkpoint: Checkpoint) -> str | None:
     """Which of a checkpoint's required JSON documents ends before its end."""
     globs = [part for it in layout.required for part in it.split("|") if part.endswith(".json")]
     top = len(checkpoint.path) + 1
@@ -85,7 +85,7 @@ def _cut_document(store: Store, layout: Layout, checkpoint: Checkpoint) -> str |
     return None
 
 
-def _is_closed(store: Store, entry: Entry) -> bool:
+def _is_closed(store: ReadStore, entry: Entry) -> bool:
     """Whether a JSON document ends as one does; one that cannot be read is not said to be cut."""
     try:
         with store.open(entry.path) as source:
@@ -99,7 +99,7 @@ _END = 64
 """Bytes in which the last sign of a document must be."""
 
 
-def _forgive_newest(store: Store, checkpoints: list[Checkpoint], layout: Layout, now: int) -> list[Checkpoint]:
+def _forgive_newest(store: ReadStore, checkpoints: list[Checkpoint], layout: Layout, now: int) -> list[Checkpoint]:
     """What the last save of a training lacks by design is not missing."""
     own = in_save_order(it for it in checkpoints if it.layout == layout.name)
     if own[-1].state != "partial":

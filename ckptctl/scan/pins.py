@@ -16,14 +16,14 @@ from ckptctl.stores import read_whole
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
     from ckptctl.core.pin import Pin  # most runs have none, and dates take a while to import
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore, Store
 
 PIN = ".keep"
 MOST_BYTES = 1 << 16
 
 
 def attach_pins(
-    store: Store, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
+    store: ReadStore, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
 ) -> tuple[list[Checkpoint], list[str]]:
     """The checkpoints with the pins beside them, and what a person should know of those; ``now`` in nanoseconds."""
     files = {entry.path: entry for entry in entries if entry.path.endswith(PIN)}
@@ -33,7 +33,7 @@ def attach_pins(
     return [_attach(store, it, files.get(it.path + PIN), now, notices) for it in checkpoints], notices
 
 
-def _attach(store: Store, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
+def _attach(store: ReadStore, checkpoint: Checkpoint, entry: Entry | None, now: int, notices: list[str]) -> Checkpoint:
     if entry is None:
         return checkpoint
     from ckptctl.core.pin import Pin
@@ -50,7 +50,7 @@ def _reason(error: OSError | CkptctlError) -> str:
     return error.text if isinstance(error, CkptctlError) else (error.strerror or str(error)).lower()
 
 
-def _read(store: Store, entry: Entry) -> Pin:
+def _read(store: ReadStore, entry: Entry) -> Pin:
     """What one says; raises OSError, Damaged, UsageError."""
     from ckptctl.core.pin import Pin, read_pin
 
@@ -64,7 +64,7 @@ def _read(store: Store, entry: Entry) -> Pin:
     return read_pin(read(data))
 
 
-def find_pin(store: Store, checkpoint: str) -> Pin | None:
+def find_pin(store: ReadStore, checkpoint: str) -> Pin | None:
     """The pin of a checkpoint, for ever where it cannot be understood; None where there is none; raises OSError."""
     from ckptctl.core.pin import Pin
 

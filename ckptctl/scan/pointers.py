@@ -16,7 +16,7 @@ from ckptctl.stores import read_whole
 if TYPE_CHECKING:
     from ckptctl.layouts.index import LayoutIndex
     from ckptctl.layouts.schema import Layout, PointerFile
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 
 LONGEST_NAME = 4096
@@ -55,7 +55,7 @@ class FrameworkPointers(NamedTuple):
 # Links ---------------------------------------------------------------------------------------------------------------
 
 
-def resolve_link(store: Store, entry: Entry) -> Pointer:
+def resolve_link(store: ReadStore, entry: Entry) -> Pointer:
     """Where a link leads; loops, dangling links and links out of the root are states, not errors."""
     try:
         target = store.resolve(entry.path)
@@ -67,7 +67,7 @@ def resolve_link(store: Store, entry: Entry) -> Pointer:
 
 
 def resolve_links(
-    store: Store, links: Iterable[Entry], owners: Mapping[str, Checkpoint], index: LayoutIndex
+    store: ReadStore, links: Iterable[Entry], owners: Mapping[str, Checkpoint], index: LayoutIndex
 ) -> list[Pointer]:
     """The links that lead to checkpoints, or that by their names or texts are meant to."""
     found = []
@@ -127,7 +127,7 @@ def attach_links(run: Run, pointers: Sequence[Pointer]) -> Run:
 # Texts ---------------------------------------------------------------------------------------------------------------
 
 
-def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | None:
+def read_text(store: ReadStore, entry: Entry, paths: Container[str]) -> Pointer | None:
     """The pointer that a small text file without an extension is, if it names one of ``paths`` and nothing else."""
     name = entry.path.rpartition("/")[2]
     if entry.kind != "file" or "." in name or entry.size is None or not 0 < entry.size <= LONGEST_NAME:
@@ -141,7 +141,7 @@ def read_text(store: Store, entry: Entry, paths: Container[str]) -> Pointer | No
 
 
 def read_pointer_files(
-    store: Store, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
+    store: ReadStore, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
 ) -> FrameworkPointers:
     """What the files that the layouts know name; one that is damaged names nothing that is here."""
     named = FrameworkPointers()
@@ -182,7 +182,7 @@ class _Index:
         return self.by_step.get(int(plain)) if plain.isdecimal() else self.find(plain)
 
 
-def _read_one(store: Store, path: str, spec: PointerFile, index: _Index, layout: str) -> FrameworkPointers:
+def _read_one(store: ReadStore, path: str, spec: PointerFile, index: _Index, layout: str) -> FrameworkPointers:
     """What one file says."""
     kind: Literal["json", "text"] = "json" if spec.value == "json" else "text"
     try:
@@ -217,7 +217,7 @@ def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]
     return (text or None), ()
 
 
-def remove_from_roster(store: Store, roster: Roster, gone: Collection[str]) -> tuple[Entry, bytes]:
+def remove_from_roster(store: ReadStore, roster: Roster, gone: Collection[str]) -> tuple[Entry, bytes]:
     """A roster as it is now, and its content without some names; raises OSError, and Damaged where it is not sound."""
     entry = store.stat(roster.path)
     data = read_whole(store, roster.path, MOST_BYTES)

@@ -12,16 +12,13 @@ from functools import cache
 from itertools import takewhile
 from os.path import realpath
 from posixpath import join, normpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ckptctl.core.model import Entry, Origin, Run
 from ckptctl.errors import Damaged
 from ckptctl.layouts import LAYOUTS
 from ckptctl.scan.pointers import owners_of
-from ckptctl.stores import read_whole
-
-if TYPE_CHECKING:
-    from ckptctl.stores import Store
+from ckptctl.stores import ReadStore, Store, read_whole
 
 MOST_BYTES = 1 << 20
 """Of a file with settings."""
@@ -50,17 +47,17 @@ def setting_keys() -> Mapping[str, Sequence[str]]:
     return keys
 
 
-def read_origins(store: Store, files: Iterable[Entry]) -> Iterator[RecordedOrigin]:
+def read_origins(store: ReadStore, files: Iterable[Entry]) -> Iterator[RecordedOrigin]:
     """The paths from which trainings say in their settings that they began; what cannot be read says nothing.
 
     Nobody deletes in a store that is read-only, and so nobody asks there.
     """
-    for entry in files if not store.read_only else ():
+    for entry in files if isinstance(store, Store) else ():
         own = setting_keys()[entry.path.rpartition("/")[2]]
         yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own))
 
 
-def _read(store: Store, path: str, keys: Sequence[str]) -> list[str]:
+def _read(store: ReadStore, path: str, keys: Sequence[str]) -> list[str]:
     try:
         return find_setting_values(read_whole(store, path, MOST_BYTES), keys)
     except (OSError, Damaged):

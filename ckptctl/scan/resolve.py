@@ -1,119 +1,213 @@
-"""The one checkpoint that a path means: a file, a folder, the stem of a family, one of its members, or a link to it."""
+"""The checkpoint that a path means: its own name, that of one of its members, or of a link or pointer file to it.
+
+Every command that takes a CKPT asks here, so that a name has one answer everywhere. What no layout knows is taken for
+a checkpoint of its own, to look at; what is changed must be one that a listing shows.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from os.path import islink, realpath
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from os.path import dirname, islink, join, realpath, relpath
+from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Entry, Run
 from ckptctl.errors import NoCheckpoint, PathMissing
+from ckptctl.layouts import find_layout
+from ckptctl.scan.completeness import check_completeness
+from ckptctl.scan.pointers import LONGEST_NAME
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Folder, Store, open_store
-
-
-class Target(NamedTuple):
-    """A checkpoint, and the place where it was found."""
-
-    store: Store
-    run: Run
-    """As far as it was looked at: the folder, and nothing below it."""
-    checkpoint: Checkpoint
-
+from ckptctl.stores import Folder, ReadStore, open_store
+from ckptctl.stores.read_cache import SMALL
 
 MOST_SIBLINGS = 100
 """Entries of a folder of which all are looked at; of more, siblings would cost more than what is asked for."""
 _SHARD = re.compile(r"(?:_\d{5}|-shard\d+)$")
 """How a member of a family ends, which is not part of the stem."""
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".npz", ".distcp", ".index", ".metadata")
+_WORD = re.compile(r"[\w.=+-]+")
+_LS = "name one of those that ckptctl ls shows"
+
+
+class ResolvedCheckpoint(NamedTuple):
+    """A checkpoint that was named, and the place where it was found."""
+
+    store: ReadStore
+    run: Run
+    """As far as it was looked at: the folder, and nothing below it."""
+    checkpoint: Checkpoint
+    is_listed: bool = True
+    """Whether a listing shows it; else no layout knows it."""
+
+
+def resolve_listed(paths: Sequence[str], options: Options) -> list[ResolvedCheckpoint]:
+    """The checkpoints of these paths, each once; raises NoCheckpoint where a listing does not show one."""
+    found: dict[tuple[str, str], ResolvedCheckpoint] = {}
+    for path, resolved in zip(paths, resolve_checkpoints(paths, options), strict=True):
+        if not resolved.is_listed:
+            raise not_listed(path)
+        found.setdefault((realpath(resolved.store.url), resolved.checkpoint.path), resolved)
+    return list(found.values())
+
+
+def not_listed(path: str) -> NoCheckpoint:
+    """What to say of a path that is no checkpoint's."""
+    return NoCheckpoint("is no checkpoint", path=path, hint=f"see what there is: ckptctl ls {split_place(path)[0]}")
+
+
+def resolve_checkpoint(path: str, options: Options) -> ResolvedCheckpoint:
+    """The checkpoint that a path means; raises PathMissing, NoCheckpoint for a folder of others, as stores do."""
+    return resolve_checkpoints([path], options)[0]
+
+
+def resolve_checkpoints(paths: Sequence[str], options: Options) -> list[ResolvedCheckpoint]:
+    """As `resolve_checkpoint`, of each path; those of one folder are found in one scan of it."""
+    places = [split_place(follow_links(path)) for path in paths]
+    names: dict[str, list[str]] = {}
+    for (folder, name), path in zip(places, paths, strict=True):
+        if not name:
+            raise NoCheckpoint("is no checkpoint itself", path=path, hint=_LS)
+        names.setdefault(folder, []).append(name)
+    seen = {folder: _Siblings(folder, own, options) for folder, own in names.items()}
+    return [seen[folder].find(name, path) for (folder, name), path in zip(places, paths, strict=True)]
+
+
+def split_place(path: str) -> tuple[str, str]:
+    """The folder that a checkpoint lies in, and its own name; a slash at the end means nothing."""
+    plain = path.rstrip("/") or path
+    if "://" not in plain and plain.rpartition("/")[2] in ("", ".", ".."):
+        plain = realpath(plain)
+    folder, slash, name = plain.rpartition("/")
+    return folder or slash or ".", name
+
+
+def follow_links(path: str) -> str:
+    """The path of what a link leads to, below the folder that was typed where it lies there; of the rest, as typed."""
+    if not is_link(path):
+        return path
+    folder, name = split_place(path)
+    place = join(folder, name)
+    if not os.path.exists(place):
+        raise PathMissing("a link that leads to nothing", path=path)
+    real, above = realpath(place), realpath(folder)
+    return join(folder, relpath(real, above)) if real.startswith(above.rstrip("/") + "/") else real
+
+
+def is_link(path: str) -> bool:
+    """Whether a path is that of a symbolic link itself, with or without a slash at its end."""
+    return "://" not in path and islink(join(*split_place(path)))
+
+
+def path_below(root: str, path: str) -> str:
+    """The path of a checkpoint as seen from a folder above it."""
+    if "://" in root:
+        return path.removeprefix(root.rstrip("/") + "/").rstrip("/")
+    folder, name = split_place(path)
+    return relpath(join(realpath(folder), name), realpath(root))
+
+
+def find_meant(runs: Iterable[Run], path: str) -> tuple[Run, Checkpoint] | None:
+    """Of some runs the checkpoint of a path: its own name, one that stands for it, or that of one of its members."""
+    held = [(run, it) for run in runs for it in run.checkpoints]
+    own = (found for found in held if found[1].path == path)
+    others = (found for found in held if path in found[1].aliases or any(top.path == path for top in found[1].tops))
+    pointed = {it.target for run, _ in held for it in run.pointers if it.path == path}
+    return next(own, None) or next(others, None) or next((found for found in held if found[1].path in pointed), None)
+
+
+class _Siblings:
+    """A folder with the checkpoints that are looked for in it."""
+
+    def __init__(self, folder: str, names: Sequence[str], options: Options) -> None:
+        self.store = open_store(folder)
+        self.options = options
+        self.view = FilteredStore(self.store, names)
+        self.runs = list(scan(self.view, options))
+
+    def find(self, name: str, path: str) -> ResolvedCheckpoint:
+        """The checkpoint of a name; ``path`` is what was typed."""
+        found = find_meant(self.runs, name)
+        if found is not None:
+            return ResolvedCheckpoint(self.store, *found)
+        made = self._make_one(name, path)
+        if made.unit == "file" and self._look_at(self._mentioned_in(made.entries[0])):  # a pointer, it may be
+            return self.find(name, path)
+        return ResolvedCheckpoint(self.store, Run("", (made,)), made, is_listed=False)
+
+    def _look_at(self, names: Iterable[str]) -> bool:
+        """Look at more names of the folder; False where there are none."""
+        more = tuple(it for it in names if it not in self.view.names)
+        if more:
+            self.view.names += more
+            self.runs = list(scan(self.view, self.options))
+        return bool(more)
+
+    def _mentioned_in(self, entry: Entry) -> list[str]:
+        """The names in the folder that a small file may mean by its text, each in part or as a whole."""
+        if not entry.size or entry.size > SMALL:
+            return []
+        with suppress(OSError), self.store.open(entry.path) as source:
+            text = source.read(0, LONGEST_NAME).decode(errors="replace")
+            words = [it for it in set(_WORD.findall(text)) if it != entry.path]
+            return [name for name in self.view.beside if name.partition(".")[0] in text or any(map(name.count, words))]
+        return []
+
+    def _make_one(self, name: str, path: str) -> Checkpoint:
+        """What no layout knows, as a checkpoint of its own: a file, or a folder of files."""
+        try:
+            entry = self.store.stat(name)
+        except FileNotFoundError:
+            raise PathMissing("no such file or folder", path=path) from None
+        if entry.kind == "dir":
+            return self._make_folder(entry, path)
+        state, note = check_completeness(self.store, find_layout("generic"), (entry,), self.options.now)
+        return Checkpoint(name, "unknown", "file", (entry,), state=state, note=note)
+
+    def _make_folder(self, entry: Entry, path: str) -> Checkpoint:
+        inside = [it for folder in self.store.walk(stat=True, top=entry.path) for it in folder.entries]
+        files = [it for it in inside if it.kind == "file" and dirname(it.path) == entry.path]
+        if not any(it.path.endswith(_WEIGHTS) for it in files):
+            raise NoCheckpoint("is no checkpoint itself", path=path, hint=_LS)
+        return Checkpoint(entry.path, "unknown", "dir", (entry, *inside))
 
 
 class FilteredStore:
-    """A store of which a walk sees only the top folder, and what may be part of one checkpoint in it."""
+    """A store of which a walk sees only the top folder, and what may be part of some checkpoints in it."""
 
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
-        self._name = name
+    def __init__(self, store: ReadStore, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self.beside: list[str] = []
+        """All that the top folder holds."""
+        self.url = store.url
+        self.stat = store.stat
+        self.open = store.open
+        self.resolve = store.resolve
+        self.clock = store.clock
+        self.room = store.room
+        self._walk = store.walk
 
-    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
-        """The top folder, and those below it whose names begin as the checkpoint's does."""
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
+        """The top folder, and those below it whose names begin as a checkpoint's does."""
         del enter
-        for folder in self._store.walk(stat=stat, enter=lambda path: not path or path.startswith(self._name)):
+        for folder in self._walk(stat=stat, enter=lambda path: not path or path.startswith(self.names), top=top):
+            if not folder.path:
+                self.beside = [it.path for it in folder.entries if it.path not in self.names]
             is_large = not folder.path and len(folder.entries) > MOST_SIBLINGS
             yield folder._replace(entries=self._pick(folder.entries)) if is_large else folder
 
     def _pick(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Of many entries those that may tell of the checkpoint: its own, links, and what is none of its siblings."""
-        stem = _SHARD.sub("", self._name.partition(".")[0])
-        own = {it.identity for it in entries if it.path == self._name and it.identity is not None}
-        endings = {it.path.rpartition(".")[2] for it in entries if it.path == self._name}
+        """Of many entries those that may tell of the checkpoints: their own, links, what is no sibling."""
+        stems = tuple(_SHARD.sub("", name.partition(".")[0]) for name in self.names)
+        named = [it for it in entries if it.path in self.names]
+        own = {it.identity for it in named if it.identity is not None}
+        endings = {it.path.rpartition(".")[2] for it in named}
         return [
             entry
             for entry in entries
-            if entry.path.startswith(stem)
+            if entry.path.startswith(stems)
             or entry.kind == "link"
             or entry.identity in own
             or (entry.kind == "file" and entry.path.rpartition(".")[2] not in endings)
         ]
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
-        return getattr(self._store, name)
-
-
-def find_target(path: str, options: Options) -> Target:
-    """Find what a path means, in the light of what lies beside it; raises PathMissing, NoCheckpoint, as stores do."""
-    place = _settle(path)
-    folder, _, name = place.rpartition("/")
-    store = open_store(folder or ("/" if place.startswith("/") else "."))
-    narrow = cast("Store", FilteredStore(store, name))
-    for run in scan(narrow, options):
-        found = next((it for it in run.checkpoints if _is_meant(it, name)), None)
-        if found is not None:
-            return Target(store, run, found)
-    made = _make_one(store, name, path, options.now)
-    return Target(store, Run("", (made,)), made)
-
-
-def _is_meant(checkpoint: Checkpoint, name: str) -> bool:
-    """Whether a name is a checkpoint's own, or that of one of its files."""
-    return checkpoint.path == name or any(entry.path == name for entry in checkpoint.entries)
-
-
-def _settle(path: str) -> str:
-    """The path without links, and without a slash at its end; as typed where it can be."""
-    plain = path.rstrip("/") or path
-    if "://" in plain:
-        return plain
-    is_odd = islink(plain) or plain.rpartition("/")[2] in ("", ".", "..")
-    if islink(plain) and not os.path.exists(plain):
-        raise PathMissing("a link that leads to nothing", path=path)
-    return realpath(plain) if is_odd else plain
-
-
-def _make_one(store: Store, name: str, path: str, now: int) -> Checkpoint:
-    """What no layout knows, as a checkpoint of its own: a file, or a folder of files."""
-    try:
-        entry = store.stat(name)
-    except FileNotFoundError:
-        raise PathMissing("no such file or folder", path=path) from None
-    if entry.kind == "dir":
-        return _make_folder(store, entry, path)
-    from ckptctl.layouts import find_layout
-    from ckptctl.scan.completeness import check_completeness
-
-    state, note = check_completeness(store, find_layout("generic"), (entry,), now)
-    return Checkpoint(name, "unknown", "file", (entry,), state=state, note=note)
-
-
-def _make_folder(store: Store, entry: Entry, path: str) -> Checkpoint:
-    name = entry.path
-    folders = list(store.walk(stat=True, enter=lambda folder: not folder or f"{folder}/".startswith(f"{name}/")))
-    inside = [it for folder in folders for it in folder.entries if it.path.startswith(f"{name}/")]
-    files = [it for it in inside if it.kind == "file" and "/" not in it.path[len(name) + 1 :]]
-    if not any(it.path.endswith(_WEIGHTS) for it in files):
-        raise NoCheckpoint("is no checkpoint itself", path=path, hint="name one of those that ckptctl ls shows")
-    return Checkpoint(name, "unknown", "dir", (entry, *inside))
-
-
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".npz", ".distcp", ".index", ".metadata")

@@ -22,12 +22,12 @@ from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
 from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointer_files, read_text, resolve_links
-from ckptctl.stores.read_cache import cache_reads
+from ckptctl.stores.read_cache import CachedStore
 
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
     from ckptctl.layouts.schema import Layout
-    from ckptctl.stores import Folder, Store
+    from ckptctl.stores import Folder, ReadStore
 
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
@@ -69,7 +69,7 @@ class Options(NamedTuple):
 
 
 def scan(
-    store: Store,
+    store: ReadStore,
     options: Options,
     *,
     observe: Callable[[Folder], object] = bool,
@@ -80,7 +80,7 @@ def scan(
     A folder that could not be listed is a run with ``listed`` False. ``observe`` is shown each folder as it is listed;
     ``skip`` is asked of each folder with a run: of one that is skipped only what could not be listed is told.
     """
-    store = cache_reads(store)
+    store = CachedStore(store)
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     index = LayoutIndex(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
@@ -99,7 +99,7 @@ def scan(
             yield _finish(store, collect_metrics(store, run, run_folder.sides, wanted), options)
 
 
-def _finish(store: Store, run: Run, options: Options) -> Run:
+def _finish(store: ReadStore, run: Run, options: Options) -> Run:
     """The run, its checkpoints judged beside each other now that their order is known."""
     if not (options.stat and run.checkpoints):
         return run
@@ -135,7 +135,7 @@ def _suggest(name: str) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}layouts: {', '.join(families)}"
 
 
-def _build(store: Store, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
+def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """The run of a grove, by names alone; None where there is neither checkpoint nor link to one, or no worth."""
     finds = detect(run_folder, index)
     if run_folder.is_checkpoint is not None:
@@ -180,7 +180,7 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
 
 
 def _read_pointers(
-    store: Store, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
+    store: ReadStore, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
 ) -> FrameworkPointers:
     """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
     files = [entry for entry in run_folder.entries if entry.kind == "file"]
@@ -240,7 +240,7 @@ def _cut(text: str, digits: int | None) -> str:
     return text if digits is None else whole + dot + decimals[:digits]
 
 
-def _make(store: Store, found: Detected, name: Name, options: Options) -> Checkpoint:
+def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Checkpoint:
     fields = name.fields
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
@@ -271,7 +271,7 @@ def _make(store: Store, found: Detected, name: Name, options: Options) -> Checkp
     )
 
 
-def _judge(store: Store, found: Detected, entries: Entries, options: Options) -> tuple[State, str | None]:
+def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, str | None]:
     if not options.stat:
         return ("partial", found.lacks) if found.in_progress or found.lacks else ("unknown", found.doubt)
     if found.doubt:

@@ -14,7 +14,7 @@ from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate_path
 from ckptctl.errors import CkptctlError, UsageError
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Store, open_store
+from ckptctl.stores import ReadStore, open_store
 
 Path: TypeAlias = str | PathLike[str] | Checkpoint
 """Of a file or folder; that of a checkpoint is its own."""
@@ -102,12 +102,12 @@ def _match(pattern: str) -> list[str]:
     return sorted(filter(isdir, glob(pattern)))
 
 
-def open_stores(paths: Sequence[str] | None) -> list[Store]:
+def open_stores(paths: Sequence[str] | None) -> list[ReadStore]:
     """The stores of the places, in the order given; raises what opening raises."""
     return [open_store(path) for path in expand_globs(paths)]
 
 
-def open_separate_stores(paths: Sequence[str] | None) -> list[Store]:
+def open_separate_stores(paths: Sequence[str] | None) -> list[ReadStore]:
     """As `open_stores`; raises UsageError where one place lies in another: what is in both would be planned twice."""
     stores = open_stores(paths)
     places = sorted((realpath(it.url) + sep, it.url) for it in stores if "://" not in it.url)
@@ -117,14 +117,14 @@ def open_separate_stores(paths: Sequence[str] | None) -> list[Store]:
     return stores
 
 
-def scan_paths(paths: Paths, options: Options) -> Iterator[tuple[Store, Run]]:
+def scan_paths(paths: Paths, options: Options) -> Iterator[tuple[ReadStore, Run]]:
     """The runs under some paths that have checkpoints, or that could not be listed."""
     for store in open_stores(read_paths(paths)):
         yield from ((store, run) for run in scan(store, options) if run.checkpoints or not run.listed)
 
 
 @contextmanager
-def locate_errors(store: Store) -> Iterator[None]:
+def locate_errors(store: ReadStore) -> Iterator[None]:
     """Let errors about a run name it as the user knows it: below the path that was typed."""
     try:
         yield

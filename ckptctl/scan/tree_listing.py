@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Entry, Pointer, Run
 from ckptctl.scan.pointers import resolve_link
@@ -11,7 +11,7 @@ from ckptctl.scan.provenance import RecordedOrigin, read_origins, setting_keys
 from ckptctl.scan.runs import Options, scan
 
 if TYPE_CHECKING:
-    from ckptctl.stores import Folder, Store
+    from ckptctl.stores import Folder, ReadStore
 
 
 class TreeListing(NamedTuple):
@@ -45,14 +45,14 @@ class TreeObserver:
             elif entry.kind == "file" and entry.path.rpartition("/")[2] in names:
                 self.settings.append(entry)
 
-    def close(self, store: Store, runs: Sequence[Run]) -> TreeListing:
+    def close(self, store: ReadStore, runs: Sequence[Run]) -> TreeListing:
         """All of it, once the walk has ended: where the links lead, and what the settings say."""
         links = tuple(resolve_link(store, entry) for entry in self.links)
         return TreeListing(tuple(runs), links, tuple(read_origins(store, self.settings)), self.is_empty)
 
 
 def list_tree(
-    store: Store,
+    store: ReadStore,
     options: Options,
     *,
     refine: Callable[[Run], Run] = lambda run: run,
@@ -64,7 +64,7 @@ def list_tree(
     listed: a link or a setting anywhere may hold what lies elsewhere, and nothing but a walk finds it.
     """
     observer = TreeObserver()
-    view = store if is_settled is None else cast("Store", _NamesWhereSettled(store, is_settled))
+    view = store if is_settled is None else _NamesWhereSettled(store, is_settled)
     found = scan(view, options, observe=observer, skip=is_settled)
     return observer.close(store, [refine(run) for run in found])
 
@@ -72,16 +72,19 @@ def list_tree(
 class _NamesWhereSettled:
     """A store whose walk asks for no sizes and times in settled folders."""
 
-    def __init__(self, store: Store, is_settled: Callable[[str], bool]) -> None:
-        self._store = store
+    def __init__(self, store: ReadStore, is_settled: Callable[[str], bool]) -> None:
+        self.url = store.url
+        self.stat = store.stat
+        self.open = store.open
+        self.resolve = store.resolve
+        self.clock = store.clock
+        self.room = store.room
+        self._walk = store.walk
         self._is_settled = is_settled
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
-        return getattr(self._store, name)
-
-    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
         """Every folder; entries have sizes and times only where they were asked for."""
-        for folder in self._store.walk(stat=False, enter=enter):
+        for folder in self._walk(stat=False, enter=enter, top=top):
             yield folder if not stat or self._is_settled(folder.path) else self._stat_all(folder)
 
     def _stat_all(self, folder: Folder) -> Folder:
@@ -90,7 +93,7 @@ class _NamesWhereSettled:
         failure = folder.failure
         for entry in folder.entries:
             try:
-                entries.append(self._store.stat(entry.path))
+                entries.append(self.stat(entry.path))
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ckptctl.stores import ReadableFile, Store
+    from ckptctl.stores.protocols import ReadableFile, ReadStore
 
 SMALL = 1 << 16
 """Bytes: more is not held, since of most files that are larger only an end is looked at."""
 
 
-def cache_reads(store: Store) -> Store:
-    """The store, for one scan: of a run's newest state scores, names and whether it is whole are asked one by one."""
-    return cast("Store", _Recent(store))
+class CachedStore:
+    """A store, for one scan: of a run's newest state scores, names and whether it is whole are asked one by one."""
 
-
-class _Recent:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: ReadStore) -> None:
+        self.url = store.url
+        self.walk = store.walk
+        self.stat = store.stat
+        self.resolve = store.resolve
+        self.clock = store.clock
+        self.room = store.room
+        self._open = store.open
         self._path: str | None = None
         self._held = b""
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
     @contextmanager
     def open(self, path: str) -> Iterator[ReadableFile]:
+        """Open a file; the small one that was opened last is read from memory."""
         if path == self._path:
-            yield _Held(self._held)
+            yield HeldFile(self._held)
             return
-        with self._store.open(path) as source:
+        with self._open(path) as source:
             if source.size <= SMALL:
                 self._path, self._held = path, source.read(0, source.size)
-            yield source if source.size > SMALL else _Held(self._held)
+            yield source if source.size > SMALL else HeldFile(self._held)
 
 
-class _Held:
+class HeldFile:
     """A file that was read whole."""
 
     def __init__(self, data: bytes) -> None:
@@ -46,4 +47,5 @@ class _Held:
         self.size = len(data)
 
     def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``."""
         return self._data[offset : offset + length]

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from ckptctl.core.model import Entry
-from ckptctl.errors import CkptctlError, MissingLibrary, PathMissing, Refused, StorageFailed, UsageError
-from ckptctl.stores import Folder, LinkKind, group_by_folder
+from ckptctl.errors import CkptctlError, MissingLibrary, PathMissing, StorageFailed, UsageError
+from ckptctl.stores.protocols import PRIVATE, Folder
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_READ_ONLY = "object stores are read-only for now"
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 """URL scheme to the extra of ckptctl that installs its library."""
 _IDENTITIES = ("ETag", "etag", "generation", "blob_id", "version", "md5Hash", "checksum")
@@ -34,8 +33,6 @@ _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "crea
 class RemoteStore:
     """All keys below a prefix, listed by one flat listing."""
 
-    read_only: str | None = _READ_ONLY
-
     def __init__(self, url: str, files: AbstractFileSystem, root: str) -> None:
         self.url = url
         self._files = files
@@ -43,9 +40,11 @@ class RemoteStore:
         self._above = root.rstrip("/") + "/"
         self._listing: list[Entry] | None = self._list()
 
-    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
-        """Every folder, parents first. The first walk gives the listing that opening made; each further lists anew."""
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
+        """Every folder, parents first. The first walk of all gives what opening listed; each further lists anew."""
         del stat  # The listing has it all.
+        if top:
+            return group_by_folder(self._list_below(top), enter, top)
         listing, self._listing = self._listing, None
         return group_by_folder(self._list() if listing is None else listing, enter)
 
@@ -73,81 +72,6 @@ class RemoteStore:
     def room(self) -> None:
         """Nobody can tell."""
 
-    def is_own(self, path: str) -> NoReturn:
-        """Refuse."""
-        raise _refusal(self._above + path)
-
-    def make_folder(self, path: str) -> NoReturn:
-        """Refuse."""
-        raise _refusal(self._above + path)
-
-    def rename(self, entry: Entry, path: str) -> NoReturn:
-        """Refuse."""
-        del path
-        raise _refusal(self._above + entry.path)
-
-    def sync(self, folders: Iterable[str]) -> NoReturn:
-        """Refuse."""
-        del folders
-        raise _refusal(self.url)
-
-    def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> NoReturn:
-        """Refuse."""
-        del inside
-        raise _refusal(self._above + entry.path)
-
-    def hold(self, folder: str) -> NoReturn:
-        """Refuse."""
-        raise _refusal(self._above + folder)
-
-    def hold_file(self, path: str, record: bytes) -> NoReturn:
-        """Refuse."""
-        del record
-        raise _refusal(self._above + path)
-
-    def log(self, path: str, *, end: int = 0, room: int = 0) -> NoReturn:
-        """Refuse."""
-        del end, room
-        raise _refusal(self._above + path)
-
-    def is_being_written(self, entry: Entry) -> bool:
-        """Nobody can tell; an upload shows only once it is done."""
-        del entry
-        return False
-
-    def contents(self, folder: str) -> NoReturn:
-        """Refuse: there is no folder of the tool's own here."""
-        raise _refusal(self._above + folder)
-
-    def in_use(self) -> frozenset[object]:
-        """Nobody can tell."""
-        return frozenset()
-
-    def delete_exact(self, entry: Entry, *, only_empty: bool = False) -> NoReturn:
-        """Refuse."""
-        del only_empty
-        raise _refusal(self._above + entry.path)
-
-    def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> NoReturn:
-        """Refuse."""
-        del target, kind, is_new
-        raise _refusal(self._above + path)
-
-    def rewrite(self, entry: Entry, data: bytes) -> NoReturn:
-        """Refuse."""
-        del data
-        raise _refusal(self._above + entry.path)
-
-    def draft(self, path: str, *, like: str | None = None) -> NoReturn:
-        """Refuse."""
-        del like
-        raise _refusal(self._above + path)
-
-    def stamp(self, path: str, modified: int) -> NoReturn:
-        """Refuse."""
-        del modified
-        raise _refusal(self._above + path)
-
     def _list(self) -> list[Entry]:
         """All keys, sorted; raises PathMissing where there are none and no folder either."""
         try:
@@ -161,6 +85,15 @@ class RemoteStore:
             hint = f"name its folder: {self.url.rpartition('/')[0]!r}"
             raise UsageError("is an object, not a folder", path=self.url, hint=hint)
         entries = [self._entry(info) for name, info in found.items() if len(name) > len(self._above)]
+        return sorted(entries)
+
+    def _list_below(self, top: str) -> list[Entry]:
+        """All keys below a folder, sorted; raises FileNotFoundError where there are none."""
+        above = f"{self._above}{top}/"
+        found: Mapping[str, Mapping[str, object]] = _ask(self._files.find, above[:-1], detail=True)
+        entries = [self._entry(info) for name, info in found.items() if name.startswith(above)]
+        if not entries:
+            raise FileNotFoundError(errno.ENOENT, "no such folder", top)
         return sorted(entries)
 
     def _info(self, path: str) -> Mapping[str, object]:
@@ -192,6 +125,35 @@ class _Object:
         if offset >= end:
             return b""
         return bytes(_ask(self._files.cat_file, self._name, start=offset, end=end))
+
+
+def group_by_folder(
+    entries: Iterable[Entry], enter: Callable[[str], bool] | None = None, top: str = ""
+) -> Iterator[Folder]:
+    """Make folders of a flat listing below ``top``, in the order of ``ReadStore.walk``; what lies in one proves it."""
+    below: dict[str, list[Entry]] = {top: []}
+    for entry in entries:
+        if PRIVATE not in entry.path.split("/"):
+            _place(entry, below)
+    pending = [top]
+    while pending:
+        path = pending.pop()
+        if enter is None or enter(path):
+            found = sorted(below[path])
+            yield Folder(path, found)
+            pending += [entry.path for entry in reversed(found) if entry.kind == "dir"]
+
+
+def _place(entry: Entry, below: dict[str, list[Entry]]) -> None:
+    """Put an entry into its folder, and that one into its own, up to the first that is known already."""
+    known = False
+    while not known:
+        folder = entry.path.rpartition("/")[0]
+        known = folder in below
+        below.setdefault(folder, []).append(entry)
+        if entry.kind == "dir":
+            below.setdefault(entry.path, [])
+        entry = Entry(folder, "dir")
 
 
 def open_url(url: str) -> RemoteStore:
@@ -244,10 +206,6 @@ def _cause(error: Exception) -> str:
     """The first line of what an error says."""
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _refusal(name: str) -> Refused:
-    return Refused(_READ_ONLY, path=name, id="read-only-store")
 
 
 def _identity(info: Mapping[str, object]) -> str | None:

@@ -113,6 +113,20 @@ def test_what_is_no_checkpoint_is_not_touched(run: Path, name: str) -> None:
     assert listing(run) == before
 
 
+def test_a_checkpoint_is_not_deleted_from_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (500, 1000):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(safetensors())
+        (folder / "trainer_state.json").write_bytes(json_file({"global_step": step}))
+        for path in (*folder.iterdir(), folder):
+            age(path, 3600)
+    monkeypatch.chdir(tmp_path / "checkpoint-500")
+    answer = call("rm", ".", "--yes")
+    assert (answer.code, "is no checkpoint" in answer.err) == (4, True)
+    assert len(os.listdir()) == 2
+
+
 def test_a_dry_run_and_no_consent_change_nothing(run: Path) -> None:
     before = listing(run)
     assert call("rm", run / NAMES[0], "--dry-run").code == 0

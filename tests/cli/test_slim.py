@@ -9,7 +9,7 @@ import pytest
 from ckptctl.formats.torch_archive import read_values
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.prune.lock import acquire_lock
-from ckptctl.stores import open_store
+from ckptctl.stores.local import open_url
 from tests.cli.calls import PROGRAM, Answer, age, call, environment, listing
 from tests.cli.schema import SLIM as SCHEMA
 from tests.cli.schema import misfits
@@ -161,7 +161,7 @@ def test_in_place_of_several_each_that_is_broken_is_named_and_the_others_are_don
 
 def test_in_place_waits_for_nobody_who_is_at_work_there(path: Path, tmp_path: Path) -> None:
     other = put(tmp_path / "other" / NAME, WHOLE)
-    with acquire_lock(open_store(str(path.parent)), "prune"):
+    with acquire_lock(open_url(str(path.parent)), "prune"):
         assert refused(call("slim", path, "--in-place", "-y"), "locked", 7)
         answer = call("slim", path, other, "--in-place", "-y")
     assert answer.code == 3

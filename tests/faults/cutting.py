@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from ckptctl.core.model import Entry
 from ckptctl.stores import LinkKind
 from ckptctl.stores.local import LocalStore
-from ckptctl.stores.local.append import LogFile
-from ckptctl.stores.local.atomic_write import LocalDraft
+from ckptctl.stores.local.atomic_write import LocalDraft, LogFile
 from tests.faults.disks import cut_power
 
 NEVER = 10**9

@@ -19,12 +19,12 @@ from typing import Any
 
 import ckptctl.formats
 import ckptctl.tensors
-from ckptctl.cli._resolve import find_target
 from ckptctl.cli.main import run
 from ckptctl.formats.crc32 import find_crc32
 from ckptctl.formats.crc32c import crc32c
 from ckptctl.render import show, verify
 from ckptctl.scan.inspect import VerifyDepth, read_checkpoint, verify_checkpoint
+from ckptctl.scan.resolve import resolve_checkpoint
 from ckptctl.scan.runs import Options
 
 HARMLESS = {"os.scandir", "os.listdir", "mmap.__new__", "_thread.start_new_thread", "sys._getframe", "builtins.id"}
@@ -43,7 +43,7 @@ def look(path: str) -> dict[str, object]:
     """Show and verify one file, all of it."""
     begun = process_time()
     HEARD.clear()
-    target = find_target(path, Options(now=2 * 10**18))
+    target = resolve_checkpoint(path, Options(now=2 * 10**18))
     inside = read_checkpoint(target.store, target.checkpoint)
     told = "".join(show.screen(target.checkpoint, target.run, inside))
     for piece in (show.list_tensors(inside), show.draw_tree(inside)):

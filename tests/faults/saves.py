@@ -8,9 +8,9 @@ from typing import NamedTuple
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.layouts import find_layout
 from ckptctl.stores import read_whole
-from ckptctl.stores.memory import MemoryStore
 from ckptctl.tensors.slim import open_slimmed
 from tests.prune.test_apply import INDEX
+from tests.stores.memory import MemoryStore
 
 Files = dict[str, bytes]
 

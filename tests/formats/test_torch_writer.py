@@ -14,7 +14,7 @@ from ckptctl.formats import torch_archive
 from ckptctl.formats.pickle import reader
 from ckptctl.formats.torch_tensors import PickledTensor as Described
 from ckptctl.formats.torch_writer import encode_torch, make_tensor, write_torch
-from ckptctl.stores.memory import MemoryStore
+from tests.stores.memory import MemoryStore
 
 ATOMS = [
     None,

@@ -26,8 +26,8 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.tree_listing import list_tree
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.layouts.tree import Tree, torch_file
+from tests.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.slow
 

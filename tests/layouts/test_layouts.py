@@ -14,7 +14,7 @@ from ckptctl.layouts import LAYOUTS
 from ckptctl.layouts.index import LayoutIndex, first_match, glob_matches, required_text
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
+from tests.stores.memory import MemoryStore
 
 NOTHING = b"\x80\x02}."
 """A pickle that names no file."""

@@ -20,12 +20,12 @@ from ckptctl.layouts import find_layout
 from ckptctl.layouts.index import first_match
 from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import HOUR, Answer, call, listing, save
 from tests.doors import assert_same
 from tests.layouts.tree import json_file, torch_file
 from tests.layouts.trees import deepspeed, megatron, openpcdet, transformers
 from tests.states import Watched, lightning
+from tests.stores.memory import MemoryStore
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "layouts" / "torch"
 WHOLE = torch_file()

@@ -23,8 +23,8 @@ from ckptctl.prune.journal import TRASH
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import EntryChanged
 from ckptctl.stores.local import LocalStore, open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of
+from tests.stores.memory import MemoryStore, ReadOnlyStore
 
 WHOLE = encode_torch({"state_dict": {}})
 NAMES = [f"r/epoch={n}-val_loss=0.{5 - n}.ckpt" for n in range(4)]
@@ -557,9 +557,8 @@ def test_an_identifier_that_was_used_before_deletes_nothing_of_before() -> None:
 
 def test_a_store_that_is_read_only_is_refused_even_with_nothing_to_do() -> None:
     store = store_of()
-    store.read_only = "nothing may be changed in s3"
-    with pytest.raises(Refused, match="s3") as caught:
-        apply(plan_of(store, keep=-1), store, ApplyOptions("t"))
+    with pytest.raises(Refused, match="object stores are read-only") as caught:
+        apply(plan_of(store, keep=-1), ReadOnlyStore(store), ApplyOptions("t"))
     assert caught.value.id == "read-only-store"
 
 

@@ -24,7 +24,7 @@ from ckptctl.prune.journal import (
     resume_journal,
     trash_folder_of,
 )
-from ckptctl.stores.memory import MemoryStore
+from tests.stores.memory import MemoryStore
 
 ITEMS = (
     TransactionItem("r/a.ckpt", 10, 1, 10, (RenameStep("r/a.ckpt", f"{TRASH}/t/0", (5, 7)),)),

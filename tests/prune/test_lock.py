@@ -18,8 +18,8 @@ from ckptctl.errors import CkptctlError, Locked, StorageFailed, Unfinished
 from ckptctl.prune.lock import LOCK, acquire_lock
 from ckptctl.stores import LockHolder
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import environment
+from tests.stores.memory import MemoryStore
 
 OWNER = {"pid": os.getpid(), "host": os.uname().nodename, "boot": "", "command": "prune", "since": 10**18}
 GONE = 2**22 + 1

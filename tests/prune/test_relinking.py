@@ -19,11 +19,11 @@ from ckptctl.prune.journal import load_transaction
 from ckptctl.prune.trash import recover, undo_transaction
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import LinkKind
-from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import NAMES as SAVED
 from tests.cli.calls import call, make_run
 from tests.prune.test_apply import NAMES, WHOLE, Full
 from tests.prune.test_trash import Cut, Cutting
+from tests.stores.memory import MemoryStore
 
 LINK = "r/last.ckpt"
 OLD, NEW = (name.rpartition("/")[2] for name in (NAMES[0], NAMES[-1]))

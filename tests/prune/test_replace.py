@@ -28,8 +28,8 @@ from ckptctl.prune.trash import empty_transaction, recover, restorable_items, re
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import LocalStore, open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.prune.test_trash import Cut, Cutting, Volatile, contents, loaded, read
+from tests.stores.memory import MemoryStore
 
 KEEP = ApplyOptions("t", keeps=True)
 ADAM = {"state": {0: {"exp_avg": make_tensor([9] * 500, (500,))}}, "param_groups": [{"lr": 0.1}]}

@@ -13,9 +13,9 @@ from ckptctl.core.retention.rules import KeepLast
 from ckptctl.core.units import QUIET
 from ckptctl.prune.steps import Batch, MoveTask, parts_of, prepare_batches
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import NOW, run_of, save
 from tests.prune.test_apply import FAMILY, RANKS, STATE, WHOLE
+from tests.stores.memory import MemoryStore
 
 SHARDS = {f"s/epoch={n}.ckpt/{name}": b"x" for n in range(3) for name in ("meta.pt", ".metadata", "deep/x")}
 LISTED = {**FAMILY, "r/checkpoint": STATE}

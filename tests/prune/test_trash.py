@@ -41,8 +41,8 @@ from ckptctl.prune.trash import (
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import LinkKind, Store
 from ckptctl.stores.local import LocalStore, open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.prune.test_apply import FAMILY, NAMES, RANKS, STATE, WHOLE
+from tests.stores.memory import MemoryStore
 
 DAY = 86_400 * 10**9
 PRUNE = ApplyOptions("t", keeps=True)

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import pytest
 
-from ckptctl.cli._resolve import find_target
 from ckptctl.errors import CkptctlError, MissingLibrary, UsageError
 from ckptctl.formats.flaws import VerifyResult
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
@@ -25,14 +24,15 @@ from ckptctl.sandbox.torch_load import TorchLoader, require_torch_version, start
 from ckptctl.sandbox.torch_worker import refuse
 from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
+from ckptctl.scan.resolve import resolve_checkpoint
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import PROGRAM, age, call, environment, save
 from tests.faults.hostile import samples
 from tests.faults.test_hostile import is_heavy
 from tests.formats.legacy import encode_legacy, legacy_file
 from tests.formats.samples import dictionary, global_, pack_zip, torch_file
 from tests.sandbox.processes import is_gone
+from tests.stores.memory import MemoryStore
 
 T = TypeVar("T")
 torch_is_here = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
@@ -59,7 +59,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def look(folder: Path, content: bytes, loader: TorchLoader, *, allow: tuple[str, ...] = ()) -> VerifyResult:
     """What is said of a file that nobody writes to any more."""
-    target = find_target(str(save(folder, [NAME], content) / NAME), Options(now=2 * 10**18))
+    target = resolve_checkpoint(str(save(folder, [NAME], content) / NAME), Options(now=2 * 10**18))
     return verify_checkpoint(target.store, target.checkpoint, VerifyDepth(allow=allow), loader=loader)
 
 
@@ -122,7 +122,7 @@ def test_of_a_folder_every_file_of_torch_is_loaded(tmp_path: Path, loader: Torch
     save(tmp_path / "checkpoint-5", ["trainer_state.json"], b'{"global_step": 5, "log_history": []}')
     save(tmp_path / "checkpoint-5", ["training_args.bin"], torch_file(ARGS))
     age(tmp_path / "checkpoint-5", 3600)
-    target = find_target(str(tmp_path / "checkpoint-5"), Options())
+    target = resolve_checkpoint(str(tmp_path / "checkpoint-5"), Options())
     examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader)
     assert [(flaw.id, flaw.file) for flaw in examined.flaws] == [("not-loaded", "training_args.bin")]
     assert examined.loaded == 3
@@ -166,7 +166,7 @@ def test_a_process_that_is_killed_while_it_loads_is_told_and_the_next_file_is_lo
     look(tmp_path / "first", encode_torch(STATE), loader)
     run = save(tmp_path / "run", [NAME], LONG)
     asked = Asked("", loader.child, lambda: Thread(target=kill, args=(pid_of(loader),)).start())
-    target = find_target(str(run / NAME), Options(now=2 * 10**18))
+    target = resolve_checkpoint(str(run / NAME), Options(now=2 * 10**18))
     examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader._replace(child=asked))
     assert ids(examined) == ["load-failed"]
     assert "SIGKILL" in examined.flaws[0].text
@@ -237,7 +237,7 @@ def test_no_hostile_file_is_handed_to_torch(tmp_path: Path) -> None:
         path.write_bytes(it.content)
         age(path, 7200)
         try:
-            target = find_target(str(path), Options(now=2 * 10**18))
+            target = resolve_checkpoint(str(path), Options(now=2 * 10**18))
         except CkptctlError:
             continue
         loader = TorchLoader("", Asked("", None, lambda name=it.name: handed.append(name)))  # type: ignore[misc] # it has a default
@@ -258,7 +258,7 @@ def test_no_hostile_file_is_handed_to_torch(tmp_path: Path) -> None:
     ],
 )
 def test_what_did_not_pass_is_not_handed_over(tmp_path: Path, content: bytes) -> None:
-    target = find_target(str(save(tmp_path, [NAME], content) / NAME), Options(now=2 * 10**18))
+    target = resolve_checkpoint(str(save(tmp_path, [NAME], content) / NAME), Options(now=2 * 10**18))
     loader = TorchLoader("", Asked("", None, pytest.fail))
     examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(deep=True), loader=loader)
     assert (examined.ok, examined.loaded) == (False, 0)
@@ -268,7 +268,7 @@ def test_what_did_not_pass_is_not_handed_over(tmp_path: Path, content: bytes) ->
 def test_what_may_still_be_in_the_writing_is_not_handed_over(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint-5", ["optimizer.pt", "scheduler.pt"], encode_torch(STATE))
     (tmp_path / "checkpoint-5" / "rng_state.pth").write_bytes(encode_torch(STATE))
-    target = find_target(str(tmp_path / "checkpoint-5"), Options())
+    target = resolve_checkpoint(str(tmp_path / "checkpoint-5"), Options())
     loader = TorchLoader("", Asked("", None, pytest.fail))
     examined = verify_checkpoint(target.store, target.checkpoint, VerifyDepth(), loader=loader)
     assert (examined.state, ids(examined), examined.loaded) == ("live", ["live", "not-loaded"], 0)
@@ -277,7 +277,7 @@ def test_what_may_still_be_in_the_writing_is_not_handed_over(tmp_path: Path) -> 
 def test_what_changed_since_it_was_looked_at_is_not_handed_over(tmp_path: Path) -> None:
     handed: list[bool] = []
     path = save(tmp_path, [NAME], encode_torch(STATE)) / NAME
-    target = find_target(str(path), Options(now=2 * 10**18))
+    target = resolve_checkpoint(str(path), Options(now=2 * 10**18))
     path.rename(tmp_path / "old")
     path.write_bytes(encode_torch({"other": 1}))
     loader = TorchLoader("", Asked("", None, lambda: handed.append(True)))
@@ -289,7 +289,7 @@ def test_what_changed_since_it_was_looked_at_is_not_handed_over(tmp_path: Path) 
 def test_what_lies_in_an_archive_of_another_program_is_told_to_be_left_out(tmp_path: Path) -> None:
     content = pack_zip({"data": b"{}", "policy.pth": encode_torch(STATE), "_stable_baselines3_version": b"2.3.0"})
     path = save(tmp_path, ["rl_model_100_steps.zip"], content) / "rl_model_100_steps.zip"
-    target = find_target(str(path), Options())
+    target = resolve_checkpoint(str(path), Options())
     examined = verify_checkpoint(
         target.store, target.checkpoint, VerifyDepth(), loader=TorchLoader("", Asked("", None, pytest.fail))
     )

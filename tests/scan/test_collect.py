@@ -18,8 +18,8 @@ from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import ReadableFile
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.states import HOME, Watched, lightning, state
+from tests.stores.memory import MemoryStore
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "lightning"
 LOSS = Metric("val_loss", "min")

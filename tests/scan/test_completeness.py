@@ -13,8 +13,8 @@ from ckptctl.core.units import QUIET
 from ckptctl.layouts import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.states import lightning
+from tests.stores.memory import MemoryStore
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "layouts"
 FILE, FOLDER = find_layout("lightning"), find_layout("lightning-sharded")

@@ -13,7 +13,7 @@ from ckptctl.scan.pins import pin, unpin
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
+from tests.stores.memory import MemoryStore
 
 NAME = "epoch=1-val_loss=0.5.ckpt"
 NOW = parse_moment("2026-06-01T00:00Z")

@@ -11,8 +11,8 @@ from ckptctl.core.model import Checkpoint, Entry, Pointer, Unit
 from ckptctl.scan.pointers import attach_links, resolve_link
 from ckptctl.scan.runs import Options
 from ckptctl.scan.tree_listing import list_tree
-from ckptctl.stores.memory import MemoryStore
 from tests.core.samples import run_of, save
+from tests.stores.memory import MemoryStore
 
 
 class Unreachable(MemoryStore):

@@ -13,9 +13,9 @@ from ckptctl.layouts.schema import OriginFile
 from ckptctl.scan.provenance import MOST_BYTES, RecordedOrigin, attach_references, find_setting_values
 from ckptctl.scan.runs import Options
 from ckptctl.scan.tree_listing import list_tree
-from ckptctl.stores.memory import MemoryStore
 from tests.cli.calls import NAMES, call, make_run
 from tests.core.samples import run_of, save
+from tests.stores.memory import MemoryStore
 
 FILES = {f"{layout.name} {origin.file}": origin for layout in LAYOUTS for origin in layout.origins}
 ROOT = os.path.realpath("/data/team")

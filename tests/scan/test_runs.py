@@ -18,8 +18,8 @@ from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.scan.runs import Options, choose_layouts, scan
 from ckptctl.stores import Folder, ReadableFile
 from ckptctl.stores.local import open_url
-from ckptctl.stores.memory import MemoryStore
 from tests.states import Watched, lightning
+from tests.stores.memory import MemoryStore
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "lightning"
 WHOLE = encode_torch({"state_dict": {}})
@@ -44,8 +44,8 @@ def paths(run: Run) -> list[str]:
 class Broken(MemoryStore):
     """A store in which one folder cannot be listed."""
 
-    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
-        for folder in super().walk(stat=stat, enter=enter):
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
+        for folder in super().walk(stat=stat, enter=enter, top=top):
             yield Folder(folder.path, [], "permission denied") if folder.path == "b" else folder
 
 
@@ -127,8 +127,8 @@ def test_a_folder_that_cannot_be_listed_is_told_and_marks_its_run() -> None:
 
 def test_a_folder_in_a_checkpoint_that_cannot_be_listed_marks_the_run() -> None:
     class Sealed(MemoryStore):
-        def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
-            for folder in super().walk(stat=stat, enter=enter):
+        def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
+            for folder in super().walk(stat=stat, enter=enter, top=top):
                 yield folder._replace(failure="stale") if folder.path == "x.ckpt/deep" else folder
 
     store = Sealed({"x.ckpt/meta.pt": b"x", "x.ckpt/.metadata": b"x", "x.ckpt/deep/y": b"x"})

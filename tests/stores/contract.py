@@ -11,7 +11,7 @@ import pytest
 
 from ckptctl.core.model import Entry
 from ckptctl.errors import Refused
-from ckptctl.stores import EntryChanged, Folder, Store
+from ckptctl.stores import EntryChanged, Folder, ReadStore, Store, require_writable
 
 SECOND = 1_000_000_000
 ANY = r"\w"
@@ -40,6 +40,8 @@ NAMES = [
     "~.ckpt",
     "#1.ckpt",
 ]
+CHANGES = sorted(name for name in vars(Store) if name[0] != "_" and not hasattr(ReadStore, name))
+"""The methods of a store that change something, or prepare it."""
 
 
 class StoreContract:
@@ -48,27 +50,27 @@ class StoreContract:
     has_links = True
     is_writable = True
 
-    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
+    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> ReadStore:
         """A store that holds these files, and links by their text."""
         raise NotImplementedError
 
-    def put(self, store: Store, path: str, data: bytes) -> None:
+    def put(self, store: ReadStore, path: str, data: bytes) -> None:
         """Write a file behind the store's back, as training would."""
         raise NotImplementedError
 
-    def root(self, store: Store) -> str:
+    def root(self, store: ReadStore) -> str:
         """What the absolute path of a thing in the store begins with."""
         raise NotImplementedError
 
     def make_writable(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
         if not self.is_writable:
             pytest.skip("this kind of store is read-only")
-        return self.make(files, links)
+        return require_writable(self.make(files, links))
 
     def make_linked(self, files: Mapping[str, bytes], links: Mapping[str, str]) -> Store:
         if not self.has_links:
             pytest.skip("this kind of store has no links")
-        return self.make(files, links)
+        return require_writable(self.make(files, links))
 
     # Listing
 
@@ -77,6 +79,18 @@ class StoreContract:
         folders = list(self.make(TREE).walk(stat=stat))
         assert [folder.path for folder in folders] == ["", "run1", "run10", "run2", "run2/checkpoint-500"]
         assert all(folder.failure is None for folder in folders)
+
+    @pytest.mark.parametrize("stat", [False, True], ids=["names", "stat"])
+    @pytest.mark.parametrize("top", ["run1", "run2", "run2/checkpoint-500"])
+    def test_a_walk_from_a_folder_gives_what_a_walk_of_all_gives_there(self, top: str, stat: bool) -> None:
+        store = self.make(TREE)
+        below = [it for it in store.walk(stat=stat) if f"{it.path}/".startswith(f"{top}/")]
+        assert list(store.walk(stat=stat, top=top)) == below != []
+
+    @pytest.mark.parametrize("top", ["run", "run1/none", "../x"])
+    def test_a_walk_from_a_folder_that_is_not_there_is_an_error(self, top: str) -> None:
+        with pytest.raises(OSError, match=ANY):
+            list(self.make(TREE).walk(stat=True, top=top))
 
     @pytest.mark.parametrize("stat", [False, True], ids=["names", "stat"])
     def test_a_walk_gives_every_entry_once_with_its_kind(self, stat: bool) -> None:
@@ -260,27 +274,20 @@ class StoreContract:
 
     # A store that may not be written to
 
-    def test_a_store_says_why_it_may_not_be_changed(self) -> None:
+    def test_what_can_only_be_read_has_no_way_to_change_anything(self) -> None:
         store = self.make(TREE)
-        assert (store.read_only is None) == self.is_writable
+        assert isinstance(store, Store) == self.is_writable
+        assert any(hasattr(store, name) for name in CHANGES) == self.is_writable
 
-    def test_a_read_only_store_refuses_every_change(self) -> None:
-        if self.is_writable:
-            pytest.skip("this kind of store may be written to")
+    def test_whoever_would_change_what_can_only_be_read_is_refused(self) -> None:
         store = self.make(TREE)
-        entry = _files(store)["top.ckpt"]
-        before = list(store.walk(stat=True))
-        changes: list[Callable[[], object]] = [
-            lambda: store.rename(entry, "other.ckpt"),
-            lambda: store.delete_exact(entry),
-            lambda: store.link("last.ckpt", "top.ckpt"),
-            lambda: store.make_folder("new"),
-        ]
-        for change in changes:
-            with pytest.raises(Refused) as caught:
-                change()
-            assert (caught.value.id, caught.value.exit_code) == ("read-only-store", 6)
-        assert list(store.walk(stat=True)) == before
+        if self.is_writable:
+            assert require_writable(store) is store
+            return
+        with pytest.raises(Refused, match="object stores are read-only for now") as caught:
+            require_writable(store, path=store.url, done="nothing was deleted")
+        assert (caught.value.id, caught.value.exit_code) == ("read-only-store", 6)
+        assert (caught.value.path, caught.value.done) == (store.url, "nothing was deleted")
 
     # Folders
 
@@ -626,16 +633,16 @@ class StoreContract:
             store.is_own("run/b.ckpt")
 
 
-def _files(store: Store) -> dict[str, Entry]:
+def _files(store: ReadStore) -> dict[str, Entry]:
     return {entry.path: entry for folder in store.walk(stat=True) for entry in folder.entries if entry.kind == "file"}
 
 
-def _below(store: Store, path: str) -> list[Entry]:
+def _below(store: ReadStore, path: str) -> list[Entry]:
     found = (entry for folder in store.walk(stat=True) for entry in folder.entries)
     return [entry for entry in found if entry.path.startswith(f"{path}/")]
 
 
-def _all(store: Store) -> list[str]:
+def _all(store: ReadStore) -> list[str]:
     return sorted(entry.path for folder in store.walk(stat=False) for entry in folder.entries)
 
 

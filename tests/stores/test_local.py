@@ -19,7 +19,7 @@ import pytest
 
 from ckptctl.core.model import Entry
 from ckptctl.errors import PathMissing, StorageFailed, UsageError
-from ckptctl.stores import EntryChanged, Store, local, open_store
+from ckptctl.stores import EntryChanged, ReadStore, Store, local, open_store
 from ckptctl.stores.local import rename
 from tests.stores.contract import TREE, StoreContract
 
@@ -44,7 +44,7 @@ class TestLocalStore(StoreContract):
         self.tmp_path = tmp_path
         self.made = 0
 
-    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
+    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> ReadStore:
         self.made += 1
         root = self.tmp_path / f"store{self.made}"
         write(root, files)
@@ -52,10 +52,10 @@ class TestLocalStore(StoreContract):
             (root / path).symlink_to(target)
         return open_store(str(root))
 
-    def put(self, store: Store, path: str, data: bytes) -> None:
+    def put(self, store: ReadStore, path: str, data: bytes) -> None:
         write(Path(store.url), {path: data})
 
-    def root(self, store: Store) -> str:
+    def root(self, store: ReadStore) -> str:
         return os.path.realpath(store.url)
 
 
@@ -75,7 +75,7 @@ def content(root: Path) -> dict[str, bytes | str]:
     }
 
 
-def listed(store: Store, *, stat: bool = False) -> dict[str, Entry]:
+def listed(store: ReadStore, *, stat: bool = False) -> dict[str, Entry]:
     return {entry.path: entry for folder in store.walk(stat=stat) for entry in folder.entries}
 
 
@@ -129,7 +129,7 @@ def test_what_was_typed_is_kept_for_display(tree: Path, monkeypatch: pytest.Monk
 
 def test_a_root_that_is_a_link_is_followed_once_and_for_all(tree: Path, outside: Path, tmp_path: Path) -> None:
     (tmp_path / "here").symlink_to(tree)
-    store = open_store(str(tmp_path / "here"))
+    store = local.open_url(str(tmp_path / "here"))
     (tmp_path / "here").unlink()
     (tmp_path / "here").symlink_to(outside)
     assert "top.ckpt" in listed(store)
@@ -234,7 +234,7 @@ def test_any_name_that_a_disk_can_hold_goes_round(tmp_path: Path, name: bytes) -
     for each in (name, b"keep"):
         with open(root + b"/d/" + each, "wb") as file:
             file.write(b"content")
-    store = open_store(str(tmp_path))
+    store = local.open_url(str(tmp_path))
     (path,) = [path for path in listed(store) if os.fsencode(path) == b"d/" + name]
     with store.open(path) as opened:
         assert opened.read(0, 100) == b"content"
@@ -249,29 +249,29 @@ def test_any_name_that_a_disk_can_hold_goes_round(tmp_path: Path, name: bytes) -
 
 def test_hard_links_are_counted(tree: Path) -> None:
     os.link(tree / "top.ckpt", tree / "same.ckpt")
-    assert open_store(str(tree)).stat("top.ckpt").links == 2
+    assert local.open_url(str(tree)).stat("top.ckpt").links == 2
 
 
 def test_a_folder_counts_no_bytes_and_has_one_name(tree: Path) -> None:
-    entry = open_store(str(tree)).stat("run2")
+    entry = local.open_url(str(tree)).stat("run2")
     assert (entry.size, entry.links) == (0, 1)
 
 
 def test_times_and_identities_are_those_of_the_file_system(tree: Path) -> None:
     found = (tree / "run1" / "epoch=1.ckpt").stat()
-    entry = listed(open_store(str(tree)), stat=True)["run1/epoch=1.ckpt"]
+    entry = listed(local.open_url(str(tree)), stat=True)["run1/epoch=1.ckpt"]
     assert (entry.modified, entry.identity) == (found.st_mtime_ns, (found.st_dev, found.st_ino))
 
 
 def test_a_folder_that_vanishes_during_the_walk_comes_with_its_failure(tree: Path) -> None:
-    walk = open_store(str(tree)).walk(stat=False)
+    walk = local.open_url(str(tree)).walk(stat=False)
     next(walk)
     shutil.rmtree(tree / "run10")
     assert {folder.path: folder.failure for folder in walk}["run10"] == "no such file or directory"
 
 
 def test_a_folder_swapped_for_a_link_during_the_walk_is_not_followed(tree: Path, outside: Path) -> None:
-    walk = open_store(str(tree)).walk(stat=False)
+    walk = local.open_url(str(tree)).walk(stat=False)
     next(walk)
     (tree / "run10").rename(tree / "gone")
     (tree / "run10").symlink_to(outside)
@@ -280,7 +280,7 @@ def test_a_folder_swapped_for_a_link_during_the_walk_is_not_followed(tree: Path,
 
 
 def test_a_walk_that_is_given_up_leaves_nothing_open(tree: Path) -> None:
-    walk = open_store(str(tree)).walk(stat=False)
+    walk = local.open_url(str(tree)).walk(stat=False)
     next(walk)
     next(walk)
     walk.close()  # type: ignore[attr-defined] # the protocol says Iterator: it is a generator
@@ -314,7 +314,7 @@ def _few_descriptors() -> Iterator[None]:
 def test_a_deep_tree_is_walked_and_removed_with_few_descriptors(tmp_path: Path, name: str, depth: int) -> None:
     (tmp_path / "deep").mkdir()
     make_deep(tmp_path / "deep", name, depth)
-    store = open_store(str(tmp_path))
+    store = local.open_url(str(tmp_path))
     folders = files = 0
     for folder in store.walk(stat=False):
         assert folder.failure is None
@@ -329,7 +329,7 @@ def test_a_deep_tree_is_walked_and_removed_with_few_descriptors(tmp_path: Path, 
 def test_a_wide_tree_is_walked_and_removed_with_few_descriptors(tmp_path: Path) -> None:
     for number in range(600):
         (tmp_path / "wide" / f"{number:03}").mkdir(parents=True)
-    store = open_store(str(tmp_path))
+    store = local.open_url(str(tmp_path))
     paths = [folder.path for folder in store.walk(stat=True)]
     assert paths == ["", "wide", *(f"wide/{number:03}" for number in range(600))]
     store.delete_exact(store.stat("wide"))
@@ -340,7 +340,7 @@ def test_a_way_back_up_that_is_gone_leaves_nothing_open(tmp_path: Path) -> None:
     deepest = "/".join(["d"] * 200)
     for end in range(0, len(deepest), 2):
         (tmp_path / deepest[: end + 1] / "e").mkdir(parents=True)
-    walk = open_store(str(tmp_path)).walk(stat=False)
+    walk = local.open_url(str(tmp_path)).walk(stat=False)
     assert deepest in (folder.path for folder in walk)  # reads no further than that
     (tmp_path / deepest[:3]).rename(tmp_path / "moved")
     failures = [folder.failure for folder in walk]
@@ -363,7 +363,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tree: Path, kind: str) -> No
     }
     make[kind]()
     start = time.monotonic()
-    with pytest.raises(OSError, match=r"x\.ckpt"), open_store(str(tree)).open("x.ckpt"):
+    with pytest.raises(OSError, match=r"x\.ckpt"), local.open_url(str(tree)).open("x.ckpt"):
         pass
     assert time.monotonic() - start < 1
 
@@ -373,32 +373,32 @@ def test_a_device_is_refused(tree: Path) -> None:
         os.mknod(tree / "x.ckpt", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     except PermissionError:
         pytest.skip("this user may not make devices")
-    with pytest.raises(OSError, match="not a regular file"), open_store(str(tree)).open("x.ckpt"):
+    with pytest.raises(OSError, match="not a regular file"), local.open_url(str(tree)).open("x.ckpt"):
         pass
 
 
 @pytest.mark.parametrize("with_stat", [False, True])
 def test_what_is_no_regular_file_is_listed_as_other(tree: Path, with_stat: bool) -> None:
     os.mkfifo(tree / "x.ckpt")
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     assert listed(store, stat=with_stat)["x.ckpt"].kind == "other"
 
 
 def test_what_is_no_regular_file_can_be_removed(tree: Path) -> None:
     os.mkfifo(tree / "x.ckpt")
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     store.delete_exact(store.stat("x.ckpt"))
     assert not (tree / "x.ckpt").exists()
 
 
 def test_a_file_that_shrinks_under_the_reader_ends_early(tree: Path) -> None:
-    with open_store(str(tree)).open("run1/epoch=2.ckpt") as file:
+    with local.open_url(str(tree)).open("run1/epoch=2.ckpt") as file:
         (tree / "run1/epoch=2.ckpt").write_bytes(b"tw")
         assert (file.size, file.read(0, 10)) == (10, b"tw")
 
 
 def test_an_open_file_stays_the_one_that_was_opened(tree: Path) -> None:
-    with open_store(str(tree)).open("run1/epoch=1.ckpt") as file:
+    with local.open_url(str(tree)).open("run1/epoch=1.ckpt") as file:
         (tree / "run1/epoch=2.ckpt").rename(tree / "run1/epoch=1.ckpt")
         assert file.read(0, 10) == b"one"
 
@@ -409,13 +409,13 @@ def test_an_open_file_stays_the_one_that_was_opened(tree: Path) -> None:
 @pytest.mark.parametrize("target", ["../outside/epoch=1.ckpt", "../outside", "ABSOLUTE/epoch=1.ckpt"])
 def test_a_link_out_of_the_root_leads_outside(tree: Path, outside: Path, target: str) -> None:
     (tree / "out").symlink_to(target.replace("ABSOLUTE", str(outside)))
-    assert open_store(str(tree)).resolve("out") is None
+    assert local.open_url(str(tree)).resolve("out") is None
 
 
 def test_a_link_that_leaves_the_root_and_comes_back_is_inside(tree: Path, outside: Path) -> None:
     (outside / "back").symlink_to(tree)
     (tree / "around").symlink_to(outside / "back" / "run1" / "epoch=1.ckpt")
-    assert open_store(str(tree)).resolve("around") == "run1/epoch=1.ckpt"
+    assert local.open_url(str(tree)).resolve("around") == "run1/epoch=1.ckpt"
 
 
 def test_a_folder_that_comes_after_the_look_is_not_replaced_by_a_link(
@@ -423,13 +423,13 @@ def test_a_folder_that_comes_after_the_look_is_not_replaced_by_a_link(
 ) -> None:
     interpose(monkeypatch, "mode_of", after=(tree / "last").mkdir)
     with pytest.raises(IsADirectoryError):
-        open_store(str(tree)).link("last", "run10")
+        local.open_url(str(tree)).link("last", "run10")
     assert (tree / "last").is_dir()
     assert sorted(os.listdir(tree)) == ["last", "run1", "run10", "run2", "top.ckpt"]
 
 
 def test_a_reader_never_misses_a_link_that_is_replaced(tree: Path) -> None:
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     store.link("last", "run1/epoch=1.ckpt")
     missed = []
     done = threading.Event()
@@ -453,7 +453,7 @@ def test_a_reader_never_misses_a_link_that_is_replaced(tree: Path) -> None:
 
 def test_the_clock_is_the_file_system_s_and_leaves_no_trace(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 0)
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     before = (sorted(os.listdir(tree)), tree.stat().st_mtime_ns)
     (tree / "run1" / "new").write_bytes(b"")
     now = store.clock()
@@ -470,7 +470,7 @@ def test_the_clock_of_a_root_that_may_not_be_written_to_is_this_machine_s(public
 
 
 def test_a_folder_that_is_made_is_private(tree: Path) -> None:
-    open_store(str(tree)).make_folder(".ckptctl/trash")
+    local.open_url(str(tree)).make_folder(".ckptctl/trash")
     assert [stat.S_IMODE((tree / path).stat().st_mode) for path in (".ckptctl", ".ckptctl/trash")] == [0o700, 0o700]
 
 
@@ -478,13 +478,13 @@ def test_a_folder_is_not_made_through_a_link_to_outside(tree: Path, outside: Pat
     (tree / ".ckptctl").symlink_to(outside)
     before = content(outside)
     with pytest.raises(NotADirectoryError):
-        open_store(str(tree)).make_folder(".ckptctl/trash")
+        local.open_url(str(tree)).make_folder(".ckptctl/trash")
     assert content(outside) == before
     assert not (outside / "trash").exists()
 
 
 def test_nothing_is_reached_through_a_folder_that_became_a_link(tree: Path, outside: Path) -> None:
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     entry = store.stat("run1/epoch=1.ckpt")
     shutil.rmtree(tree / "run1")
     (tree / "run1").symlink_to(outside)
@@ -517,7 +517,7 @@ def test_nothing_is_reached_through_a_folder_that_became_a_link(tree: Path, outs
 def test_a_file_that_is_not_as_listed_is_neither_moved_nor_removed(
     tree: Path, change: Callable[[Path], object]
 ) -> None:
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     entry = listed(store, stat=True)["run1/epoch=2.ckpt"]
     time.sleep(TICK)
     change(tree / "run1/epoch=2.ckpt")
@@ -530,7 +530,7 @@ def test_a_file_that_is_not_as_listed_is_neither_moved_nor_removed(
 
 
 def test_a_file_of_the_same_size_and_time_but_another_inode_is_not_as_listed(tree: Path) -> None:
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     entry = store.stat("run1/epoch=2.ckpt")
     (tree / "new").write_bytes(b"TWENTY-TWO")
     os.utime(tree / "new", ns=(entry.modified or 0, entry.modified or 0))
@@ -541,7 +541,7 @@ def test_a_file_of_the_same_size_and_time_but_another_inode_is_not_as_listed(tre
 
 
 def test_a_new_hard_link_does_not_make_a_file_another(tree: Path) -> None:
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     entry = store.stat("top.ckpt")
     os.link(tree / "top.ckpt", tree / "same.ckpt")
     store.delete_exact(entry)
@@ -573,7 +573,7 @@ def interpose(
 def test_what_was_swapped_between_the_look_and_the_move_is_moved_back(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, path = open_store(str(tree)), tree / "run1/epoch=1.ckpt"
+    store, path = local.open_url(str(tree)), tree / "run1/epoch=1.ckpt"
     interpose(monkeypatch, "rename_exclusive", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
     with pytest.raises(EntryChanged):
         store.rename(store.stat("run1/epoch=1.ckpt"), "moved")
@@ -582,7 +582,7 @@ def test_what_was_swapped_between_the_look_and_the_move_is_moved_back(
 
 
 def test_what_cannot_be_moved_back_is_told_with_its_place(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, path = open_store(str(tree)), tree / "run1/epoch=1.ckpt"
+    store, path = local.open_url(str(tree)), tree / "run1/epoch=1.ckpt"
     interpose(monkeypatch, "rename_exclusive", before=lambda: (tree / "run1/epoch=2.ckpt").replace(path))
     interpose(monkeypatch, "_move_back", before=lambda: path.write_bytes(b"a third"))
     with pytest.raises(EntryChanged, match="is now 'moved'"):
@@ -604,7 +604,7 @@ def test_where_the_kernel_cannot_refuse_a_taken_name_it_is_looked_at(
     tree: Path, monkeypatch: pytest.MonkeyPatch, found: Callable[[], object]
 ) -> None:
     monkeypatch.setattr(rename, "_rename_to_free", found)
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     before = content(tree)
     with pytest.raises(FileExistsError):
         store.rename(store.stat("run1/epoch=1.ckpt"), "top.ckpt")
@@ -616,7 +616,7 @@ def test_where_the_kernel_cannot_refuse_a_taken_name_it_is_looked_at(
 def test_the_kernel_refuses_a_name_taken_after_the_look(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not hasattr(ctypes.CDLL(None), "renameat2"):
         pytest.skip("this C library has no renameat2")
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     interpose(monkeypatch, "rename_exclusive", before=lambda: (tree / "moved").write_bytes(b"mine"))
     with pytest.raises(FileExistsError):
         store.rename(store.stat("top.ckpt"), "moved")
@@ -627,7 +627,7 @@ def test_a_folder_goes_with_its_links_and_not_with_what_they_lead_to(tree: Path,
     (tree / "run2/checkpoint-500/file").symlink_to(outside / "epoch=1.ckpt")
     (tree / "run2/checkpoint-500/folder").symlink_to(outside)
     (tree / "run2/checkpoint-500/sibling").symlink_to("../../run1")
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     store.delete_exact(store.stat("run2/checkpoint-500"))
     assert content(outside) == {"epoch=1.ckpt": b"precious", "sub/precious": b"precious"}
     assert sorted(content(tree)) == ["run1/epoch=1.ckpt", "run1/epoch=2.ckpt", "run1/hparams.yaml",
@@ -649,7 +649,7 @@ def test_a_folder_that_cannot_go_whole_stays_whole(public: Path) -> None:
 def test_a_folder_swapped_while_it_is_opened_is_not_removed(
     tree: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     swap = [(tree / "run2", tree / "aside"), (outside, tree / "run2")]
     interpose(monkeypatch, "_prove", after=lambda: [old.rename(new) for old, new in swap])
     with pytest.raises(EntryChanged):
@@ -660,7 +660,7 @@ def test_a_folder_swapped_while_it_is_opened_is_not_removed(
 @pytest.mark.parametrize("way", ["delete", "rename", "link"])
 def test_a_parent_swapped_for_a_link_all_the_while_never_leads_outside(tree: Path, outside: Path, way: str) -> None:
     before = content(outside)
-    store = open_store(str(tree))
+    store = local.open_url(str(tree))
     real = os.open(tree / "run1", os.O_RDONLY)
     seen: Counter[bool] = Counter()
     done = threading.Event()
@@ -707,7 +707,7 @@ def succeeds(act: Callable[[], object]) -> bool:
 def test_two_threads_that_remove_from_one_store_take_only_their_own(tmp_path: Path) -> None:
     mine = {f"{folder}/{number}": b"" for folder in "ab" for number in range(300)}
     write(tmp_path, {**mine, **{f"{folder}/keep{number}": b"" for folder in "ab" for number in range(300)}})
-    store = open_store(str(tmp_path))
+    store = local.open_url(str(tmp_path))
 
     def remove(folder: str) -> None:
         for number in range(300):
@@ -732,7 +732,7 @@ def with_mount(root: Path, command: str, *expressions: str) -> list[str]:
     code = f"""
 import sys
 from ckptctl.stores import local, open_store
-store = open_store({str(root)!r})
+store = local.open_url({str(root)!r})
 for expression in sys.argv[1:]:
     try:
         print(eval(expression))
@@ -814,7 +814,7 @@ def test_a_folder_with_a_mount_in_it_does_not_pass_and_so_is_not_even_moved(
 
 
 def test_a_folder_is_held_by_one_at_a_time(tree: Path) -> None:
-    above, below = open_store(str(tree)), open_store(str(tree / "run1"))
+    above, below = local.open_url(str(tree)), local.open_url(str(tree / "run1"))
     with above.hold("run1") as first, below.hold("") as second, below.hold("") as third, above.hold("run2") as fourth:
         assert (first, second, third, fourth) == (True, False, False, True)
     with below.hold("") as free_again, below.hold("") as twice:

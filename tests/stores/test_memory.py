@@ -4,20 +4,20 @@ from collections.abc import Mapping
 
 import pytest
 
-from ckptctl.stores import Store
-from ckptctl.stores.memory import MemoryStore
+from ckptctl.stores import ReadStore
 from tests.stores.contract import SECOND, StoreContract
+from tests.stores.memory import MemoryStore
 
 
 class TestMemoryStore(StoreContract):
-    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
+    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> ReadStore:
         return MemoryStore(files, links)
 
-    def put(self, store: Store, path: str, data: bytes) -> None:
+    def put(self, store: ReadStore, path: str, data: bytes) -> None:
         assert isinstance(store, MemoryStore)
         store.write(path, data)
 
-    def root(self, store: Store) -> str:
+    def root(self, store: ReadStore) -> str:
         assert isinstance(store, MemoryStore)
         return store.root
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import read_whole
-from ckptctl.stores.read_cache import SMALL, cache_reads
+from ckptctl.stores.read_cache import SMALL, CachedStore
 from tests.layouts.trees import transformers
 from tests.states import Watched
 
@@ -11,7 +11,7 @@ MOST = 1 << 20
 
 def test_a_small_file_that_is_asked_for_again_is_not_fetched_again() -> None:
     store = Watched({"a": b"one"})
-    recent = cache_reads(store)
+    recent = CachedStore(store)
     assert [read_whole(recent, "a", MOST) for _ in range(3)] == [b"one"] * 3
     with recent.open("a") as source:
         assert (source.size, source.read(1, 5), source.read(3, 1)) == (3, b"ne", b"")
@@ -20,7 +20,7 @@ def test_a_small_file_that_is_asked_for_again_is_not_fetched_again() -> None:
 
 def test_one_file_alone_is_held() -> None:
     store = Watched({"a": b"one", "b": b"two"})
-    recent = cache_reads(store)
+    recent = CachedStore(store)
     assert [read_whole(recent, path, MOST) for path in ("a", "b", "a")] == [b"one", b"two", b"one"]
     assert store.opened == ["a", "b", "a"]
 
@@ -28,7 +28,7 @@ def test_one_file_alone_is_held() -> None:
 def test_a_large_file_is_not_held() -> None:
     data = bytes(range(256)) * (SMALL // 256) + b"!"
     store = Watched({"a": data})
-    recent = cache_reads(store)
+    recent = CachedStore(store)
     assert [read_whole(recent, "a", MOST) for _ in range(2)] == [data, data]
     assert store.opened == ["a", "a"]
 

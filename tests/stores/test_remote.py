@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from ckptctl.errors import MissingLibrary, PathMissing, StorageFailed, UsageError
-from ckptctl.stores import Store, open_store
+from ckptctl.stores import ReadStore, open_store
 from tests.stores.contract import TREE, StoreContract
 
 HAS_S3 = importlib.util.find_spec("s3fs") is not None
@@ -30,14 +30,14 @@ class RemoteContract(StoreContract):
     is_writable = False
     place = ""
 
-    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Store:
+    def make(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> ReadStore:
         assert not links
         url = f"{self.place}{next(NUMBERS)}."
         write(url, files)
         write(f"{url}0", {"of-the-neighbour.ckpt": b""})
         return open_store(url)
 
-    def put(self, store: Store, path: str, data: bytes) -> None:
+    def put(self, store: ReadStore, path: str, data: bytes) -> None:
         write(store.url, {path: data})
 
 
@@ -51,7 +51,7 @@ def write(url: str, files: Mapping[str, bytes]) -> None:
         system.pipe_file(f"{root}/{path}", data)
 
 
-def paths(store: Store) -> list[tuple[str, str]]:
+def paths(store: ReadStore) -> list[tuple[str, str]]:
     return [(entry.path, entry.kind) for folder in store.walk(stat=True) for entry in folder.entries]
 
 

@@ -11,11 +11,11 @@ import pytest
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.formats.zip import open_archive
-from ckptctl.stores import open_store
-from ckptctl.stores.memory import MemoryStore
+from ckptctl.stores.local import open_url
 from ckptctl.tensors.slim import open_slimmed
 from tests.conftest import lacks
 from tests.formats.samples import FIXTURES, Bytes, dictionary, global_, number, tensor, text, torch_file
+from tests.stores.memory import MemoryStore
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))
 LIGHTNING = ("optimizer_states", "lr_schedulers", "callbacks")
@@ -350,7 +350,7 @@ def test_more_than_4_gb_come_out_as_they_were(tmp_path: Path) -> None:
     large[::1_000_003] = 7
     path = tmp_path / "large.pt"
     torch.save({"model": {"a": large, "b": torch.arange(5)}, "optimizer": {"param_groups": []}}, path)
-    store = open_store(str(tmp_path))
+    store = open_url(str(tmp_path))
     with store.open("large.pt") as source, store.draft("out.pt") as draft:
         open_slimmed(source, None).write(draft)
     found = torch.load(tmp_path / "out.pt", weights_only=True, mmap=True)["model"]

@@ -30,7 +30,7 @@ from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
     from ckptctl.readers.csv import LoggedValue, Table
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 T = TypeVar("T")
 MOST_FAILURES = 3
@@ -52,7 +52,7 @@ class MetricRequest(NamedTuple):
     """Every checkpoint's own side files, where the newest would tell of all that one training saved."""
 
 
-def collect_metrics(store: Store, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
+def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
     """The run with all that could be learnt of its scores, numbers and monitor."""
     ledger, beside = ScoreClaims(run), sides.beside
     readings = SourceReader(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
@@ -78,7 +78,7 @@ def collect_metrics(store: Store, run: Run, sides: SideFiles, wanted: MetricRequ
     return settle_claims(ledger, watched if any(watched) else read_recorded(readings, layouts))
 
 
-def resolve_ties(store: Store, run: Run, metric: Metric, places: int) -> Run:
+def resolve_ties(store: ReadStore, run: Run, metric: Metric, places: int) -> Run:
     """The run with states read until its first ``places`` do not hang on names that round to the same number.
 
     Raises nothing: a state that cannot be read leaves its tie to the order of saving.
@@ -107,7 +107,7 @@ def _tied(run: Run, metric: Metric, places: int) -> set[str]:
     }
 
 
-def _read_records(store: Store, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
+def _read_records(store: ReadStore, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
     """Read the states that are worth it, newest first."""
     order = _readable(ledger)
     needed = [path for path in order if exact or _needs_numbers(ledger.held[path], lasts=lasts)]
@@ -129,7 +129,7 @@ def _needs_numbers(checkpoint: Checkpoint, *, lasts: bool) -> bool:
     return unnumbered and (lasts or "last" not in checkpoint.roles)
 
 
-def _read_scoreless(store: Store, ledger: ScoreClaims, metric: str) -> None:
+def _read_scoreless(store: ReadStore, ledger: ScoreClaims, metric: str) -> None:
     """Read the states of those that nothing gave the score so far: an earlier training's, another callback's."""
     for path in _readable(ledger):
         if path not in ledger.records and "last" not in ledger.held[path].roles and not ledger.knows(path, metric):
@@ -137,7 +137,7 @@ def _read_scoreless(store: Store, ledger: ScoreClaims, metric: str) -> None:
     claim_records(ledger)
 
 
-def _part_trainings(store: Store, ledger: ScoreClaims) -> None:
+def _part_trainings(store: ReadStore, ledger: ScoreClaims) -> None:
     """Number the trainings that used the folder one after the other."""
 
     def list_kept(checkpoint: Checkpoint) -> set[str] | None:
@@ -151,7 +151,7 @@ def _part_trainings(store: Store, ledger: ScoreClaims) -> None:
             ledger.held[path] = ledger.held[path]._replace(lineage=lineage)
 
 
-def _seek_resumable(store: Store, ledger: ScoreClaims) -> None:
+def _seek_resumable(store: ReadStore, ledger: ScoreClaims) -> None:
     """Read states, newest first, until one holds what resuming needs."""
     for path in _readable(ledger):
         if (path in ledger.records or read_state(store, ledger, path)) and ledger.records[path].resumable:
@@ -182,7 +182,7 @@ def _named_metrics(run: Run) -> set[str]:
 
 
 def _claim_yaml(
-    store: Store, ledger: ScoreClaims, beside: Mapping[str, str], watched: RecordedMonitor, sought: str | None
+    store: ReadStore, ledger: ScoreClaims, beside: Mapping[str, str], watched: RecordedMonitor, sought: str | None
 ) -> None:
     path = beside.get("best_k_models.yaml")
     if path is None:
@@ -212,7 +212,7 @@ def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
     return score is not None and scores_agree(Score(value, None, "yaml"), score)
 
 
-def _claim_csv(store: Store, ledger: ScoreClaims, beside: Mapping[str, str], wanted: set[str]) -> None:
+def _claim_csv(store: ReadStore, ledger: ScoreClaims, beside: Mapping[str, str], wanted: set[str]) -> None:
     """Claim the wanted columns of metrics.csv; all of them where nothing else names a metric."""
     path = beside.get("metrics.csv")
     if path is None:
@@ -256,6 +256,6 @@ def _cell_of(checkpoint: Checkpoint, cells: Mapping[int, list[LoggedValue]], bas
     return logged[-1] if logged else None
 
 
-def _read_beside(store: Store, ledger: ScoreClaims, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
+def _read_beside(store: ReadStore, ledger: ScoreClaims, path: str, most: int, read: Callable[[bytes], T]) -> T | None:
     """A side file, read; None with a notice where it cannot be."""
     return try_read(ledger, path, lambda: read(read_whole(store, path, most)))

@@ -13,7 +13,7 @@ from ckptctl.errors import Damaged
 
 if TYPE_CHECKING:
     from ckptctl.core.training_record import CallbackState, TrainingRecord
-    from ckptctl.stores import Store
+    from ckptctl.stores import ReadStore
 
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
@@ -94,7 +94,7 @@ class ScoreClaims:
         return {path for path, scores in held if any(score.source == "state" for score in scores)}
 
 
-def read_state(store: Store, ledger: ScoreClaims, path: str) -> bool:
+def read_state(store: ReadStore, ledger: ScoreClaims, path: str) -> bool:
     """Whether a record was read from a checkpoint's own state; a broken one is passed over: others tell of it."""
     from ckptctl.formats.torch_archive import read_values, scalar
     from ckptctl.formats.zip import open_archive

@@ -15,7 +15,7 @@ from ckptctl.core.ranking import COUNTERS, in_save_order, infer_mode
 from ckptctl.errors import CkptctlError
 from ckptctl.layouts.index import glob_matches
 from ckptctl.scan.metrics.scores import ScoreClaims
-from ckptctl.stores import Store, read_whole
+from ckptctl.stores import ReadStore, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.layouts.schema import Layout, MetricSource, RecordedMetric
@@ -53,7 +53,7 @@ class SideFiles(NamedTuple):
 class SourceReader(NamedTuple):
     """What is needed to read a run's sources."""
 
-    store: Store
+    store: ReadStore
     ledger: ScoreClaims
     sides: SideFiles
     is_sure: bool
@@ -120,7 +120,7 @@ def _claim_history(readings: SourceReader, source: MetricSource, own: Sequence[s
         _claim_own(readings, source, path)
 
 
-def _time_of(store: Store, checkpoint: Checkpoint, source: MetricSource) -> int:
+def _time_of(store: ReadStore, checkpoint: Checkpoint, source: MetricSource) -> int:
     """When a checkpoint's own file was written; 0 where nobody can tell."""
     entry = checkpoint.find(source.path)
     try:
@@ -302,7 +302,7 @@ def _read_noted(readings: SourceReader, path: str, spec: RecordedMetric) -> tupl
     return monitor, spec.modes.get(mode or "")
 
 
-def _read_keys(store: Store, path: str, spec: RecordedMetric) -> tuple[str | None, str | None]:
+def _read_keys(store: ReadStore, path: str, spec: RecordedMetric) -> tuple[str | None, str | None]:
     if spec.format == "torch":
         from ckptctl.scan.metrics.inside import read_attributes
 
@@ -323,7 +323,7 @@ def _read(readings: SourceReader, path: str, source: MetricSource) -> list[Row]:
     return rows or []
 
 
-def _read_rows(store: Store, path: str, source: MetricSource) -> list[Row]:
+def _read_rows(store: ReadStore, path: str, source: MetricSource) -> list[Row]:
     if source.format == "torch":
         from ckptctl.scan.metrics.inside import read_rows
 

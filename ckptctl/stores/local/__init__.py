@@ -6,44 +6,44 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from operator import attrgetter
-from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
+from itertools import islice
+from stat import S_ISDIR, S_ISREG
 
-from ckptctl.core.model import Entry, EntryKind
-from ckptctl.errors import StorageFailed
+from ckptctl.core.model import Entry
+from ckptctl.errors import CkptctlError, PathMissing, StorageFailed, UsageError
 from ckptctl.stores import PRIVATE, EntryChanged, Folder, LinkKind, LockHolder, split_path
-from ckptctl.stores.local.append import LogFile, open_log
-from ckptctl.stores.local.atomic_write import LocalDraft, create_draft
-from ckptctl.stores.local.case_folding import is_case_insensitive, spell_as_listed
+from ckptctl.stores.local.atomic_write import (
+    LocalDraft,
+    LogFile,
+    copy_file,
+    create_draft,
+    link_hard,
+    open_log,
+    write_file,
+)
 from ckptctl.stores.local.clock import is_owned, read_clock
-from ckptctl.stores.local.create import copy_file, link_hard, write_file
 from ckptctl.stores.local.dirfd_walk import (
+    FILE,
     DirfdWalk,
     FolderEntry,
+    LocalFile,
     OpenedEntry,
     OpenedFolder,
+    describe_error,
+    list_folder,
     mount_of,
     mounts_below,
     open_folder,
-    open_step,
+    stat_entry,
     walk_below,
 )
 from ckptctl.stores.local.locks import hold_file, lock
-from ckptctl.stores.local.missing_path import not_a_folder
 from ckptctl.stores.local.open_files import is_being_written, opened_below
-from ckptctl.stores.local.read import LocalFile, open_file
 from ckptctl.stores.local.rename import mode_of, rename_exclusive, rename_over
-
-_KINDS: dict[int, EntryKind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
-_NAME = attrgetter("name")
-# Entry(...) takes half as long again, which a walk without stat would feel: it makes one for each file.
-_make = tuple.__new__
 
 
 class LocalStore:
     """A folder and all below it; ``root`` is its real absolute path, ``url`` what the user called it."""
-
-    read_only: str | None = None
 
     def __init__(self, url: str, root: str) -> None:
         self.url = url
@@ -56,11 +56,11 @@ class LocalStore:
             os.close(self._root)
 
     def walk(  # nested: the trail must be closed when the walk is left halfway
-        self, *, stat: bool, enter: Callable[[str], bool] | None = None
+        self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = ""
     ) -> Iterator[Folder]:
         """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
-        with closing(DirfdWalk(open_folder(".", self._root))) as trail:
-            pending = [(0, "")]
+        with OpenedFolder(self._root, top) as start, closing(DirfdWalk(open_folder(".", start))) as trail:
+            pending = [(0, top)]
             mounts = mounts_below(self.root)
             while pending:
                 depth, path = pending.pop()
@@ -79,35 +79,39 @@ class LocalStore:
         try:
             folder = trail.enter(depth, path.rpartition("/")[2])
             is_own = os.fstat(folder).st_dev == self._mount[0] if is_sure else mount_of(folder) == self._mount
-            return _list(folder, path, stat=stat) if is_own else None
+            return list_folder(folder, path, stat=stat) if is_own else None
         except OSError as error:
-            return Folder(path, [], _reason(error))
+            return Folder(path, [], describe_error(error))
 
     def stat(self, path: str) -> Entry:
         """The entry as it is now."""
-        with self._place(path) as place:
-            return _stated(path, *place)
+        with OpenedEntry(self._root, path) as place:
+            return stat_entry(path, *place)
 
     def contents(self, folder: str) -> list[Entry]:
         """What lies in one folder, as it is now."""
-        with self._place(folder) as place, closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
-            top = trail.at(0)
-            return [_stated(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
+        with OpenedFolder(self._root, folder) as top:
+            return [stat_entry(f"{folder}/{name}", top, name) for name in sorted(os.listdir(top))]
 
     @contextmanager
     def open(self, path: str) -> Iterator[LocalFile]:
         """Open a regular file without waiting: a FIFO, socket, device, folder or link raises OSError at once."""
-        with self._place(path) as place:
-            file = open_file(place, path)
-        with closing(file):
-            yield file
+        with OpenedEntry(self._root, path) as place:
+            descriptor = os.open(place.name, FILE, dir_fd=place.folder)
+        try:
+            found = os.fstat(descriptor)
+            if not S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            yield LocalFile(descriptor, found.st_size)
+        finally:
+            os.close(descriptor)
 
     def resolve(self, path: str) -> str | None:
         """Where a link finally leads; an absolute target in the root is inside, whichever way it is written."""
         link, root = os.path.join(self.root, path), self.root
         real = os.path.realpath(link, strict=True)
-        if is_case_insensitive(link):
-            real, root = spell_as_listed(real), spell_as_listed(root)
+        if _is_case_insensitive(link):
+            real, root = _spell_as_listed(real), _spell_as_listed(root)
         if real == root:
             return ""
         above = root.rstrip("/") + "/"
@@ -124,7 +128,7 @@ class LocalStore:
 
     def is_own(self, path: str) -> bool:
         """Whether it belongs to whoever runs this."""
-        with self._place(path) as place:
+        with OpenedEntry(self._root, path) as place:
             return is_owned(place)
 
     def make_folder(self, path: str) -> None:
@@ -133,7 +137,9 @@ class LocalStore:
         try:
             for part in split_path(path):
                 _ensure(FolderEntry(folder, part))
-                folder = open_step(folder, part)
+                below = open_folder(part, folder)
+                os.close(folder)
+                folder = below
         finally:
             os.close(folder)
 
@@ -143,7 +149,7 @@ class LocalStore:
         The entry is looked at right before and right after; one that was swapped in between is moved back.
         Nothing is synced: after a power cut the entry lies at one place or the other, never at none.
         """
-        with self._place(entry.path) as old, self._place(path) as new:
+        with OpenedEntry(self._root, entry.path) as old, OpenedEntry(self._root, path) as new:
             _prove(entry, old)
             rename_exclusive(old, new)
             try:
@@ -155,21 +161,18 @@ class LocalStore:
     def sync(self, folders: Iterable[str]) -> None:
         """Put on the disk what was moved into folders, or out of them."""
         for folder in folders:
-            self._sync(folder)
-
-    def _sync(self, folder: str) -> None:
-        with OpenedFolder(self._root, split_path(folder) if folder else ()) as held:
-            os.fsync(held)
+            with OpenedFolder(self._root, folder) as held:
+                os.fsync(held)
 
     def check(self, entry: Entry, inside: Iterable[Entry] = ()) -> None:
         """Raise Changed unless all of it is as it was listed."""
-        with self._place(entry.path) as place:
+        with OpenedEntry(self._root, entry.path) as place:
             _prove(entry, place)
             if entry.kind != "dir":
                 return
             with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
                 _prove_open(entry, trail)
-                found = {_trait(_stated(item.name, *item)) for item, _ in walk_below(trail, self._mount)}
+                found = {_trait(stat_entry(item.name, *item)) for item, _ in walk_below(trail, self._mount)}
         if found != set(map(_trait, inside)):
             raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
@@ -179,14 +182,18 @@ class LocalStore:
 
         Where the file system has no such locks, nobody is kept out.
         """
-        # A lock belongs to what was opened, and the root is open already: it must be opened anew.
-        with OpenedFolder(self._root, [*split_path(folder), "."] if folder else ["."]) as held:
-            yield lock(held) != "busy"
+        with OpenedFolder(self._root, folder) as held:
+            # A lock belongs to what was opened, and the root is open already: it must be opened anew.
+            opened = open_folder(".", held)
+            try:
+                yield lock(opened) != "busy"
+            finally:
+                os.close(opened)
 
     @contextmanager
     def hold_file(self, path: str, record: bytes) -> Iterator[LockHolder | None]:
         """Hold a lock file, which goes with the one who holds it."""
-        with self._place(path) as place, hold_file(place, record) as holder, ExitStack() as leaving:
+        with OpenedEntry(self._root, path) as place, hold_file(place, record) as holder, ExitStack() as leaving:
             if holder is None:
                 leaving.callback(self._release, self.stat(path))
             yield holder
@@ -199,12 +206,12 @@ class LocalStore:
     @contextmanager
     def log(self, path: str, *, end: int = 0, room: int = 0) -> Iterator[LogFile]:
         """Open a log: a new one, with room reserved for it, or one that is there, to write on from its end."""
-        with self._place(path) as place, open_log(place, end, room) as log:
+        with OpenedEntry(self._root, path) as place, open_log(place, end, room) as log:
             yield log
 
     def is_being_written(self, entry: Entry) -> bool:
         """Whether somebody on this machine has the file, or one in the folder, open for writing."""
-        with self._place(entry.path) as place:
+        with OpenedEntry(self._root, entry.path) as place:
             if entry.kind != "dir":
                 return is_being_written(place)
             with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
@@ -223,7 +230,7 @@ class LocalStore:
 
         A folder that cannot go whole stays whole: one with a mount in it, or a folder that may not be read or changed.
         """
-        with self._place(entry.path) as place:
+        with OpenedEntry(self._root, entry.path) as place:
             _prove(entry, place)
             if entry.kind != "dir" and not only_empty:
                 os.unlink(place.name, dir_fd=place.folder)
@@ -238,7 +245,7 @@ class LocalStore:
 
     def link(self, path: str, target: str, kind: LinkKind = "symlink", *, is_new: bool = False) -> None:
         """Make a name for another, or replace a link or file by it in one rename; a real folder is not replaced."""
-        with self._place(path) as place:
+        with OpenedEntry(self._root, path) as place:
             if S_ISDIR(mode_of(place)):
                 raise IsADirectoryError(errno.EISDIR, "a folder is there, and a link must not replace it", path)
             with self._new_beside(path, place) as new:
@@ -247,7 +254,7 @@ class LocalStore:
 
     def rewrite(self, entry: Entry, data: bytes) -> None:
         """Put other content in place of a file's, with its permissions, in one rename."""
-        with self._place(entry.path) as place, self._new_beside(entry.path, place) as new:
+        with OpenedEntry(self._root, entry.path) as place, self._new_beside(entry.path, place) as new:
             write_file(new, data, mode_of(place) & 0o777)
             _prove(entry, place)
             rename_over(new, place)
@@ -255,7 +262,7 @@ class LocalStore:
     @contextmanager
     def draft(self, path: str, *, like: str | None = None) -> Iterator[LocalDraft]:
         """Write a new file beside; it gets its name in one rename once the block ends, and goes where that fails."""
-        with self._place(path) as place, self._new_beside(path, place) as new:
+        with OpenedEntry(self._root, path) as place, self._new_beside(path, place) as new:
             with closing(create_draft(new)) as made:
                 self._resemble(made, like)
                 yield made
@@ -264,12 +271,12 @@ class LocalStore:
     def _resemble(self, made: LocalDraft, like: str | None) -> None:
         if like is None:
             return
-        with self._place(like) as model:
+        with OpenedEntry(self._root, like) as model:
             made.resemble(os.stat(model.name, dir_fd=model.folder, follow_symlinks=False))
 
     def stamp(self, path: str, modified: int) -> None:
         """Give a file or folder a time."""
-        with self._place(path) as place:
+        with OpenedEntry(self._root, path) as place:
             os.utime(place.name, ns=(modified, modified), dir_fd=place.folder, follow_symlinks=False)
 
     @contextmanager
@@ -280,7 +287,7 @@ class LocalStore:
             yield new
         except BaseException:
             with suppress(FileNotFoundError):
-                self.delete_exact(_stated(path[: -len(place.name)] + new.name, *new))
+                self.delete_exact(stat_entry(path[: -len(place.name)] + new.name, *new))
             raise
         os.fsync(place.folder)
 
@@ -290,17 +297,8 @@ class LocalStore:
         elif kind == "pointer":
             write_file(new, os.fsencode(target + "\n"))
         else:
-            with self._place(target) as source:
+            with OpenedEntry(self._root, target) as source:
                 (link_hard if kind == "hardlink" else copy_file)(source, new)
-
-    def _place(self, path: str) -> OpenedEntry:
-        """Open the folder that holds a path, step by step.
-
-        Nothing stays open between calls: a descriptor that one thread closed, and that the kernel gave out anew,
-        would name another folder to the next.
-        """
-        *parts, name = split_path(path)
-        return OpenedEntry(self._root, parts, name)
 
 
 def open_url(url: str) -> LocalStore:
@@ -309,66 +307,16 @@ def open_url(url: str) -> LocalStore:
     try:
         return LocalStore(typed, os.path.realpath(typed, strict=True))
     except (FileNotFoundError, NotADirectoryError):
-        raise not_a_folder(typed) from None
+        raise _not_a_folder(typed) from None
     except OSError as error:
-        raise StorageFailed(_reason(error), path=typed) from error
-
-
-def _list(folder: int, path: str, *, stat: bool) -> Folder:
-    """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
-    front = f"{path}/" if path else ""
-    try:
-        if stat:
-            return Folder(path, [_stated(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE])
-        with os.scandir(folder) as listing:
-            items = sorted(listing, key=_NAME)
-        return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
-    except OSError:
-        return _list_singly(folder, path, front)
-
-
-def _list_singly(folder: int, path: str, front: str) -> Folder:
-    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
-    entries, failure = [], None
-    for name in sorted({*os.listdir(folder)} - {PRIVATE}):
-        try:
-            entries.append(_stated(front + name, folder, name))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            failure = _reason(error)
-            entries.append(Entry(front + name, "other"))
-    return Folder(path, entries, failure)
-
-
-def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
-    """The entry by what the listing says of it, which costs no system call."""
-    if item.is_file(follow_symlinks=False):
-        return _make(Entry, (path, "file", None, None, None, 1, None, None))
-    if item.is_symlink():
-        return Entry(path, "link", target=os.readlink(item.name, dir_fd=folder))
-    return Entry(path, "dir" if item.is_dir(follow_symlinks=False) else "other")
-
-
-def _stated(path: str, folder: int, name: str) -> Entry:
-    """The entry as the file system has it now; a folder counts no bytes, and has one name."""
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if S_ISREG(found.st_mode):  # nearly all are
-        identity = (found.st_dev, found.st_ino)
-        held = found.st_blocks << 9  # 0 is what a file system says that does not count
-        told = held if 0 < held < found.st_size else None
-        return _make(Entry, (path, "file", found.st_size, found.st_mtime_ns, identity, found.st_nlink, None, told))
-    kind = _KINDS.get(S_IFMT(found.st_mode), "other")
-    size, links = (0, 1) if kind == "dir" else (found.st_size, found.st_nlink)
-    target = os.readlink(name, dir_fd=folder) if kind == "link" else None
-    return _make(Entry, (path, kind, size, found.st_mtime_ns, (found.st_dev, found.st_ino), links, target, None))
+        raise StorageFailed(describe_error(error), path=typed) from error
 
 
 def _prove(entry: Entry, place: FolderEntry) -> None:
     """Raise Changed unless the name still stands for what was listed: kind, size, time, device and inode."""
     if entry.identity is None:
         raise ValueError(f"{entry.path!r} was listed without its identity")
-    now = _stated(entry.path, *place)
+    now = stat_entry(entry.path, *place)
     if (now.kind, now.size, now.modified, now.identity) != (entry.kind, entry.size, entry.modified, entry.identity):
         raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
@@ -379,7 +327,7 @@ def _trait(entry: Entry) -> tuple[object, ...]:
 
 
 def _prove_open(entry: Entry, trail: DirfdWalk) -> None:
-    """Raise Changed unless the folder that was opened is the one that was listed."""
+    """Raise Changed unless the folder that was opened is the one that was listed: its name may be another's by now."""
     found = os.fstat(trail.at(0))
     if (found.st_dev, found.st_ino) != entry.identity:
         raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
@@ -400,6 +348,69 @@ def _move_back(entry: Entry, path: str, new: FolderEntry, old: FolderEntry) -> N
         raise EntryChanged(errno.ESTALE, f"changed since it was listed, and is now {path!r}", entry.path) from error
 
 
-def _reason(error: OSError) -> str:
-    """Why, as the middle of a sentence: "permission denied"."""
-    return (error.strerror or str(error)).lower()
+# Names where capitals and small letters are the same, or two ways to write an accent
+
+
+def _is_case_insensitive(path: str) -> bool:
+    """Whether what is at a path is there too in letters of the other case; in doubt (no letters) it is."""
+    folder, name = os.path.split(path)
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(os.path.join(folder, name.swapcase())))
+    except FileNotFoundError:
+        return False
+
+
+def _spell_as_listed(path: str) -> str:
+    """An absolute path to what is there, as the folders on its way list it."""
+    spelled = "/"
+    for part in filter(None, path.split("/")):
+        spelled = os.path.join(spelled, _name_in(spelled, part))
+    return spelled
+
+
+def _name_in(folder: str, name: str) -> str:
+    """The name in a folder's listing that stands for the same; as it is, where that cannot be listed."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return name
+    if name in names:
+        return name
+    alike = sorted(names, key=lambda it: it.casefold() != name.casefold())  # a hard link is the same, and is another
+    return next((it for it in alike if _is_same(os.path.join(folder, it), os.path.join(folder, name))), name)
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.lstat(one), os.lstat(other))
+    except FileNotFoundError:
+        return False
+
+
+# What to say of a path where there is no folder
+
+
+def _not_a_folder(typed: str) -> CkptctlError:
+    """What to say of a path that is no folder."""
+    if os.path.exists(typed):
+        folder = os.path.dirname(typed) or "."
+        return UsageError("is a file, not a folder", path=typed, hint=f"name its folder: {folder!r}")
+    above, name = os.path.split(typed.rstrip("/"))
+    while above.strip("/") and not os.path.isdir(above):
+        above, name = os.path.split(above)
+    near = _nearest(name, above or ".")
+    if near is None:
+        return PathMissing("no such folder", path=typed, hint=f"the nearest folder that exists is {above or '.'!r}")
+    return PathMissing("no such folder", path=typed, hint=f"did you mean {os.path.join(above, near)!r}?")
+
+
+def _nearest(name: str, folder: str) -> str | None:
+    """The subfolder whose name is most like ``name``, among the first thousand entries; None where none is."""
+    from difflib import get_close_matches
+
+    try:
+        with os.scandir(folder) as listing:
+            names = [item.name for item in islice(listing, 1000) if item.is_dir()]
+    except OSError:
+        return None
+    return next(iter(get_close_matches(name, names, 1)), None)

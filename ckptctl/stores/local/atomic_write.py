@@ -1,20 +1,29 @@
-"""Writing a large file under a name that nobody knows yet: it gets its own name once it is whole."""
+"""Writing by directory descriptors, each time to a name that must be free, or to the end of a log.
+
+A large file is written under a name that nobody knows yet, and gets its own once it is whole; a small one, a copy and
+a hard link are made at once; a log grows by records, each on the disk before the next thing is done.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
 
 from ckptctl.stores import ReadableFile
 from ckptctl.stores.local.dirfd_walk import FolderEntry
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FREE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file is made whose name must be free: no link that somebody put there is written through."""
+_OLD = os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_BY_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF})
 """What a kernel or file system says that does not copy between two files by itself."""
 _BUFFER = 1 << 20
 _PAGE = 4096
+_PIECE = 1 << 22
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class LocalDraft:
@@ -126,4 +135,76 @@ def read_into(source: ReadableFile, offset: int, room: memoryview) -> int:
 
 def create_draft(new: FolderEntry) -> LocalDraft:
     """Make the file, whose name must be free; raises OSError."""
-    return LocalDraft(os.open(new.name, _NEW, 0o666, dir_fd=new.folder))
+    return LocalDraft(os.open(new.name, _FREE | os.O_RDWR, 0o666, dir_fd=new.folder))
+
+
+# Small files, copies, links
+
+
+def link_hard(source: FolderEntry, new: FolderEntry) -> None:
+    """Give a file a second name; raises OSError where the file system has no such thing, or another begins."""
+    os.link(source.name, new.name, src_dir_fd=source.folder, dst_dir_fd=new.folder, follow_symlinks=False)
+
+
+def copy_file(source: FolderEntry, new: FolderEntry) -> None:
+    """Copy a file with its mode and times, and put it on the disk; raises OSError."""
+    with ExitStack() as opened:
+        reader = os.open(source.name, _OLD | os.O_RDONLY, dir_fd=source.folder)
+        opened.callback(os.close, reader)
+        held = os.fstat(reader)
+        writer = os.open(new.name, _FREE | os.O_WRONLY, held.st_mode & 0o777, dir_fd=new.folder)
+        opened.callback(os.close, writer)
+        while piece := os.read(reader, _PIECE):
+            write_all(writer, piece)
+        os.utime(writer, ns=(held.st_atime_ns, held.st_mtime_ns))
+        os.fsync(writer)
+
+
+def write_file(new: FolderEntry, data: bytes, mode: int = 0o644) -> None:
+    """Write a small file, and put it on the disk; raises OSError."""
+    writer = os.open(new.name, _FREE | os.O_WRONLY, mode, dir_fd=new.folder)
+    try:
+        write_all(writer, data)
+        os.fsync(writer)
+    finally:
+        os.close(writer)
+
+
+def write_all(writer: int, data: bytes) -> None:
+    """Write every byte: one call may write fewer."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(writer, rest) :]
+
+
+# Logs
+
+
+class LogFile:
+    """An open log. No buffer of Python's stands between: an error at closing would be lost."""
+
+    def __init__(self, descriptor: int, end: int) -> None:
+        self._descriptor = descriptor
+        self._end = end
+
+    def add(self, data: bytes) -> None:
+        """Write all of it behind what is there, and put it on the disk; raises OSError."""
+        os.lseek(self._descriptor, self._end, os.SEEK_SET)
+        write_all(self._descriptor, data)
+        _sync(self._descriptor)
+        self._end += len(data)
+
+
+@contextmanager
+def open_log(place: FolderEntry, end: int, room: int) -> Iterator[LogFile]:
+    """Open a log to write on from ``end``; at 0 it must be new, and ``room`` bytes are reserved for it."""
+    flags = os.O_WRONLY | (_OLD | os.O_NONBLOCK if end else _FREE)
+    descriptor = os.open(place.name, flags, 0o600, dir_fd=place.folder)
+    try:
+        if room and not end and hasattr(os, "posix_fallocate"):  # macOS has none
+            os.posix_fallocate(descriptor, 0, room)  # a disk that fills up cannot stop a record halfway
+        if not end:
+            os.fsync(place.folder)
+        yield LogFile(descriptor, end)
+    finally:
+        os.close(descriptor)

@@ -1,14 +1,29 @@
-"""Ways through folders by open directory descriptors: down a path, and through all below a folder."""
+"""Ways through folders by open directory descriptors: down a path, through all below a folder, to what is in one.
+
+A descriptor stands for the folder that was opened, whatever its name leads to by now, and no step follows a link: what
+somebody swaps meanwhile cannot lead out of the root.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from operator import attrgetter
+from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISREG
 from typing import NamedTuple
 
+from ckptctl.core.model import Entry, EntryKind
+from ckptctl.stores import PRIVATE, Folder, split_path
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""How a file is opened to be read."""
+_KINDS: dict[int, EntryKind] = {S_IFREG: "file", S_IFDIR: "dir", S_IFLNK: "link"}
+_NAME = attrgetter("name")
+# Entry(...) takes half as long again, which a walk without stat would feel: it makes one for each file.
+_make = tuple.__new__
 
 
 class FolderEntry(NamedTuple):
@@ -70,22 +85,15 @@ def open_folder(name: str, above: int | None = None) -> int:
     return os.open(name, _FOLDER, dir_fd=above)
 
 
-def open_step(folder: int, name: str) -> int:
-    """Open a folder in an open one, in exchange for that one; where it fails, that one stays open."""
-    below = open_folder(name, folder)
-    os.close(folder)
-    return below
-
-
 # A dozen times for each checkpoint that goes: a class is entered in half the time that a generator takes.
 class OpenedFolder:
-    """A folder below an open one, opened step by step, following no link, for as long as a block lasts."""
+    """A folder below an open one (itself by ""), opened step by step, following no link, while a block lasts."""
 
     __slots__ = ("_folder", "_parts", "_top")
 
-    def __init__(self, top: int, parts: Sequence[str]) -> None:
+    def __init__(self, top: int, path: str) -> None:
         self._top = top
-        self._parts = parts
+        self._parts = split_path(path) if path else []
 
     def __enter__(self) -> int:
         if not self._parts:
@@ -94,7 +102,9 @@ class OpenedFolder:
         folder = open_folder(first, self._top)
         try:
             for part in others:
-                folder = open_step(folder, part)
+                below = open_folder(part, folder)
+                os.close(folder)
+                folder = below
         except BaseException:
             os.close(folder)
             raise
@@ -107,13 +117,17 @@ class OpenedFolder:
 
 
 class OpenedEntry(OpenedFolder):
-    """A name in such a folder."""
+    """A path below an open folder, as its name in the folder that holds it; raises OSError for the root itself.
+
+    Nothing stays open between calls: a descriptor that one thread closed, and that the kernel gave out anew, would name
+    another folder to the next.
+    """
 
     __slots__ = ("_name",)
 
-    def __init__(self, top: int, parts: Sequence[str], name: str) -> None:
-        super().__init__(top, parts)
-        self._name = name
+    def __init__(self, top: int, path: str) -> None:
+        *self._parts, self._name = split_path(path)
+        self._top = top
 
     def __enter__(self) -> FolderEntry:  # type: ignore[override] # the folder, and what is looked for in it
         return FolderEntry(super().__enter__(), self._name)
@@ -178,3 +192,89 @@ def _contents(folder: int, mount: tuple[int, bytes]) -> tuple[list[str], list[st
     if (files or folders) and not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
         raise PermissionError(errno.EACCES, "a folder in it may not be changed")
     return files, folders
+
+
+# What a folder holds
+
+
+def list_folder(folder: int, path: str, *, stat: bool) -> Folder:
+    """List an open folder: all of it in one go, as is faster, or one by one where anything is wrong."""
+    front = f"{path}/" if path else ""
+    try:
+        if stat:
+            return Folder(
+                path, [stat_entry(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE]
+            )
+        with os.scandir(folder) as listing:
+            items = sorted(listing, key=_NAME)
+        return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
+    except OSError:
+        return _list_singly(folder, path, front)
+
+
+def _list_singly(folder: int, path: str, front: str) -> Folder:
+    """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
+    entries, failure = [], None
+    for name in sorted({*os.listdir(folder)} - {PRIVATE}):
+        try:
+            entries.append(stat_entry(front + name, folder, name))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            failure = describe_error(error)
+            entries.append(Entry(front + name, "other"))
+    return Folder(path, entries, failure)
+
+
+def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
+    """The entry by what the listing says of it, which costs no system call."""
+    if item.is_file(follow_symlinks=False):
+        return _make(Entry, (path, "file", None, None, None, 1, None, None))
+    if item.is_symlink():
+        return Entry(path, "link", target=os.readlink(item.name, dir_fd=folder))
+    return Entry(path, "dir" if item.is_dir(follow_symlinks=False) else "other")
+
+
+def stat_entry(path: str, folder: int, name: str) -> Entry:
+    """The entry as the file system has it now; a folder counts no bytes, and has one name."""
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if S_ISREG(found.st_mode):  # nearly all are
+        identity = (found.st_dev, found.st_ino)
+        held = found.st_blocks << 9  # 0 is what a file system says that does not count
+        told = held if 0 < held < found.st_size else None
+        return _make(Entry, (path, "file", found.st_size, found.st_mtime_ns, identity, found.st_nlink, None, told))
+    kind = _KINDS.get(S_IFMT(found.st_mode), "other")
+    size, links = (0, 1) if kind == "dir" else (found.st_size, found.st_nlink)
+    target = os.readlink(name, dir_fd=folder) if kind == "link" else None
+    return _make(Entry, (path, kind, size, found.st_mtime_ns, (found.st_dev, found.st_ino), links, target, None))
+
+
+def describe_error(error: OSError) -> str:
+    """Why, as the middle of a sentence: "permission denied"."""
+    return (error.strerror or str(error)).lower()
+
+
+# Files
+
+
+class LocalFile:
+    """An open regular file."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor = descriptor
+        """What the kernel calls it, for copying without a way through here."""
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes; memory is never taken for more than the file has."""
+        pieces = []
+        left = min(length, self.size - offset)
+        while left > 0 and (piece := os.pread(self.descriptor, left, offset)):
+            pieces.append(piece)
+            offset += len(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Read into a buffer; returns how many bytes there were, at the end of the file 0."""
+        return os.preadv(self.descriptor, [buffer], offset)

@@ -6,8 +6,7 @@ import errno
 import os
 from functools import cache
 
-from ckptctl.stores.local.dirfd_walk import FolderEntry
-from ckptctl.stores.local.read import FILE
+from ckptctl.stores.local.dirfd_walk import FILE, FolderEntry
 
 
 def is_being_written(place: FolderEntry) -> bool:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ckptctl.core.model import Entry, EntryKind
-from ckptctl.stores import EntryChanged, Folder, LinkKind, LockHolder, ReadableFile, group_by_folder, split_path
+from ckptctl.stores import EntryChanged, Folder, LinkKind, LockHolder, ReadableFile, ReadStore, split_path
+from ckptctl.stores.remote import group_by_folder
 
 _SECOND = 1_000_000_000
 _LINKS = 40
@@ -30,9 +31,7 @@ class MemoryStore:
     Its clock starts at ``now`` (nanoseconds since 1970) and goes on by one second with every change.
     """
 
-    read_only: str | None = None
-
-    def __init__(  # noqa: PLR0913 - each may be left out
+    def __init__(
         self,
         files: Mapping[str, bytes] | None = None,
         links: Mapping[str, str] | None = None,
@@ -63,11 +62,14 @@ class MemoryStore:
             self.make_folder(folder)
         self._put(path, "file", data)
 
-    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None) -> Iterator[Folder]:
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
         """Every folder, parents first."""
-        entries = (self.stat(path) for path in sorted(self._nodes) if path)
+        if self._node(top).kind != "dir":
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), top)
+        above = f"{top}/" if top else ""
+        entries = (self.stat(path) for path in sorted(self._nodes) if path and path.startswith(above))
         bare = (entry._replace(size=None, modified=None, identity=None) for entry in entries)
-        return group_by_folder(list(entries if stat else bare), enter)
+        return group_by_folder(list(entries if stat else bare), enter, top)
 
     def stat(self, path: str) -> Entry:
         """The entry as it is now."""
@@ -268,6 +270,19 @@ class MemoryStore:
         split_path(entry.path)
         if self.stat(entry.path) != entry:
             raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
+
+
+class ReadOnlyStore:
+    """The same files, that can only be looked at."""
+
+    def __init__(self, store: ReadStore) -> None:
+        self.url = store.url
+        self.walk = store.walk
+        self.stat = store.stat
+        self.open = store.open
+        self.resolve = store.resolve
+        self.clock = store.clock
+        self.room = store.room
 
 
 class _Bytes:
