@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from ckptctl.core.filters import meets_all
 from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.run_summary import find_newest, flatten_checkpoint
+from ckptctl.core.ranking import find_newest
 from ckptctl.core.units import write_size
 from ckptctl.errors import NoCheckpoint, Refused
 from ckptctl.scan.absolute_paths import (
@@ -41,6 +42,7 @@ from ckptctl.scan.targets import (
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from ckptctl.core.filters import Filter
     from ckptctl.core.outcome import Outcome, TrashChange
     from ckptctl.core.retention.guard import Objection
     from ckptctl.core.retention.plan import Verdict
@@ -68,6 +70,8 @@ class Runs(list[Run]):
 
         A metric that is called as another key is has ``metric_`` before its name.
         """
+        from ckptctl.render.rows import flatten_checkpoint
+
         return [flatten_checkpoint(run, it) for run in self for it in run.checkpoints]
 
     def __repr__(self) -> str:
@@ -166,12 +170,16 @@ def last(
     found = [
         (newest, store)
         for store, run in _find_listed(path, options)
-        if (newest := find_newest(run, wanted, options.now, resumable=resumable)) is not None
+        if (newest := find_newest(run.checkpoints, partial(_meets, wanted, options.now), resumable=resumable))
     ]
     if not found:
         raise NoCheckpoint("no checkpoint found", path=read_paths(path)[0], hint="see what there is: ckptctl ls")
     newest, store = max(found, key=lambda it: it[0].modified)
     return absolute_checkpoint(store, store.url, newest)
+
+
+def _meets(filters: tuple[Filter, ...], now: int, checkpoint: Checkpoint) -> bool:
+    return meets_all(filters, checkpoint, now)
 
 
 class CheckpointDetails(NamedTuple):

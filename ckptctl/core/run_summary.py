@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ckptctl.core.filters import Filter, meets_all
-from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.model import Run
 from ckptctl.core.ranking import Metric, choose_metric, in_save_order, rank
-from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoScore
 
 
@@ -38,39 +36,3 @@ def view_run(run: Run, *, monitor: str | None = None, mode: str = "auto") -> Run
         return RunView(run, last=newest, doubt=error)
     ranked = rank(complete, metric)
     return RunView(run, metric, ranked[0].checkpoint.path if ranked else None, newest)
-
-
-def find_newest(run: Run, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:
-    """The end of a run's order, among the complete checkpoints that meet every filter."""
-    complete = [
-        checkpoint
-        for checkpoint in in_save_order(run.checkpoints)
-        if checkpoint.state == "complete"
-        and not checkpoint.is_made
-        and (checkpoint.resumable is True or not resumable)
-        and meets_all(filters, checkpoint, now)
-    ]
-    return complete[-1] if complete else None
-
-
-def flatten_checkpoint(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint as one row of a table, its metrics among the keys; one that is called as another key is renamed."""
-    from datetime import datetime, timezone  # a listing has no use for dates
-
-    row: dict[str, Any] = {
-        "run": run.path,
-        "path": checkpoint.path,
-        "name": checkpoint.path.rpartition("/")[2],
-        "layout": checkpoint.layout,
-        "epoch": checkpoint.epoch,
-        "step": checkpoint.step,
-        "state": checkpoint.state,
-        "roles": ", ".join(checkpoint.roles),
-        "pinned": checkpoint.pinned,
-        "resumable": checkpoint.resumable,
-        "size": checkpoint.size,
-        "files": checkpoint.files,
-        "modified": datetime.fromtimestamp(checkpoint.modified / NANOSECONDS, tz=timezone.utc),
-    }
-    scores = {(f"metric_{key}" if key in row else key): it.value for key, it in checkpoint.metrics.items()}
-    return row | scores

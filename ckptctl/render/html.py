@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ckptctl.core.units import write_size
-from ckptctl.render.columns import MISSING, metrics_of, write_count, write_epoch, write_number, write_score
+from ckptctl.render.columns import MISSING, metrics_of, write_count, write_epoch, write_score
 from ckptctl.render.names import escape, locate, name_within
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _row(run: Run, checkpoint: Checkpoint, metrics: Sequence[str]) -> tuple[str,
         run.path,
         name_within(checkpoint.path, run.path),
         write_epoch(checkpoint.epoch),
-        MISSING if checkpoint.step is None else write_number(checkpoint.step),
+        MISSING if checkpoint.step is None else str(checkpoint.step),
         *map(write_score, scores),
         write_size(checkpoint.size),
         checkpoint.state,
