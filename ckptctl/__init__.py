@@ -3,59 +3,108 @@
 # Nothing is imported here, not even annotations: every start pays for it, and `--version` pays for nothing else.
 from __future__ import annotations
 
+import sys as _sys
+
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as typing's, which is not imported either
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ckptctl.api import CheckpointDetails as CheckpointDetails
+    from ckptctl.api import PrunePlan as PrunePlan
+    from ckptctl.api import Runs as Runs
+    from ckptctl.api import apply as apply
+    from ckptctl.api import best as best
+    from ckptctl.api import last as last
+    from ckptctl.api import plan_prune as plan_prune
+    from ckptctl.api import scan as scan
+    from ckptctl.api import show as show
+    from ckptctl.api import undo as undo
+    from ckptctl.api import verify as verify
+    from ckptctl.core.model import Checkpoint as Checkpoint
+    from ckptctl.core.model import Entry as Entry
+    from ckptctl.core.model import Pointer as Pointer
+    from ckptctl.core.model import Run as Run
+    from ckptctl.core.model import Score as Score
+    from ckptctl.core.model import Stray as Stray
+    from ckptctl.core.retention.guard import Objection as Objection
+    from ckptctl.core.retention.plan import Verdict as Verdict
+    from ckptctl.core.retention.rules.protocol import Reason as Reason
+    from ckptctl.core.transaction import Failure as Failure
+    from ckptctl.core.transaction import Outcome as Outcome
+    from ckptctl.core.transaction import TrashChange as TrashChange
+    from ckptctl.errors import CkptctlError as CkptctlError
+    from ckptctl.errors import NoCheckpoint as NoCheckpoint
+    from ckptctl.errors import NoScore as NoScore
+    from ckptctl.errors import NotFound as NotFound
+    from ckptctl.errors import PartlyDone as PartlyDone
+    from ckptctl.errors import Refused as Refused
+    from ckptctl.errors import UsageError as UsageError
+    from ckptctl.formats.contents import Contents as Contents
+    from ckptctl.formats.contents import Tensor as Tensor
+    from ckptctl.formats.flaws import Flaw as Flaw
+    from ckptctl.formats.flaws import VerifyResult as VerifyResult
+del TYPE_CHECKING
+
+_API, _MODEL, _OUTCOME, _ERRORS = "ckptctl.api", "ckptctl.core.model", "ckptctl.core.transaction", "ckptctl.errors"
 _HOMES = {
-    "Checkpoint": "ckptctl.core.model",
-    "CkptctlError": "ckptctl.errors",
-    "Entry": "ckptctl.core.model",
-    "KeepEvery": "ckptctl.core.retention.rules",
-    "KeepGlob": "ckptctl.core.retention.rules",
-    "KeepLast": "ckptctl.core.retention.rules",
-    "KeepNewerThan": "ckptctl.core.retention.rules",
-    "KeepPeriods": "ckptctl.core.retention.rules",
-    "KeepSteps": "ckptctl.core.retention.rules",
-    "KeepWithin": "ckptctl.core.retention.rules",
-    "Metric": "ckptctl.core.ranking",
-    "Name": "ckptctl.core.names.parse",
+    "Checkpoint": _MODEL,
+    "CheckpointDetails": _API,
+    "CkptctlError": _ERRORS,
+    "Contents": "ckptctl.formats.contents",
+    "Entry": _MODEL,
+    "Failure": _OUTCOME,
+    "Flaw": "ckptctl.formats.flaws",
+    "NoCheckpoint": _ERRORS,
+    "NoScore": _ERRORS,
+    "NotFound": _ERRORS,
     "Objection": "ckptctl.core.retention.guard",
-    "Options": "ckptctl.scan.runs",
-    "Outcome": "ckptctl.core.transaction",
-    "Plan": "ckptctl.core.retention.plan",
-    "Pointer": "ckptctl.core.model",
-    "Policy": "ckptctl.core.retention.policy",
-    "Ranked": "ckptctl.core.ranking",
+    "Outcome": _OUTCOME,
+    "PartlyDone": _ERRORS,
+    "Pointer": _MODEL,
+    "PrunePlan": _API,
     "Reason": "ckptctl.core.retention.rules.protocol",
-    "Run": "ckptctl.core.model",
-    "RunPlan": "ckptctl.core.retention.plan",
-    "Score": "ckptctl.core.model",
-    "Store": "ckptctl.stores",
-    "Stray": "ckptctl.core.model",
-    "Template": "ckptctl.core.names.template",
-    "TopK": "ckptctl.core.retention.rules",
+    "Refused": _ERRORS,
+    "Run": _MODEL,
+    "Runs": _API,
+    "Score": _MODEL,
+    "Stray": _MODEL,
+    "Tensor": "ckptctl.formats.contents",
+    "TrashChange": _OUTCOME,
+    "UsageError": _ERRORS,
     "Verdict": "ckptctl.core.retention.plan",
-    "apply": "ckptctl.prune.apply",
-    "choose_metric": "ckptctl.core.ranking",
-    "plan_run": "ckptctl.core.retention.plan",
-    "infer_mode": "ckptctl.core.ranking",
-    "find_objections": "ckptctl.core.retention.guard",
-    "open_store": "ckptctl.stores",
-    "parse": "ckptctl.core.names.parse",
-    "rank": "ckptctl.core.ranking",
-    "scan": "ckptctl.scan.runs",
+    "VerifyResult": "ckptctl.formats.flaws",
+    "apply": _API,
+    "best": _API,
+    "last": _API,
+    "plan_prune": _API,
+    "scan": _API,
+    "show": _API,
+    "undo": _API,
+    "verify": _API,
 }
 """Public name to its module, which is imported when the name is first asked for: start-up is paid at every TAB."""
 
 __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - a list it is
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ckptctl' has no attribute '{name}'")
-    from importlib import import_module
+class _FrontDoor(type(_sys)):  # type: ignore[misc] # the class of modules, for which types would be imported
+    """The package: a module below it that is called as a function is (`scan`, `best`) never hides the function."""
 
-    return getattr(import_module(_HOMES[name]), name)
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - whatever is set
+        if name not in _HOMES or not isinstance(value, type(_sys)):  # an import sets each module on its package
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+        if name not in _HOMES:
+            raise AttributeError(f"module 'ckptctl' has no attribute '{name}'")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+
+    def __dir__(self) -> list[str]:
+        return __all__
 
 
-def __dir__() -> list[str]:
-    return __all__
+_sys.modules[__name__].__class__ = _FrontDoor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import re
@@ -191,3 +192,23 @@ def test_what_is_told_is_compared_without_what_varies(told: list[str], shown: li
 def test_a_question_is_answered_as_in_the_document(tmp_path: Path, programs: Path) -> None:
     command = Command("read -p 'Sure? [y/N] ' a; echo got $a", ["Sure? [y/N] yes", "got yes"])
     assert play(command, tmp_path, programs) == ["Sure? [y/N] yes", "got yes"]
+
+
+# Sessions of Python
+
+
+PYTHON = re.compile(r"^```pycon\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_python_on_the_page_of_the_api_says_what_it_says(
+    tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(Command("ckptctl demo runs", []), tmp_path, programs)
+    monkeypatch.chdir(tmp_path)
+    text = "\n".join(PYTHON.findall((ROOT / "docs" / "api.md").read_text(encoding="utf-8")))
+    session = doctest.DocTestParser().get_doctest(text, {}, "docs/api.md", None, 0)
+    told: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    result = runner.run(session, out=told.append)
+    assert result.attempted > 20
+    assert result.failed == 0, "".join(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -10,10 +11,11 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from ckptctl.cli import _options as opt
+from ckptctl.prune.policy_options import PolicyOptions
 
 
 class Flags(NamedTuple):
-    """What was typed; what was not is None, False or an empty list, so that nothing is taken for asked that was not."""
+    """How each of `PolicyOptions` is typed; what was not typed is None, False or an empty list."""
 
     policy: Annotated[
         str | None, typer.Option(metavar="FILE|NAME", help="A policy of ckptctl.toml, or a file that holds one.")
@@ -76,7 +78,7 @@ class Flags(NamedTuple):
 
 
 def takes_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each flag in place of its parameter ``flags``."""
+    """The command with an option for each flag in place of its parameter ``flags``, which are `PolicyOptions`."""
     hints = get_type_hints(Flags, include_extras=True)
     options = [_declare(name, hints[name], Flags._field_defaults[name]) for name in Flags._fields]
     own = signature(command, eval_str=True).parameters.values()
@@ -86,8 +88,9 @@ def takes_flags(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def call(**given: Any) -> None:  # noqa: ANN401 - whatever Typer read
-        flags = Flags(**{name: given.pop(name) for name in Flags._fields})
-        command(flags=flags, **given)
+        typed = {name: given.pop(name) for name in Flags._fields}
+        plain = {name: value.value if isinstance(value, Enum) else value for name, value in typed.items()}
+        command(flags=PolicyOptions(**plain), **given)
 
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {it.name: it.annotation for it in parameters}

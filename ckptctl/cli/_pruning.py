@@ -2,74 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
-from ckptctl.cli._console import Console, refuse_without_consent
-from ckptctl.cli._planning import PlannedPrune, PruneJob, PruneOptions, displayed_root, plan_stores
-from ckptctl.cli._recovery import print_unfinished, recover_stores
-from ckptctl.cli._root_facts import read_root_facts
-from ckptctl.cli._signals import StopSignal, defer_signals
-from ckptctl.cli._targets import locate_errors, require_found
-from ckptctl.core.retention.guard import Objection, find_objections
-from ckptctl.core.retention.plan import Plan, Verdict
+from ckptctl.api import plan_job
+from ckptctl.cli._console import Console, refuse_without_consent, write_whole
+from ckptctl.cli._signals import defer_signals
+from ckptctl.cli._targets import print_notices
+from ckptctl.core.model import Run
+from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.plan import Plan
 from ckptctl.core.retention.rules import KeepGlob, KeepSteps
 from ckptctl.core.retention.rules.protocol import RuleContext
-from ckptctl.core.transaction import Failure, Outcome, combine_outcomes
+from ckptctl.core.transaction import Outcome
 from ckptctl.core.units import NANOSECONDS
-from ckptctl.errors import CkptctlError, NoScore, PartlyDone, Refused
-from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
-from ckptctl.prune.journal import new_id
+from ckptctl.errors import PartlyDone, Refused
+from ckptctl.prune.apply import ApplyOptions
+from ckptctl.prune.journal import TRASH, new_id
+from ckptctl.prune.plan_file import encode_plan
+from ckptctl.prune.planning import (
+    NOTHING,
+    PlannedPrune,
+    PruneJob,
+    PruneRequest,
+    carry_out,
+    find_refusal,
+    require_checkpoints,
+    require_scores,
+)
+from ckptctl.prune.recovery import find_unfinished, recover_stores
 from ckptctl.render import plan as words
-from ckptctl.render.notes import describe_error, describe_note
+from ckptctl.render.notes import describe_failure
 from ckptctl.render.outcome import describe_change, describe_outcome
 from ckptctl.render.text import locate
-from ckptctl.stores import ReadStore, require_writable
+from ckptctl.stores import ReadStore
 
 THERE_IS_WORK = 10
 MOST_NAMED = 3
 """So many are named in the hint of a refusal."""
 
 
-def prune(job: PruneJob, console: Console, *, json: bool, verbose: bool) -> int:
-    """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint."""
-    terms = job.terms
-    draft = _refuse_ground(job)
-    if draft is None:
-        recover_stores(job.stores, console, is_dry=terms.is_dry)
-        draft = plan_stores(job, console)
-        draft = job.narrow(draft) if job.narrow else draft
-    _warn_of_idle(draft, console)
-    limits = {"max_delete": terms.max_delete, "max_delete_size": terms.max_delete_size}
-    objections = find_objections(draft.plan, draft.runs, draft.grounds, **limits)
-    if not objections:
-        require_found(draft.plan.runs, job.stores)
-    if draft.plan.runs and not json:
-        _show(draft, console, verbose=verbose)
-    refusal = _refuse(draft, objections, terms, console)
+class PruneConsent(NamedTuple):
+    """How far a prune may go, and what becomes of what it deletes."""
+
+    is_dry: bool = False
+    is_check: bool = False
+    plan_out: str | None = None
+    """A file to write the plan to; then nothing is carried out."""
+    has_consent: bool = False
+    keeps: bool = False
+    """Whether deleted checkpoints stay in the trash."""
+    keeps_for: int | None = None
+    """Nanoseconds after which the trash may be emptied."""
+    takes_open: bool = False
+    """Whether also a checkpoint is deleted that another process is reading."""
+    command: str = "prune"
+    """What the journal calls it."""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the plan must be fit to be carried out: a plain dry run shows any."""
+        return not self.is_dry or self.is_check or self.plan_out is not None
+
+
+def prune(
+    job: PruneJob,
+    consent: PruneConsent,
+    console: Console,
+    *,
+    request: PruneRequest | None = None,
+    json: bool,
+    verbose: bool,
+) -> int:
+    """Do the whole of it; returns the exit code, raises Refused, PartlyDone, NoScore, NoCheckpoint.
+
+    ``request`` is what a file of the plan says of it.
+    """
+    planned = _plan(job, consent, console)
+    _warn_of_idle(planned, console)
+    require_checkpoints(job, planned)
+    if planned.plan.runs and not json:
+        _show(planned, console, verbose=verbose)
+    refusal = _refuse(job, planned, consent, console)
     outcome, code = None, 0
-    if refusal is None and job.write is not None:
-        job.write(draft)
-    elif refusal is None and draft.plan.changed and not terms.is_dry:
-        outcome, code = _carry_out(job, draft)
+    if refusal is None and request is not None and consent.plan_out is not None:
+        shown = _json_of(planned._replace(objections=()), None, is_dry=True)
+        write_whole(consent.plan_out, encode_plan(job.stores, request, planned, shown))
+    elif refusal is None and planned.plan.changed and not consent.is_dry:
+        outcome, code = _carry_out(job, planned, consent)
     _print_earlier(job.stores, outcome, console)
     if json:
-        _answer_json(draft, objections, outcome, console, is_dry=terms.is_dry)
+        console.answer(_json_of(planned, outcome, is_dry=consent.is_dry))
     elif refusal is None:
-        _tell(draft, objections, outcome, console, terms)
+        _tell(planned, outcome, console, consent)
     else:
-        _object_further(objections[1:], console)
+        _object_further(planned.objections[1:], console)
     if refusal is not None:
         raise refusal
-    return code or _finish(draft, outcome, terms)
+    return code or _finish(planned, outcome, consent, strict=job.is_strict)
 
 
-def _refuse_ground(job: PruneJob) -> PlannedPrune | None:
-    """An empty draft where the place itself forbids to go on: nobody should wait for a scan of ``/`` to hear so."""
-    if job.terms.is_dry and not job.terms.is_strict:
-        return None
-    plan, grounds = Plan(job.terms.policy, ()), tuple(read_root_facts(store) for store in job.stores)
-    return PlannedPrune(plan, displayed_root(job), (), (), grounds) if find_objections(plan, (), grounds) else None
+def _plan(job: PruneJob, consent: PruneConsent, console: Console) -> PlannedPrune:
+    """The plan, as the API makes it; what could not be read is told, and what earlier runs left put in order."""
+
+    def recover() -> None:
+        for store, change in recover_stores(job.stores) if not consent.is_dry else ():
+            console.warn(f"an interrupted run: {describe_change(change, store.url)}")
+
+    return plan_job(job, partial(print_unshown, console), recover=recover if consent.is_strict else None)
+
+
+def print_unshown(console: Console, store: ReadStore, run: Run) -> None:
+    """Warn of what a person should know of a run; on a screen that stands below the plan."""
+    if not (run.checkpoints and console.is_terminal):
+        print_notices(console, store, run)
 
 
 def _warn_of_idle(planned: PlannedPrune, console: Console) -> None:
@@ -88,7 +135,7 @@ def _warn_of_idle(planned: PlannedPrune, console: Console) -> None:
 
 def _warn_of_plan(planned: PlannedPrune, console: Console) -> None:
     told = {notice for run in planned.runs for notice in run.notices}
-    many = len(planned.grounds) > 1
+    many = len(planned.facts) > 1
     drawn = (
         (run.path if many else locate(planned.root, run.path), it) for run in planned.plan.runs for it in run.notices
     )
@@ -104,117 +151,51 @@ def _show(planned: PlannedPrune, console: Console, *, verbose: bool) -> None:
         console.answer(words.rows(planned.plan, root=planned.root))
 
 
-def _refuse(
-    planned: PlannedPrune, objections: Sequence[Objection], options: PruneOptions, console: Console
-) -> Refused | None:
+def _refuse(job: PruneJob, planned: PlannedPrune, consent: PruneConsent, console: Console) -> Refused | None:
     """Why the plan must not be applied: a guard, the store, or nobody's consent. A dry run needs no leave."""
-    if options.is_dry and not options.is_strict:
+    if not consent.is_strict:
         return None
-    done = "nothing was deleted"
-    for objection in objections:
-        verb = "pass" if objection.override == "--empty-run" else "raise"
-        hint = f"{verb} {objection.override} to allow it" if objection.override else None
-        return Refused(
-            describe_note(objection.text),
-            id=objection.id,
-            path=planned.root if len(planned.grounds) == 1 else None,
-            done=done,
-            hint=hint,
-        )
-    if options.is_dry or not planned.plan.changed:
-        return None
-    try:
-        for store in planned.owners:
-            require_writable(store, path=store.url, done=done)
-    except Refused as error:
-        return error
-    if options.has_consent:
-        return None
-    question = partial(words.question, planned.plan, trash=options.keeps)
-    return refuse_without_consent(console, question, to="delete without being asked", done=done)
+    refusal = find_refusal(job, planned, is_dry=consent.is_dry)
+    if refusal is not None or consent.is_dry or consent.has_consent or not planned.plan.changed:
+        return refusal
+    question = partial(words.question, planned.plan, trash=consent.keeps)
+    return refuse_without_consent(console, question, to="delete without being asked", done=NOTHING)
 
 
-def _carry_out(job: PruneJob, planned: PlannedPrune) -> tuple[Outcome, int]:
+def _carry_out(job: PruneJob, planned: PlannedPrune, consent: PruneConsent) -> tuple[Outcome, int]:
     """Apply; where a question stood, look again first: what changed meanwhile is left alone."""
-    changed: tuple[Failure, ...] = ()
-    if not job.terms.has_consent:
-        planned, changed = _look_again(job, planned)
-    changed, terms = (*planned.changed, *changed), job.terms
-    order = ApplyOptions(
-        new_id(), terms.command, keeps=terms.keeps, keeps_for=terms.keeps_for, takes_open=terms.takes_open
+    options = ApplyOptions(
+        new_id(), consent.command, keeps=consent.keeps, keeps_for=consent.keeps_for, takes_open=consent.takes_open
     )
     with defer_signals() as stop:
-        outcomes = [Outcome(order.txid, skipped=changed)]
-        for store in job.stores:
-            own = [run for run, owner in zip(planned.plan.runs, planned.owners, strict=True) if owner is store]
-            outcomes.append(
-                _apply_in(store, planned.plan._replace(runs=tuple(own)), order, stop, first=len(outcomes) == 1)
-            )
-    return combine_outcomes(outcomes), stop.exit_code if stop() else 0
-
-
-def _apply_in(store: ReadStore, plan: Plan, options: ApplyOptions, stop: StopSignal, *, first: bool) -> Outcome:
-    """Apply in one store; where others are done already, what keeps this one from it is told of each checkpoint."""
-    try:
-        with locate_errors(store):
-            return apply(plan, store, options, ApplyCallbacks(stop=stop))
-    except CkptctlError as error:
-        if first:
-            raise
-        return Outcome(options.txid, skipped=tuple(Failure(it.path, describe_error(error)) for it in plan.changed))
-
-
-def _look_again(job: PruneJob, planned: PlannedPrune) -> tuple[PlannedPrune, tuple[Failure, ...]]:
-    """The plan, less what a new one would not change alike: hours may have passed over the question."""
-    again = plan_stores(job, console=None)
-    objections = find_objections(again.plan, again.runs, again.grounds)
-    fresh = {} if objections else {it.path: it for it in again.plan.changed}
-    same = {it.path for it in planned.plan.changed if _are_same(it, fresh.get(it.path))}
-    why = describe_note(objections[0].text) if objections else "changed since the plan"
-    changed = tuple(Failure(it.path, why) for it in planned.plan.changed if it.path not in same)
-    runs = tuple(
-        run._replace(verdicts=tuple(it for it in run.verdicts if not it.is_change or it.path in same))
-        for run in planned.plan.runs
-    )
-    return planned._replace(plan=planned.plan._replace(runs=runs)), changed
-
-
-def _are_same(planned: Verdict, found: Verdict | None) -> bool:
-    if found is None or planned.checkpoint is None or found.checkpoint is None:
-        return False
-    return planned.action == found.action and planned.checkpoint.entries == found.checkpoint.entries
+        outcome = carry_out(job, planned, options, stop, is_fresh=consent.has_consent)
+    return outcome, stop.exit_code if stop() else 0
 
 
 def _print_earlier(stores: Sequence[ReadStore], outcome: Outcome | None, console: Console) -> None:
     """Say what became of what earlier runs left, and what lies in the trash still that nobody put there to stay."""
     for change in outcome.earlier if outcome else ():
         console.warn(describe_change(change))
-    for store in stores:
-        print_unfinished(store, console)
+    left = [(store, txid, why) for store in stores for txid, why in find_unfinished(store)]
+    for store, txid, why in left:
+        reason = f": {why}" if why else ""
+        console.warn(f"{locate(store.url, TRASH)}/{txid} holds what an interrupted run left there{reason}")
 
 
-def _answer_json(
-    planned: PlannedPrune, objections: Sequence[Objection], outcome: Outcome | None, console: Console, *, is_dry: bool
-) -> None:
+def _json_of(planned: PlannedPrune, outcome: Outcome | None, *, is_dry: bool) -> Iterator[str]:
     from ckptctl.render.json import prune as as_json
 
-    console.answer(as_json(planned.plan, dry_run=is_dry, objections=objections, outcome=outcome))
+    return as_json(planned.plan, dry_run=is_dry, objections=planned.objections, outcome=outcome)
 
 
-def _tell(
-    planned: PlannedPrune,
-    objections: Sequence[Objection],
-    outcome: Outcome | None,
-    console: Console,
-    options: PruneOptions,
-) -> None:
+def _tell(planned: PlannedPrune, outcome: Outcome | None, console: Console, consent: PruneConsent) -> None:
     """Say how it ended."""
-    _object_further(objections, console)
+    _object_further(planned.objections, console)
     if outcome is not None:
         aside = _size_of(planned.plan, outcome) if outcome.is_kept else None
-        seconds = None if options.keeps_for is None else options.keeps_for / NANOSECONDS
+        seconds = None if consent.keeps_for is None else consent.keeps_for / NANOSECONDS
         console.say(describe_outcome(outcome, root=planned.root, set_aside=aside, seconds=seconds))
-    elif options.is_dry:
+    elif consent.is_dry:
         console.say(words.dry_run(planned.plan))
     elif not planned.plan.changed:
         console.say(words.nothing())
@@ -234,18 +215,14 @@ def _object_further(objections: Sequence[Objection], console: Console) -> None:
         console.remark(line)
 
 
-def _finish(draft: PlannedPrune, outcome: Outcome | None, options: PruneOptions) -> int:
-    if draft.changed and outcome is None and not options.is_dry:
-        hint = "; ".join(f"{it.path}: {it.why}" for it in draft.changed[:MOST_NAMED])
-        raise Refused("nothing of the plan may go any more", id="stale-plan", done="nothing was deleted", hint=hint)
+def _finish(planned: PlannedPrune, outcome: Outcome | None, consent: PruneConsent, *, strict: bool) -> int:
+    if planned.changed and outcome is None and not consent.is_dry:
+        hint = "; ".join(f"{it.path}: {describe_failure(it)}" for it in planned.changed[:MOST_NAMED])
+        raise Refused("nothing of the plan may go any more", id="stale-plan", done=NOTHING, hint=hint)
     if outcome is not None and not outcome.is_whole:
         count = len(outcome.skipped) + len(outcome.failed)
-        planned = len(draft.plan.changed) + len(draft.changed)
-        verb = "deleted or slimmed" if any(it.slim for it in draft.plan.changed) else "deleted"
-        raise PartlyDone(f"{count} of {planned} were not {verb}", hint="each is named above")
-    unscored = [run for run in draft.plan.runs if run.unscored]
-    if unscored and len(unscored) == len(draft.plan.runs):
-        raise NoScore("no run has the metric", done="nothing was deleted", hint=describe_note(unscored[0].notices[-1]))
-    if unscored and options.strict:
-        raise PartlyDone(f"{len(unscored)} of {len(draft.plan.runs)} runs lack the metric", hint="each is named above")
-    return THERE_IS_WORK if options.is_check and draft.plan.changed else 0
+        total = len(planned.plan.changed) + len(planned.changed)
+        verb = "deleted or slimmed" if any(it.slim for it in planned.plan.changed) else "deleted"
+        raise PartlyDone(f"{count} of {total} were not {verb}", hint="each is named above")
+    require_scores(planned.plan, strict=strict)
+    return THERE_IS_WORK if consent.is_check and planned.plan.changed else 0

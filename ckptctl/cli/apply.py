@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._plan_file import narrow_to_plan, read_plan, refuse_stale
-from ckptctl.cli._planning import PruneOptions
-from ckptctl.cli._policy import make_policy
-from ckptctl.cli._pruning import prune
-from ckptctl.cli._request import make_prune_job
+from ckptctl.cli._pruning import PruneConsent, prune
 from ckptctl.cli._targets import open_stores
+from ckptctl.prune.plan_file import narrow_to_plan, read_plan, refuse_stale
+from ckptctl.prune.planning import make_prune_job
+from ckptctl.prune.policy_options import configure
 
 EPILOG = """Examples:
 
@@ -44,17 +42,11 @@ def command(
     planned = read_plan(plan)
     stores = open_stores([path for path, _ in planned.places])
     refuse_stale(planned, stores)
-    configured = configure(planned.asked.flags, [path for path, _ in planned.places])
-    asked = planned.asked._replace(flags=configured.flags, spared=configured.spared)
+    configured = configure(planned.asked.options, [path for path, _ in planned.places])
+    asked = planned.asked._replace(options=configured.flags, spared=configured.spared)
     keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
-    terms = PruneOptions(
-        make_policy(asked.flags, spared=asked.spared),
-        is_dry=dry_run,
-        has_consent=yes,
-        keeps=keeps,
-        keeps_for=keeps_for,
-        takes_open=allow_open,
-        command="apply",
+    job = make_prune_job(asked, stores)._replace(narrow=partial(narrow_to_plan, plan=planned))
+    consent = PruneConsent(
+        is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="apply"
     )
-    pruning = make_prune_job(asked, stores, terms)._replace(narrow=partial(narrow_to_plan, plan=planned))
-    raise typer.Exit(prune(pruning, Console(color.value), json=json, verbose=bool(verbose)))
+    raise typer.Exit(prune(job, consent, Console(color.value), json=json, verbose=bool(verbose)))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from ckptctl.api import plan_job
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._planning import PruneJob, PruneOptions, plan_stores
-from ckptctl.cli._policy import make_policy
-from ckptctl.cli._policy_flags import Flags, takes_flags
+from ckptctl.cli._policy_flags import takes_flags
+from ckptctl.cli._pruning import print_unshown
 from ckptctl.cli._resolve import OneCheckpoint
-from ckptctl.cli._targets import NameOptions, read_options
+from ckptctl.cli._targets import NameOptions
 from ckptctl.core.retention.explain import explain
+from ckptctl.prune.planning import PruneRequest, make_prune_job
+from ckptctl.prune.policy_options import PolicyOptions, configure
 from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_below, split_place
 from ckptctl.stores import open_store
 
@@ -28,7 +30,7 @@ EPILOG = """Examples:
 
 @takes_flags
 def command(
-    flags: Flags,
+    flags: PolicyOptions,
     checkpoint: OneCheckpoint,
     root: Annotated[
         str | None, typer.Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
@@ -48,20 +50,14 @@ def command(
     where = root or split_place(place)[0]
     console, store = Console(), open_store(where)
     configured = configure(flags, [where])
-    flags = configured.flags
-    policy = make_policy(flags, spared=configured.spared)
     names = NameOptions(template, layout, ext, equals)
-    resumable = not flags.no_protect_last
-    scanning = read_options(
-        names, monitor=flags.monitor, exact=exact, resumable=resumable, sure=True, now=store.clock()
-    )
-    pruning = PruneJob([store], scanning, PruneOptions(policy, is_dry=True))
-    draft = plan_stores(pruning, console)
-    runs = [run for run in draft.runs if run.checkpoints]
+    job = make_prune_job(PruneRequest(configured.flags, names, exact, configured.spared), [store])
+    planned = plan_job(job, partial(print_unshown, console))
+    runs = [run for run in planned.runs if run.checkpoints]
     found = find_meant(runs, path_below(where, place))
     if found is None:
         raise not_listed(checkpoint)
-    explanation = explain(runs, draft.plan, scanning.now, found[1].path)
+    explanation = explain(runs, planned.plan, job.scanning.now, found[1].path)
     if json:
         from ckptctl.render.json import explain as as_json
 

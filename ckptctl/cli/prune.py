@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._plan_file import write_plan
-from ckptctl.cli._planning import PruneOptions
-from ckptctl.cli._policy import make_policy
-from ckptctl.cli._policy_flags import Flags, takes_flags
-from ckptctl.cli._pruning import prune
+from ckptctl.cli._policy_flags import takes_flags
+from ckptctl.cli._pruning import PruneConsent, prune
 from ckptctl.cli._repeat import repeat
-from ckptctl.cli._request import PruneRequest, make_prune_job
 from ckptctl.cli._targets import NameOptions, expand_globs, open_separate_stores
 from ckptctl.core.retention.rules import TopK
 from ckptctl.errors import UsageError
+from ckptctl.prune.planning import PruneRequest, make_prune_job
+from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
 
 EPILOG = """Examples:
 
@@ -32,7 +28,7 @@ EPILOG = """Examples:
 
 @takes_flags
 def command(
-    flags: Flags,
+    flags: PolicyOptions,
     paths: opt.Paths = None,
     dry_run: opt.DryRun = False,
     check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
@@ -70,11 +66,10 @@ def command(
     keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
     opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
     console = Console(color.value)
-    terms = PruneOptions(
-        policy,
+    consent = PruneConsent(
         is_dry=dry_run or check or plan_out is not None,
         is_check=check,
-        writes_plan=plan_out is not None,
+        plan_out=plan_out,
         has_consent=yes,
         keeps=keeps,
         keeps_for=keeps_for,
@@ -85,8 +80,7 @@ def command(
 
     def once() -> int:
         """All of it, from the listing on."""
-        pruning = make_prune_job(asked, open_separate_stores(paths), terms)
-        write = None if plan_out is None else partial(write_plan, plan_out, pruning, asked)
-        return prune(pruning._replace(write=write), console, json=json, verbose=bool(verbose))
+        job = make_prune_job(asked, open_separate_stores(paths))
+        return prune(job, consent, console, request=asked, json=json, verbose=bool(verbose))
 
     raise typer.Exit(once() if every is None else repeat(once, opt.read_time(every) or 0, console))

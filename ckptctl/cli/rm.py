@@ -9,18 +9,16 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import configure
 from ckptctl.cli._console import Console
-from ckptctl.cli._planning import PruneJob, PruneOptions
-from ckptctl.cli._policy import read_min_age, read_size
-from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._pruning import prune
+from ckptctl.cli._pruning import PruneConsent, prune
 from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, open_stores, read_options
 from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
+from ckptctl.prune.planning import PruneJob
+from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
 from ckptctl.scan.resolve import is_link
 from ckptctl.stores import ReadStore
 
@@ -55,24 +53,18 @@ def command(
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
     stores = open_stores([folder for folder, _ in _places(checkpoints)])
-    configured = configure(Flags(), [it.url for it in stores])
+    configured = configure(PolicyOptions(), [it.url for it in stores])
     policy = policy_for_named(checkpoints, stores)._replace(
         may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
     )
     keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
     scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
-    terms = PruneOptions(
-        policy,
-        is_dry=dry_run,
-        has_consent=yes,
-        max_delete=configured.flags.max_delete,
-        max_delete_size=read_size(configured.flags.max_delete_size),
-        keeps=keeps,
-        keeps_for=keeps_for,
-        takes_open=allow_open,
-        command="rm",
+    limits = configured.flags
+    job = PruneJob(stores, scanning, policy, limits.max_delete, read_size(limits.max_delete_size))
+    consent = PruneConsent(
+        is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="rm"
     )
-    raise typer.Exit(prune(PruneJob(stores, scanning, terms), Console(color.value), json=json, verbose=True))
+    raise typer.Exit(prune(job, consent, Console(color.value), json=json, verbose=True))
 
 
 def policy_for_named(checkpoints: Sequence[str], stores: Sequence[ReadStore]) -> Policy:

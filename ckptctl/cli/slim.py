@@ -13,9 +13,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._configured import EffectiveConfig, configure
 from ckptctl.cli._console import Console, refuse_without_consent
-from ckptctl.cli._policy_flags import Flags
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._signals import defer_signals
@@ -29,6 +27,7 @@ from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFailed, UsageError
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id
+from ckptctl.prune.policy_options import EffectiveConfig, PolicyOptions, configure
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
 from ckptctl.render import outcome as screens
 from ckptctl.render.notes import describe_error
@@ -84,7 +83,7 @@ def command(
         raise UsageError("--in-place keeps the format", hint="pass -o OUT with --to safetensors")
     if (trash or trash_for is not None) and not in_place:
         raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
-    found = configure(Flags(), checkpoints) if in_place else EffectiveConfig(Flags())
+    found = configure(PolicyOptions(), checkpoints) if in_place else EffectiveConfig(PolicyOptions())
     keeps, keeps_for = found.choose_trash(trash=trash, trash_for=trash_for)
     scanning = read_options(NameOptions(template, layout, ext, equals))
     terms = SlimRequest(

@@ -14,13 +14,13 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
-from ckptctl.cli._recovery import TrashedPrune, find_trashed
 from ckptctl.cli._targets import locate_errors
 from ckptctl.core.transaction import TransactionItem, TrashChange
 from ckptctl.core.units import NANOSECONDS, parse_duration, write_size
 from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
 from ckptctl.prune.journal import load_transaction, trash_folder_of
 from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.recovery import TrashedPrune, find_trashed
 from ckptctl.prune.trash import (
     discard_transaction,
     empty_transaction,

@@ -258,6 +258,17 @@ def in_save_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     return sorted(held, key=save_order_key(held))
 
 
+def find_newest(
+    checkpoints: Iterable[Checkpoint], wanted: Callable[[Checkpoint], bool], *, resumable: bool = False
+) -> Checkpoint | None:
+    """The newest wanted save that is complete; with ``resumable`` the newest that training can resume from."""
+    for checkpoint in reversed(in_save_order(checkpoints)):
+        is_able = checkpoint.resumable is True or not resumable
+        if checkpoint.state == "complete" and not checkpoint.is_made and is_able and wanted(checkpoint):
+            return checkpoint
+    return None
+
+
 def in_time_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     """Earliest written first; of one time, in order."""
     return sorted(in_save_order(checkpoints), key=lambda checkpoint: checkpoint.modified)

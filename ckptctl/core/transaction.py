@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ckptctl.core.model import Text
+
 
 class Replacement(NamedTuple):
     """A file of ours that takes a part's place: what stays of it."""
@@ -113,6 +115,8 @@ class Failure(NamedTuple):
     why: str
     is_damage: bool = False
     """Whether it was found not to be whole."""
+    note: Text | None = None
+    """What is shown in place of ``why``: it tells more."""
 
 
 class TrashChange(NamedTuple):

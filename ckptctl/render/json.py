@@ -348,4 +348,6 @@ def _outcome(outcome: Outcome) -> Value:
 
 
 def _failure(failure: Failure, key: str) -> Value:
-    return {**write_path("path", failure.path), key: write_text(failure.why)}
+    from ckptctl.render.notes import describe_failure
+
+    return {**write_path("path", failure.path), key: write_text(describe_failure(failure))}

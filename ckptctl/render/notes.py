@@ -11,6 +11,7 @@ from ckptctl.core.units import NANOSECONDS, write_age, write_size
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Score, Text
+    from ckptctl.core.transaction import Failure
     from ckptctl.errors import CkptctlError
 
 
@@ -26,6 +27,11 @@ def describe_note(text: Text) -> str:
 def describe_error(error: CkptctlError) -> str:
     """What went wrong: the note of an error where it has one, else its text."""
     return describe_note(error.note) if isinstance(error.note, Note) else error.text
+
+
+def describe_failure(failure: Failure) -> str:
+    """Why one item did not go as planned: its note where it has one, else its words."""
+    return failure.why if failure.note is None else describe_note(failure.note)
 
 
 def describe_pattern(pattern: str) -> str:
@@ -136,6 +142,10 @@ def _held(path: str, reasons: Sequence[Text]) -> str:
     return f"'{path}' stays: {'; '.join(map(describe_note, reasons))}"
 
 
+def _stays_now(reasons: Sequence[Text]) -> str:
+    return f"stays now: {'; '.join(map(describe_note, reasons))}"
+
+
 def _of_several(paths: Sequence[str], why: str) -> str:
     from ckptctl.core.findings import describe_names  # only a doctor shows these
 
@@ -231,6 +241,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "not-slimmed": "not slimmed: {why}",
     "roster-corrected": "{path} lists {count} of what goes, and is corrected before",
     "held": _held,
+    "stays-now": _stays_now,
     # refusals to slim, and to compare
     "left-out": "{why}: not compared",
     "not-compared": "cannot be compared: {why}",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ckptctl.core.transaction import STOPPED, Failure, Outcome, Transaction, TransactionItem, TrashChange
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 from ckptctl.render.columns import write_count, write_number, write_time
+from ckptctl.render.notes import describe_failure
 from ckptctl.render.text import escape, fold, locate, measure, shorten
 
 
@@ -53,7 +54,7 @@ def _describe_undone(outcome: Outcome, root: str) -> str:
 
 
 def _describe_failure(failure: Failure, root: str) -> str:
-    return f"{escape(locate(root, failure.path))}: {escape(failure.why)}"
+    return f"{escape(locate(root, failure.path))}: {escape(describe_failure(failure))}"
 
 
 class TrashedItems(NamedTuple):
@@ -77,7 +78,7 @@ def describe_change(change: TrashChange, root: str = ".") -> str:
     parts = [f"{write_count(len(items), 'checkpoint')} {word}" for word, items in counts if items]
     freed = f", freed {write_size(change.freed)}" if change.freed else ""
     lines = [f"{escape(change.txid)}: {', '.join(parts) or 'nothing to do'}{freed}"]
-    lines += [f"  {escape(locate(root, it.path))}: {escape(it.why)}" for it in change.failed]
+    lines += [f"  {escape(locate(root, it.path))}: {escape(describe_failure(it))}" for it in change.failed]
     return "\n".join(lines)
 
 

@@ -135,8 +135,10 @@ def name_within(path: str, folder: str) -> str:
 
 def error_lines(error: CkptctlError, done: str | None = None) -> str:
     """What and where, then what was (not) done if anything could have been changed, then what to do next."""
+    from ckptctl.render.notes import describe_error  # a command that ends well needs no texts
+
     where = "" if error.path is None else f"{escape(error.path) or '.'}: "
-    lines = [f"ckptctl: error[{error.id}]: {where}{escape(error.text)}"]
+    lines = [f"ckptctl: error[{error.id}]: {where}{escape(describe_error(error))}"]
     if done is not None:
         lines.append(escape(done))
     if error.hint is not None:

@@ -6,7 +6,8 @@ rank's share of the checkpoints (``mp_rank_00``); and one that a metric's slash 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from posixpath import abspath, basename
 from typing import TYPE_CHECKING
 
@@ -112,11 +113,18 @@ class RunFolder:
         return self.units[unit] if unit is not None and path.startswith(f"{unit}/") else None
 
 
-def group_folders(store: ReadStore, index: LayoutIndex, *, stat: bool) -> Iterator[RunFolder]:
-    """The run folders below a store's root, each when the walk has left it: a folder's own after those below it."""
+def group_folders(
+    store: ReadStore, index: LayoutIndex, *, stat: bool, observe: Callable[[Folder], object] = bool
+) -> Iterator[RunFolder]:
+    """The run folders below a store's root, each when the walk has left it: a folder's own after those below it.
+
+    ``observe`` is shown each folder as it is listed.
+    """
     open_folders: list[RunFolder] = []
     sides = index.sides_below
-    for folder in store.walk(stat=stat):
+    walk = store.walk(stat=stat)
+    for folder in walk:
+        observe(folder)
         while open_folders and not open_folders[-1].holds(folder.path):
             yield open_folders.pop()
         top = open_folders[-1] if open_folders else None
@@ -124,6 +132,7 @@ def group_folders(store: ReadStore, index: LayoutIndex, *, stat: bool) -> Iterat
             open_folders.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
             _note_sides(open_folders, folder, sides)
         if open_folders[0].is_checkpoint:
+            deque(map(observe, walk if observe is not bool else ()), 0)
             break
         if folder.failure:
             open_folders[-1].failures.append(Note("unlisted", path=folder.path, why=folder.failure))

@@ -112,16 +112,6 @@ def find_containing(owners: Mapping[str, Checkpoint], target: str | None) -> str
     return owners[path].path
 
 
-def find_pointers(store: ReadStore) -> list[Pointer]:
-    """Every link below the root, wherever it lies: any of them may hold a checkpoint in place."""
-    return [
-        resolve_link(store, entry)
-        for folder in store.walk(stat=False)
-        for entry in folder.entries
-        if entry.kind == "link"
-    ]
-
-
 def attach_links(run: Run, pointers: Sequence[Pointer]) -> Run:
     """The run with all the tree's links that lead to its checkpoints, or into them."""
     own = {(pointer.path, pointer.target) for pointer in run.pointers}

@@ -7,13 +7,14 @@ alike in all of them, so one reader is enough: what it takes for a path and is n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import takewhile
 from os.path import realpath
 from posixpath import join, normpath
 from typing import NamedTuple
 
-from ckptctl.core.model import Origin, Run
+from ckptctl.core.model import Entry, Origin, Run
 from ckptctl.errors import Damaged
 from ckptctl.layouts import LAYOUTS
 from ckptctl.scan.pointers import owners_of
@@ -37,18 +38,23 @@ class RecordedOrigin(NamedTuple):
     path: str
 
 
-def read_origins(store: ReadStore) -> Iterator[RecordedOrigin]:
-    """The paths from which the trainings in a store say that they began; what cannot be read says nothing.
-
-    Nobody deletes in a store that is read-only, and so nobody asks there.
-    """
+@cache
+def setting_keys() -> Mapping[str, Sequence[str]]:
+    """The names of the files in which a framework notes where training began, each with the settings that say so."""
     keys: dict[str, list[str]] = {}
     for origin in (origin for layout in LAYOUTS for origin in layout.origins):
         keys.setdefault(origin.file, []).extend(origin.keys)
-    for folder in store.walk(stat=False) if isinstance(store, Store) else ():
-        for entry in folder.entries:
-            own = keys.get(entry.path.rpartition("/")[2], ()) if entry.kind == "file" else ()
-            yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own)) if own else ()
+    return keys
+
+
+def read_origins(store: ReadStore, files: Iterable[Entry]) -> Iterator[RecordedOrigin]:
+    """The paths from which trainings say in their settings that they began; what cannot be read says nothing.
+
+    Nobody deletes in a store that is read-only, and so nobody asks there.
+    """
+    for entry in files if isinstance(store, Store) else ():
+        own = setting_keys()[entry.path.rpartition("/")[2]]
+        yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own))
 
 
 def _read(store: ReadStore, path: str, keys: Sequence[str]) -> list[str]:

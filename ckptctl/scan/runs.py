@@ -27,7 +27,7 @@ from ckptctl.stores.read_cache import CachedStore
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
     from ckptctl.layouts.schema import Layout
-    from ckptctl.stores import ReadStore
+    from ckptctl.stores import Folder, ReadStore
 
 NUMBERS = ("epoch", "step", "global_step")
 """Fields that say when, not how good."""
@@ -68,17 +68,28 @@ class Options(NamedTuple):
     and it is left out."""
 
 
-def scan(store: ReadStore, options: Options) -> Iterator[Run]:
+def scan(
+    store: ReadStore,
+    options: Options,
+    *,
+    observe: Callable[[Folder], object] = bool,
+    skip: Callable[[str], bool] | None = None,
+) -> Iterator[Run]:
     """The runs below a store's root, in a stable order: a folder's own run after those of the folders below it.
 
-    A folder that could not be listed is a run with ``listed`` False.
+    A folder that could not be listed is a run with ``listed`` False. ``observe`` is shown each folder as it is listed;
+    ``skip`` is asked of each folder with a run: of one that is skipped only what could not be listed is told.
     """
     store = CachedStore(store)
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     index = LayoutIndex(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
     wanted = MetricRequest(options.exact, options.stat, options.monitor, options.resumable, options.sure)
-    for run_folder in group_folders(store, index, stat=options.stat):
+    for run_folder in group_folders(store, index, stat=options.stat, observe=observe):
+        if skip is not None and skip(run_folder.path):
+            failures = tuple(run_folder.failures)
+            yield from [Run(run_folder.path, (), notices=failures, listed=False)] if failures else []
+            continue
         run = _build(store, run_folder, index, options)
         if run is None:
             continue

@@ -21,8 +21,9 @@ from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
 from ckptctl.layouts import LAYOUTS
 from ckptctl.prune.apply import ApplyOptions, apply
-from ckptctl.scan.pointers import attach_links, find_pointers
-from ckptctl.scan.runs import Options, scan
+from ckptctl.scan.pointers import attach_links
+from ckptctl.scan.runs import Options
+from ckptctl.scan.tree_listing import list_tree
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from tests.layouts.tree import Tree, torch_file
@@ -119,9 +120,8 @@ def _is_in_the_way(name: str, paths: set[str]) -> bool:
 
 
 def runs_of(store: Store, **options: object) -> list[Run]:
-    found = list(scan(store, Options(now=NOW, **options)))  # type: ignore[arg-type]
-    pointers = find_pointers(store)
-    return [attach_links(run, pointers) for run in found]
+    listing = list_tree(store, Options(now=NOW, **options))  # type: ignore[arg-type]
+    return [attach_links(run, listing.links) for run in listing.runs]
 
 
 def files_in(store: Store) -> set[str]:

@@ -20,8 +20,9 @@ from ckptctl.core.retention.rules import KeepGlob, KeepLast, KeepNewerThan, Keep
 from ckptctl.core.retention.rules.protocol import Rule
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.prune.apply import ApplyOptions, apply
-from ckptctl.scan.pointers import attach_links, find_pointers
-from ckptctl.scan.runs import Options, scan
+from ckptctl.scan.pointers import attach_links
+from ckptctl.scan.runs import Options
+from ckptctl.scan.tree_listing import list_tree
 from ckptctl.stores import Store
 from ckptctl.stores.local import open_url
 from tests.core.samples import HOUR, MINUTE, NOW, save
@@ -275,8 +276,8 @@ def trees(draw_: st.DrawFn) -> dict[str, bytes]:
 
 
 def seen(store: Store) -> list[Run]:
-    pointers = find_pointers(store)
-    return [attach_links(run, pointers) for run in scan(store, Options(now=store.clock()))]
+    listing = list_tree(store, Options(now=store.clock()))
+    return [attach_links(run, listing.links) for run in listing.runs]
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:

@@ -21,6 +21,7 @@ from ckptctl.layouts.index import first_match
 from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.scan.runs import Options, scan
 from tests.cli.calls import HOUR, Answer, call, listing, save
+from tests.doors import assert_same
 from tests.layouts.tree import json_file, torch_file
 from tests.layouts.trees import deepspeed, megatron, openpcdet, transformers
 from tests.states import Watched, lightning
@@ -73,6 +74,7 @@ def pointers(root: Path) -> dict[str, str | None]:
 
 
 def pruned(root: Path, *flags: str) -> Answer:
+    assert_same(root, *flags)
     answer = call("prune", root, *flags, "--yes")
     assert answer.code == 0, answer.err
     return answer

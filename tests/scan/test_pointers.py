@@ -8,7 +8,9 @@ import os
 import pytest
 
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Unit
-from ckptctl.scan.pointers import attach_links, find_pointers, resolve_link
+from ckptctl.scan.pointers import attach_links, resolve_link
+from ckptctl.scan.runs import Options
+from ckptctl.scan.tree_listing import list_tree
 from tests.core.samples import run_of, save
 from tests.stores.memory import MemoryStore
 
@@ -46,7 +48,7 @@ def test_a_link_that_cannot_be_followed_leads_nowhere() -> None:
 
 def test_every_link_of_a_tree_is_found_wherever_it_lies() -> None:
     store = MemoryStore({"r/a.ckpt": b"x"}, {"top": "r/a.ckpt", "r/best": "a.ckpt", "x/y/z": "gone"}, folders=["x/y"])
-    found = [(it.path, it.target) for it in find_pointers(store)]
+    found = [(it.path, it.target) for it in list_tree(store, Options()).links]
     assert found == [("top", "r/a.ckpt"), ("r/best", "r/a.ckpt"), ("x/y/z", None)]
 
 

@@ -10,7 +10,9 @@ import pytest
 from ckptctl.core.model import Origin, Run
 from ckptctl.layouts import LAYOUTS
 from ckptctl.layouts.schema import OriginFile
-from ckptctl.scan.provenance import MOST_BYTES, RecordedOrigin, attach_references, find_setting_values, read_origins
+from ckptctl.scan.provenance import MOST_BYTES, RecordedOrigin, attach_references, find_setting_values
+from ckptctl.scan.runs import Options
+from ckptctl.scan.tree_listing import list_tree
 from tests.cli.calls import NAMES, call, make_run
 from tests.core.samples import run_of, save
 from tests.stores.memory import MemoryStore
@@ -39,7 +41,7 @@ def test_a_line_of_every_file_that_a_layout_names_is_read(origin: OriginFile) ->
     text = f"lr: 0.1\n{origin.example}\nseed = 3\n"
     assert find_setting_values(text.encode(), origin.keys) == ["runs/a/x"]
     store = MemoryStore({f"runs/b/{origin.file}": text.encode(), "runs/b/other.yaml": text.encode()})
-    assert list(read_origins(store)) == [RecordedOrigin(f"runs/b/{origin.file}", "runs/a/x")]
+    assert list(list_tree(store, Options()).origins) == [RecordedOrigin(f"runs/b/{origin.file}", "runs/a/x")]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_only_what_another_training_says_counts(file: str, path: str, *, counts:
 def test_a_file_that_is_too_large_or_of_another_kind_says_nothing() -> None:
     line = b"ckpt_path: runs/a/step=1.ckpt\n"
     store = MemoryStore({"config.yaml": line + b" " * MOST_BYTES, "b/config.yaml": b"\xff\xfe" + line})
-    assert list(read_origins(store)) == [RecordedOrigin("b/config.yaml", "runs/a/step=1.ckpt")]
+    assert list(list_tree(store, Options()).origins) == [RecordedOrigin("b/config.yaml", "runs/a/step=1.ckpt")]
 
 
 def test_runs_stay_as_they_are_where_nothing_is_said() -> None:

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from posixpath import join
 from typing import Any, NamedTuple
 
-from ckptctl.cli._console import write_whole
-from ckptctl.cli._options import GroupName, ModeName
-from ckptctl.cli._planning import PlannedPrune, PruneJob
-from ckptctl.cli._policy_flags import Flags
-from ckptctl.cli._request import PruneRequest
-from ckptctl.cli._targets import NameOptions
-from ckptctl.core.model import Checkpoint, Entry
+from ckptctl.core.model import Checkpoint, Entry, Note
 from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.transaction import Failure
-from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import PathMissing, Refused, UsageError
-from ckptctl.render.json import prune as as_json
-from ckptctl.render.notes import describe_note
+from ckptctl.prune.planning import OLDEST, PlannedPrune, PruneRequest, identify_root
+from ckptctl.prune.policy_options import PolicyOptions
+from ckptctl.scan.targets import NameOptions
 from ckptctl.stores import ReadStore
 
 VERSION = 1
-OLDEST = 24 * 3600 * NANOSECONDS
-"""A plan is not carried out when it is older."""
 MOST_BYTES = 1 << 30
-_NAMED: Mapping[str, Callable[[Any], object]] = {"mode": ModeName, "group_by": GroupName}
 
 
 class PlanFile(NamedTuple):
@@ -43,13 +34,10 @@ class PlanFile(NamedTuple):
     """By absolute path, drop or slim, and what of its entries must be the same."""
 
 
-def write_plan(path: str, job: PruneJob, request: PruneRequest, planned: PlannedPrune) -> None:
-    """Write a draft to a file, whole or not at all; raises StorageFailed."""
-    write_whole(path, _tell(planned, job, request))
-
-
-def _tell(planned: PlannedPrune, job: PruneJob, request: PruneRequest) -> Iterator[str]:
-    """A draft as a file holds it: JSON, with the plan in it as ``prune --json`` tells it."""
+def encode_plan(
+    stores: Sequence[ReadStore], request: PruneRequest, planned: PlannedPrune, shown: Iterable[str]
+) -> Iterator[str]:
+    """A plan as a file holds it: JSON, with the plan in it as ``prune --json`` tells it, which is ``shown``."""
     changes = {
         key_of(store, it.checkpoint): (it.action, traits_of(it.checkpoint))
         for store, run in zip(planned.owners, planned.plan.runs, strict=True)
@@ -58,15 +46,15 @@ def _tell(planned: PlannedPrune, job: PruneJob, request: PruneRequest) -> Iterat
     }
     held = {
         "ckptctl_plan": VERSION,
-        "created": min(store.clock() for store in job.stores),
-        "places": [_place(store) for store in job.stores],
-        "flags": request.flags._asdict(),
+        "created": min(store.clock() for store in stores),
+        "places": [identify_root(store) for store in stores],
+        "flags": request.options._asdict(),
         "names": request.names,
         "exact": request.exact,
         "changes": changes,
     }
     yield json.dumps(held, indent=1)[:-2]
-    yield f',\n "plan": {"".join(as_json(planned.plan, dry_run=True)).strip()}\n}}\n'
+    yield f',\n "plan": {"".join(shown).strip()}\n}}\n'
 
 
 def read_plan(path: str) -> PlanFile:
@@ -87,9 +75,8 @@ def read_plan(path: str) -> PlanFile:
 
 
 def _understand(held: Mapping[str, Any]) -> PlanFile:
-    flags: dict[str, Any] = {name: _NAMED.get(name, _same)(value) for name, value in held["flags"].items()}
     places = tuple((str(path), identity) for path, identity in held["places"])
-    asked = PruneRequest(Flags(**flags), NameOptions(*held["names"]), bool(held["exact"]))
+    asked = PruneRequest(PolicyOptions(**held["flags"]), NameOptions(*held["names"]), bool(held["exact"]))
     return PlanFile(
         int(held["created"]),
         places,
@@ -98,17 +85,13 @@ def _understand(held: Mapping[str, Any]) -> PlanFile:
     )
 
 
-def _same(value: object) -> object:
-    return value
-
-
-def refuse_stale(plan: PlanFile, stores: list[ReadStore]) -> None:
+def refuse_stale(plan: PlanFile, stores: Sequence[ReadStore]) -> None:
     """Raise Refused for a plan that is older than a day, or of another root than the one that is there now."""
     done, hint = "nothing was deleted", "draw it anew with ckptctl prune --plan-out"
     if min(store.clock() for store in stores) - plan.created > OLDEST:
         raise Refused("the plan is more than a day old", id="stale-plan", done=done, hint=hint)
     for store, (path, identity) in zip(stores, plan.places, strict=True):
-        if _place(store)[1] != identity:
+        if identify_root(store)[1] != identity:
             text = "is another folder than the one that was planned for"
             raise Refused(text, path=path, id="stale-plan", done=done, hint=hint)
 
@@ -135,13 +118,15 @@ def _narrow(verdict: Verdict, key: str, plan: PlanFile, seen: dict[str, Failure]
         return _keep(verdict, "not in the plan")
     action, traits = plan.changes[key]
     if not verdict.is_change:
-        why = f"stays now: {'; '.join(describe_note(it.text) for it in verdict.reasons)}"
-    elif traits_of(verdict.checkpoint) != traits:
+        note = Note("stays-now", reasons=tuple(it.text for it in verdict.reasons))
+        seen[key] = Failure(verdict.path, "stays now", note=note)
+        return verdict
+    if traits_of(verdict.checkpoint) != traits:
         why = "changed since the plan"
     else:
         why = "" if verdict.action == action else "the rules say otherwise of it now"
     seen[key] = Failure(verdict.path, why)
-    return _keep(verdict, why) if verdict.is_change and why else verdict
+    return _keep(verdict, why) if why else verdict
 
 
 def _keep(verdict: Verdict, why: str) -> Verdict:
@@ -161,9 +146,3 @@ def traits_of(checkpoint: Checkpoint) -> list[list[object]]:
 def _trait(entry: Entry) -> list[object]:
     identity = list(entry.identity) if isinstance(entry.identity, tuple) else entry.identity
     return [entry.path, entry.kind, entry.size, entry.modified, identity]
-
-
-def _place(store: ReadStore) -> tuple[str, list[int]]:
-    path = os.path.realpath(store.url)
-    found = os.stat(path)
-    return path, [found.st_dev, found.st_ino]

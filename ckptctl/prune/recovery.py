@@ -1,0 +1,126 @@
+"""What earlier runs left in the trash: found, and put in order before anything new is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os.path import dirname, ismount, join, normpath, realpath
+from typing import NamedTuple
+
+from ckptctl.core.transaction import TrashChange
+from ckptctl.errors import NotFound, Refused, UsageError
+from ckptctl.prune.journal import JournaledTransaction, has_trash, load_transaction, load_transactions
+from ckptctl.prune.lock import acquire_lock
+from ckptctl.prune.trash import is_own_transaction, recover, undo_transaction
+from ckptctl.scan.absolute_paths import make_absolute
+from ckptctl.scan.targets import locate_errors
+from ckptctl.stores import ReadStore, Store, open_store, require_writable
+
+
+class TrashedPrune(NamedTuple):
+    """A prune in a trash, with the root where it lies."""
+
+    store: Store
+    transaction: JournaledTransaction
+
+
+def recover_stores(stores: Sequence[ReadStore]) -> Iterator[tuple[Store, TrashChange]]:
+    """Finish or take back what interrupted runs left, so that the next plan is made of what is whole.
+
+    Nothing is done where the root holds nothing else: its disk may not be mounted.
+    """
+    for store in (it for it in stores if isinstance(it, Store) and find_unfinished(it) and not _is_empty(it)):
+        with locate_errors(store), acquire_lock(store, "recovery"):
+            changes = recover(store)
+        yield from ((store, change) for change in changes)
+
+
+def _is_empty(store: Store) -> bool:
+    top = next(iter(store.walk(stat=False, enter=lambda folder: not folder)), None)
+    return top is not None and not top.entries and top.failure is None
+
+
+def find_unfinished(store: ReadStore) -> list[tuple[str, str]]:
+    """Identifiers of what was cut off, or is not understood, with why; none where nothing can be changed anyway."""
+    if not isinstance(store, Store):
+        return []
+    try:
+        transactions, strange = load_transactions(store)
+        found = [(it, is_own_transaction(store, it)) for it in transactions if it.state != "kept"]
+    except OSError as error:
+        return [("", error.strerror or str(error))]
+    others = "it is another user's, who can finish it by any prune there, or take it back by ckptctl undo"
+    return [*((it.deed.txid, "" if own else others) for it, own in found), *strange.items()]
+
+
+def find_one_trashed(txid: str | None, paths: Sequence[str]) -> TrashedPrune:
+    """The prune with an identifier, or the newest that lies in a trash; raises NotFound."""
+    found = [it for it in find_trashed(paths) if it.transaction.deed.txid.startswith(txid or "")]
+    if not found:
+        what = f"no prune {txid} is in a trash" if txid else "no trash"
+        hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
+        raise NotFound(f"{what} here, above or below", path=paths[0], hint=hint, id="no-trash")
+    if txid and len(found) > 1:
+        names = ", ".join(it.transaction.deed.txid for it in found)
+        raise NotFound(f"{txid} may be {names}", path=paths[0], hint="write more of it", id="no-trash")
+    return max(found, key=lambda it: it.transaction.deed.since)
+
+
+def find_trashed_of(txid: str, paths: Sequence[str]) -> list[TrashedPrune]:
+    """What one prune left in the trash of each root that it worked in; raises NotFound."""
+    found = [it for it in find_trashed(sorted({*paths})) if it.transaction.deed.txid == txid]
+    if not found:
+        hint = "what was deleted without the trash cannot come back"
+        raise NotFound(f"no prune {txid} is in a trash", path=paths[0] if paths else None, hint=hint, id="no-trash")
+    return list({realpath(it.store.url): it for it in found}.values())
+
+
+def undo_trashed(found: Sequence[TrashedPrune]) -> TrashChange:
+    """Put everything of a prune back; all paths are absolute."""
+    changes = [_undo(it) for it in found]
+    back = tuple(path for it in changes for path in it.back)
+    failed = tuple(failure for it in changes for failure in it.failed)
+    return TrashChange(found[0].transaction.deed.txid, back, failed=failed)
+
+
+def _undo(find: TrashedPrune) -> TrashChange:
+    store, txid = find.store, find.transaction.deed.txid
+    with locate_errors(store), acquire_lock(store, "undo"):
+        recover(store)
+        transaction = load_transaction(store, txid)
+        change = undo_transaction(store, transaction) if transaction else TrashChange(txid)
+    back = tuple(make_absolute(store.url, it) for it in change.back)
+    failed = tuple(it._replace(path=make_absolute(store.url, it.path)) for it in change.failed)
+    return change._replace(back=back, failed=failed)
+
+
+def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
+    """What lies in the trash of each place, of those below it, and of the nearest above it where it has none."""
+    for path in paths:
+        found = [*_find_in(open_store(path)), *_find_below(path)]
+        yield from found or _find_above(path)
+
+
+def _find_in(store: ReadStore) -> list[TrashedPrune]:
+    try:
+        writable = require_writable(store)
+    except Refused as error:
+        raise UsageError(f"{error.text}: there is no trash", path=store.url) from None
+    return [TrashedPrune(writable, it) for it in load_transactions(writable)[0]]
+
+
+def _find_below(path: str) -> Iterator[TrashedPrune]:
+    """Roots of other prunes may lie below this one."""
+    store = open_store(path)
+    folders = (it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "dir")
+    for folder in folders:
+        yield from _find_in(open_store(normpath(join(path, folder)))) if has_trash(store, folder) else ()
+
+
+def _find_above(path: str) -> list[TrashedPrune]:
+    place = realpath(path)
+    while not ismount(place):
+        place = dirname(place)
+        store = open_store(place)
+        if has_trash(store):
+            return _find_in(store)
+    return []

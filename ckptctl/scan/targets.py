@@ -1,0 +1,137 @@
+"""What a call names: the places to look in, and how file names are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from os import PathLike, fspath
+from os.path import isdir, lexists, realpath, sep
+from time import time_ns
+from typing import NamedTuple, TypeAlias
+
+from ckptctl.core.filters import Filter, parse_filter
+from ckptctl.core.model import Checkpoint, Run, relocate_path
+from ckptctl.errors import CkptctlError, UsageError
+from ckptctl.scan.runs import Options, scan
+from ckptctl.stores import ReadStore, open_store
+
+Path: TypeAlias = str | PathLike[str] | Checkpoint
+"""Of a file or folder; that of a checkpoint is its own."""
+Paths: TypeAlias = Path | Iterable[Path]
+Texts: TypeAlias = str | int | Iterable[str | int]
+"""One value of an option that may be repeated, or several."""
+
+
+class NameOptions(NamedTuple):
+    """How file names are to be read."""
+
+    template: str | None = None
+    layout: str | None = None
+    extensions: Sequence[str] | None = None
+    equals: str = "="
+
+
+def read_paths(paths: Paths) -> list[str]:
+    """The paths of one or several files, folders or checkpoints."""
+    if isinstance(paths, (str, PathLike)):
+        return [fspath(paths)]
+    return [paths.path] if isinstance(paths, Checkpoint) else [path for it in paths for path in read_paths(it)]
+
+
+def parse_filters(texts: Texts) -> tuple[Filter, ...]:
+    """Filters as they are typed; raises UsageError."""
+    return tuple(map(parse_filter, read_texts(texts)))
+
+
+def read_texts(texts: Texts) -> list[str]:
+    """The values of an option that may be repeated: one, or several."""
+    return [str(texts)] if isinstance(texts, (str, int)) else list(map(str, texts))
+
+
+def read_options(  # noqa: PLR0913 - one parameter, one option
+    names: NameOptions,
+    *,
+    monitor: str | None = None,
+    exact: bool = False,
+    resumable: bool = False,
+    sure: bool = False,
+    stat: bool = True,
+    now: int = 0,
+) -> Options:
+    """The options of a scan; raises UsageError for a template that cannot be read."""
+    template = None
+    if names.template is not None:
+        from ckptctl.core.names.template import Template
+
+        template = Template(names.template, equals=names.equals)
+    extensions = tuple(it if it.startswith(".") else f".{it}" for it in names.extensions or ())
+    return Options(
+        now=now or time_ns(),
+        stat=stat,
+        exact=exact,
+        resumable=resumable,
+        sure=sure,
+        monitor=monitor,
+        template=template,
+        layout=names.layout,
+        extensions=extensions,
+        equals=names.equals,
+    )
+
+
+def expand_globs(paths: Sequence[str] | None) -> list[str]:
+    """The places that the arguments mean, in order, each once; a glob that matches no folder is kept for its error."""
+    found: list[str] = []
+    for path in paths or ["."]:
+        if not path:
+            raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
+        is_glob = "://" not in path and not _MAGIC.isdisjoint(path) and not lexists(path)
+        found += _match(path) or [path] if is_glob else [path]
+    return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+_MAGIC = frozenset("*?[")
+"""What a glob has and a path mostly has not."""
+
+
+def _match(pattern: str) -> list[str]:
+    """The folders that a glob matches, sorted."""
+    from glob import glob
+
+    return sorted(filter(isdir, glob(pattern)))
+
+
+def open_stores(paths: Sequence[str] | None) -> list[ReadStore]:
+    """The stores of the places, in the order given; raises what opening raises."""
+    return [open_store(path) for path in expand_globs(paths)]
+
+
+def open_separate_stores(paths: Sequence[str] | None) -> list[ReadStore]:
+    """As `open_stores`; raises UsageError where one place lies in another: what is in both would be planned twice."""
+    stores = open_stores(paths)
+    places = sorted((realpath(it.url) + sep, it.url) for it in stores if "://" not in it.url)
+    for (outer, name), (inner, other) in pairwise(places):
+        if inner.startswith(outer):
+            raise UsageError(f"'{other}' lies in '{name}', which is named too", hint="name one of them")
+    return stores
+
+
+def scan_paths(paths: Paths, options: Options) -> Iterator[tuple[ReadStore, Run]]:
+    """The runs under some paths that have checkpoints, or that could not be listed."""
+    for store in open_stores(read_paths(paths)):
+        yield from ((store, run) for run in scan(store, options) if run.checkpoints or not run.listed)
+
+
+@contextmanager
+def locate_errors(store: ReadStore) -> Iterator[None]:
+    """Let errors about a run name it as the user knows it: below the path that was typed."""
+    try:
+        yield
+    except CkptctlError as error:
+        error.path = None if error.path is None else _locate(store.url, error.path)
+        raise
+
+
+def _locate(root: str, path: str) -> str:
+    return path or "." if root in ("", ".", "./") else relocate_path(path, root)
