@@ -26,7 +26,6 @@ from struct import Struct
 from time import monotonic
 from typing import Literal, NamedTuple, Protocol, cast
 
-import ckptctl
 from ckptctl.formats.zip import ByteSource
 
 WorkerReply = Mapping[str, object]
@@ -245,7 +244,7 @@ class Worker:
 
 def find_code() -> list[str]:
     """Where modules are looked for; but not where the caller happens to stand, where anything may lie."""
-    own, here = os.path.dirname(os.path.dirname(ckptctl.__file__)), os.path.realpath(os.curdir)
+    own, here = __file__.removesuffix("/ckptctl/sandbox/worker.py"), os.path.realpath(os.curdir)
     return [it for it in sys.path if os.path.isabs(it) and (it == own or os.path.realpath(it) != here)]
 
 
