@@ -32,7 +32,7 @@ def started(run: Path) -> subprocess.Popen[bytes]:
 def begun(run: Path) -> subprocess.Popen[bytes]:
     """One that has begun to delete."""
     child = started(run)
-    until = monotonic() + 60
+    until = monotonic() + 300
     while (run / NAMES[20]).exists():
         assert child.poll() is None, child.communicate()
         assert monotonic() < until
@@ -87,7 +87,7 @@ def test_a_killed_prune_leaves_every_checkpoint_whole_or_gone(run: Path) -> None
 def reading(tree: Path) -> subprocess.Popen[bytes]:
     """One that has opened the tree."""
     child = started(tree)
-    until = monotonic() + 60
+    until = monotonic() + 300
     while tree not in opened(child.pid):
         assert child.poll() is None, child.communicate()
         assert monotonic() < until
