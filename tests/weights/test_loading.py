@@ -53,12 +53,6 @@ def loader() -> Iterator[Loader]:
         yield started
 
 
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own reading may take its time: where coverage is measured, it takes six times as long."""
-    monkeypatch.setattr("ckptctl.weights.machine.Limits.allow", lambda *_: 100.0)
-
-
 def look(folder: Path, content: bytes, loader: Loader, *, allow: tuple[str, ...] = ()) -> Examined:
     """What is said of a file that nobody writes to any more."""
     target = find_target(str(save(folder, [NAME], content) / NAME), Options(now=2 * 10**18))
