@@ -416,3 +416,23 @@ def test_check_names_what_a_python_lacks_and_how_to_set_up(tmp_path: Path) -> No
 
 def test_the_licence_is_the_one_that_is_declared() -> None:
     assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text()
+
+
+INTERRUPTED = """
+import signal, subprocess, sys
+from tests.conftest import let_children_be_interrupted
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+let_children_be_interrupted()
+told = "import signal; print(*(signal.getsignal(it) is signal.SIG_IGN for it in (2, 15, 1)))"
+subprocess.run([sys.executable, "-c", told], check=True)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.raise_signal(number)
+print("alive")
+"""
+
+
+def test_what_the_tests_start_is_interrupted_though_a_shell_has_them_ignore_it() -> None:
+    """As it does with ``check &`` and nohup."""
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False", "False", "alive"]
