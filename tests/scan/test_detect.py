@@ -126,8 +126,13 @@ def test_a_file_beside_the_folders_of_ranks_needs_no_share_in_them(tmp_path: Pat
 
 def test_a_folder_in_which_a_run_of_its_own_framework_lies_is_in_doubt(tmp_path: Path) -> None:
     state = "trainer_state.json"
-    write(tmp_path, f"checkpoint-1/{state}", f"checkpoint-2/{state}", f"checkpoint-2/more/checkpoint-7/{state}")
+    write(tmp_path, f"checkpoint-1/{state}", f"checkpoint-2/{state}", f"checkpoint-2/tuned/more/checkpoint-7/{state}")
     assert listed(tmp_path) == {"checkpoint-1": "complete", "checkpoint-2": "unknown: a run lies in it: more"}
+
+
+def test_a_folder_that_only_resembles_a_checkpoint_is_no_run_inside_of_one(tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint-1/trainer_state.json", "checkpoint-1/parts/checkpoint-7/optimizer.pt")
+    assert listed(tmp_path) == {"checkpoint-1": "complete"}
 
 
 def test_a_folder_that_holds_one_checkpoint_of_another_framework_is_that_frameworks_own_affair(tmp_path: Path) -> None:
@@ -168,3 +173,22 @@ def test_an_empty_folder_with_a_number_is_a_save_only_beside_those_of_its_framew
         "checkpoint-4": "complete",
         "checkpoint-5": "partial: trainer_state.json is missing",
     }
+
+
+def test_a_name_of_no_framework_is_left_alone_beside_checkpoints_of_one(tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint-1/trainer_state.json")
+    save(tmp_path, ["model_epoch_1.pt", "optim_epoch_1.pt", "step_2.pt"])
+    assert listed(tmp_path) == {"checkpoint-1": "complete"}
+    (run,) = call("ls", str(tmp_path), "--json").json["runs"]
+    why = "named like a checkpoint, but of no framework, beside those of one"
+    assert {it["path"]: it["why"] for it in run["strays"]} == dict.fromkeys(
+        ("model_epoch_1.pt", "optim_epoch_1.pt", "step_2.pt"), why
+    )
+
+
+def test_a_layout_is_not_looked_for_inside_the_checkpoints_of_others(tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint-1/trainer_state.json", "checkpoint-1/weights.ckpt", data=torch_file())
+    assert call("ls", str(tmp_path), "--layout", "lightning").code == 4
+    write(tmp_path, "epoch=1.ckpt", data=torch_file())
+    answer = call("ls", str(tmp_path), "--layout", "lightning", "--json")
+    assert [it["path"] for run in answer.json["runs"] for it in run["checkpoints"]] == ["epoch=1.ckpt"]

@@ -74,6 +74,7 @@ def test_a_setting_is_read_in_every_format_that_holds_one(text: str, found: list
         pytest.param("step=1.ckpt", [], id="a bare name, which anything may have"),
         pytest.param("/elsewhere/a/step=1.ckpt", [], id="too little is shared"),
         pytest.param("old/runs/a/step=1.ckpt", [], id="a relative path that leads elsewhere"),
+        pytest.param("old/hf/checkpoint-500/model.safetensors", [], id="a file at the end of such a one"),
         pytest.param("runs/a/step=9.ckpt", [], id="one that is gone"),
         pytest.param("bert-base-uncased", [], id="a name of a hub"),
         pytest.param("", [], id="nothing"),
@@ -143,3 +144,9 @@ def test_a_prune_of_one_run_alone_knows_nothing_of_others(pair: Path) -> None:
 def test_rm_deletes_it_when_a_person_names_it(pair: Path) -> None:
     assert call("rm", pair / "a" / NAMES[0], "--yes").code == 0
     assert not (pair / "a" / NAMES[0]).exists()
+
+
+def test_settings_are_of_the_nearest_run_around_them_and_speak_of_those_further_out() -> None:
+    runs = [run_of(save("a/b/step=1.ckpt"), path="a/b"), run_of(save("a/step=1.ckpt"), path="a")]
+    said = [RecordedOrigin("a/b/logs/args.yaml", path) for path in ("team/a/step=1.ckpt", "team/a/b/step=1.ckpt")]
+    assert [[it.target for it in run.origins] for run in attach_references(runs, said, ROOT)] == [[], ["a/step=1.ckpt"]]
