@@ -71,7 +71,7 @@ def claim_sources(readings: SourceReader, layouts: Iterable[Layout]) -> None:
 
 def _claim(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     if source.place != "inside":
-        for path in _paths_of(source, readings.sides):
+        for path in reversed(_paths_of(source, readings.sides)):  # the first claim counts
             _claim_rows(readings, source, own, _read(readings, path, source))
         if "{" in source.path:
             _claim_each(readings, source, own)
