@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,13 @@ from typing import NamedTuple
 
 import pytest
 
+import ckptctl.layouts
+from ckptctl.core.model import Entry
+from ckptctl.core.units import QUIET
+from ckptctl.layouts import find_layout
+from ckptctl.layouts.schema import Layout
+from ckptctl.scan.completeness import check_completeness, describe_pattern
+from ckptctl.stores import open_store
 from tests.cli.calls import HOUR, call
 from tests.layouts.tree import safetensors, torch_file
 
@@ -156,3 +164,57 @@ def test_what_the_manifest_of_a_folder_names_must_be_there(
 ) -> None:
     told = judged(tmp_path, {f"step-10/{name}": data for name, data in files.items()})["step-10"]
     assert told == said or (said.endswith(": ") and told.startswith(said))
+
+
+PARTS = Layout(
+    name="forge",
+    unit="family",
+    extensions=(".iron",),
+    names=(r"(?P<stem>blade_(?P<step>\d+))-(?P<shard>\d+)-of-(?P<of>\d+)\.iron",),
+    written_last=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("shards", "said"),
+    [
+        ((1, 2), "complete"),
+        ((0, 1), "complete"),
+        ((1, 3), "partial: shard 2 is missing"),
+        ((2, 3), "partial: shard 1 is missing"),
+        ((1,), "partial: shard 0 is missing"),
+        ((0,), "partial: shard 1 is missing"),
+    ],
+)
+def test_a_familys_shards_count_from_0_or_from_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: tuple[int, ...], said: str
+) -> None:
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (PARTS,))
+    of = 2 if max(shards) < 3 else 3
+    assert judged(tmp_path, {f"blade_7-{it}-of-{of}.iron": WHOLE for it in shards}) == {"blade_7": said}
+
+
+def test_the_most_shards_that_any_member_names_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (PARTS,))
+    files = dict.fromkeys(("blade_7-0-of-2.iron", "blade_7-1-of-3.iron"), WHOLE)
+    assert judged(tmp_path, files) == {"blade_7": "partial: shard 2 is missing"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [
+        (r"mp_rank_(\d{2})", "mp_rank_N"),
+        (r"actor/model_world_size_\d+_rank_(\d+)\.pt", "actor/model_world_size_N_rank_N.pt"),
+        (r"(?:bf16_)?zero_pp_rank_(\d+)", "zero_pp_rank_N"),
+        (r".+_of_(?P<rank>\d*)\.pt", "…_of_N.pt"),
+        (r"[^/]+-[a-z]{3}-(\d)", "…-…-N"),
+    ],
+)
+def test_a_pattern_is_shown_as_a_person_would_write_it(pattern: str, shown: str) -> None:
+    assert describe_pattern(pattern) == shown
+
+
+def test_a_manifest_that_is_gone_when_it_is_looked_at_leaves_its_folder_in_doubt(tmp_path: Path) -> None:
+    entries = [Entry("step-10", "dir", 0, 0), Entry("step-10/.metadata", "file", 1, 0)]
+    found = check_completeness(open_store(str(tmp_path)), find_layout("torchtitan"), entries, QUIET)
+    assert found == ("unknown", f".metadata cannot be read: {os.strerror(errno.ENOENT)}")
