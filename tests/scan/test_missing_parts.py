@@ -61,6 +61,8 @@ CASES = (
          "actor or model_world_size_*_rank_*.pt or dist_ckpt is missing"),
     Case("what is required lies further down", "checkpoint_1",
          (f"{RANDOM}1.pkl", "checkpoint_1/old/random_states_0.pkl"), "random_states_0.pkl is missing"),
+    Case("what a pattern would find further down", "global_step_20",
+         ("global_step_20/actor/x", "global_step_20/data/x.pt"), "data*.pt is missing"),
     Case("a rank between", "checkpoint_1", (f"{RANDOM}0.pkl", f"{RANDOM}2.pkl"),
          "rank 1 of random_states_N.pkl is missing"),
     Case("all ranks", "checkpoint_1", tuple(f"{RANDOM}{it}.pkl" for it in range(11))),
@@ -127,7 +129,7 @@ def test_other_files_may_be_empty(tmp_path: Path) -> None:
 
 def test_a_familys_required_file_without_a_byte_is_named(tmp_path: Path) -> None:
     files = {"model.ckpt-7.index": b"", "model.ckpt-7.data-00000-of-00001": b"x"}
-    assert judged(tmp_path, files) == {"model.ckpt-7": "partial: *.index is empty"}
+    assert judged(tmp_path, files) == {"model.ckpt-7": "partial: model.ckpt-7.index is empty"}
 
 
 MAP = b'{"weight_map": {"/a": ["sh_00000.weights.h5", "%s"], "b": "x/sh_00007.weights.h5", "c": "notes.txt"}}'
@@ -218,3 +220,18 @@ def test_a_manifest_that_is_gone_when_it_is_looked_at_leaves_its_folder_in_doubt
     entries = [Entry("step-10", "dir", 0, 0), Entry("step-10/.metadata", "file", 1, 0)]
     found = check_completeness(open_store(str(tmp_path)), find_layout("torchtitan"), entries, QUIET)
     assert found == ("unknown", f".metadata cannot be read: {os.strerror(errno.ENOENT)}")
+
+
+def test_a_manifest_proves_a_save_done_only_where_it_is_written_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = find_layout("torchtitan")
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (row._replace(written_last=False),))
+    (tmp_path / "step-10").mkdir()
+    (tmp_path / "step-10/.metadata").write_bytes(manifest())
+    (written,) = call("ls", tmp_path).rows
+    assert written["state"] == "live"
+    assert judged(tmp_path, {}) == {"step-10": "complete"}
+    monkeypatch.setattr(ckptctl.layouts, "LAYOUTS", (row,))
+    (tmp_path / "step-10/.metadata").write_bytes(manifest())
+    assert [it["state"] for it in call("ls", tmp_path).rows] == ["complete"]

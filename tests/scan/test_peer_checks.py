@@ -338,3 +338,9 @@ def test_the_newest_of_whole_saves_may_lack_what_its_row_says_the_last_lacks(
     assert set(states(root).values()) == {"complete"}
     (root / "checkpoint_3/random_states_0.pkl").unlink()
     assert states(root)["checkpoint_3"].startswith("live: random_states_0.pkl is missing")
+
+
+def test_saves_that_share_no_part_are_not_measured_by_each_other(tmp_path: Path) -> None:
+    adapter = {f"epoch_1/{name}": b"{}" for name in ("adapter_model.pt", "adapter_config.json")}
+    weights = {f"epoch_0/{name}": b"{}" for name in ("model.safetensors", "config.json", "recipe_state.pt")}
+    assert states(plant(tmp_path, [weights, adapter])) == {"epoch_0": "complete", "epoch_1": "complete"}
