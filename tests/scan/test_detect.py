@@ -192,3 +192,34 @@ def test_a_layout_is_not_looked_for_inside_the_checkpoints_of_others(tmp_path: P
     write(tmp_path, "epoch=1.ckpt", data=torch_file())
     answer = call("ls", str(tmp_path), "--layout", "lightning", "--json")
     assert [it["path"] for run in answer.json["runs"] for it in run["checkpoints"]] == ["epoch=1.ckpt"]
+
+
+def test_of_two_layouts_of_one_framework_the_more_particular_one_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint-1/trainer_state.json", "checkpoint-1/global_step1/x", "checkpoint-2/trainer_state.json")
+    (run,) = call("ls", str(tmp_path), "--json").json["runs"]
+    assert {it["path"]: it["layout"] for it in run["checkpoints"]} == {
+        "checkpoint-1": "transformers-deepspeed",
+        "checkpoint-2": "transformers",
+    }
+
+
+def test_a_folder_that_may_be_of_two_frameworks_says_of_which(tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint-500/model.safetensors", "checkpoint-500/optimizer.bin")
+    assert listed(tmp_path) == {
+        "checkpoint-500": "unknown: it may be of transformers or accelerate: choose one with --layout"
+    }
+
+
+def test_two_series_of_a_framework_that_lets_people_name_them_are_in_doubt(tmp_path: Path) -> None:
+    write(tmp_path, "ppo_100_steps.zip", "dqn_200_steps.zip", "ppo_300_steps.zip", data=torch_file())
+    assert set(listed(tmp_path).values()) == {"unknown: several series share its folder: dqnN.zip, ppoN.zip"}
+
+
+def test_a_folder_may_be_a_member_of_a_family(tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint_5", "checkpoint_5_gda/0/x", "checkpoint_7", data=b"\x81\xa1a\x01")
+    store = open_store(str(tmp_path))
+    (run,) = scan(store, Options(now=store.clock()))
+    assert {it.path: [entry.path for entry in it.entries] for it in run.checkpoints} == {
+        "checkpoint_5": ["checkpoint_5", "checkpoint_5_gda", "checkpoint_5_gda/0", "checkpoint_5_gda/0/x"],
+        "checkpoint_7": ["checkpoint_7"],
+    }
