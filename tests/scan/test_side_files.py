@@ -12,7 +12,7 @@ import pytest
 
 import ckptctl.layouts
 from ckptctl.layouts.schema import FilePlace, Layout, MetricSource, RecordedMetric
-from tests.cli.calls import HOUR, call
+from tests.cli.calls import HOUR, call, remember, save, watch
 from tests.layouts.tree import torch_file
 
 WHOLE = torch_file()
@@ -323,3 +323,34 @@ def test_what_training_ranked_by_may_be_saved_by_torch(tmp_path: Path, monkeypat
     files = {"cloth-1/weave.mark": b"x", "cloth-1/args.bin": torch_file({"by": "acc", "up": True})}
     run = read(tmp_path, row, files, monkeypatch)
     assert (run["monitor"], run["mode"]) == ("acc", "max")
+
+
+def test_a_column_may_tell_the_step_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = KILN._replace(sources=(CSV._replace(by="name", numbers={"step": "done"}),))
+    rows = table(("at", "done", "a"), ("vase.clay", 70, 1), ("pot_5.clay", 80, 1))
+    run = read(tmp_path, row, {**pots(5), "vase.clay": WHOLE, "m.csv": rows}, monkeypatch)
+    assert {it["path"]: it["step"] for it in run["checkpoints"]} == {"vase.clay": 70, "pot_5.clay": 5}
+
+
+@pytest.mark.parametrize("said", ["-1", "nan", "inf", ""])
+def test_what_counts_nothing_numbers_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    row = KILN._replace(sources=(CSV._replace(by="name", numbers={"epoch": "round", "step": "done"}),))
+    run = read(
+        tmp_path,
+        row,
+        {"vase.clay": WHOLE, "m.csv": table(("at", "round", "done"), ("vase.clay", said, said))},
+        monkeypatch,
+    )
+    assert [(it["epoch"], it["step"]) for it in run["checkpoints"]] == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "known"),
+    [("val", {"val/loss"}), ("r/val", {"val/loss"}), ("myval", {"val/loss", "loss"}), ("my_val", {"val/loss", "loss"})],
+)
+def test_the_folder_of_a_run_may_be_the_front_of_its_metrics_name(tmp_path: Path, folder: str, known: set[str]) -> None:
+    name = "loss=0.80.ckpt"
+    callbacks = watch(f"/old/{folder}", {name: 0.8}, monitor="val/loss")
+    save(tmp_path / folder, [name], remember(callbacks=callbacks))
+    (run,) = call("ls", tmp_path, "--json").json["runs"]
+    assert set(scores(run)[name]) == known
