@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import BEST, LAST, NAMES, call, checkpoints_in, listing, make_run
+from tests.cli.calls import BEST, LAST, NAMES, PROGRAM, call, checkpoints_in, environment, listing, make_run
+from tests.terminal import Terminal
 
 OLDEST = NAMES[0]
 
@@ -118,3 +119,14 @@ def test_a_link_that_came_in_another_place_since_the_plan_holds_its_target(place
     assert f"a/run/{OLDEST}" in answer.err
     assert checkpoints_in(places / "a/run") == sorted([OLDEST, LAST])
     assert checkpoints_in(places / "b/run") == [LAST]
+
+
+@pytest.mark.tty
+def test_where_it_asks_a_run_inside_of_one_that_loses_nothing_is_looked_at_again_too(places: Path) -> None:
+    (places / "a/run" / LAST).rename(places / "a" / LAST)
+    command = [*PROGRAM, "prune", "a", "--keep-last", "1"]
+    with Terminal(command, cwd=places, env=environment(), columns=200) as terminal:
+        code, text = terminal.finish({"for good? [y/N]": "y\n"})
+    assert code == 0, text
+    assert checkpoints_in(places / "a") == [LAST]
+    assert checkpoints_in(places / "a/run") == [BEST]

@@ -354,3 +354,8 @@ def test_the_folder_of_a_run_may_be_the_front_of_its_metrics_name(tmp_path: Path
     save(tmp_path / folder, [name], remember(callbacks=callbacks))
     (run,) = call("ls", tmp_path, "--json").json["runs"]
     assert set(scores(run)[name]) == known
+
+
+def test_an_empty_file_is_told_to_be_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read(tmp_path, KILN._replace(sources=(ITSELF,)), {"vase.clay": b"", **pots(5)}, monkeypatch)
+    assert "vase.clay: empty file: left out" in call("ls", tmp_path).err
