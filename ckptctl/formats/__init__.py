@@ -15,8 +15,7 @@ from typing import Protocol, cast
 
 from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet, part_of_file
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, FileSet, Flaw, part_of_file
 from ckptctl.formats.zip import ByteSource, find_end
 
 _HEAD = 4200

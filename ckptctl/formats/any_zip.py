@@ -12,8 +12,7 @@ from typing import Protocol, cast
 
 from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet, Plain, merge_contents
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, FileSet, Flaw, Plain, merge_contents
 from ckptctl.formats.torch import CHECKS, list_records
 from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, open_archive, printable_name
 

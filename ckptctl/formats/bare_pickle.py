@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet, Storage
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, FileSet, Flaw, Storage
 from ckptctl.formats.pickle.reader import read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
 from ckptctl.formats.torch import PickledFile, read_contents
+from ckptctl.formats.torch_archive import DECODERS, PickledTensor
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, scalar, verify_counts
-from ckptctl.formats.torch_tensors import DECODERS, PickledTensor
 from ckptctl.formats.zip import ByteSource
 
 _HEAD = 32

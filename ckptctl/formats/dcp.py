@@ -15,6 +15,7 @@ from ckptctl.formats.contents import (
     ChecksumRecord,
     Contents,
     FileSet,
+    Flaw,
     Piece,
     Plain,
     Storage,
@@ -22,16 +23,13 @@ from ckptctl.formats.contents import (
     name_type,
     part_of,
 )
-from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.pickle.allowlist import list_globals
-from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
-from ckptctl.formats.pickle.vm import LIMITS
+from ckptctl.formats.pickle.vm import LIMITS, GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.saved_values import items_of
 from ckptctl.formats.torch import CHECKS, is_dense, list_records, warn_oddities
-from ckptctl.formats.torch_archive import read_pickled, root_of
-from ckptctl.formats.torch_tensors import DECODERS
-from ckptctl.formats.torch_tensors import PickledTensor as Described
+from ckptctl.formats.torch_archive import DECODERS, read_pickled, root_of
+from ckptctl.formats.torch_archive import PickledTensor as Described
 from ckptctl.formats.zip import ByteSource, FileWindow, open_archive
 
 _SMALL = 8 << 10

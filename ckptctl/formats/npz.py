@@ -8,8 +8,7 @@ from math import prod
 from operator import mul
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Piece, Storage, Tensor, part_of
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS

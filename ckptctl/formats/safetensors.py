@@ -8,8 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
-from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Piece, Storage, Tensor, part_of
 from ckptctl.formats.json_header import parse
 from ckptctl.formats.zip import ByteSource
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import GlobalName, PickledCall, PickledOrderedDict
-from ckptctl.formats.torch_tensors import PickledTensor, is_number
+from ckptctl.formats.pickle.vm import GlobalName, PickledCall, PickledOrderedDict
+from ckptctl.formats.torch_archive import PickledTensor, is_number
 
 Scalar = str | int | float
 Row = Mapping[str, Scalar]

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.checksums import crc32c, unmask_crc
-from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Flaw, Piece, Storage, Tensor, part_of
 from ckptctl.formats.zip import ByteSource
 
 _FOOTER = 48

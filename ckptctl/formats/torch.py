@@ -12,6 +12,7 @@ from ckptctl.formats.contents import (
     ChecksumRecord,
     Contents,
     FileSet,
+    Flaw,
     Part,
     Piece,
     Plain,
@@ -20,14 +21,12 @@ from ckptctl.formats.contents import (
     name_type,
     part_of,
 )
-from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import BARE, COMPUTED, LIMITS, UNSPEAKABLE
 from ckptctl.formats.saved_values import Keys, Measure, PickledArray, RowWalk, find_leaves
-from ckptctl.formats.torch_archive import read_byteorder, read_pickled, root_of, scalar
-from ckptctl.formats.torch_tensors import PickledTensor as Described
-from ckptctl.formats.torch_tensors import read_reference
+from ckptctl.formats.torch_archive import PickledTensor as Described
+from ckptctl.formats.torch_archive import read_byteorder, read_pickled, read_reference, root_of, scalar
 from ckptctl.formats.zip import STORED, ZipArchive, printable_name
 
 CHECKS = "CRC-32 of each member"

@@ -14,13 +14,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
-from ckptctl.formats.pickle.nodes import PersistentId
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.scan import find_ends
-from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.torch_archive import UNSUPPORTED
-from ckptctl.formats.torch_tensors import (
+from ckptctl.formats.pickle.vm import LIMITS, PersistentId
+from ckptctl.formats.torch_archive import (
     DECODERS,
+    UNSUPPORTED,
     PickledTensor,
     StorageReference,
     decode_number,

@@ -13,8 +13,7 @@ import yaml
 from yaml import events as ev
 
 from ckptctl.errors import Damaged
-from ckptctl.readers.json import Row, find, find_rows
-from ckptctl.readers.numbers import read_number
+from ckptctl.readers.json import Row, find, find_rows, read_number
 
 MOST_BYTES = 16 << 20
 """A run with 100,000 checkpoints writes about 15 MB."""

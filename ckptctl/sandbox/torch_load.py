@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ckptctl.core.units import write_size
 from ckptctl.errors import MissingLibrary, UsageError
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Flaw
 from ckptctl.sandbox.worker import Caller, Worker, WorkerLimits, WorkerLost, WorkerNotStarted, WorkerReply, find_code
 
 _OLDEST = (2, 10)

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Note
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge_contents
-from ckptctl.formats.flaws import Flaw, VerifyResult
+from ckptctl.formats.contents import Contents, Flaw, VerifyResult, merge_contents
 from ckptctl.layouts import find_slimming
 
 if TYPE_CHECKING:

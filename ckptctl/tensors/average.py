@@ -19,11 +19,10 @@ from ckptctl.formats.contents import Contents, FileSet, Storage, Tensor
 from ckptctl.formats.zip import ByteSource
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.arrays import FLOATING, WHOLE, NumberSpan, average_numbers
-from ckptctl.tensors.chunks import CHUNK, make_room, place, run_in_threads
 from ckptctl.tensors.compare import name_alike
 from ckptctl.tensors.export import NamedTensor, find_metadata, find_weight_prefix, plan_safetensors
 from ckptctl.tensors.slim import SlimmedFile, open_whole_or_slimmed
-from ckptctl.tensors.streams import Chunk, NumberReader, open_numbers, rechunk
+from ckptctl.tensors.streams import CHUNK, Chunk, NumberReader, make_room, open_numbers, place, rechunk, run_in_threads
 
 Tick = Callable[[int], None]
 """Is told of bytes as they have been written; by any thread."""

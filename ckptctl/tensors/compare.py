@@ -10,8 +10,7 @@ from ckptctl.core.model import Note
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.contents import BITS, Contents, FileSet, Plain, Tensor
 from ckptctl.tensors.arrays import NumberSpan, NumericDifference, is_known_dtype, measure_difference
-from ckptctl.tensors.chunks import CHUNK
-from ckptctl.tensors.streams import NumberReader, open_numbers, rechunk
+from ckptctl.tensors.streams import CHUNK, NumberReader, open_numbers, rechunk
 
 _MISSING = object()
 Tick = Callable[[int], None]

@@ -17,7 +17,7 @@ from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import Contents
 from ckptctl.formats.zip import ByteSource, printable_name
 from ckptctl.formats.zip_writer import WrittenMember
-from ckptctl.tensors.chunks import make_room, read_chunks
+from ckptctl.tensors.streams import make_room, read_chunks
 
 
 def verify_members(draft: ByteSource, written: Sequence[WrittenMember], source: ByteSource | None = None) -> None:

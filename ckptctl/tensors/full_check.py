@@ -12,12 +12,10 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.checksums import crc32, crc32c
-from ckptctl.formats.contents import BITS, Check, ChecksumRecord, Contents, FileSet, Storage, Tensor
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Check, ChecksumRecord, Contents, FileSet, Flaw, Storage, Tensor
 from ckptctl.formats.zip import ByteSource
-from ckptctl.tensors.chunks import make_room, read_chunks, run_in_threads
 from ckptctl.tensors.finite import KINDS, find_non_finite
-from ckptctl.tensors.streams import NumberReader, open_numbers, rechunk
+from ckptctl.tensors.streams import NumberReader, make_room, open_numbers, read_chunks, rechunk, run_in_threads
 
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""

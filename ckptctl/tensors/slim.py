@@ -19,14 +19,12 @@ from typing import NamedTuple
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.contents import part_of
 from ckptctl.formats.pickle.allowlist import list_globals, list_unknown
-from ckptctl.formats.pickle.nodes import GlobalName
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
-from ckptctl.formats.pickle.vm import LIMITS
+from ckptctl.formats.pickle.vm import LIMITS, GlobalName
 from ckptctl.formats.pickle.writer import write_pickle
 from ckptctl.formats.saved_values import find_leaves
 from ckptctl.formats.torch import measure_storages
-from ckptctl.formats.torch_archive import read_pickled, root_of
-from ckptctl.formats.torch_tensors import DECODERS, PickledTensor
+from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled, root_of
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive, printable_name
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.copy_check import verify_members, verify_while_writing

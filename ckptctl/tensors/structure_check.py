@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from math import prod
 
-from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Tensor
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Piece, Tensor
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[^/]*)?")
 _MANY = 20

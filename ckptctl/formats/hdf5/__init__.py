@@ -7,8 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
-from ckptctl.formats.contents import BITS, Contents, FileSet, Packing, Piece, Plain, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Packing, Piece, Plain, Storage, Tensor, part_of
 from ckptctl.formats.hdf5.objects import Hdf5File, ObjectMessage
 from ckptctl.formats.zip import ByteSource
 

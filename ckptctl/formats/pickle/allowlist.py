@@ -11,9 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from ckptctl.formats.contents import PickledGlobal
-from ckptctl.formats.pickle.nodes import GlobalName
 from ckptctl.formats.pickle.reader import ParsedPickle
-from ckptctl.formats.pickle.vm import GETATTR
+from ckptctl.formats.pickle.vm import GETATTR, GlobalName
 
 _PLAIN = "set frozenset list dict tuple int float str bytes bytearray bool complex slice range object"
 _TENSORS = (

@@ -1,7 +1,7 @@
 """The inert pickle reader: what a pickle says, with nothing imported and nothing called.
 
     pickled = read(data)
-    pickled.value        plain data and the nodes of ckptctl.formats.pickle.nodes
+    pickled.value        plain data and the nodes of ckptctl.formats.pickle.vm
     pickled.globals      every class and function that loading it would have imported
 
 A stream may come from anyone: whatever is wrong with it ends in Damaged, after work that its length bounds.
@@ -17,15 +17,20 @@ from struct import error as MissingBytes  # noqa: N812 - what it means here
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import (
+from ckptctl.formats.pickle.vm import (
+    BARE,
+    LIMITS,
+    Decoder,
     GlobalName,
+    Operation,
     PersistentId,
     PickledCall,
     PickledOrderedDict,
     PickledSet,
+    PickleLimits,
+    PickleVM,
     SkippedValue,
 )
-from ckptctl.formats.pickle.vm import BARE, LIMITS, Decoder, Operation, PickleLimits, PickleVM
 
 _OPERATIONS_BETWEEN_LOOKS = 4096
 _NAMES_IN_HINT = 5

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from struct import pack
 
 from ckptctl.errors import Refused
-from ckptctl.formats.pickle.nodes import (
+from ckptctl.formats.pickle.vm import (
     GlobalName,
     OpaqueKey,
     PersistentId,

@@ -12,11 +12,9 @@ from __future__ import annotations
 from functools import partial
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import PickledCall
-from ckptctl.formats.pickle.vm import LIMITS
+from ckptctl.formats.pickle.vm import LIMITS, PickledCall
 from ckptctl.formats.saved_values import Measure, Row, RowWalk, find_node, items_of
-from ckptctl.formats.torch_archive import UNSUPPORTED
-from ckptctl.formats.torch_tensors import DECODERS, PickledTensor
+from ckptctl.formats.torch_archive import DECODERS, UNSUPPORTED, PickledTensor
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive
 
 _DEEPEST = 6
