@@ -71,7 +71,7 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
 
 def _read_start(archive: ZipArchive, member: ZipMember) -> bytes:
     """The first bytes of an array, unpacked."""
-    at = archive.locate_packed(member.name)
+    at = archive.locate(member.name, packed=True)
     raw = archive.source.read(at, min(member.packed, _MOST_HEADER))
     if member.method == STORED:
         return raw
@@ -88,7 +88,7 @@ def _read_objects(archive: ZipArchive, member: ZipMember, header: ArrayHeader) -
 
 
 def _place(archive: ZipArchive, member: ZipMember, header: ArrayHeader, name: str) -> Storage:
-    at = archive.locate_packed(member.name)
+    at = archive.locate(member.name, packed=True)
     if member.method != STORED:
         return Storage(name, at, member.packed, "deflate")
     return Storage(name, at + header.end, max(0, member.size - header.end))

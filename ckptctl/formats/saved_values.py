@@ -105,7 +105,7 @@ class RowWalk:
             return value if value in _NUMBERS else None
         if type(value) is str:
             return value if len(value) <= _LONGEST_TEXT else None
-        if type(value) is not PickledTensor or not self.tensors or not is_number(value):
+        if not self.tensors or not is_number(value):
             return None
         self.tensors -= 1
         return self.measure(value)

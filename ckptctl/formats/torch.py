@@ -69,7 +69,7 @@ def list_records(archive: ZipArchive, name: str, start: int = 0) -> Iterator[Che
     """The members with their checksums, none where the archive has none; ``start``: offset of the archive."""
     for member in archive.members.values() if archive.has_checksums else ():
         shown = str(member.name, "utf-8", "replace")
-        at = start + archive.locate_packed(member.name)
+        at = start + archive.locate(member.name, packed=True)
         unpacked = None if member.method == STORED else member.size
         yield ChecksumRecord(name, shown, at, member.packed, member.crc, unpacked=unpacked)
 
@@ -110,7 +110,7 @@ def _read_others(archive: ZipArchive, root: bytes) -> Iterator[ParsedPickle]:
         own = member.name.removeprefix(root)
         if own in _KNOWN or own.startswith(_KNOWN_FOLDERS) or member.size < _LOOK:
             continue
-        if archive.source.read(archive.locate_packed(member.name), 1) == b"\x80":
+        if archive.source.read(archive.locate(member.name, packed=True), 1) == b"\x80":
             yield from read_pickles(archive.read(member.name, LIMITS.data))
 
 

@@ -12,73 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache, partial
-from math import prod
+from math import inf, prod
 from struct import calcsize, unpack
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from ckptctl.errors import AmbiguousZip, Damaged, EmptyFile
+from ckptctl.formats.contents import BITS
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
 from ckptctl.formats.pickle.vm import LIMITS, Decoder, GlobalName, PersistentId, PickledCall, PickledOrderedDict
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive, printable_name
 
 _MOST_AXES = 64
-_V2_ARGUMENTS = 6
-_V3_ARGUMENTS = 7
-
 _FORMATS = {
-    "float64": "d",
-    "float32": "f",
-    "float16": "e",
-    "bfloat16": "H",
-    "int64": "q",
-    "int32": "i",
-    "int16": "h",
-    "int8": "b",
-    "uint64": "Q",
-    "uint32": "I",
-    "uint16": "H",
-    "uint8": "B",
-    "bool": "?",
-}
+    "float64": "d", "float32": "f", "float16": "e", "bfloat16": "H", "int64": "q", "int32": "i", "int16": "h",
+    "int8": "b", "uint64": "Q", "uint32": "I", "uint16": "H", "uint8": "B", "bool": "?",
+}  # fmt: skip
 """Data type to struct's letter; what has none is no single number to us (complex, quantized, 8-bit floats)."""
 
 _STORAGES = {
-    "DoubleStorage": ("float64", 8),
-    "FloatStorage": ("float32", 4),
-    "HalfStorage": ("float16", 2),
-    "BFloat16Storage": ("bfloat16", 2),
-    "LongStorage": ("int64", 8),
-    "IntStorage": ("int32", 4),
-    "ShortStorage": ("int16", 2),
-    "CharStorage": ("int8", 1),
-    "ByteStorage": ("uint8", 1),
-    "BoolStorage": ("bool", 1),
-    "ComplexFloatStorage": ("complex64", 8),
-    "ComplexDoubleStorage": ("complex128", 16),
-    "QUInt8Storage": ("quint8", 1),
-    "QInt8Storage": ("qint8", 1),
-    "QInt32Storage": ("qint32", 4),
-    "QUInt4x2Storage": ("quint4x2", 1),
-    "QUInt2x4Storage": ("quint2x4", 1),
-    "UntypedStorage": ("uint8", 1),
-}
-"""Class of a storage to the data type of its elements and the bytes that each takes."""
-
-
-_NUMPY_FORMATS = {
-    "f2": "e",
-    "f4": "f",
-    "f8": "d",
-    "i1": "b",
-    "i2": "h",
-    "i4": "i",
-    "i8": "q",
-    "u1": "B",
-    "u2": "H",
-    "u4": "I",
-    "u8": "Q",
-    "b1": "?",
-}
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
+    "ByteStorage": "uint8", "BoolStorage": "bool", "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
+    "QUInt8Storage": "quint8", "QInt8Storage": "qint8", "QInt32Storage": "qint32", "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4", "UntypedStorage": "uint8",
+}  # fmt: skip
+"""Class of a storage to the data type of its elements."""
+_NUMPY_FORMATS = dict(zip("f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split(), "efdbhiqBHIQ?", strict=True))
 """Kind and bytes of the data type to struct's letter."""
 _DTYPE = GlobalName("numpy", "dtype")
 _ENCODE = GlobalName("_codecs", "encode")
@@ -114,19 +73,14 @@ class StorageReference(NamedTuple):
     """Of the part that is meant, in elements; not 0 only for views of storages (torch before 1.0)."""
 
 
-def is_number(node: object) -> bool:
+def is_number(node: object) -> TypeGuard[PickledTensor]:
     """Whether a node is a tensor of one element, of a type that can be read."""
     return type(node) is PickledTensor and prod(node.shape) == 1 and node.dtype in _FORMATS
 
 
-def width_of(dtype: str) -> int:
-    """Bytes of one element; raises KeyError for a type whose numbers are not read."""
-    return calcsize(f"<{_FORMATS[dtype]}")
-
-
 def decode_number(raw: bytes, dtype: str, order: str) -> float | int:
     """The number that one element's bytes are, in ``order`` big or little; raises Damaged where some are missing."""
-    if len(raw) != width_of(dtype):
+    if len(raw) != BITS[dtype] // 8:
         raise Damaged("the file ended while a tensor was read")
     if dtype == "bfloat16":  # the upper half of a float32
         raw, dtype = (raw + b"\0\0" if order == "big" else b"\0\0" + raw), "float32"
@@ -138,7 +92,8 @@ def read_reference(node: PersistentId) -> StorageReference | None:
     """The storage that a reference means, None where it means something else, or is not what torch writes."""
     match node.value:
         case ("storage", GlobalName() as kind, str() as key, _, int() as count, *view) if count >= 0:
-            dtype, width = _STORAGES.get(kind.name, (kind.name, None))
+            dtype = _STORAGES.get(kind.name, kind.name)
+            width = BITS[dtype] // 8 if kind.name in _STORAGES else None
         case _:
             return None
     match view:
@@ -150,31 +105,36 @@ def read_reference(node: PersistentId) -> StorageReference | None:
             return None
 
 
-def _decode_tensor(args: tuple[object, ...]) -> object:
-    """``_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``."""
-    return _describe(args[0], args[1], args[2:4], None) if len(args) >= _V2_ARGUMENTS else None
+def _decode_tensor(fewest: int, most: float, args: tuple[object, ...]) -> PickledTensor | None:
+    """``_rebuild_tensor(storage, offset, size, stride, …)``; None where the arguments are not what torch writes.
 
-
-def _decode_oldest(args: tuple[object, ...]) -> object:
-    """``_rebuild_tensor(storage, offset, size, stride)``, by torch before 0.4."""
-    return _describe(args[0], args[1], args[2:4], None) if len(args) == 4 else None  # noqa: PLR2004 - as listed
+    Then the call stays as it is. Each version of the function has its own number of arguments.
+    """
+    if not fewest <= len(args) <= most:
+        return None
+    storage, offset, shape, stride = args[:4]
+    reference = read_reference(storage) if type(storage) is PersistentId else None
+    if reference is None or type(shape) is not tuple or type(stride) is not tuple:
+        return None
+    if len(shape) != len(stride) or len(shape) > _MOST_AXES:
+        return None
+    numbers = (reference.offset, offset, *shape, *stride)
+    if set(map(type, numbers)) != {int} or min(numbers) < 0:
+        return None
+    return PickledTensor(reference.dtype, shape, stride, sum(numbers[:2]), reference.key)
 
 
 def _decode_tensor_v3(args: tuple[object, ...]) -> object:
     """The same with the data type, on a storage of bytes."""
-    if len(args) < _V3_ARGUMENTS or type(args[6]) is not GlobalName:
+    described = _decode_tensor(7, inf, args)
+    if described is None or type(args[6]) is not GlobalName:
         return None
-    return _describe(args[0], args[1], args[2:4], args[6].name)
+    return described._replace(dtype=args[6].name or described.dtype)
 
 
 def _decode_parameter(args: tuple[object, ...]) -> object:
     """``_rebuild_parameter(tensor, requires_grad, hooks)``."""
     return args[0] if args and type(args[0]) is PickledTensor else None
-
-
-def _decode_quantized(args: tuple[object, ...]) -> object:
-    """``_rebuild_qtensor(storage, offset, size, stride, quantizer, requires_grad, hooks)``."""
-    return _describe(args[0], args[1], args[2:4], None) if len(args) == _V3_ARGUMENTS else None
 
 
 def _decode_typed(args: tuple[object, ...]) -> object:
@@ -184,20 +144,6 @@ def _decode_typed(args: tuple[object, ...]) -> object:
             return _TENSORS[function](inner)
         case _:
             return None
-
-
-def _describe(storage: object, offset: object, places: tuple[object, ...], dtype: str | None) -> PickledTensor | None:
-    """The Tensor, None where the arguments are not what torch writes: then the call stays as it is."""
-    reference = read_reference(storage) if type(storage) is PersistentId else None
-    shape, stride = places
-    if reference is None or type(shape) is not tuple or type(stride) is not tuple:
-        return None
-    if len(shape) != len(stride) or len(shape) > _MOST_AXES:
-        return None
-    numbers = (reference.offset, offset, *shape, *stride)
-    if set(map(type, numbers)) != {int} or min(numbers) < 0:
-        return None
-    return PickledTensor(dtype or reference.dtype, shape, stride, sum(numbers[:2]), reference.key)
 
 
 def _decode_scalar(args: tuple[object, ...]) -> float | int | None:
@@ -233,10 +179,10 @@ def _read_bytes(node: object) -> bytes | None:
 
 
 _TENSORS: dict[GlobalName, Decoder] = {
-    GlobalName("torch._utils", "_rebuild_tensor"): _decode_oldest,
-    GlobalName("torch._utils", "_rebuild_tensor_v2"): _decode_tensor,
+    GlobalName("torch._utils", "_rebuild_tensor"): partial(_decode_tensor, 4, 4),
+    GlobalName("torch._utils", "_rebuild_tensor_v2"): partial(_decode_tensor, 6, inf),
     GlobalName("torch._utils", "_rebuild_tensor_v3"): _decode_tensor_v3,
-    GlobalName("torch._utils", "_rebuild_qtensor"): _decode_quantized,
+    GlobalName("torch._utils", "_rebuild_qtensor"): partial(_decode_tensor, 7, 7),
     GlobalName("torch._utils", "_rebuild_parameter"): _decode_parameter,
     GlobalName("torch._utils", "_rebuild_parameter_with_state"): _decode_parameter,
 }
@@ -269,19 +215,15 @@ def read_values(source: ByteSource | ZipArchive) -> Mapping[object, object]:
 
     A sound file that is no dictionary in torch's zip format comes out as Damaged with the id ``unsupported``.
     """
-    value = read_value(source)
+    value = read_pickled(source).value
     if not isinstance(value, dict):
         raise Damaged("data.pkl holds no dictionary, but something else", id=UNSUPPORTED)
     return value
 
 
-def read_value(source: ByteSource | ZipArchive) -> object:
-    """What was saved, be it a dictionary or not: plain data, Tensor and inert nodes; raises Damaged."""
-    return read_pickled(source if isinstance(source, ZipArchive) else _open(source)).value
-
-
-def read_pickled(archive: ZipArchive) -> ParsedPickle:
-    """What was saved, with all that its pickle names; raises Damaged."""
+def read_pickled(source: ByteSource | ZipArchive) -> ParsedPickle:
+    """What was saved, be it a dictionary or not, with all that its pickle names; raises Damaged."""
+    archive = source if isinstance(source, ZipArchive) else _open(source)
     root = root_of(archive)
     if not all(name.startswith(root) for name in archive.members):
         raise AmbiguousZip("ambiguous zip: its members are not all in one folder")
@@ -291,7 +233,7 @@ def read_pickled(archive: ZipArchive) -> ParsedPickle:
 
 def scalar(source: ByteSource | ZipArchive, node: object) -> float | int | None:
     """The number in a tensor of one element, None for anything else; raises Damaged where its storage cannot be."""
-    if type(node) is not PickledTensor or not is_number(node):
+    if not is_number(node):
         return None
     archive = source if isinstance(source, ZipArchive) else _open(source)
     root = root_of(archive)
@@ -299,8 +241,8 @@ def scalar(source: ByteSource | ZipArchive, node: object) -> float | int | None:
     if name not in archive.members:
         raise Damaged(f"{printable_name(name)}: the storage of a tensor is missing")
     order = "big" if read_byteorder(archive, root) == b"big" else "little"
-    width = width_of(node.dtype)
-    member, at = archive.members[name], node.offset * width
+    width, member = BITS[node.dtype] // 8, archive.members[name]
+    at = node.offset * width
     if at + width > member.size:
         raise Damaged(f"{printable_name(name)}: a tensor reaches beyond its storage")
     if member.size <= _SMALL_STORAGE:

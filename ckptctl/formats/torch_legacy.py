@@ -14,18 +14,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
+from ckptctl.formats.contents import BITS
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.scan import find_ends
 from ckptctl.formats.pickle.vm import LIMITS, PersistentId
 from ckptctl.formats.torch_archive import (
     DECODERS,
     UNSUPPORTED,
-    PickledTensor,
     StorageReference,
     decode_number,
     is_number,
     read_reference,
-    width_of,
 )
 from ckptctl.formats.zip import ByteSource
 
@@ -106,9 +105,9 @@ def read_values(source: ByteSource) -> Mapping[object, object]:
 
 def scalar(file: LegacyFile, node: object) -> float | int | None:
     """The number in a tensor of one element, None for anything else; raises Damaged where its storage cannot be."""
-    if type(node) is not PickledTensor or not is_number(node):
+    if not is_number(node):
         return None
-    storage, width = file.storages[node.key], width_of(node.dtype)
+    storage, width = file.storages[node.key], BITS[node.dtype] // 8
     start = storage.start + node.offset * width
     if start + width > storage.end:
         raise Damaged("a tensor reaches beyond its storage")

@@ -100,22 +100,13 @@ class ZipArchive:
         self.has_checksums = any(member.crc for member in members.values())
         """torch can be told to write none; then all of them are 0."""
 
-    def locate(self, name: bytes) -> int:
-        """Offset of a stored member's data; raises Damaged where its local header says otherwise, KeyError."""
+    def locate(self, name: bytes, *, packed: bool = False) -> int:
+        """Offset of a member's data, stored, or with ``packed`` deflated; raises Damaged where its header differs."""
         member = self.members[name]
-        if member.method != STORED or member.packed != member.size:
-            raise AmbiguousZip(
-                f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does"
-            )
-        return self.locate_packed(name)
-
-    def locate_packed(self, name: bytes) -> int:
-        """Offset of a member's data, stored or deflated; raises as ``locate``."""
-        member = self.members[name]
-        if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
-            raise AmbiguousZip(
-                f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does"
-            )
+        is_plain = member.method == STORED and member.packed == member.size
+        if member.flags & _ENCRYPTED or not (is_plain or (packed and member.method in (STORED, DEFLATED))):
+            why = "is compressed or encrypted, which torch never does"
+            raise AmbiguousZip(f"ambiguous zip: {printable_name(name)} {why}")
         if member.method == STORED and member.packed != member.size:
             raise AmbiguousZip(f"ambiguous zip: {printable_name(name)} has two sizes")
         data = prove_header(self.source, member)

@@ -38,9 +38,10 @@ def read_scores(data: bytes) -> Mapping[str, float]:
         raise _unexpected()
     scores = {}
     for path, score in zip(events, events, strict=False):  # the last, alone, is the mapping's end
-        if not (isinstance(path, ev.ScalarEvent) and isinstance(score, ev.ScalarEvent)):
+        number = read_number(score.value) if isinstance(score, ev.ScalarEvent) else None
+        if not isinstance(path, ev.ScalarEvent) or number is None:
             raise _unexpected()
-        scores[path.value] = _read_score(score.value)
+        scores[path.value] = float(number)
     return scores
 
 
@@ -116,13 +117,6 @@ def _read_scalar(event: ev.Event, *, is_key: bool) -> object:
         return None
     number = read_number(event.value)
     return _SWITCHES.get(event.value.lower(), event.value) if number is None else number
-
-
-def _read_score(text: str) -> float:
-    number = read_number(text)
-    if number is None:
-        raise _unexpected()
-    return float(number)
 
 
 def _unexpected() -> Damaged:

@@ -83,13 +83,13 @@ def _open(source: ByteSource) -> tuple[object, Measure]:
 
 def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
     from ckptctl.formats.any_zip import VERSION_MEMBER
-    from ckptctl.formats.torch_archive import read_value, scalar
+    from ckptctl.formats.torch_archive import read_pickled, scalar
 
     if _JSON in archive.members and VERSION_MEMBER in archive.members:
         from ckptctl.formats.json_header import parse
 
         return parse(archive.read(_JSON, LIMITS.data), "its member 'data'"), _measure_nothing
-    return read_value(archive), partial(scalar, archive)
+    return read_pickled(archive).value, partial(scalar, archive)
 
 
 def _read_pickle(source: ByteSource) -> object:
