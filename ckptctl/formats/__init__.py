@@ -27,6 +27,11 @@ _WEIGHTS = (
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
     r"|\.data-[0-9]{5}-of-[0-9]{5}$|(?:^|/)\.metadata$"
 )
+_MAPS = (".metadata", ".index", "_METADATA", ".index.json", ".weights.json")
+"""Endings of files that may speak for others."""
+_TEXTS = (".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log")
+_OWN_FLAWS = frozenset({"not-read", "trailing"})
+"""Ids of errors that are flaws of their own."""
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin."""
 
@@ -39,7 +44,6 @@ class FormatReader(Protocol):
 
         With ``placed`` each stretch of storage is looked up where it takes a read of its own, and proved.
         """
-        ...
 
 
 def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
@@ -84,19 +88,14 @@ def _read(files: FileSet, name: str, *, placed: bool) -> Contents | None:
             head = source.read(0, _HEAD)
             tail = source.read(max(0, source.size - _TAIL), _TAIL)
             kind = recognise_format(head, tail, name)
-            return (
-                _describe_unknown(source, name)
-                if kind is None
-                else _load(kind).read(source, name, files, placed=placed)
-            )
+            if kind is None:
+                return _describe_unknown(source, name)
+            module = cast("FormatReader", import_module(f"ckptctl.formats.{kind}"))
+            return module.read(source, name, files, placed=placed)
     except Damaged as error:
         return _broken(error, name)
     except OSError as error:
         return Contents("?", flaws=(Flaw("unreadable", Note("unreadable", why=str(error.strerror or error)), name),))
-
-
-def _load(kind: str) -> FormatReader:
-    return cast("FormatReader", import_module(f"ckptctl.formats.{kind}"))
 
 
 def read_files(files: FileSet, *, placed: bool = True, every: bool = False) -> dict[str, Contents]:
@@ -106,8 +105,8 @@ def read_files(files: FileSet, *, placed: bool = True, every: bool = False) -> d
     """
     found: dict[str, Contents] = {}
     claimed: set[str] = set()
-    for name in sorted(files.sizes, key=lambda it: (not _speaks(it), it)):
-        if name in claimed or not (every or _may_hold(name)):
+    for name in sorted(files.sizes, key=lambda it: (not it.endswith(_MAPS), it)):
+        if name in claimed or (name.endswith(_TEXTS) and not every):
             continue
         contents = read_file(files, name, placed=placed)
         if contents is not None:
@@ -122,15 +121,6 @@ def _assign(contents: Contents, name: str) -> Contents:
     if part is None:
         return contents
     return contents._replace(tensors=tuple(it._replace(part=part) for it in contents.tensors))
-
-
-def _speaks(name: str) -> bool:
-    """Whether a file may speak for others."""
-    return name.endswith((".metadata", ".index", "_METADATA", ".index.json", ".weights.json"))
-
-
-def _may_hold(name: str) -> bool:
-    return not name.endswith((".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log"))
 
 
 def _claims(contents: Contents, name: str, files: FileSet) -> Iterator[str]:
@@ -170,12 +160,8 @@ def _ends_as_zip(source: ByteSource) -> bool:
 
 def _broken(error: Damaged, name: str) -> Contents:
     """Empty contents that tell why; what a pickle named until it broke is in the hint."""
-    kind = error.id if error.id in _KINDS else error.flaw
+    kind = error.id if error.id in _OWN_FLAWS else error.flaw
     text = error.text if error.hint is None else f"{error.text}; {error.hint}"
     if kind == "ambiguous" and name.endswith(".distcp"):
         kind, text = "not-read", "no .metadata names it, and nothing else says what lies where in it"
     return Contents("?", flaws=(Flaw(kind, text, name),))
-
-
-_KINDS = frozenset({"not-read", "trailing"})
-"""Ids of errors that are flaws of their own."""

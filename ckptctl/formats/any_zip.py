@@ -27,7 +27,6 @@ class ArchiveReader(Protocol):
 
     def read_archive(self, archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:
         """The contents of a file whose directory was read; raises Damaged, OSError."""
-        ...
 
 
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
@@ -76,16 +75,10 @@ def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
     members = ArchiveMembers(archive)
     held = read_files(members, placed=placed, every=True)
-    inner = (
-        merge_contents({member: _move(it, name, member, members) for member, it in held.items()})
-        if held
-        else Contents("zip")
-    )
-    packed = [it for it in archive.members.values() if it.method != STORED]
-    flaws = [
-        Flaw("not-read", f"{printable_name(it.name)} is compressed, so nobody looked into it", name)
-        for it in packed[:3]
-    ]
+    moved = {member: _move(it, name, member, members) for member, it in held.items()}
+    inner = merge_contents(moved) if held else Contents("zip")
+    packed = [printable_name(it.name) for it in archive.members.values() if it.method != STORED]
+    flaws = [Flaw("not-read", f"{it} is compressed, so nobody looked into it", name) for it in packed[:3]]
     return inner._replace(
         format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",
         metadata={**inner.metadata, **_read_metadata(archive)},

@@ -114,11 +114,9 @@ class FileSet(Protocol):
     @property
     def sizes(self) -> Mapping[str, int]:
         """Bytes of each."""
-        ...
 
     def open(self, name: str) -> AbstractContextManager[ByteSource]:
         """Open one of them; raises OSError."""
-        ...
 
 
 class Storage(NamedTuple):

@@ -98,9 +98,8 @@ def _make(shown: str, header: ArrayHeader, key: str) -> Tensor:
     """An array as a tensor on a storage of its own."""
     shape = header.shape
     stride = tuple(accumulate((1, *shape[:-1]), mul)) if header.by_columns and shape else None
-    return Tensor(
-        shown, shape, header.dtype, part_of(shown.split("/")), (Piece(key, 0, shape, stride),), header.big_endian
-    )
+    pieces = (Piece(key, 0, shape, stride),)
+    return Tensor(shown, shape, header.dtype, part_of(shown.split("/")), pieces, header.big_endian)
 
 
 def _compare(member: ZipMember, header: ArrayHeader, name: str) -> list[Flaw]:
@@ -108,10 +107,5 @@ def _compare(member: ZipMember, header: ArrayHeader, name: str) -> list[Flaw]:
     expected = prod(header.shape) * BITS.get(header.dtype, 0) // 8
     if header.dtype == "?" or header.is_pickled or header.end + expected == member.size:
         return []
-    return [
-        Flaw(
-            "short-storage",
-            f"{printable_name(member.name)} has {member.size - header.end:,} of {expected:,} bytes",
-            name,
-        )
-    ]
+    text = f"{printable_name(member.name)} has {member.size - header.end:,} of {expected:,} bytes"
+    return [Flaw("short-storage", text, name)]

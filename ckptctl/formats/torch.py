@@ -46,17 +46,10 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
     others = list(_read_others(archive, root))
     needed = measure_storages([pickled])
     storages, flaws = _place(archive, root, name, needed, placed=placed)
-    contents = read_contents(
-        "torchscript" if root + b"constants.pkl" in archive.members else "torch",
-        PickledFile(
-            [pickled],
-            pickled.value,
-            storages,
-            partial(_key, name),
-            partial(scalar, archive),
-            read_byteorder(archive, root) == b"big",
-        ),
-    )
+    kind = "torchscript" if root + b"constants.pkl" in archive.members else "torch"
+    measure, is_big = partial(scalar, archive), read_byteorder(archive, root) == b"big"
+    saved = PickledFile([pickled], pickled.value, storages, partial("{}:{}".format, name), measure, is_big)
+    contents = read_contents(kind, saved)
     return contents._replace(
         globals=list_globals([pickled, *others]),
         records=tuple(list_records(archive, name)) if placed else (),
@@ -74,10 +67,6 @@ def list_records(archive: ZipArchive, name: str, start: int = 0) -> Iterator[Che
         yield ChecksumRecord(name, shown, at, member.packed, member.crc, unpacked=unpacked)
 
 
-def _key(file: str, key: str) -> str:
-    return f"{file}:{key}"
-
-
 def _place(
     archive: ZipArchive, root: bytes, name: str, needed: Mapping[str, int], *, placed: bool
 ) -> tuple[dict[str, Storage], list[Flaw]]:
@@ -88,19 +77,13 @@ def _place(
         member_name = root + b"data/" + key.encode("utf-8", "surrogatepass")
         member = archive.members.get(member_name)
         if member is None:
-            flaws.append(
-                Flaw("missing-storage", f"{printable_name(member_name)} is missing, which its pickle names", name)
-            )
+            text = f"{printable_name(member_name)} is missing, which its pickle names"
+            flaws.append(Flaw("missing-storage", text, name))
             continue
         if member.size < least:
-            flaws.append(
-                Flaw(
-                    "short-storage",
-                    f"{printable_name(member_name)} has {member.size:,} bytes of {least:,} that it needs",
-                    name,
-                )
-            )
-        storages[_key(name, key)] = Storage(name, archive.locate(member_name) if placed else None, member.size)
+            text = f"{printable_name(member_name)} has {member.size:,} bytes of {least:,} that it needs"
+            flaws.append(Flaw("short-storage", text, name))
+        storages[f"{name}:{key}"] = Storage(name, archive.locate(member_name) if placed else None, member.size)
     return storages, flaws
 
 

@@ -32,14 +32,15 @@ _FORMATS = {
 _STORAGES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
-    "ByteStorage": "uint8", "BoolStorage": "bool", "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
+    "ByteStorage": "uint8", "BoolStorage": "bool", "UntypedStorage": "uint8",
+    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
     "QUInt8Storage": "quint8", "QInt8Storage": "qint8", "QInt32Storage": "qint32", "QUInt4x2Storage": "quint4x2",
-    "QUInt2x4Storage": "quint2x4", "UntypedStorage": "uint8",
+    "QUInt2x4Storage": "quint2x4",
 }  # fmt: skip
 """Class of a storage to the data type of its elements."""
 _NUMPY_FORMATS = dict(zip("f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split(), "efdbhiqBHIQ?", strict=True))
 """Kind and bytes of the data type to struct's letter."""
-_DTYPE = GlobalName("numpy", "dtype")
+DTYPE = GlobalName("numpy", "dtype")
 _ENCODE = GlobalName("_codecs", "encode")
 _WIDEST = 8
 """Bytes of the widest of them."""
@@ -160,7 +161,7 @@ def _decode_scalar(args: tuple[object, ...]) -> float | int | None:
 def _read_numpy_format(dtype: PickledCall) -> str | None:
     """Struct's format of ``dtype('f8', …)``, whose byte order is set as its state."""
     match (dtype.target, dtype.args, dtype.state):
-        case (target, (str() as name, *_), (_, str() as order, *_)) if target == _DTYPE:
+        case (target, (str() as name, *_), (_, str() as order, *_)) if target == DTYPE:
             letter = _NUMPY_FORMATS.get(name.lstrip("<>|="))
             return letter and (">" if order == ">" else "<") + letter
         case _:

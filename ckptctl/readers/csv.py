@@ -87,10 +87,9 @@ def _collect(rows: csv.DictReader[str]) -> Table:
         if epoch is None:
             continue
         # Not its counters, not what is empty or no number, not what has no head (DictReader keeps that under None).
-        logged = ((name, text) for name, text in row.items() if name not in ("epoch", "step", None))
-        for name, text, value in ((name, text, _number(text)) for name, text in logged):
-            if value is not None:
-                table.setdefault(name, {}).setdefault(epoch, []).append(LoggedValue(step, text, value))
+        cells = ((name, text, _number(text)) for name, text in row.items() if name not in ("epoch", "step", None))
+        for name, logged in [(name, LoggedValue(step, text, it)) for name, text, it in cells if it is not None]:
+            table.setdefault(name, {}).setdefault(epoch, []).append(logged)
     return table
 
 

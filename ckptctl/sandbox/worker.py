@@ -88,11 +88,9 @@ class WorkerModule(Protocol):
 
     def prepare(self) -> WorkerReply:
         """Import what is needed; what it raises ends up as WorkerNotStarted."""
-        ...
 
     def answer(self, request: WorkerReply, caller: Caller) -> WorkerReply:
         """Answer a request; MemoryError ends up as WorkerLost."""
-        ...
 
 
 class Worker:

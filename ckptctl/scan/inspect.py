@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
     from ckptctl.sandbox.torch_load import TorchLoader
     from ckptctl.stores import ReadableFile, ReadStore
-    from ckptctl.tensors.full_check import Tick
+    from ckptctl.tensors.streams import Tick
 
 
 class CheckpointFiles:

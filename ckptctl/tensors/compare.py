@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -10,10 +10,9 @@ from ckptctl.core.model import Note
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.contents import BITS, Contents, FileSet, Plain, Tensor
 from ckptctl.tensors.arrays import NumberSpan, NumericDifference, is_known_dtype, measure_difference
-from ckptctl.tensors.streams import CHUNK, NumberReader, open_numbers, rechunk
+from ckptctl.tensors.streams import CHUNK, NumberReader, Tick, open_numbers, rechunk
 
 _MISSING = object()
-Tick = Callable[[int], None]
 
 
 class ComparedCheckpoint(NamedTuple):

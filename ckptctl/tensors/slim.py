@@ -28,6 +28,7 @@ from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled,
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive, printable_name
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.copy_check import verify_members, verify_while_writing
+from ckptctl.tensors.streams import Tick
 
 _ORDERED = GlobalName("collections", "OrderedDict")
 _LIMITS = LIMITS._replace(string=LIMITS.data)
@@ -36,8 +37,6 @@ _LEFT_OUT = frozenset({b".format_version", b".storage_alignment", b".data/serial
 """What torch notes of the way in which it wrote, which is another then; without them it reads the directory."""
 _COPIED = frozenset({b"byteorder", b"version"})
 _MOST_SMALL = 1 << 16
-
-Tick = Callable[[int], None]
 
 
 class SlimmedFile(NamedTuple):
@@ -105,12 +104,10 @@ class _Ruler:
         self.size = 0
 
     def read(self, offset: int, length: int) -> bytes:
-        """Nothing."""
         del offset, length
         return b""
 
     def write(self, data: bytes | memoryview) -> None:
-        """Count it."""
         self.size += len(data)
 
     def write_at(self, offset: int, data: bytes | memoryview) -> None:
@@ -118,11 +115,9 @@ class _Ruler:
         self.size = max(self.size, offset + len(data))
 
     def skip(self, length: int) -> None:
-        """Count it."""
         self.size += length
 
     def copy(self, source: ByteSource, offset: int, length: int) -> None:
-        """Count it."""
         del source, offset
         self.size += length
 

@@ -25,6 +25,8 @@ from ckptctl.formats.zip import ByteSource, FileWindow
 if TYPE_CHECKING:
     from ckptctl.sandbox.h5py_read import Unpacker
 
+Tick = Callable[[int], None]
+"""Is told of bytes as they have been read or written; by any thread."""
 Chunk = bytes | memoryview
 """Bytes that are handed on at once; those in memory that is used again are there until the next are asked for."""
 _SPAN = 8 << 20

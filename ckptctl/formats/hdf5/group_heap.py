@@ -29,15 +29,12 @@ class Hdf5Reader(Protocol):
 
     def number(self, data: bytes, at: int, width: int = 0) -> int:
         """A number of so many bytes, those of an address where nothing is said; raises Damaged."""
-        ...
 
     def read(self, address: int, length: int) -> bytes:
         """Bytes from an address; raises Damaged."""
-        ...
 
     def count(self) -> None:
         """One object more was read; raises Damaged where there are too many."""
-        ...
 
 
 class HeapTable(NamedTuple):

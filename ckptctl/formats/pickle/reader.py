@@ -20,7 +20,7 @@ from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.vm import (
     BARE,
     LIMITS,
-    Decoder,
+    Decoders,
     GlobalName,
     Operation,
     PersistentId,
@@ -69,7 +69,7 @@ class ParsedPickle(NamedTuple):
 
 
 def read_pickle(
-    data: bytes, at: int = 0, limits: PickleLimits = LIMITS, decoders: Mapping[GlobalName, Decoder] | None = None
+    data: bytes, at: int = 0, limits: PickleLimits = LIMITS, decoders: Decoders | None = None
 ) -> ParsedPickle:
     """Read the pickle that begins at byte ``at``; raises Damaged for what is malformed or beyond the limits.
 
@@ -94,9 +94,7 @@ def read_pickle(
     return ParsedPickle(value, named, tuple(vm.oddities), end, tuple(vm.references), called)
 
 
-def read_pickles(
-    data: bytes, limits: PickleLimits = LIMITS, decoders: Mapping[GlobalName, Decoder] | None = None
-) -> list[ParsedPickle]:
+def read_pickles(data: bytes, limits: PickleLimits = LIMITS, decoders: Decoders | None = None) -> list[ParsedPickle]:
     """Read pickle behind pickle to the end of the data; raises Damaged where anything else follows one."""
     found: list[ParsedPickle] = []
     at = 0

@@ -107,6 +107,8 @@ class SkippedValue:
 
 Decoder = Callable[[tuple[object, ...]], object]
 """Reads the arguments of a call that it knows; None leaves the call as it is."""
+Decoders = Mapping[GlobalName, Decoder]
+"""Name of what is called to its decoder."""
 
 
 class PickleLimits(NamedTuple):
@@ -161,23 +163,11 @@ class PickleVM:
     """Stack, marks and memo of one pickle while it is read."""
 
     __slots__ = (
-        "called",
-        "data",
-        "deadline",
-        "decoders",
-        "frame_end",
-        "globals",
-        "keys",
-        "known",
-        "limits",
-        "memo",
-        "oddities",
-        "outer",
-        "references",
-        "stack",
-    )
+        "called", "data", "deadline", "decoders", "frame_end", "globals", "keys", "known", "limits", "memo", "oddities",
+        "outer", "references", "stack",
+    )  # fmt: skip
 
-    def __init__(self, data: bytes, limits: PickleLimits, decoders: Mapping[GlobalName, Decoder]) -> None:
+    def __init__(self, data: bytes, limits: PickleLimits, decoders: Decoders) -> None:
         self.data = data
         self.limits = limits
         self.decoders = decoders
