@@ -64,10 +64,10 @@ def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
     if tail == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":
         return "tensorflow"
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
-        return "bare_pickle"
+        return "torch"
     if head[:6] == b"\x93NUMPY":
         return "npz"
-    return "bare_pickle" if _is_old_pickle(head, tail, plain) else None
+    return "torch" if _is_old_pickle(head, tail, plain) else None
 
 
 def _is_old_pickle(head: bytes, tail: bytes, name: str) -> bool:

@@ -28,8 +28,7 @@ from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS, GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.saved_values import items_of
 from ckptctl.formats.torch import CHECKS, is_dense, list_records, warn_oddities
-from ckptctl.formats.torch_archive import DECODERS, read_pickled, root_of
-from ckptctl.formats.torch_archive import PickledTensor as Described
+from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled, root_of
 from ckptctl.formats.zip import ByteSource, FileWindow, open_archive
 
 _SMALL = 8 << 10
@@ -153,7 +152,7 @@ class _Opened:
             self.pickles.append(pickled)
             if self.placed:
                 self.records += list_records(archive, item.file, item.offset) if archive.has_checksums else ()
-            if type(pickled.value) is Described:
+            if type(pickled.value) is PickledTensor:
                 member = root_of(archive) + b"data/" + pickled.value.key.encode()
                 at = item.offset + archive.locate(member)
                 self.storages[item.key] = Storage(item.file, at, archive.members[member].size)
@@ -165,7 +164,7 @@ class _Opened:
             self.flaws.append(Flaw("broken", f"{item.name!a} at byte {item.offset:,}: {text}", item.file))
 
 
-def _place(item: DcpItem, saved: Described) -> Piece:
+def _place(item: DcpItem, saved: PickledTensor) -> Piece:
     stride = None if is_dense(saved.shape, saved.stride) else saved.stride
     return Piece(item.key, saved.offset * BITS.get(saved.dtype, 0) // 8, saved.shape, stride, item.at)
 

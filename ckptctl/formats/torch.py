@@ -1,4 +1,7 @@
-"""torch's zip format (its default since 1.6), and TorchScript, which is written in the same way."""
+"""torch's files: its zip format (the default since 1.6), TorchScript, which is written in the same way, and pickles.
+
+Bare pickles are torch's format from before 1.6, and what others write (PaddlePaddle, detectron2's zoo, RLlib).
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,16 @@ from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import BARE, COMPUTED, LIMITS, UNSPEAKABLE
 from ckptctl.formats.saved_values import Keys, Measure, PickledArray, RowWalk, find_leaves
-from ckptctl.formats.torch_archive import PickledTensor as Described
-from ckptctl.formats.torch_archive import read_byteorder, read_pickled, read_reference, root_of, scalar
-from ckptctl.formats.zip import STORED, ZipArchive, printable_name
+from ckptctl.formats.torch_archive import (
+    DECODERS,
+    PickledTensor,
+    read_byteorder,
+    read_pickled,
+    read_reference,
+    root_of,
+    scalar,
+)
+from ckptctl.formats.zip import STORED, ByteSource, ZipArchive, printable_name
 
 CHECKS = "CRC-32 of each member"
 _KNOWN = frozenset({b"data.pkl", b"version", b"byteorder", b".format_version", b".storage_alignment"})
@@ -35,10 +45,12 @@ _KNOWN_FOLDERS = (b"data/", b".data/", b"code/", b"extra/")
 """Members that torch writes and that hold no pickle, or the one that was read."""
 _LOOK = 2
 """Bytes that tell a pickle."""
+_HEAD = 32
+_JOBLIB = b"joblib.numpy_pickle"
 
 
 def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
-    """The contents; raises Damaged, OSError."""
+    """The contents of an archive; raises Damaged, OSError."""
     root = root_of(archive)
     pickled = read_pickled(archive)
     if pickled.end != archive.members[root + b"data.pkl"].size:
@@ -56,6 +68,45 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
         checks=CHECKS if archive.has_checksums else "",
         flaws=(*flaws, *warn_oddities(others), *contents.flaws),
     )
+
+
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+    """The contents of a bare pickle; raises Damaged, OSError."""
+    from ckptctl.formats.torch_legacy import is_legacy
+
+    if is_legacy(source.read(0, _HEAD)):
+        return _read_legacy(source, name, placed=placed)
+    if source.size > LIMITS.data:
+        raise Damaged(f"{source.size:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
+    data = source.read(0, source.size)
+    if _JOBLIB in data[: 1 << 20]:  # bare bytes of arrays lie in its midst
+        raise Damaged("joblib's own mixture of pickles and bytes", id="not-read")
+    pickles = read_pickles(data, decoders=DECODERS)
+    return read_contents("pickle", PickledFile(pickles, pickles[-1].value, {}, str, _measure_nothing))
+
+
+def _read_legacy(source: ByteSource, name: str, *, placed: bool) -> Contents:
+    from ckptctl.formats.torch_legacy import open_legacy, verify_counts
+    from ckptctl.formats.torch_legacy import scalar as measure_legacy
+
+    file = open_legacy(source)
+    storages = {f"{name}:{key}": Storage(name, it.start, it.end - it.start) for key, it in file.storages.items()}
+    measure = partial(measure_legacy, file) if file.end <= source.size else _measure_nothing
+    saved = PickledFile(file.pickles, file.value, storages, partial("{}:{}".format, name), measure)
+    contents = read_contents("torch-legacy", saved)
+    if source.size < file.end:
+        flaw = Flaw("cut-short", f"cut short: {source.size:,} of {file.end:,} bytes", name)
+    elif source.size > file.end:
+        flaw = Flaw("trailing", f"{source.size - file.end:,} bytes follow its last storage", name)
+    elif not verify_counts(file, every=placed):
+        flaw = Flaw("broken", "its storages are not where its pickles say", name)
+    else:
+        return contents
+    return contents._replace(flaws=(flaw, *contents.flaws))
+
+
+def _measure_nothing(_tensor: PickledTensor) -> None:
+    """There is no storage to read."""
 
 
 def list_records(archive: ZipArchive, name: str, start: int = 0) -> Iterator[ChecksumRecord]:
@@ -150,7 +201,7 @@ def measure_storages(pickles: Sequence[ParsedPickle]) -> dict[str, int]:
     return needed
 
 
-def _make(keys: Keys, leaf: Described | PickledArray, saved: PickledFile, *, is_bare: bool) -> Tensor:
+def _make(keys: Keys, leaf: PickledTensor | PickledArray, saved: PickledFile, *, is_bare: bool) -> Tensor:
     """A tensor; ``is_bare``: the weights lie at the top, so that what lies beside them is one too (CLIP's scale)."""
     name, shape, dtype = ".".join(keys), leaf.shape, name_type(leaf.dtype)
     part: Part = part_of(keys, is_number=not shape)

@@ -15,25 +15,6 @@ from ckptctl.errors import Damaged
 
 MOST_DIGITS = 300
 """Of a whole number: what is longer is no count, and beyond what floats can hold."""
-_WHOLE = re.compile(rf"[-+]?[0-9]{{1,{MOST_DIGITS}}}")
-_DOTTED = re.compile(r"([-+]?)\.(inf|nan)", re.IGNORECASE)
-
-
-def read_number(text: str) -> int | float | None:
-    """The number that a text is, as Python (``1e-05``, ``nan``) or YAML (``.inf``) writes it; None where it is none.
-
-    What no float can hold is infinite.
-    """
-    plain = text.strip()
-    if _WHOLE.fullmatch(plain):
-        return int(plain)
-    dotted = _DOTTED.fullmatch(plain)
-    try:
-        return float(dotted[1] + dotted[2] if dotted else plain)
-    except ValueError:
-        return None
-
-
 MOST_BYTES = 64 << 20
 """A Hugging Face trainer that logged 300,000 times writes about as much."""
 LONGEST = 200

@@ -6,6 +6,7 @@ could make a small file huge, stand for nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -13,16 +14,33 @@ import yaml
 from yaml import events as ev
 
 from ckptctl.errors import Damaged
-from ckptctl.readers.json import Row, find, find_rows, read_number
+from ckptctl.readers.json import MOST_DIGITS, Row, find, find_rows
 
 MOST_BYTES = 16 << 20
 """A run with 100,000 checkpoints writes about 15 MB."""
 MOST_DEPTH = 100
 """Of collections in collections: libyaml's time grows with the square of it."""
+_WHOLE = re.compile(rf"[-+]?[0-9]{{1,{MOST_DIGITS}}}")
+_DOTTED = re.compile(r"([-+]?)\.(inf|nan)", re.IGNORECASE)
 _FRAME = (ev.StreamStartEvent, ev.StreamEndEvent, ev.DocumentStartEvent, ev.DocumentEndEvent)
 _NOTHING = ("", "null", "~")
 _SWITCHES = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 _NUMBER_TAGS = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:int")
+
+
+def read_number(text: str) -> int | float | None:
+    """The number that a text is, as Python (``1e-05``, ``nan``) or YAML (``.inf``) writes it; None where it is none.
+
+    What no float can hold is infinite.
+    """
+    plain = text.strip()
+    if _WHOLE.fullmatch(plain):
+        return int(plain)
+    dotted = _DOTTED.fullmatch(plain)
+    try:
+        return float(dotted[1] + dotted[2] if dotted else plain)
+    except ValueError:
+        return None
 
 
 def read_scores(data: bytes) -> Mapping[str, float]:

@@ -80,10 +80,7 @@ class PickledSet:
 class PickledOrderedDict(dict[object, object]):
     """An OrderedDict, which may carry a state (torch keeps the versions of modules there)."""
 
-    __slots__ = ("state",)
-
-    def __init__(self) -> None:
-        self.state: object = None
+    state: object = None
 
 
 class OpaqueKey:
