@@ -3,7 +3,8 @@
     contents = read_file(files, "last.ckpt")
     held = read_files(files)                    of all files of a checkpoint: path to contents
 
-A module has a function ``read(source, name, files)``. What is no file of weights is passed over.
+A module has a function ``read(source, name, files, placed=)``, which raises Damaged and OSError: with ``placed`` each
+stretch of storage is looked up where it takes a read of its own, and proved. What is no file of weights is passed over.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Protocol, cast
 
-from ckptctl.core.model import Note
+from ckptctl.core.model import Note, Text
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, Flaw, part_of_file
 from ckptctl.formats.zip import ByteSource, find_end
@@ -34,16 +34,6 @@ _OWN_FLAWS = frozenset({"not-read", "trailing"})
 """Ids of errors that are flaws of their own."""
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin."""
-
-
-class FormatReader(Protocol):
-    """A module of a format."""
-
-    def read(self, source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
-        """The contents of a file; raises Damaged, OSError.
-
-        With ``placed`` each stretch of storage is looked up where it takes a read of its own, and proved.
-        """
 
 
 def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
@@ -88,10 +78,12 @@ def _read(files: FileSet, name: str, *, placed: bool) -> Contents | None:
             head = source.read(0, _HEAD)
             tail = source.read(max(0, source.size - _TAIL), _TAIL)
             kind = recognise_format(head, tail, name)
-            if kind is None:
-                return _describe_unknown(source, name)
-            module = cast("FormatReader", import_module(f"ckptctl.formats.{kind}"))
-            return module.read(source, name, files, placed=placed)
+            found: Contents | None = (
+                import_module(f"ckptctl.formats.{kind}").read(source, name, files, placed=placed)
+                if kind
+                else _describe_unknown(source, name)
+            )
+            return found
     except Damaged as error:
         return _broken(error, name)
     except OSError as error:
@@ -138,17 +130,16 @@ def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
         return None
     from ckptctl.formats.quick_check import prove_whole
 
+    text: Text
     if _ends_as_zip(source):
-        flaw = Flaw("broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad", name)
-        return Contents("?", flaws=(flaw,))
-    proof = prove_whole(source)
-    if 0 < source.size < _SHORTEST:
-        return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
-    if proof.whole is False:
-        kind = "empty" if source.size == 0 else "cut-short"
-        return Contents("?", flaws=(Flaw(kind, proof.why or "", name),))
-    why = proof.why or "its format is not looked into"
-    return Contents("?", flaws=(Flaw("not-read", why, name),))
+        kind, text = "broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad"
+    elif 0 < source.size < _SHORTEST:
+        kind, text = "cut-short", f"{source.size} bytes are no file of any format"
+    elif (proof := prove_whole(source)).whole is False:
+        kind, text = "cut-short" if source.size else "empty", proof.why or ""
+    else:
+        kind, text = "not-read", proof.why or "its format is not looked into"
+    return Contents("?", flaws=(Flaw(kind, text, name),))
 
 
 def _ends_as_zip(source: ByteSource) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Protocol, cast
 
 from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
@@ -22,21 +21,15 @@ _MOST_JSON = 64 << 10
 _MOST_MEMBERS = 10_000
 
 
-class ArchiveReader(Protocol):
-    """A module of a kind of archive."""
-
-    def read_archive(self, archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:
-        """The contents of a file whose directory was read; raises Damaged, OSError."""
-
-
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
-    """The contents of an archive; raises Damaged, OSError."""
+    """The contents of an archive, by ``read_archive`` of the module for its kind; raises Damaged, OSError."""
     archive = open_archive(source)
     kind = recognise_archive(archive)
     if kind is None:
         return _read_members(archive, name, placed=placed)
-    module = cast("ArchiveReader", import_module(f"ckptctl.formats.{kind}"))
-    return module.read_archive(archive, name, files, placed=placed)
+    module = import_module(f"ckptctl.formats.{kind}")
+    contents: Contents = module.read_archive(archive, name, files, placed=placed)
+    return contents
 
 
 def recognise_archive(archive: ZipArchive) -> str | None:

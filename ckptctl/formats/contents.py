@@ -22,40 +22,39 @@ from ckptctl.formats.zip import ByteSource
 
 Severity = Literal["error", "warning"]
 
+_ERRORS = {
+    "empty": "A file, or a folder, with nothing in it.",
+    "cut-short": "A file that ends before it says it does.",
+    "broken": "A file whose structure contradicts itself, or cannot be read to its end.",
+    "ambiguous": "A zip archive in which two readers could see different things: never by accident.",
+    "trailing": "Bytes behind the end that a file tells of itself.",
+    "unreadable": "A file that the disk does not give, or not as a file.",
+    "missing-file": "A shard or a rank's file that the checkpoint names, and that is not there.",
+    "missing-tensor": "A tensor that an index names, and that its file does not have.",
+    "missing-storage": "Numbers of a tensor that the pickle names, and that are not in the file.",
+    "short-storage": "Fewer numbers than a tensor needs, or a tensor that reaches beyond them.",
+    "checksum": "Content that does not fit its checksum: bytes went bad, or were changed.",
+    "not-finite": "A tensor that holds NaN or infinity; looked for with --finite.",
+    "load-failed": "torch does not load it, or crashes, or takes too long; looked for with --load.",
+    "suspect-name": "A pickle names what no checkpoint needs, and that loading it would call, or that is of Python's"
+    " own modules.",
+    "odd-pickle": "A pickle does what only an attack has a use for: a computed callable, an impossible name.",
+    "damaged": "What a listing shows as damaged.",
+    "partial": "What a listing shows as partial: something is missing.",
+}
+_WARNINGS = {
+    "unlisted-name": "A pickle names a class that is not known to be harmless; loading imports it, and makes instances"
+    " of it.",
+    "unusual-pickle": "A pickle does what honest ones do not, but that does no harm by itself.",
+    "live": "It may still be in the writing.",
+    "in-doubt": "What a listing shows as unknown: something speaks against its being whole.",
+    "no-weights": "A folder with the optimizer's state, and without the weights that belong to it.",
+    "not-read": "Content that could not be looked into, and why.",
+    "not-loaded": "Asked for with --load, and not loaded by torch, and why.",
+}
 FLAWS: Mapping[str, tuple[Severity, str]] = {
-    "empty": ("error", "A file, or a folder, with nothing in it."),
-    "cut-short": ("error", "A file that ends before it says it does."),
-    "broken": ("error", "A file whose structure contradicts itself, or cannot be read to its end."),
-    "ambiguous": ("error", "A zip archive in which two readers could see different things: never by accident."),
-    "trailing": ("error", "Bytes behind the end that a file tells of itself."),
-    "unreadable": ("error", "A file that the disk does not give, or not as a file."),
-    "missing-file": ("error", "A shard or a rank's file that the checkpoint names, and that is not there."),
-    "missing-tensor": ("error", "A tensor that an index names, and that its file does not have."),
-    "missing-storage": ("error", "Numbers of a tensor that the pickle names, and that are not in the file."),
-    "short-storage": ("error", "Fewer numbers than a tensor needs, or a tensor that reaches beyond them."),
-    "checksum": ("error", "Content that does not fit its checksum: bytes went bad, or were changed."),
-    "not-finite": ("error", "A tensor that holds NaN or infinity; looked for with --finite."),
-    "load-failed": ("error", "torch does not load it, or crashes, or takes too long; looked for with --load."),
-    "suspect-name": (
-        "error",
-        "A pickle names what no checkpoint needs, and that loading it would call, or that is of Python's own modules.",
-    ),
-    "odd-pickle": (
-        "error",
-        "A pickle does what only an attack has a use for: a computed callable, an impossible name.",
-    ),
-    "damaged": ("error", "What a listing shows as damaged."),
-    "partial": ("error", "What a listing shows as partial: something is missing."),
-    "unlisted-name": (
-        "warning",
-        "A pickle names a class that is not known to be harmless; loading imports it, and makes instances of it.",
-    ),
-    "unusual-pickle": ("warning", "A pickle does what honest ones do not, but that does no harm by itself."),
-    "live": ("warning", "It may still be in the writing."),
-    "in-doubt": ("warning", "What a listing shows as unknown: something speaks against its being whole."),
-    "no-weights": ("warning", "A folder with the optimizer's state, and without the weights that belong to it."),
-    "not-read": ("warning", "Content that could not be looked into, and why."),
-    "not-loaded": ("warning", "Asked for with --load, and not loaded by torch, and why."),
+    **{kind: ("error", text) for kind, text in _ERRORS.items()},
+    **{kind: ("warning", text) for kind, text in _WARNINGS.items()},
 }
 """Id to its severity, and what it means. An error makes exit code 5; a warning does not."""
 

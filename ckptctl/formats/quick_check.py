@@ -160,6 +160,8 @@ def _prove_hdf5(source: ByteSource, superblock: bytes) -> WholeFileProof:
 
 
 def _prove_safetensors(source: ByteSource, length: int) -> WholeFileProof:
+    import re
+
     if not 2 <= length <= _LONGEST_HEADER:  # noqa: PLR2004 - a pair of braces
         return _SILENT
     header = source.read(8, length)
@@ -167,15 +169,9 @@ def _prove_safetensors(source: ByteSource, length: int) -> WholeFileProof:
         return WholeFileProof(whole=False, why=Note("header-cut"))
     if not header.rstrip().endswith(b"}"):
         return WholeFileProof(whole=None, why=Note("safetensors-header"))
-    return _compare(source.size, 8 + length + _find_last_offset(header))
-
-
-def _find_last_offset(header: bytes) -> int:
-    """Where the last tensor ends, behind the header. Quotes inside JSON texts are escaped, so only real keys match."""
-    import re
-
+    # Where tensors end, behind the header: quotes inside JSON texts are escaped, so only real keys match.
     ends = re.findall(rb'"data_offsets"\s*:\s*\[\s*[0-9]{1,19}\s*,\s*([0-9]{1,19})\s*\]', header)
-    return max(map(int, ends), default=0)
+    return _compare(source.size, 8 + length + max(map(int, ends), default=0))
 
 
 def _compare(size: int, expected: int) -> WholeFileProof:

@@ -102,16 +102,13 @@ def _judge_loss(lost: WorkerLost, limits: WorkerLimits) -> Flaw:
             text = f"torch needs more than {write_size(limits.memory or 0)} of memory to load it"
         case WorkerLost("signal", number):
             why = ", often for want of memory" if number == SIGKILL else ""
-            text = f"loading it with torch ended in {_name(number)}{why}"
+            name = next((it.name for it in Signals if it == number), f"signal {number}")
+            text = f"loading it with torch ended in {name}{why}"
         case WorkerLost("nonsense"):
             text = "what loads it with torch said nothing that makes sense"
         case WorkerLost(_, code):
             text = f"loading it with torch ended the process with exit code {code}"
     return Flaw("load-failed", text)
-
-
-def _name(number: int) -> str:
-    return next((it.name for it in Signals if it == number), f"signal {number}")
 
 
 # In the process -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ The work is cut into stretches, the largest first, and two threads take them in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from math import prod
 from typing import NamedTuple
@@ -34,14 +34,6 @@ class ReadSpan(NamedTuple):
     record: ChecksumRecord | None = None
     storage: str = ""
     """Key of the storage that it is, where its numbers are to be looked at."""
-
-
-class NonFinitePlaces(NamedTuple):
-    """What was found in a storage that is no number."""
-
-    storage: str
-    places: list[tuple[int, bool]]
-    """Offsets in the storage, in bytes, and whether it is NaN."""
 
 
 def plan_reads(contents: Contents, files: FileSet, *, deep: bool, finite: bool) -> list[ReadSpan]:
@@ -114,7 +106,8 @@ class _Work:
         self.files = files
         self.tick = tick
         self.flaws: list[Flaw] = []
-        self.odds: list[NonFinitePlaces] = []
+        self.odds: dict[str, list[tuple[int, bool]]] = {}
+        """By storage the offsets in it of what is no number, in bytes, and whether it is NaN."""
         self.dtypes = _types_of(contents)
 
     def run(self, stretches: Iterator[ReadSpan]) -> None:
@@ -144,7 +137,7 @@ class _Work:
             look.add(chunk)
             self.tick(len(chunk))
         if look.odd:
-            self.odds.append(NonFinitePlaces(span.storage, look.odd))
+            self.odds[span.storage] = look.odd
         if look.sum is None or look.sum.is_right():
             return None
         return Flaw("checksum", f"{self._name(span)}: checksum differs", span.file)
@@ -282,14 +275,13 @@ _SUMS: dict[Check, Callable[[ChecksumRecord], _Crc32 | _Crc32c]] = {
 # What is no number ---------------------------------------------------------------------------------------------------
 
 
-def _warn_non_finite(contents: Contents, odds: Sequence[NonFinitePlaces]) -> Iterator[Flaw]:
+def _warn_non_finite(contents: Contents, odds: Mapping[str, list[tuple[int, bool]]]) -> Iterator[Flaw]:
     """The tensors that have NaN or infinity, each with how many; what lies in no tensor does not count."""
-    held = {it.storage: it.places for it in odds}
     for tensor in filter(should_be_finite, contents.tensors):
         found = [
             is_nan
             for piece in tensor.pieces
-            for place, is_nan in held.get(piece.storage, ())
+            for place, is_nan in odds.get(piece.storage, ())
             if _holds(piece.shape, piece.stride, place - piece.start, BITS[tensor.dtype] // 8)
         ]
         if found:

@@ -80,12 +80,9 @@ class NumberReader:
         for piece in pieces or tensor.pieces:
             self._find(tensor, piece)  # before the first is read
         if not pieces:
-            yield from stream_grid(tensor, lambda it: b"".join(self._stream_own(tensor, it)))
+            yield from stream_grid(tensor, lambda it: b"".join(self._stream_piece(tensor, it)))
         for piece in pieces:
-            yield from self._stream_own(tensor, piece)
-
-    def _stream_own(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
-        return self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype])
+            yield from self._stream_piece(tensor, piece)
 
     def stream_storage(self, storage: Storage) -> Iterator[memoryview]:
         """All bytes of a storage."""
@@ -97,7 +94,8 @@ class NumberReader:
         if record and value != record.checksum:
             raise Damaged(f"{record.name!a}: its checksum does not fit its content")
 
-    def _stream_piece(self, storage: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
+    def _stream_piece(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
+        storage, bits = self._find(tensor, piece), BITS[tensor.dtype]
         length, start = (prod(piece.shape) * bits + 7) // 8, _start(storage) + piece.start
         if storage.dataset:
             yield from self._find_unpacker(storage).stream(storage.dataset, bits // 8, length)
