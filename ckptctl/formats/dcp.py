@@ -57,12 +57,12 @@ def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Cont
     if source.size > LIMITS.data:
         raise Damaged(f"{source.size:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
     pickles = read_pickles(source.read(0, source.size), decoders=DECODERS)
-    told = dict(items_of(pickles[0].value))
+    fields = dict(items_of(pickles[0].value))
     folder = name.rpartition("/")[0]
-    stretches = list(_read_stretches(told.get("storage_data"), folder))
+    stretches = list(_read_stretches(fields.get("storage_data"), folder))
     if not stretches:
         raise Damaged("its .metadata names no file")
-    shapes = _read_shapes(told.get("state_dict_metadata"))
+    shapes = _read_shapes(fields.get("state_dict_metadata"))
     opened = _Opened(files, shapes, placed=placed)
     opened.visit(stretches)
     found = (*pickles, *opened.pickles)
@@ -196,12 +196,12 @@ def _read_stretches(node: object, folder: str) -> Iterator[DcpItem]:
 def _read_shapes(node: object) -> dict[str, DcpShape]:
     found: dict[str, DcpShape] = {}
     for name, value in node.items() if isinstance(node, dict) else ():
-        told = dict(items_of(value))
-        shape, chunks = _read_size(told.get("size")), told.get("chunks")
+        fields = dict(items_of(value))
+        shape, chunks = _read_size(fields.get("size")), fields.get("chunks")
         if type(name) is str and shape is not None:
             held = [dict(items_of(it)) for it in chunks] if type(chunks) is list else []
             pairs = [(_read_size(it.get("offsets")), _read_size(it.get("sizes"))) for it in held]
-            found[name] = DcpShape(shape, _read_type(told.get("properties")), {a: b for a, b in pairs if a and b})
+            found[name] = DcpShape(shape, _read_type(fields.get("properties")), {a: b for a, b in pairs if a and b})
     return found
 
 

@@ -176,8 +176,8 @@ def prove_header(source: ByteSource, member: ZipMember) -> int:
     same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
     if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
         raise _ambiguous(member.name, "is described otherwise in its own header")
-    told = crc == member.crc and packed in (member.packed, _FULL32) and size in (member.size, _FULL32)
-    if not told and not flags & _HAS_DESCRIPTOR:
+    agrees = crc == member.crc and packed in (member.packed, _FULL32) and size in (member.size, _FULL32)
+    if not agrees and not flags & _HAS_DESCRIPTOR:
         raise _ambiguous(member.name, "has another size or checksum in its own header")
     return int(member.header + length + extra_length)
 

@@ -120,7 +120,7 @@ _REFUSED = (
     "ctypes.dlopen", "pty.", "shutil.", "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethost",
     "socket.sendto", "subprocess.", "tempfile.",
 )  # fmt: skip
-"""Beginnings of what Python calls the deeds that no loading needs."""
+"""Beginnings of the audit events that no loading needs."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _NO_MEMORY = re.compile(r"not enough memory|can.?t allocate memory|cannot allocate memory|bad_alloc", re.IGNORECASE)
 _UNKNOWN_NAME = re.compile(r"GLOBAL (\S+) was not an allowed global")
@@ -188,5 +188,5 @@ def _names(path: str, said: str) -> list[str]:
 
 def _reason_of(said: str) -> str:
     """The line that says something in what torch says."""
-    told = said.rpartition("WeightsUnpickler error:")[2].strip()
-    return told.partition("\n")[0][:_LONGEST]
+    line = said.rpartition("WeightsUnpickler error:")[2].strip()
+    return line.partition("\n")[0][:_LONGEST]

@@ -380,8 +380,8 @@ def limit_memory(more: int | None) -> None:
 
     _, most = getrlimit(RLIMIT_AS)
     try:
-        with open("/proc/self/statm", encoding="ascii") as told:
-            limit = int(told.read().split()[0]) * getpagesize() + (more or 0)
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            limit = int(statm.read().split()[0]) * getpagesize() + (more or 0)
     except OSError:
         return
     setrlimit(RLIMIT_AS, (most if more is None or (most != RLIM_INFINITY and limit > most) else limit, most))

@@ -67,17 +67,17 @@ def compare_contents(old: ComparedCheckpoint, new: ComparedCheckpoint, tick: Tic
     with ExitStack() as stack:
         left, right = (stack.enter_context(open_numbers(it.files, it.contents)) for it in (old, new))
         found = [_compare(name, left, right, (it, after[name]), tick) for name, it in before.items() if name in after]
-    told = [it for it in found if it is not None]
-    compared = [it for it in told if not it.why and it.old.shape == it.new.shape]
+    differing = [it for it in found if it is not None]
+    compared = [it for it in differing if not it.why and it.old.shape == it.new.shape]
     return Difference(
         tuple(it._replace(name=name) for name, it in after.items() if name not in before),
         tuple(it._replace(name=name) for name, it in before.items() if name not in after),
-        tuple(it for it in told if it.old.shape != it.new.shape),
+        tuple(it for it in differing if it.old.shape != it.new.shape),
         tuple(it for it in compared if it.old.dtype != it.new.dtype),
         tuple(it for it in compared if it.old.dtype == it.new.dtype),
-        len(found) - len(told),
+        len(found) - len(differing),
         tuple(_compare_metadata(old.contents.metadata, new.contents.metadata)),
-        tuple(it for it in told if it.why and it.old.shape == it.new.shape),
+        tuple(it for it in differing if it.why and it.old.shape == it.new.shape),
     )
 
 

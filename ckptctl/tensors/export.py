@@ -22,13 +22,12 @@ from ckptctl.tensors.structure_check import find_flaws
 _HEAD = 32
 
 
-class TensorExport:
+class TensorExport(NamedTuple):
     """What of a file is written."""
 
-    def __init__(self, files: FileSet, contents: Contents, made: SafetensorsPlan) -> None:
-        self.files = files
-        self.contents = contents
-        self.plan = made
+    files: FileSet
+    contents: Contents
+    plan: SafetensorsPlan
 
     @property
     def size(self) -> int:

@@ -291,8 +291,8 @@ def _warn_non_finite(contents: Contents, odds: Mapping[str, list[tuple[int, bool
 
 def make_non_finite_flaw(tensor: Tensor, nan: int, infinite: int, file: str) -> Flaw:
     """That so many of its numbers are none."""
-    told = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
-    return Flaw("not-finite", f"tensor {tensor.name!a}: {told} of {tensor.elements:,}", file)
+    counts = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
+    return Flaw("not-finite", f"tensor {tensor.name!a}: {counts} of {tensor.elements:,}", file)
 
 
 def _holds(shape: Sequence[int], stride: Sequence[int] | None, offset: int, width: int) -> bool:

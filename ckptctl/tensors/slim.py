@@ -212,8 +212,8 @@ def _read_again(draft: ByteSource, cut: SlimmedFile) -> None:
     archive = open_archive(draft)
     root = root_of(archive)
     whole = {name: (archive.members[name].size, archive.members[name].crc) for name in cut.storages}
-    told = {name: (it.size, it.crc) for name, it in cut.archive.members.items() if name in whole}
-    if archive.read(root + b"data.pkl", LIMITS.data) != cut.pickled or whole != told:
+    copied = {name: (it.size, it.crc) for name, it in cut.archive.members.items() if name in whole}
+    if archive.read(root + b"data.pkl", LIMITS.data) != cut.pickled or whole != copied:
         raise Damaged("what was written is not what was to be written")
     for name in cut.storages:
         archive.locate(name)

@@ -94,26 +94,22 @@ class Hdf5File:
         """The header of an object; raises Damaged."""
         self.count()
         head = self.read(address, 64, at_most=True)
-        return list(self._new_messages(address, head) if head[:4] == b"OHDR" else self._old_messages(address, head))
-
-    def _old_messages(self, address: int, head: bytes) -> Iterator[ObjectMessage]:
-        if head[:1] != b"\x01":
+        if head[:4] == b"OHDR":
+            flags = self.number(head, 5, 1)
+            at, size = 6 + 16 * bool(flags & 0x20) + 4 * bool(flags & 0x10), 1 << (flags & 3)
+            width, lead, frame = 1, 4 + 2 * bool(flags & 4), 4
+            blocks = [(address + at + size, self.number(head, at, size))]
+        elif head[:1] == b"\x01":
+            width, lead, frame = 2, 8, 0
+            blocks = [(address + 16, self.number(head, 8, 4))]
+        else:
             raise Damaged("HDF5: the header of an object is malformed")
-        blocks = [(address + 16, self.number(head, 8, 4))]
-        for where, length in blocks:
-            for message in self._split(self.read(where, length), 2, 8):
-                self._go_on(blocks, message, 0)
-                yield message
-
-    def _new_messages(self, address: int, head: bytes) -> Iterator[ObjectMessage]:
-        flags = self.number(head, 5, 1)
-        at = 6 + 16 * bool(flags & 0x20) + 4 * bool(flags & 0x10)
-        width = 1 << (flags & 3)
-        blocks = [(address + at + width, self.number(head, at, width))]
-        for where, length in blocks:
-            for message in self._split(self.read(where, length), 1, 4 + 2 * bool(flags & 4)):
-                self._go_on(blocks, message, 4)
-                yield message
+        found: list[ObjectMessage] = []
+        for where, length in blocks:  # more of them are noted on the way
+            for message in self._split(self.read(where, length), width, lead):
+                self._go_on(blocks, message, frame)
+                found.append(message)
+        return found
 
     def _split(self, block: bytes, width: int, lead: int) -> Iterator[ObjectMessage]:
         """The facts in a block; ``width``: bytes of their kind, ``lead``: bytes before what they say."""
