@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from ckptctl.errors import Refused as Refused
     from ckptctl.errors import UsageError as UsageError
     from ckptctl.formats.contents import Contents as Contents
+    from ckptctl.formats.contents import Flaw as Flaw
     from ckptctl.formats.contents import Tensor as Tensor
-    from ckptctl.formats.flaws import Flaw as Flaw
-    from ckptctl.formats.flaws import VerifyResult as VerifyResult
+    from ckptctl.formats.contents import VerifyResult as VerifyResult
 del TYPE_CHECKING
 
 _API, _MODEL, _OUTCOME, _ERRORS = "ckptctl.api", "ckptctl.core.model", "ckptctl.core.transaction", "ckptctl.errors"
@@ -55,7 +55,7 @@ _HOMES = {
     "Contents": "ckptctl.formats.contents",
     "Entry": _MODEL,
     "Failure": _OUTCOME,
-    "Flaw": "ckptctl.formats.flaws",
+    "Flaw": "ckptctl.formats.contents",
     "NoCheckpoint": _ERRORS,
     "NoScore": _ERRORS,
     "NotFound": _ERRORS,
@@ -74,7 +74,7 @@ _HOMES = {
     "TrashChange": _OUTCOME,
     "UsageError": _ERRORS,
     "Verdict": "ckptctl.core.retention.plan",
-    "VerifyResult": "ckptctl.formats.flaws",
+    "VerifyResult": "ckptctl.formats.contents",
     "apply": _API,
     "best": _API,
     "last": _API,

@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from ckptctl.core.retention.guard import Objection
     from ckptctl.core.retention.plan import Verdict
     from ckptctl.core.transaction import Outcome, TrashChange
-    from ckptctl.formats.contents import Contents  # noqa: TC004 - who shows a checkpoint has loaded it
-    from ckptctl.formats.flaws import VerifyResult
+    from ckptctl.formats.contents import Contents, VerifyResult  # noqa: TC004 - who shows a checkpoint has loaded it
     from ckptctl.prune.apply import ApplyOptions
     from ckptctl.prune.planning import PlannedPrune, PruneJob, Watch
     from ckptctl.stores import ReadStore

@@ -119,7 +119,7 @@ class Damaged(CkptctlError):
     id = "damaged"
     exit_code = 5
     flaw = "broken"
-    """A key of formats.flaws.FLAWS."""
+    """A key of formats.contents.FLAWS."""
 
 
 class EmptyFile(Damaged):

@@ -14,7 +14,7 @@ from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._targets import NameOptions, expand_globs, print_notices, read_options, require_all_listed
 from ckptctl.errors import Damaged, NoCheckpoint
-from ckptctl.formats.flaws import VerifyResult
+from ckptctl.formats.contents import VerifyResult
 from ckptctl.render import findings as screens
 from ckptctl.render.text import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint

@@ -3,7 +3,8 @@
     contents = read_file(files, "last.ckpt")
     held = read_files(files)                    of all files of a checkpoint: path to contents
 
-A module has a function ``read(source, name, files)``. What is no file of weights is passed over.
+A module has a function ``read(source, name, files, placed=)``, which raises Damaged and OSError: with ``placed`` each
+stretch of storage is looked up where it takes a read of its own, and proved. What is no file of weights is passed over.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Protocol, cast
 
-from ckptctl.core.model import Note
+from ckptctl.core.model import Note, Text
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet, part_of_file
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, FileSet, Flaw, part_of_file
 from ckptctl.formats.zip import ByteSource, find_end
 
 _HEAD = 4200
@@ -28,19 +27,13 @@ _WEIGHTS = (
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
     r"|\.data-[0-9]{5}-of-[0-9]{5}$|(?:^|/)\.metadata$"
 )
+_MAPS = (".metadata", ".index", "_METADATA", ".index.json", ".weights.json")
+"""Endings of files that may speak for others."""
+_TEXTS = (".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log")
+_OWN_FLAWS = frozenset({"not-read", "trailing"})
+"""Ids of errors that are flaws of their own."""
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 """Where an HDF5 file may begin."""
-
-
-class FormatReader(Protocol):
-    """A module of a format."""
-
-    def read(self, source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
-        """The contents of a file; raises Damaged, OSError.
-
-        With ``placed`` each stretch of storage is looked up where it takes a read of its own, and proved.
-        """
-        ...
 
 
 def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
@@ -61,10 +54,10 @@ def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
     if tail == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":
         return "tensorflow"
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
-        return "bare_pickle"
+        return "torch"
     if head[:6] == b"\x93NUMPY":
         return "npz"
-    return "bare_pickle" if _is_old_pickle(head, tail, plain) else None
+    return "torch" if _is_old_pickle(head, tail, plain) else None
 
 
 def _is_old_pickle(head: bytes, tail: bytes, name: str) -> bool:
@@ -85,19 +78,16 @@ def _read(files: FileSet, name: str, *, placed: bool) -> Contents | None:
             head = source.read(0, _HEAD)
             tail = source.read(max(0, source.size - _TAIL), _TAIL)
             kind = recognise_format(head, tail, name)
-            return (
-                _describe_unknown(source, name)
-                if kind is None
-                else _load(kind).read(source, name, files, placed=placed)
+            found: Contents | None = (
+                import_module(f"ckptctl.formats.{kind}").read(source, name, files, placed=placed)
+                if kind
+                else _describe_unknown(source, name)
             )
+            return found
     except Damaged as error:
         return _broken(error, name)
     except OSError as error:
         return Contents("?", flaws=(Flaw("unreadable", Note("unreadable", why=str(error.strerror or error)), name),))
-
-
-def _load(kind: str) -> FormatReader:
-    return cast("FormatReader", import_module(f"ckptctl.formats.{kind}"))
 
 
 def read_files(files: FileSet, *, placed: bool = True, every: bool = False) -> dict[str, Contents]:
@@ -107,8 +97,8 @@ def read_files(files: FileSet, *, placed: bool = True, every: bool = False) -> d
     """
     found: dict[str, Contents] = {}
     claimed: set[str] = set()
-    for name in sorted(files.sizes, key=lambda it: (not _speaks(it), it)):
-        if name in claimed or not (every or _may_hold(name)):
+    for name in sorted(files.sizes, key=lambda it: (not it.endswith(_MAPS), it)):
+        if name in claimed or (name.endswith(_TEXTS) and not every):
             continue
         contents = read_file(files, name, placed=placed)
         if contents is not None:
@@ -123,15 +113,6 @@ def _assign(contents: Contents, name: str) -> Contents:
     if part is None:
         return contents
     return contents._replace(tensors=tuple(it._replace(part=part) for it in contents.tensors))
-
-
-def _speaks(name: str) -> bool:
-    """Whether a file may speak for others."""
-    return name.endswith((".metadata", ".index", "_METADATA", ".index.json", ".weights.json"))
-
-
-def _may_hold(name: str) -> bool:
-    return not name.endswith((".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log"))
 
 
 def _claims(contents: Contents, name: str, files: FileSet) -> Iterator[str]:
@@ -149,17 +130,16 @@ def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
         return None
     from ckptctl.formats.quick_check import prove_whole
 
+    text: Text
     if _ends_as_zip(source):
-        flaw = Flaw("broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad", name)
-        return Contents("?", flaws=(flaw,))
-    proof = prove_whole(source)
-    if 0 < source.size < _SHORTEST:
-        return Contents("?", flaws=(Flaw("cut-short", f"{source.size} bytes are no file of any format", name),))
-    if proof.whole is False:
-        kind = "empty" if source.size == 0 else "cut-short"
-        return Contents("?", flaws=(Flaw(kind, proof.why or "", name),))
-    why = proof.why or "its format is not looked into"
-    return Contents("?", flaws=(Flaw("not-read", why, name),))
+        kind, text = "broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad"
+    elif 0 < source.size < _SHORTEST:
+        kind, text = "cut-short", f"{source.size} bytes are no file of any format"
+    elif (proof := prove_whole(source)).whole is False:
+        kind, text = "cut-short" if source.size else "empty", proof.why or ""
+    else:
+        kind, text = "not-read", proof.why or "its format is not looked into"
+    return Contents("?", flaws=(Flaw(kind, text, name),))
 
 
 def _ends_as_zip(source: ByteSource) -> bool:
@@ -171,12 +151,8 @@ def _ends_as_zip(source: ByteSource) -> bool:
 
 def _broken(error: Damaged, name: str) -> Contents:
     """Empty contents that tell why; what a pickle named until it broke is in the hint."""
-    kind = error.id if error.id in _KINDS else error.flaw
+    kind = error.id if error.id in _OWN_FLAWS else error.flaw
     text = error.text if error.hint is None else f"{error.text}; {error.hint}"
     if kind == "ambiguous" and name.endswith(".distcp"):
         kind, text = "not-read", "no .metadata names it, and nothing else says what lies where in it"
     return Contents("?", flaws=(Flaw(kind, text, name),))
-
-
-_KINDS = frozenset({"not-read", "trailing"})
-"""Ids of errors that are flaws of their own."""

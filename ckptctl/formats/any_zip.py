@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Protocol, cast
 
 from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet, Plain, merge_contents
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, FileSet, Flaw, Plain, merge_contents
 from ckptctl.formats.torch import CHECKS, list_records
 from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, open_archive, printable_name
 
@@ -23,22 +21,15 @@ _MOST_JSON = 64 << 10
 _MOST_MEMBERS = 10_000
 
 
-class ArchiveReader(Protocol):
-    """A module of a kind of archive."""
-
-    def read_archive(self, archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:
-        """The contents of a file whose directory was read; raises Damaged, OSError."""
-        ...
-
-
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
-    """The contents of an archive; raises Damaged, OSError."""
+    """The contents of an archive, by ``read_archive`` of the module for its kind; raises Damaged, OSError."""
     archive = open_archive(source)
     kind = recognise_archive(archive)
     if kind is None:
         return _read_members(archive, name, placed=placed)
-    module = cast("ArchiveReader", import_module(f"ckptctl.formats.{kind}"))
-    return module.read_archive(archive, name, files, placed=placed)
+    module = import_module(f"ckptctl.formats.{kind}")
+    contents: Contents = module.read_archive(archive, name, files, placed=placed)
+    return contents
 
 
 def recognise_archive(archive: ZipArchive) -> str | None:
@@ -77,16 +68,10 @@ def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
     members = ArchiveMembers(archive)
     held = read_files(members, placed=placed, every=True)
-    inner = (
-        merge_contents({member: _move(it, name, member, members) for member, it in held.items()})
-        if held
-        else Contents("zip")
-    )
-    packed = [it for it in archive.members.values() if it.method != STORED]
-    flaws = [
-        Flaw("not-read", f"{printable_name(it.name)} is compressed, so nobody looked into it", name)
-        for it in packed[:3]
-    ]
+    moved = {member: _move(it, name, member, members) for member, it in held.items()}
+    inner = merge_contents(moved) if held else Contents("zip")
+    packed = [printable_name(it.name) for it in archive.members.values() if it.method != STORED]
+    flaws = [Flaw("not-read", f"{it} is compressed, so nobody looked into it", name) for it in packed[:3]]
     return inner._replace(
         format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",
         metadata={**inner.metadata, **_read_metadata(archive)},

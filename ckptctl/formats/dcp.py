@@ -15,6 +15,7 @@ from ckptctl.formats.contents import (
     ChecksumRecord,
     Contents,
     FileSet,
+    Flaw,
     Piece,
     Plain,
     Storage,
@@ -22,16 +23,12 @@ from ckptctl.formats.contents import (
     name_type,
     part_of,
 )
-from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.pickle.allowlist import list_globals
-from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
-from ckptctl.formats.pickle.vm import LIMITS
+from ckptctl.formats.pickle.vm import LIMITS, GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.saved_values import items_of
 from ckptctl.formats.torch import CHECKS, is_dense, list_records, warn_oddities
-from ckptctl.formats.torch_archive import read_pickled, root_of
-from ckptctl.formats.torch_tensors import DECODERS
-from ckptctl.formats.torch_tensors import PickledTensor as Described
+from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled, root_of
 from ckptctl.formats.zip import ByteSource, FileWindow, open_archive
 
 _SMALL = 8 << 10
@@ -60,12 +57,12 @@ def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Cont
     if source.size > LIMITS.data:
         raise Damaged(f"{source.size:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
     pickles = read_pickles(source.read(0, source.size), decoders=DECODERS)
-    told = dict(items_of(pickles[0].value))
+    fields = dict(items_of(pickles[0].value))
     folder = name.rpartition("/")[0]
-    stretches = list(_read_stretches(told.get("storage_data"), folder))
+    stretches = list(_read_stretches(fields.get("storage_data"), folder))
     if not stretches:
         raise Damaged("its .metadata names no file")
-    shapes = _read_shapes(told.get("state_dict_metadata"))
+    shapes = _read_shapes(fields.get("state_dict_metadata"))
     opened = _Opened(files, shapes, placed=placed)
     opened.visit(stretches)
     found = (*pickles, *opened.pickles)
@@ -155,7 +152,7 @@ class _Opened:
             self.pickles.append(pickled)
             if self.placed:
                 self.records += list_records(archive, item.file, item.offset) if archive.has_checksums else ()
-            if type(pickled.value) is Described:
+            if type(pickled.value) is PickledTensor:
                 member = root_of(archive) + b"data/" + pickled.value.key.encode()
                 at = item.offset + archive.locate(member)
                 self.storages[item.key] = Storage(item.file, at, archive.members[member].size)
@@ -167,7 +164,7 @@ class _Opened:
             self.flaws.append(Flaw("broken", f"{item.name!a} at byte {item.offset:,}: {text}", item.file))
 
 
-def _place(item: DcpItem, saved: Described) -> Piece:
+def _place(item: DcpItem, saved: PickledTensor) -> Piece:
     stride = None if is_dense(saved.shape, saved.stride) else saved.stride
     return Piece(item.key, saved.offset * BITS.get(saved.dtype, 0) // 8, saved.shape, stride, item.at)
 
@@ -199,12 +196,12 @@ def _read_stretches(node: object, folder: str) -> Iterator[DcpItem]:
 def _read_shapes(node: object) -> dict[str, DcpShape]:
     found: dict[str, DcpShape] = {}
     for name, value in node.items() if isinstance(node, dict) else ():
-        told = dict(items_of(value))
-        shape, chunks = _read_size(told.get("size")), told.get("chunks")
+        fields = dict(items_of(value))
+        shape, chunks = _read_size(fields.get("size")), fields.get("chunks")
         if type(name) is str and shape is not None:
             held = [dict(items_of(it)) for it in chunks] if type(chunks) is list else []
             pairs = [(_read_size(it.get("offsets")), _read_size(it.get("sizes"))) for it in held]
-            found[name] = DcpShape(shape, _read_type(told.get("properties")), {a: b for a, b in pairs if a and b})
+            found[name] = DcpShape(shape, _read_type(fields.get("properties")), {a: b for a, b in pairs if a and b})
     return found
 
 

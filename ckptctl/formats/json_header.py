@@ -15,10 +15,10 @@ _LONGEST_NUMBER = 20
 def parse(data: bytes, what: str, pairs: Callable[[list[tuple[str, Any]]], object] | None = None) -> Any:  # noqa: ANN401 - whatever it says
     """The document; ``what`` names it where it cannot be read, ``pairs`` makes each object of its pairs."""
     try:
-        return json.loads(str(data, "utf-8"), object_pairs_hook=pairs, parse_int=_parse_int)
+        return json.loads(
+            str(data, "utf-8"),
+            object_pairs_hook=pairs,
+            parse_int=lambda it: int(it) if len(it) <= _LONGEST_NUMBER else None,
+        )
     except (ValueError, RecursionError):
         raise Damaged(f"{what} cannot be read as JSON") from None
-
-
-def _parse_int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else None

@@ -8,8 +8,7 @@ from math import prod
 from operator import mul
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Piece, Storage, Tensor, part_of
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS
@@ -72,7 +71,7 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
 
 def _read_start(archive: ZipArchive, member: ZipMember) -> bytes:
     """The first bytes of an array, unpacked."""
-    at = archive.locate_packed(member.name)
+    at = archive.locate(member.name, packed=True)
     raw = archive.source.read(at, min(member.packed, _MOST_HEADER))
     if member.method == STORED:
         return raw
@@ -89,7 +88,7 @@ def _read_objects(archive: ZipArchive, member: ZipMember, header: ArrayHeader) -
 
 
 def _place(archive: ZipArchive, member: ZipMember, header: ArrayHeader, name: str) -> Storage:
-    at = archive.locate_packed(member.name)
+    at = archive.locate(member.name, packed=True)
     if member.method != STORED:
         return Storage(name, at, member.packed, "deflate")
     return Storage(name, at + header.end, max(0, member.size - header.end))
@@ -99,9 +98,8 @@ def _make(shown: str, header: ArrayHeader, key: str) -> Tensor:
     """An array as a tensor on a storage of its own."""
     shape = header.shape
     stride = tuple(accumulate((1, *shape[:-1]), mul)) if header.by_columns and shape else None
-    return Tensor(
-        shown, shape, header.dtype, part_of(shown.split("/")), (Piece(key, 0, shape, stride),), header.big_endian
-    )
+    pieces = (Piece(key, 0, shape, stride),)
+    return Tensor(shown, shape, header.dtype, part_of(shown.split("/")), pieces, header.big_endian)
 
 
 def _compare(member: ZipMember, header: ArrayHeader, name: str) -> list[Flaw]:
@@ -109,10 +107,5 @@ def _compare(member: ZipMember, header: ArrayHeader, name: str) -> list[Flaw]:
     expected = prod(header.shape) * BITS.get(header.dtype, 0) // 8
     if header.dtype == "?" or header.is_pickled or header.end + expected == member.size:
         return []
-    return [
-        Flaw(
-            "short-storage",
-            f"{printable_name(member.name)} has {member.size - header.end:,} of {expected:,} bytes",
-            name,
-        )
-    ]
+    text = f"{printable_name(member.name)} has {member.size - header.end:,} of {expected:,} bytes"
+    return [Flaw("short-storage", text, name)]

@@ -79,7 +79,7 @@ def prove_whole(source: ByteSource) -> WholeFileProof:
     if not any(head):  # what a crash leaves of a file whose blocks had not been written yet
         return WholeFileProof(whole=False, why=Note("zeros"))
     if head[:1] == _PICKLE and head[1:2] <= _NEWEST_PROTOCOL:
-        return _prove_legacy(source) if _is_legacy(head) else _prove_pickle(source)
+        return _prove_pickles(source, head)
     return _prove_index(source, head)
 
 
@@ -94,21 +94,17 @@ def _prove_index(source: ByteSource, head: bytes) -> WholeFileProof:
     return _SILENT if head.startswith(_SILENT_HEADS) else WholeFileProof(whole=None, why=Note("unknown-format"))
 
 
-def _is_legacy(head: bytes) -> bool:
-    from ckptctl.formats.torch_legacy import is_legacy
+def _prove_pickles(source: ByteSource, head: bytes) -> WholeFileProof:
+    """Of torch's format from before 1.6, and of any other pickle."""
+    from ckptctl.formats.torch_legacy import is_legacy, open_legacy, verify_counts
 
-    return is_legacy(head)
-
-
-def _prove_legacy(source: ByteSource) -> WholeFileProof:
-    from ckptctl.formats.torch_legacy import open_legacy, verify_counts
-
+    if not is_legacy(head):
+        return _prove_pickle(source)
     try:
         file = open_legacy(source)
     except Damaged as error:
-        return WholeFileProof(
-            whole=False if isinstance(error, Truncated) else None, why=Note("malformed", why=error.text)
-        )
+        whole = False if isinstance(error, Truncated) else None
+        return WholeFileProof(whole, Note("malformed", why=error.text))
     proof = _compare(source.size, file.end)
     if proof.whole and not verify_counts(file):
         return WholeFileProof(whole=None, why=Note("storages-elsewhere"))
@@ -164,6 +160,8 @@ def _prove_hdf5(source: ByteSource, superblock: bytes) -> WholeFileProof:
 
 
 def _prove_safetensors(source: ByteSource, length: int) -> WholeFileProof:
+    import re
+
     if not 2 <= length <= _LONGEST_HEADER:  # noqa: PLR2004 - a pair of braces
         return _SILENT
     header = source.read(8, length)
@@ -171,15 +169,9 @@ def _prove_safetensors(source: ByteSource, length: int) -> WholeFileProof:
         return WholeFileProof(whole=False, why=Note("header-cut"))
     if not header.rstrip().endswith(b"}"):
         return WholeFileProof(whole=None, why=Note("safetensors-header"))
-    return _compare(source.size, 8 + length + _find_last_offset(header))
-
-
-def _find_last_offset(header: bytes) -> int:
-    """Where the last tensor ends, behind the header. Quotes inside JSON texts are escaped, so only real keys match."""
-    import re
-
+    # Where tensors end, behind the header: quotes inside JSON texts are escaped, so only real keys match.
     ends = re.findall(rb'"data_offsets"\s*:\s*\[\s*[0-9]{1,19}\s*,\s*([0-9]{1,19})\s*\]', header)
-    return max(map(int, ends), default=0)
+    return _compare(source.size, 8 + length + max(map(int, ends), default=0))
 
 
 def _compare(size: int, expected: int) -> WholeFileProof:

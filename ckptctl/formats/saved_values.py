@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import GlobalName, PickledCall, PickledOrderedDict
-from ckptctl.formats.torch_tensors import PickledTensor, is_number
+from ckptctl.formats.pickle.vm import GlobalName, PickledCall, PickledOrderedDict
+from ckptctl.formats.torch_archive import DTYPE, PickledTensor, is_number
 
 Scalar = str | int | float
 Row = Mapping[str, Scalar]
@@ -105,7 +105,7 @@ class RowWalk:
             return value if value in _NUMBERS else None
         if type(value) is str:
             return value if len(value) <= _LONGEST_TEXT else None
-        if type(value) is not PickledTensor or not self.tensors or not is_number(value):
+        if not self.tensors or not is_number(value):
             return None
         self.tensors -= 1
         return self.measure(value)
@@ -214,7 +214,6 @@ _SILENT = frozenset({"_modules", "_parameters", "_buffers"})
 _RECONSTRUCT = frozenset(
     {GlobalName("numpy.core.multiarray", "_reconstruct"), GlobalName("numpy._core.multiarray", "_reconstruct")}
 )
-_DTYPE = GlobalName("numpy", "dtype")
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 Keys = tuple[str, ...]
@@ -281,9 +280,10 @@ def _read_array(node: object) -> PickledArray | None:
 
 def _read_dtype(call: PickledCall) -> str | None:
     match (call.target, call.args):
-        case (target, (str() as code, *_)) if target == _DTYPE:
-            kind, width = _KINDS.get(code.lstrip("<>|=")[:1]), code.lstrip("<>|=")[1:]
-            if code.lstrip("<>|=") == "b1":
+        case (target, (str() as said, *_)) if target == DTYPE:
+            code = said.lstrip("<>|=")
+            kind, width = _KINDS.get(code[:1]), code[1:]
+            if code == "b1":
                 return "bool"
             return f"{kind}{8 * int(width)}" if kind and width in {"1", "2", "4", "8", "16"} else None
         case _:

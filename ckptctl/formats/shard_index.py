@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.contents import Contents, FileSet
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, FileSet, Flaw
 from ckptctl.formats.json_header import parse
 from ckptctl.formats.zip import ByteSource
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.checksums import crc32c, unmask_crc
-from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Piece, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, ChecksumRecord, Contents, FileSet, Flaw, Piece, Storage, Tensor, part_of
 from ckptctl.formats.zip import ByteSource
 
 _FOOTER = 48
@@ -111,31 +110,31 @@ def _find_missing(names: list[str], entries: Mapping[str, BundleEntry], files: F
 
 
 def _read_entry(value: bytes) -> BundleEntry:
-    told = _parse(value)
-    dims = [_parse(it) for it in _parse(_text(told, 2)).get(2, []) if type(it) is bytes]
+    fields = _parse(value)
+    dims = [_parse(it) for it in _parse(_text(fields, 2)).get(2, []) if type(it) is bytes]
     shape = tuple(_number(it, 1, 0) for it in dims)
-    checksum = told.get(6, [None])[-1]
+    checksum = fields.get(6, [None])[-1]
     entry = BundleEntry(
-        _TYPES.get(_number(told, 1, 0), "?"),
+        _TYPES.get(_number(fields, 1, 0), "?"),
         shape,
-        _number(told, 3, 0),
-        _number(told, 4, 0),
-        _number(told, 5, 0),
+        _number(fields, 3, 0),
+        _number(fields, 4, 0),
+        _number(fields, 5, 0),
         unmask_crc(checksum) if type(checksum) is int else None,
-        _SLICES in told,
+        _SLICES in fields,
     )
     if max((*shape, entry.offset, entry.size), default=0) >= 1 << 62:
         raise Damaged("its index has numbers that are none")
     return entry
 
 
-def _text(told: Fields, key: int) -> bytes:
-    value = told.get(key, [b""])[-1]
+def _text(fields: Fields, key: int) -> bytes:
+    value = fields.get(key, [b""])[-1]
     return value if type(value) is bytes else b""
 
 
-def _number(told: Fields, key: int, missing: int) -> int:
-    value = told.get(key, [missing])[-1]
+def _number(fields: Fields, key: int, missing: int) -> int:
+    value = fields.get(key, [missing])[-1]
     return value if type(value) is int else missing
 
 

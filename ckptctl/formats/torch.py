@@ -1,4 +1,7 @@
-"""torch's zip format (its default since 1.6), and TorchScript, which is written in the same way."""
+"""torch's files: its zip format (the default since 1.6), TorchScript, which is written in the same way, and pickles.
+
+Bare pickles are torch's format from before 1.6, and what others write (PaddlePaddle, detectron2's zoo, RLlib).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ckptctl.formats.contents import (
     ChecksumRecord,
     Contents,
     FileSet,
+    Flaw,
     Part,
     Piece,
     Plain,
@@ -20,15 +24,20 @@ from ckptctl.formats.contents import (
     name_type,
     part_of,
 )
-from ckptctl.formats.flaws import Flaw
 from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import BARE, COMPUTED, LIMITS, UNSPEAKABLE
 from ckptctl.formats.saved_values import Keys, Measure, PickledArray, RowWalk, find_leaves
-from ckptctl.formats.torch_archive import read_byteorder, read_pickled, root_of, scalar
-from ckptctl.formats.torch_tensors import PickledTensor as Described
-from ckptctl.formats.torch_tensors import read_reference
-from ckptctl.formats.zip import STORED, ZipArchive, printable_name
+from ckptctl.formats.torch_archive import (
+    DECODERS,
+    PickledTensor,
+    read_byteorder,
+    read_pickled,
+    read_reference,
+    root_of,
+    scalar,
+)
+from ckptctl.formats.zip import STORED, ByteSource, ZipArchive, printable_name
 
 CHECKS = "CRC-32 of each member"
 _KNOWN = frozenset({b"data.pkl", b"version", b"byteorder", b".format_version", b".storage_alignment"})
@@ -36,10 +45,12 @@ _KNOWN_FOLDERS = (b"data/", b".data/", b"code/", b"extra/")
 """Members that torch writes and that hold no pickle, or the one that was read."""
 _LOOK = 2
 """Bytes that tell a pickle."""
+_HEAD = 32
+_JOBLIB = b"joblib.numpy_pickle"
 
 
 def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
-    """The contents; raises Damaged, OSError."""
+    """The contents of an archive; raises Damaged, OSError."""
     root = root_of(archive)
     pickled = read_pickled(archive)
     if pickled.end != archive.members[root + b"data.pkl"].size:
@@ -47,17 +58,10 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
     others = list(_read_others(archive, root))
     needed = measure_storages([pickled])
     storages, flaws = _place(archive, root, name, needed, placed=placed)
-    contents = read_contents(
-        "torchscript" if root + b"constants.pkl" in archive.members else "torch",
-        PickledFile(
-            [pickled],
-            pickled.value,
-            storages,
-            partial(_key, name),
-            partial(scalar, archive),
-            read_byteorder(archive, root) == b"big",
-        ),
-    )
+    kind = "torchscript" if root + b"constants.pkl" in archive.members else "torch"
+    measure, is_big = partial(scalar, archive), read_byteorder(archive, root) == b"big"
+    saved = PickledFile([pickled], pickled.value, storages, partial("{}:{}".format, name), measure, is_big)
+    contents = read_contents(kind, saved)
     return contents._replace(
         globals=list_globals([pickled, *others]),
         records=tuple(list_records(archive, name)) if placed else (),
@@ -66,17 +70,52 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
     )
 
 
+def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
+    """The contents of a bare pickle; raises Damaged, OSError."""
+    from ckptctl.formats.torch_legacy import is_legacy
+
+    if is_legacy(source.read(0, _HEAD)):
+        return _read_legacy(source, name, placed=placed)
+    if source.size > LIMITS.data:
+        raise Damaged(f"{source.size:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
+    data = source.read(0, source.size)
+    if _JOBLIB in data[: 1 << 20]:  # bare bytes of arrays lie in its midst
+        raise Damaged("joblib's own mixture of pickles and bytes", id="not-read")
+    pickles = read_pickles(data, decoders=DECODERS)
+    return read_contents("pickle", PickledFile(pickles, pickles[-1].value, {}, str, _measure_nothing))
+
+
+def _read_legacy(source: ByteSource, name: str, *, placed: bool) -> Contents:
+    from ckptctl.formats.torch_legacy import open_legacy, verify_counts
+    from ckptctl.formats.torch_legacy import scalar as measure_legacy
+
+    file = open_legacy(source)
+    storages = {f"{name}:{key}": Storage(name, it.start, it.end - it.start) for key, it in file.storages.items()}
+    measure = partial(measure_legacy, file) if file.end <= source.size else _measure_nothing
+    saved = PickledFile(file.pickles, file.value, storages, partial("{}:{}".format, name), measure)
+    contents = read_contents("torch-legacy", saved)
+    if source.size < file.end:
+        flaw = Flaw("cut-short", f"cut short: {source.size:,} of {file.end:,} bytes", name)
+    elif source.size > file.end:
+        flaw = Flaw("trailing", f"{source.size - file.end:,} bytes follow its last storage", name)
+    elif not verify_counts(file, every=placed):
+        flaw = Flaw("broken", "its storages are not where its pickles say", name)
+    else:
+        return contents
+    return contents._replace(flaws=(flaw, *contents.flaws))
+
+
+def _measure_nothing(_tensor: PickledTensor) -> None:
+    """There is no storage to read."""
+
+
 def list_records(archive: ZipArchive, name: str, start: int = 0) -> Iterator[ChecksumRecord]:
     """The members with their checksums, none where the archive has none; ``start``: offset of the archive."""
     for member in archive.members.values() if archive.has_checksums else ():
         shown = str(member.name, "utf-8", "replace")
-        at = start + archive.locate_packed(member.name)
+        at = start + archive.locate(member.name, packed=True)
         unpacked = None if member.method == STORED else member.size
         yield ChecksumRecord(name, shown, at, member.packed, member.crc, unpacked=unpacked)
-
-
-def _key(file: str, key: str) -> str:
-    return f"{file}:{key}"
 
 
 def _place(
@@ -89,19 +128,13 @@ def _place(
         member_name = root + b"data/" + key.encode("utf-8", "surrogatepass")
         member = archive.members.get(member_name)
         if member is None:
-            flaws.append(
-                Flaw("missing-storage", f"{printable_name(member_name)} is missing, which its pickle names", name)
-            )
+            text = f"{printable_name(member_name)} is missing, which its pickle names"
+            flaws.append(Flaw("missing-storage", text, name))
             continue
         if member.size < least:
-            flaws.append(
-                Flaw(
-                    "short-storage",
-                    f"{printable_name(member_name)} has {member.size:,} bytes of {least:,} that it needs",
-                    name,
-                )
-            )
-        storages[_key(name, key)] = Storage(name, archive.locate(member_name) if placed else None, member.size)
+            text = f"{printable_name(member_name)} has {member.size:,} bytes of {least:,} that it needs"
+            flaws.append(Flaw("short-storage", text, name))
+        storages[f"{name}:{key}"] = Storage(name, archive.locate(member_name) if placed else None, member.size)
     return storages, flaws
 
 
@@ -111,7 +144,7 @@ def _read_others(archive: ZipArchive, root: bytes) -> Iterator[ParsedPickle]:
         own = member.name.removeprefix(root)
         if own in _KNOWN or own.startswith(_KNOWN_FOLDERS) or member.size < _LOOK:
             continue
-        if archive.source.read(archive.locate_packed(member.name), 1) == b"\x80":
+        if archive.source.read(archive.locate(member.name, packed=True), 1) == b"\x80":
             yield from read_pickles(archive.read(member.name, LIMITS.data))
 
 
@@ -168,7 +201,7 @@ def measure_storages(pickles: Sequence[ParsedPickle]) -> dict[str, int]:
     return needed
 
 
-def _make(keys: Keys, leaf: Described | PickledArray, saved: PickledFile, *, is_bare: bool) -> Tensor:
+def _make(keys: Keys, leaf: PickledTensor | PickledArray, saved: PickledFile, *, is_bare: bool) -> Tensor:
     """A tensor; ``is_bare``: the weights lie at the top, so that what lies beside them is one too (CLIP's scale)."""
     name, shape, dtype = ".".join(keys), leaf.shape, name_type(leaf.dtype)
     part: Part = part_of(keys, is_number=not shape)

@@ -14,19 +14,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
-from ckptctl.formats.pickle.nodes import PersistentId
+from ckptctl.formats.contents import BITS
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.scan import find_ends
-from ckptctl.formats.pickle.vm import LIMITS
-from ckptctl.formats.torch_archive import UNSUPPORTED
-from ckptctl.formats.torch_tensors import (
+from ckptctl.formats.pickle.vm import LIMITS, PersistentId
+from ckptctl.formats.torch_archive import (
     DECODERS,
-    PickledTensor,
+    UNSUPPORTED,
     StorageReference,
     decode_number,
     is_number,
     read_reference,
-    width_of,
 )
 from ckptctl.formats.zip import ByteSource
 
@@ -92,7 +90,7 @@ def open_legacy(source: ByteSource) -> LegacyFile:
     _, version, _, saved, keys = pickles
     if version.value != _VERSION:
         raise Damaged("torch's format from before 1.6, in another version", id=UNSUPPORTED)
-    storages = _place(ends[-1], _read_keys(keys.value), _collect(saved.references))
+    storages = _place(ends[-1], keys.value, _collect(saved.references))
     end = max((storage.end for storage in storages.values()), default=ends[-1])
     return LegacyFile(source, saved.value, storages, end, pickles)
 
@@ -107,9 +105,9 @@ def read_values(source: ByteSource) -> Mapping[object, object]:
 
 def scalar(file: LegacyFile, node: object) -> float | int | None:
     """The number in a tensor of one element, None for anything else; raises Damaged where its storage cannot be."""
-    if type(node) is not PickledTensor or not is_number(node):
+    if not is_number(node):
         return None
-    storage, width = file.storages[node.key], width_of(node.dtype)
+    storage, width = file.storages[node.key], BITS[node.dtype] // 8
     start = storage.start + node.offset * width
     if start + width > storage.end:
         raise Damaged("a tensor reaches beyond its storage")
@@ -127,24 +125,18 @@ def verify_counts(file: LegacyFile, *, every: bool = False) -> bool:
     return all(int.from_bytes(raw, "little", signed=True) == it.elements for it, raw in counts)
 
 
-def _read_keys(value: object) -> list[str]:
-    if type(value) is not list or not all(type(key) is str for key in value) or len(set(value)) < len(value):
-        raise Damaged("torch's format from before 1.6: the list of its storages is broken")
-    return value
-
-
 def _collect(references: tuple[PersistentId, ...]) -> dict[str, StorageReference]:
     """Key to what is said of the storage; of several the first, by which torch writes it."""
     found: dict[str, StorageReference] = {}
-    for node in references:
-        reference = read_reference(node)
-        if reference is not None:
-            found.setdefault(reference.key, reference)
+    for reference in filter(None, map(read_reference, references)):
+        found.setdefault(reference.key, reference)
     return found
 
 
-def _place(start: int, keys: list[str], references: Mapping[str, StorageReference]) -> dict[str, LegacyStorage]:
+def _place(start: int, keys: object, references: Mapping[str, StorageReference]) -> dict[str, LegacyStorage]:
     """Where each storage lies, from ``start`` on; raises Damaged where the list and the references differ."""
+    if type(keys) is not list or not all(type(key) is str for key in keys) or len(set(keys)) < len(keys):
+        raise Damaged("torch's format from before 1.6: the list of its storages is broken")
     if set(keys) != references.keys():
         raise Damaged("torch's format from before 1.6: its storages are not those that it refers to")
     places: dict[str, LegacyStorage] = {}

@@ -42,11 +42,9 @@ class ByteSource(Protocol):
     @property
     def size(self) -> int:
         """Bytes."""
-        ...
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``; fewer only at the end of the file."""
-        ...
 
 
 class FileWindow(NamedTuple):
@@ -100,27 +98,17 @@ class ZipArchive:
         self.has_checksums = any(member.crc for member in members.values())
         """torch can be told to write none; then all of them are 0."""
 
-    def locate(self, name: bytes) -> int:
-        """Offset of a stored member's data; raises Damaged where its local header says otherwise, KeyError."""
+    def locate(self, name: bytes, *, packed: bool = False) -> int:
+        """Offset of a member's data, stored, or with ``packed`` deflated; raises Damaged where its header differs."""
         member = self.members[name]
-        if member.method != STORED or member.packed != member.size:
-            raise AmbiguousZip(
-                f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does"
-            )
-        return self.locate_packed(name)
-
-    def locate_packed(self, name: bytes) -> int:
-        """Offset of a member's data, stored or deflated; raises as ``locate``."""
-        member = self.members[name]
-        if member.flags & _ENCRYPTED or member.method not in (STORED, DEFLATED):
-            raise AmbiguousZip(
-                f"ambiguous zip: {printable_name(name)} is compressed or encrypted, which torch never does"
-            )
+        is_plain = member.method == STORED and member.packed == member.size
+        if member.flags & _ENCRYPTED or not (is_plain or (packed and member.method in (STORED, DEFLATED))):
+            raise _ambiguous(name, "is compressed or encrypted, which torch never does")
         if member.method == STORED and member.packed != member.size:
-            raise AmbiguousZip(f"ambiguous zip: {printable_name(name)} has two sizes")
+            raise _ambiguous(name, "has two sizes")
         data = prove_header(self.source, member)
         if data + member.packed > self.next_after(name):
-            raise AmbiguousZip(f"ambiguous zip: {printable_name(name)} reaches into what follows it")
+            raise _ambiguous(name, "reaches into what follows it")
         return data
 
     def next_after(self, name: bytes) -> int:
@@ -187,18 +175,20 @@ def prove_header(source: ByteSource, member: ZipMember) -> int:
     magic, flags, method, crc, packed, size, name_length, extra_length = _HEADER.unpack_from(header)
     same = (magic, method, name_length) == (b"PK\x03\x04", member.method, len(member.name))
     if not same or (flags ^ member.flags) & (_ENCRYPTED | _HAS_DESCRIPTOR) or header[_HEADER.size :] != member.name:
-        raise AmbiguousZip(f"ambiguous zip: {printable_name(member.name)} is described otherwise in its own header")
-    told = crc == member.crc and packed in (member.packed, _FULL32) and size in (member.size, _FULL32)
-    if not told and not flags & _HAS_DESCRIPTOR:
-        raise AmbiguousZip(
-            f"ambiguous zip: {printable_name(member.name)} has another size or checksum in its own header"
-        )
+        raise _ambiguous(member.name, "is described otherwise in its own header")
+    agrees = crc == member.crc and packed in (member.packed, _FULL32) and size in (member.size, _FULL32)
+    if not agrees and not flags & _HAS_DESCRIPTOR:
+        raise _ambiguous(member.name, "has another size or checksum in its own header")
     return int(member.header + length + extra_length)
 
 
 def printable_name(name: bytes) -> str:
     """Write a member's name as text fit for a message."""
     return ascii(str(name, "utf-8", "replace"))
+
+
+def _ambiguous(name: bytes, why: str) -> AmbiguousZip:
+    return AmbiguousZip(f"ambiguous zip: {printable_name(name)} {why}")
 
 
 def _refuse_behind(source: ByteSource) -> None:
@@ -231,9 +221,8 @@ def _read_entries(directory: bytes, count: int) -> list[ZipMember]:
     for _ in range(count):
         if at + _ENTRY.size > len(directory):
             raise Damaged("zip: its directory has fewer members than announced")
-        magic, *fields, name_length, extra_length, comment_length, disk, facts, header = _ENTRY.unpack_from(
-            directory, at
-        )
+        fixed = _ENTRY.unpack_from(directory, at)
+        magic, *fields, name_length, extra_length, comment_length, disk, facts, header = fixed
         flags, method, crc, packed, size = fields
         if magic != b"PK\x01\x02" or disk or (facts & _IS_FOLDER and size):
             raise Damaged("zip: its directory is broken")
@@ -274,9 +263,7 @@ def _prove_places(source: ByteSource, entries: list[ZipMember], end: EndRecord) 
     free = 0
     for member in sorted(entries, key=lambda entry: entry.header):
         if member.header < free or (free == 0 and member.header):
-            raise AmbiguousZip(
-                f"ambiguous zip: {printable_name(member.name)} does not begin behind the member before it"
-            )
+            raise _ambiguous(member.name, "does not begin behind the member before it")
         free = member.header + _HEADER.size + len(member.name) + member.packed
     if entries:
         last = max(entries, key=lambda entry: entry.header)

@@ -43,19 +43,15 @@ class ArchiveDraft(ByteSource, Protocol):
 
     def write(self, data: bytes | memoryview) -> None:
         """Append all of it; raises OSError."""
-        ...
 
     def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of it to a place."""
-        ...
 
     def skip(self, length: int) -> None:
         """Leave bytes out, which then read as zeros."""
-        ...
 
     def copy(self, source: ByteSource, offset: int, length: int) -> None:
         """Append a stretch of an open file."""
-        ...
 
 
 class WrittenMember(NamedTuple):

@@ -86,17 +86,11 @@ def _collect(rows: csv.DictReader[str]) -> Table:
         epoch, step = _count(row.get("epoch")), _count(row.get("step"))
         if epoch is None:
             continue
-        for name, text, value in _values(row):
-            table.setdefault(name, {}).setdefault(epoch, []).append(LoggedValue(step, text, value))
+        # Not its counters, not what is empty or no number, not what has no head (DictReader keeps that under None).
+        cells = ((name, text, _number(text)) for name, text in row.items() if name not in ("epoch", "step", None))
+        for name, logged in [(name, LoggedValue(step, text, it)) for name, text, it in cells if it is not None]:
+            table.setdefault(name, {}).setdefault(epoch, []).append(logged)
     return table
-
-
-def _values(row: Mapping[str | None, object]) -> Iterator[tuple[str, str, float]]:
-    """The logged values of a row: not its counters, not what is empty or no number, not what has no head."""
-    for name, text in row.items():
-        value = None if name in ("epoch", "step") else _number(text)
-        if name is not None and isinstance(text, str) and value is not None:
-            yield name, text, value
 
 
 def _count(text: object) -> int | None:

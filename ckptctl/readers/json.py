@@ -12,8 +12,9 @@ from json import JSONDecodeError, JSONDecoder
 from typing import cast
 
 from ckptctl.errors import Damaged
-from ckptctl.readers.numbers import MOST_DIGITS
 
+MOST_DIGITS = 300
+"""Of a whole number: what is longer is no count, and beyond what floats can hold."""
 MOST_BYTES = 64 << 20
 """A Hugging Face trainer that logged 300,000 times writes about as much."""
 LONGEST = 200
@@ -119,11 +120,7 @@ def _flatten(  # nested: a stack instead of recursion, which a file could exhaus
     return row
 
 
-def _read_whole(digits: str) -> int | float:
-    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
-
-
-_DECODER = JSONDecoder(parse_int=_read_whole)
+_DECODER = JSONDecoder(parse_int=lambda it: int(it) if len(it) <= MOST_DIGITS else float(it))
 
 
 def _text_of(data: bytes) -> str:
@@ -173,7 +170,7 @@ def _items(text: str, start: int) -> Iterator[tuple[object, int, int]]:
 def _splice(text: str, start: int, listed: str, gone: Collection[str]) -> str:
     """The text with the list that starts there shortened; what parts its items is what parted them before."""
     items = list(_items(text, start))
-    kept = [it for it in items if not _is_gone(it[0], listed, gone)]
+    kept = [it for it in items if not (isinstance(name := find(it[0], listed), str) and name in gone)]
     if len(kept) == len(items):
         return text
     last = items[-1][2]
@@ -183,11 +180,6 @@ def _splice(text: str, start: int, listed: str, gone: Collection[str]) -> str:
     first, *others = kept
     body = text[first[1] : first[2]] + "".join(text[ends[begin] : end] for _, begin, end in others)
     return text[: items[0][1]] + body + text[last:]
-
-
-def _is_gone(item: object, listed: str, gone: Collection[str]) -> bool:
-    name = find(item, listed)
-    return isinstance(name, str) and name in gone
 
 
 def _pass_comma(text: str, at: int) -> int:

@@ -13,16 +13,12 @@ def read_rows(data: bytes, at: str = "") -> list[json.Row]:
 
     A line that is none is left out: the last, cut short, or one that a resumed training wrote behind such a one.
     """
-    lines = [line for line in map(_strip, data.split(b"\n")) if line]
+    # Without white space, and without the zeros that a file system leaves of what it lost.
+    lines = [line for it in data.split(b"\n") if (line := it.strip(b"\0 \t\r"))]
     found = [value for line in lines if isinstance(value := _read_line(line), dict)]
     if lines and not found:
         raise Damaged("not JSON lines: no line is an object")
     return [row for value in found for row in json.find_rows(value, at)]
-
-
-def _strip(line: bytes) -> bytes:
-    """A line without white space, and without the zeros that a file system leaves of what it lost."""
-    return line.strip(b"\0 \t\r")
 
 
 def _read_line(line: bytes) -> object | None:

@@ -57,14 +57,8 @@ class ArrayHeader(NamedTuple):
     """Whether a pickle follows, of objects."""
 
 
-class NpzArray(NamedTuple):
-    """Numbers with a shape."""
-
-    shape: tuple[int, ...]
-    values: Sequence[float]
-    """As stored."""
-    by_columns: bool
-    """Whether the first axis runs fastest (Fortran), not the last."""
+NpzArray = tuple[ArrayHeader, Sequence[float]]
+"""What it says of itself, and its numbers as stored."""
 
 
 def read_rows(data: bytes, at: str = "") -> list[Row]:
@@ -74,11 +68,11 @@ def read_rows(data: bytes, at: str = "") -> list[Row]:
     at any ``at`` are no rows. Raises Damaged.
     """
     arrays = dict(_read_arrays(data))
-    lengths = Counter(array.shape[0] for array in arrays.values())
+    lengths = Counter(header.shape[0] for header, _ in arrays.values())
     if not lengths or at:
         return []
     (length, _), *_ = lengths.most_common(1)
-    columns = {name: list(_means(array)) for name, array in arrays.items() if array.shape[0] == length}
+    columns = {name: list(_means(*array)) for name, array in arrays.items() if array[0].shape[0] == length}
     return [{name: column[place] for name, column in columns.items()} for place in range(length)]
 
 
@@ -94,8 +88,8 @@ def _read_arrays(  # nested: each member may be broken
                 raise _too_large()
             for member in members:
                 array = _read_array(_unpack(archive, member), left)
-                if array is not None and array.values and array.shape:
-                    left -= len(array.values)
+                if array is not None and array[1] and array[0].shape:
+                    left -= len(array[1])
                     yield member.filename.removesuffix(".npy"), array
     except _NOT_ZIP as error:
         raise Damaged(f"not a zip of arrays: {error}") from error
@@ -126,7 +120,7 @@ def _read_array(content: bytes, most: int) -> NpzArray | None:
     if header.end + count * width != len(content):
         raise Damaged(f"an array of {count} numbers has {len(content) - header.end} bytes")
     values = struct.unpack_from(f"{'>' if header.big_endian else '<'}{count}{code}", content, header.end)
-    return NpzArray(header.shape, values, header.by_columns)
+    return header, values
 
 
 def parse_header(start: bytes, name: str) -> ArrayHeader | None:
@@ -156,10 +150,10 @@ def _too_large() -> Damaged:
     return Damaged("its arrays are larger, unpacked, than any that training left")
 
 
-def _means(array: NpzArray) -> Iterator[float]:
+def _means(header: ArrayHeader, values: Sequence[float]) -> Iterator[float]:
     """For each place along the first axis the mean of its numbers; the number itself where there is one."""
-    length = array.shape[0]
-    width = len(array.values) // length
+    length = header.shape[0]
+    width = len(values) // length
     for place in range(length):
-        numbers = array.values[place::length] if array.by_columns else array.values[place * width : (place + 1) * width]
+        numbers = values[place::length] if header.by_columns else values[place * width : (place + 1) * width]
         yield numbers[0] if width == 1 else sum(numbers) / width

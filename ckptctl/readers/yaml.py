@@ -6,6 +6,7 @@ could make a small file huge, stand for nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -13,17 +14,33 @@ import yaml
 from yaml import events as ev
 
 from ckptctl.errors import Damaged
-from ckptctl.readers.json import Row, find, find_rows
-from ckptctl.readers.numbers import read_number
+from ckptctl.readers.json import MOST_DIGITS, Row, find, find_rows
 
 MOST_BYTES = 16 << 20
 """A run with 100,000 checkpoints writes about 15 MB."""
 MOST_DEPTH = 100
 """Of collections in collections: libyaml's time grows with the square of it."""
+_WHOLE = re.compile(rf"[-+]?[0-9]{{1,{MOST_DIGITS}}}")
+_DOTTED = re.compile(r"([-+]?)\.(inf|nan)", re.IGNORECASE)
 _FRAME = (ev.StreamStartEvent, ev.StreamEndEvent, ev.DocumentStartEvent, ev.DocumentEndEvent)
 _NOTHING = ("", "null", "~")
 _SWITCHES = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 _NUMBER_TAGS = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:int")
+
+
+def read_number(text: str) -> int | float | None:
+    """The number that a text is, as Python (``1e-05``, ``nan``) or YAML (``.inf``) writes it; None where it is none.
+
+    What no float can hold is infinite.
+    """
+    plain = text.strip()
+    if _WHOLE.fullmatch(plain):
+        return int(plain)
+    dotted = _DOTTED.fullmatch(plain)
+    try:
+        return float(dotted[1] + dotted[2] if dotted else plain)
+    except ValueError:
+        return None
 
 
 def read_scores(data: bytes) -> Mapping[str, float]:
@@ -39,9 +56,10 @@ def read_scores(data: bytes) -> Mapping[str, float]:
         raise _unexpected()
     scores = {}
     for path, score in zip(events, events, strict=False):  # the last, alone, is the mapping's end
-        if not (isinstance(path, ev.ScalarEvent) and isinstance(score, ev.ScalarEvent)):
+        number = read_number(score.value) if isinstance(score, ev.ScalarEvent) else None
+        if not isinstance(path, ev.ScalarEvent) or number is None:
             raise _unexpected()
-        scores[path.value] = _read_score(score.value)
+        scores[path.value] = float(number)
     return scores
 
 
@@ -117,13 +135,6 @@ def _read_scalar(event: ev.Event, *, is_key: bool) -> object:
         return None
     number = read_number(event.value)
     return _SWITCHES.get(event.value.lower(), event.value) if number is None else number
-
-
-def _read_score(text: str) -> float:
-    number = read_number(text)
-    if number is None:
-        raise _unexpected()
-    return float(number)
 
 
 def _unexpected() -> Damaged:

@@ -13,7 +13,7 @@ from ckptctl.render.notes import describe_note
 from ckptctl.render.text import escape, fold, locate, measure, name_within, pad, shorten
 
 if TYPE_CHECKING:
-    from ckptctl.formats.flaws import Flaw, VerifyResult
+    from ckptctl.formats.contents import Flaw, VerifyResult
 
 _LEAD = "  error   "
 """What stands before a name; texts begin below it."""

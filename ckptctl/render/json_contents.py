@@ -10,8 +10,7 @@ from ckptctl.render.json import Value, checkpoint, dump, write_batches, write_pa
 from ckptctl.render.notes import describe_note
 
 if TYPE_CHECKING:
-    from ckptctl.formats.contents import Contents, Tensor
-    from ckptctl.formats.flaws import Flaw, VerifyResult
+    from ckptctl.formats.contents import Contents, Flaw, Tensor, VerifyResult
     from ckptctl.render.outcome import SlimRow
     from ckptctl.tensors.compare import Difference, TensorChange
 

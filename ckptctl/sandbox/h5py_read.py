@@ -163,20 +163,16 @@ class _RequestedFile(io.RawIOBase):
         self.at = 0
 
     def readable(self) -> bool:
-        """It can be read."""
         return True
 
     def seekable(self) -> bool:
-        """It can be read from anywhere."""
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to an offset."""
         self.at = offset + (0, self.at, self.size)[whence]
         return self.at
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - anything that holds bytes
-        """Ask for the next bytes."""
         view = memoryview(buffer).cast("B")
         data = self.caller.read(self.at, min(len(view), _PART))
         view[: len(data)] = data

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ckptctl.core.units import write_size
 from ckptctl.errors import MissingLibrary, UsageError
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Flaw
 from ckptctl.sandbox.worker import Caller, Worker, WorkerLimits, WorkerLost, WorkerNotStarted, WorkerReply, find_code
 
 _OLDEST = (2, 10)
@@ -102,16 +102,13 @@ def _judge_loss(lost: WorkerLost, limits: WorkerLimits) -> Flaw:
             text = f"torch needs more than {write_size(limits.memory or 0)} of memory to load it"
         case WorkerLost("signal", number):
             why = ", often for want of memory" if number == SIGKILL else ""
-            text = f"loading it with torch ended in {_name(number)}{why}"
+            name = next((it.name for it in Signals if it == number), f"signal {number}")
+            text = f"loading it with torch ended in {name}{why}"
         case WorkerLost("nonsense"):
             text = "what loads it with torch said nothing that makes sense"
         case WorkerLost(_, code):
             text = f"loading it with torch ended the process with exit code {code}"
     return Flaw("load-failed", text)
-
-
-def _name(number: int) -> str:
-    return next((it.name for it in Signals if it == number), f"signal {number}")
 
 
 # In the process -------------------------------------------------------------------------------------------------------
@@ -123,7 +120,7 @@ _REFUSED = (
     "ctypes.dlopen", "pty.", "shutil.", "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethost",
     "socket.sendto", "subprocess.", "tempfile.",
 )  # fmt: skip
-"""Beginnings of what Python calls the deeds that no loading needs."""
+"""Beginnings of the audit events that no loading needs."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _NO_MEMORY = re.compile(r"not enough memory|can.?t allocate memory|cannot allocate memory|bad_alloc", re.IGNORECASE)
 _UNKNOWN_NAME = re.compile(r"GLOBAL (\S+) was not an allowed global")
@@ -191,5 +188,5 @@ def _names(path: str, said: str) -> list[str]:
 
 def _reason_of(said: str) -> str:
     """The line that says something in what torch says."""
-    told = said.rpartition("WeightsUnpickler error:")[2].strip()
-    return told.partition("\n")[0][:_LONGEST]
+    line = said.rpartition("WeightsUnpickler error:")[2].strip()
+    return line.partition("\n")[0][:_LONGEST]

@@ -24,7 +24,8 @@ from contextlib import suppress
 from importlib import import_module
 from struct import Struct
 from time import monotonic
-from typing import Literal, NamedTuple, Protocol, cast
+from types import ModuleType
+from typing import Literal, NamedTuple, cast
 
 from ckptctl.formats.zip import ByteSource
 
@@ -81,18 +82,6 @@ class WorkerNotStarted(Exception):
         super().__init__(text)
         self.lost = lost
         """How it ended before its module could say anything; None where that did."""
-
-
-class WorkerModule(Protocol):
-    """What runs in the process."""
-
-    def prepare(self) -> WorkerReply:
-        """Import what is needed; what it raises ends up as WorkerNotStarted."""
-        ...
-
-    def answer(self, request: WorkerReply, caller: Caller) -> WorkerReply:
-        """Answer a request; MemoryError ends up as WorkerLost."""
-        ...
 
 
 class Worker:
@@ -345,7 +334,7 @@ def _end_with(parent: int) -> None:
 def _serve(line: _Line, name: str) -> None:
     """Prepare, and answer; raises EOFError, ConnectionError when nobody asks any more."""
     try:
-        module = cast("WorkerModule", import_module(name))
+        module = import_module(name)
         said = module.prepare()
     except Exception as error:  # noqa: BLE001 - a library that is broken raises anything
         line.send({"failed": f"{type(error).__name__}: {error}"[:1000]})
@@ -358,14 +347,14 @@ def _serve(line: _Line, name: str) -> None:
         line.send(_answer(module, asked, caller, line))
 
 
-def _answer(module: WorkerModule, asked: WorkerReply, caller: Caller, line: _Line) -> WorkerReply:
+def _answer(module: ModuleType, asked: WorkerReply, caller: Caller, line: _Line) -> WorkerReply:
     memory = cast("int | None", asked["memory"])
     caller.seconds = int(cast("float", asked["seconds"])) + _GRACE
     signal.alarm(caller.seconds)
     if memory is not None:
         limit_memory(memory)
     try:
-        return {"reply": module.answer(cast("WorkerReply", asked["request"]), caller)}
+        return {"reply": module.answer(asked["request"], caller)}
     except MemoryError:
         return {"lost": "memory"}
     finally:
@@ -391,8 +380,8 @@ def limit_memory(more: int | None) -> None:
 
     _, most = getrlimit(RLIMIT_AS)
     try:
-        with open("/proc/self/statm", encoding="ascii") as told:
-            limit = int(told.read().split()[0]) * getpagesize() + (more or 0)
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            limit = int(statm.read().split()[0]) * getpagesize() + (more or 0)
     except OSError:
         return
     setrlimit(RLIMIT_AS, (most if more is None or (most != RLIM_INFINITY and limit > most) else limit, most))

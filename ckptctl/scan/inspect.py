@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Note
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge_contents
-from ckptctl.formats.flaws import Flaw, VerifyResult
+from ckptctl.formats.contents import Contents, Flaw, VerifyResult, merge_contents
 from ckptctl.layouts import find_slimming
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
     from ckptctl.sandbox.torch_load import TorchLoader
     from ckptctl.stores import ReadableFile, ReadStore
-    from ckptctl.tensors.full_check import Tick
+    from ckptctl.tensors.streams import Tick
 
 
 class CheckpointFiles:

@@ -9,7 +9,7 @@ optimizer's state is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -19,14 +19,20 @@ from ckptctl.formats.contents import Contents, FileSet, Storage, Tensor
 from ckptctl.formats.zip import ByteSource
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.arrays import FLOATING, WHOLE, NumberSpan, average_numbers
-from ckptctl.tensors.chunks import CHUNK, make_room, place, run_in_threads
 from ckptctl.tensors.compare import name_alike
 from ckptctl.tensors.export import NamedTensor, find_metadata, find_weight_prefix, plan_safetensors
 from ckptctl.tensors.slim import SlimmedFile, open_whole_or_slimmed
-from ckptctl.tensors.streams import Chunk, NumberReader, open_numbers, rechunk
-
-Tick = Callable[[int], None]
-"""Is told of bytes as they have been written; by any thread."""
+from ckptctl.tensors.streams import (
+    CHUNK,
+    Chunk,
+    NumberReader,
+    Tick,
+    make_room,
+    open_numbers,
+    place,
+    rechunk,
+    run_in_threads,
+)
 
 
 class AverageInput(NamedTuple):
@@ -91,9 +97,8 @@ def _require_same(source: AverageInput, before: dict[str, Tensor], after: dict[s
             text = f"tensor {name!a} is {_describe(other)}, in the first {_describe(own)}"
             raise Refused(text, path=source.path, id="not-alike")
         if own.dtype not in FLOATING | WHOLE:
-            raise Refused(
-                f"tensor {name!a} is of type {own.dtype}, which has no mean", path=source.path, id="not-alike"
-            )
+            text = f"tensor {name!a} is of type {own.dtype}, which has no mean"
+            raise Refused(text, path=source.path, id="not-alike")
     extra = next((name for name, own in after.items() if own.part == "weights" and name not in before), None)
     if extra is not None:
         raise Refused(f"has a tensor {extra!a}, which the first has not", path=source.path, id="not-alike")

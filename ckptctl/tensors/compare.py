@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -10,11 +10,9 @@ from ckptctl.core.model import Note
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.contents import BITS, Contents, FileSet, Plain, Tensor
 from ckptctl.tensors.arrays import NumberSpan, NumericDifference, is_known_dtype, measure_difference
-from ckptctl.tensors.chunks import CHUNK
-from ckptctl.tensors.streams import NumberReader, open_numbers, rechunk
+from ckptctl.tensors.streams import CHUNK, NumberReader, Tick, open_numbers, rechunk
 
 _MISSING = object()
-Tick = Callable[[int], None]
 
 
 class ComparedCheckpoint(NamedTuple):
@@ -69,17 +67,17 @@ def compare_contents(old: ComparedCheckpoint, new: ComparedCheckpoint, tick: Tic
     with ExitStack() as stack:
         left, right = (stack.enter_context(open_numbers(it.files, it.contents)) for it in (old, new))
         found = [_compare(name, left, right, (it, after[name]), tick) for name, it in before.items() if name in after]
-    told = [it for it in found if it is not None]
-    compared = [it for it in told if not it.why and it.old.shape == it.new.shape]
+    differing = [it for it in found if it is not None]
+    compared = [it for it in differing if not it.why and it.old.shape == it.new.shape]
     return Difference(
         tuple(it._replace(name=name) for name, it in after.items() if name not in before),
         tuple(it._replace(name=name) for name, it in before.items() if name not in after),
-        tuple(it for it in told if it.old.shape != it.new.shape),
+        tuple(it for it in differing if it.old.shape != it.new.shape),
         tuple(it for it in compared if it.old.dtype != it.new.dtype),
         tuple(it for it in compared if it.old.dtype == it.new.dtype),
-        len(found) - len(told),
+        len(found) - len(differing),
         tuple(_compare_metadata(old.contents.metadata, new.contents.metadata)),
-        tuple(it for it in told if it.why and it.old.shape == it.new.shape),
+        tuple(it for it in differing if it.why and it.old.shape == it.new.shape),
     )
 
 

@@ -17,20 +17,16 @@ from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import Contents
 from ckptctl.formats.zip import ByteSource, printable_name
 from ckptctl.formats.zip_writer import WrittenMember
-from ckptctl.tensors.chunks import make_room, read_chunks
+from ckptctl.tensors.streams import make_room, read_chunks
 
 
 def verify_members(draft: ByteSource, written: Sequence[WrittenMember], source: ByteSource | None = None) -> None:
     """Raise Damaged unless every member fits its checksum; with ``source``, where there are none, the bytes there."""
     room = make_room()
-    for it in written:
-        _prove(draft, it, source, room)
-
-
-def _prove(draft: ByteSource, member: WrittenMember, source: ByteSource | None, room: memoryview) -> None:
-    expected = member.crc if source is None else _sum_up(source, member.origin, member.length, room)
-    if _sum_up(draft, member.offset, member.length, room) != expected:
-        raise Damaged(f"{printable_name(member.name)}: its checksum does not fit its content")
+    for name, offset, length, crc, origin in written:
+        expected = crc if source is None else _sum_up(source, origin, length, room)
+        if _sum_up(draft, offset, length, room) != expected:
+            raise Damaged(f"{printable_name(name)}: its checksum does not fit its content")
 
 
 def verify_records(open_file: Callable[[str], ByteSource], contents: Contents, keys: Collection[str]) -> None:
@@ -38,10 +34,8 @@ def verify_records(open_file: Callable[[str], ByteSource], contents: Contents, k
     places = {(it.file, it.offset) for key, it in contents.storages.items() if key in keys}
     for record in contents.records:
         if (record.file, record.offset) in places and record.check == "crc32" and record.unpacked is None:
-            verify_members(
-                open_file(record.file),
-                [WrittenMember(record.name.encode(), record.offset, record.length, record.checksum, record.offset)],
-            )
+            place, name = (record.offset, record.length, record.checksum, record.offset), record.name.encode()
+            verify_members(open_file(record.file), [WrittenMember(name, *place)])
 
 
 def _sum_up(source: ByteSource, offset: int, length: int, room: memoryview) -> int:
@@ -62,13 +56,11 @@ class _Behind:
         self.changed = Condition()
 
     def reached(self, end: int) -> None:
-        """Note how far the draft reaches."""
         with self.changed:
             self.end = end
             self.changed.notify()
 
     def close(self) -> None:
-        """Note that no more will come."""
         with self.changed:
             self.is_over = True
             self.changed.notify()
@@ -80,7 +72,6 @@ class _Behind:
         return self.draft.read(offset, length)
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """The same into a buffer."""
         with self.changed:
             self.changed.wait_for(lambda: self.is_over or self.end >= offset + len(buffer))
         read_into: Callable[[int, memoryview], int] | None = getattr(self.draft, "read_into", None)

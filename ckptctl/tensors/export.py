@@ -10,7 +10,7 @@ from ckptctl.errors import Refused
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents, FileSet, Tensor
 from ckptctl.formats.safetensors import MOST_HEADER, TYPES, read_metadata
-from ckptctl.formats.torch_archive import read_value
+from ckptctl.formats.torch_archive import read_pickled
 from ckptctl.formats.torch_legacy import is_legacy, read_values
 from ckptctl.formats.zip import ByteSource
 from ckptctl.formats.zip_writer import ArchiveDraft, WrittenMember
@@ -22,13 +22,12 @@ from ckptctl.tensors.structure_check import find_flaws
 _HEAD = 32
 
 
-class TensorExport:
+class TensorExport(NamedTuple):
     """What of a file is written."""
 
-    def __init__(self, files: FileSet, contents: Contents, made: SafetensorsPlan) -> None:
-        self.files = files
-        self.contents = contents
-        self.plan = made
+    files: FileSet
+    contents: Contents
+    plan: SafetensorsPlan
 
     @property
     def size(self) -> int:
@@ -67,7 +66,7 @@ def find_weight_prefix(source: ByteSource, kind: str, drop: Sequence[str] | None
     """What the names of the weights begin with in what was saved, and do not in a state dict."""
     if kind not in ("torch", "torch-legacy"):
         return ""
-    root = read_values(source) if is_legacy(source.read(0, _HEAD)) else read_value(source)
+    root = read_values(source) if is_legacy(source.read(0, _HEAD)) else read_pickled(source).value
     if not isinstance(root, dict):
         raise Refused("what it holds is no dictionary, so that nobody knows what of it are the weights")
     return "".join(f"{key}." for key in find_bare(root, drop))

@@ -5,19 +5,17 @@ The work is cut into stretches, the largest first, and two threads take them in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.checksums import crc32, crc32c
-from ckptctl.formats.contents import BITS, Check, ChecksumRecord, Contents, FileSet, Storage, Tensor
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Check, ChecksumRecord, Contents, FileSet, Flaw, Storage, Tensor
 from ckptctl.formats.zip import ByteSource
-from ckptctl.tensors.chunks import make_room, read_chunks, run_in_threads
 from ckptctl.tensors.finite import KINDS, find_non_finite
-from ckptctl.tensors.streams import NumberReader, open_numbers, rechunk
+from ckptctl.tensors.streams import NumberReader, Tick, make_room, open_numbers, read_chunks, rechunk, run_in_threads
 
 _LONGEST = 64 << 20
 """Bytes of a stretch without a checksum: it can be cut, so that both threads have something to do."""
@@ -25,9 +23,6 @@ _MOST_TIMES = 4
 """How often all bytes may be read: once for their checksums, and for what lies inside of a member."""
 _MOST_ODD = 100_000
 """NaN and infinities of one storage that are counted."""
-
-Tick = Callable[[int], None]
-"""Is told of bytes as they have been read; by any thread."""
 
 
 class ReadSpan(NamedTuple):
@@ -39,14 +34,6 @@ class ReadSpan(NamedTuple):
     record: ChecksumRecord | None = None
     storage: str = ""
     """Key of the storage that it is, where its numbers are to be looked at."""
-
-
-class NonFinitePlaces(NamedTuple):
-    """What was found in a storage that is no number."""
-
-    storage: str
-    places: list[tuple[int, bool]]
-    """Offsets in the storage, in bytes, and whether it is NaN."""
 
 
 def plan_reads(contents: Contents, files: FileSet, *, deep: bool, finite: bool) -> list[ReadSpan]:
@@ -119,7 +106,8 @@ class _Work:
         self.files = files
         self.tick = tick
         self.flaws: list[Flaw] = []
-        self.odds: list[NonFinitePlaces] = []
+        self.odds: dict[str, list[tuple[int, bool]]] = {}
+        """By storage the offsets in it of what is no number, in bytes, and whether it is NaN."""
         self.dtypes = _types_of(contents)
 
     def run(self, stretches: Iterator[ReadSpan]) -> None:
@@ -149,8 +137,8 @@ class _Work:
             look.add(chunk)
             self.tick(len(chunk))
         if look.odd:
-            self.odds.append(NonFinitePlaces(span.storage, look.odd))
-        if span.record is None or look.is_right():
+            self.odds[span.storage] = look.odd
+        if look.sum is None or look.sum.is_right():
             return None
         return Flaw("checksum", f"{self._name(span)}: checksum differs", span.file)
 
@@ -168,7 +156,6 @@ class _Look:
     """What is noted of a stretch while it passes."""
 
     def __init__(self, span: ReadSpan, dtypes: Sequence[tuple[str, bool]]) -> None:
-        self.record = span.record
         self.dtypes = dtypes
         self.at = 0
         self.sum = _SUMS[span.record.check](span.record) if span.record else None
@@ -182,14 +169,9 @@ class _Look:
         for dtype, is_big in self.dtypes if len(self.odd) < _MOST_ODD else ():
             width = KINDS[dtype].width
             data = bytes(chunk[: len(chunk) // width * width])
-            self.odd += [
-                (self.at + it.place * width, it.is_nan) for it in find_non_finite(data, dtype, big_endian=is_big)
-            ]
+            found = find_non_finite(data, dtype, big_endian=is_big)
+            self.odd += [(self.at + it.place * width, it.is_nan) for it in found]
         self.at += len(chunk)
-
-    def is_right(self) -> bool:
-        """Whether the checksum is the one that was written."""
-        return self.sum is None or self.sum.is_right()
 
 
 def _types_of(contents: Contents) -> dict[str, tuple[tuple[str, bool], ...]]:
@@ -217,7 +199,6 @@ class _Crc32:
         self.unpacker = None if record.unpacked is None else zlib.decompressobj(-15)
 
     def add(self, chunk: memoryview) -> None:
-        """The next bytes."""
         if self.unpacker is None:
             self.value = crc32(chunk, self.value)
         elif self.count <= (self.record.unpacked or 0):  # what makes more than it says is wrong, and is not unpacked
@@ -234,7 +215,6 @@ class _Crc32:
             self.count = -1 << 62
 
     def is_right(self) -> bool:
-        """Whether all fits."""
         return self.value == self.record.checksum and self.count == (self.record.unpacked or 0)
 
 
@@ -246,11 +226,9 @@ class _Crc32c:
         self.value = 0
 
     def add(self, chunk: memoryview) -> None:
-        """The next bytes."""
         self.value = crc32c(chunk, self.value)
 
     def is_right(self) -> bool:
-        """Whether it fits."""
         return self.value == self.record.checksum
 
 
@@ -262,11 +240,9 @@ class _Crc32cOfTexts(_Crc32c):
         self.held = bytearray()
 
     def add(self, chunk: memoryview) -> None:
-        """The next bytes, which are kept: lengths come first."""
         self.held += chunk
 
     def is_right(self) -> bool:
-        """Whether it fits."""
         return prove_texts(bytes(self.held), self.record.checksum)
 
 
@@ -299,14 +275,13 @@ _SUMS: dict[Check, Callable[[ChecksumRecord], _Crc32 | _Crc32c]] = {
 # What is no number ---------------------------------------------------------------------------------------------------
 
 
-def _warn_non_finite(contents: Contents, odds: Sequence[NonFinitePlaces]) -> Iterator[Flaw]:
+def _warn_non_finite(contents: Contents, odds: Mapping[str, list[tuple[int, bool]]]) -> Iterator[Flaw]:
     """The tensors that have NaN or infinity, each with how many; what lies in no tensor does not count."""
-    held = {it.storage: it.places for it in odds}
     for tensor in filter(should_be_finite, contents.tensors):
         found = [
             is_nan
             for piece in tensor.pieces
-            for place, is_nan in held.get(piece.storage, ())
+            for place, is_nan in odds.get(piece.storage, ())
             if _holds(piece.shape, piece.stride, place - piece.start, BITS[tensor.dtype] // 8)
         ]
         if found:
@@ -316,8 +291,8 @@ def _warn_non_finite(contents: Contents, odds: Sequence[NonFinitePlaces]) -> Ite
 
 def make_non_finite_flaw(tensor: Tensor, nan: int, infinite: int, file: str) -> Flaw:
     """That so many of its numbers are none."""
-    told = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
-    return Flaw("not-finite", f"tensor {tensor.name!a}: {told} of {tensor.elements:,}", file)
+    counts = ", ".join(f"{count:,} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count)
+    return Flaw("not-finite", f"tensor {tensor.name!a}: {counts} of {tensor.elements:,}", file)
 
 
 def _holds(shape: Sequence[int], stride: Sequence[int] | None, offset: int, width: int) -> bool:
@@ -339,9 +314,7 @@ def _holds(shape: Sequence[int], stride: Sequence[int] | None, offset: int, widt
 _BLOCK = 1 << 20
 
 
-def read_packed(
-    contents: Contents, files: FileSet, *, finite: bool, tick: Callable[[int], None] = lambda _: None
-) -> Iterator[Flaw]:
+def read_packed(contents: Contents, files: FileSet, *, finite: bool, tick: Tick = lambda _: None) -> Iterator[Flaw]:
     """Unpack all that h5py must; what is wrong with it, and, once, why some was not read."""
     from ckptctl.sandbox.h5py_read import MOST_TIMES
 
@@ -364,9 +337,7 @@ def _find_packed(contents: Contents, tensor: Tensor) -> Storage | None:
     return storage if storage is not None and storage.dataset and tensor.dtype in BITS else None
 
 
-def _examine(
-    numbers: NumberReader, tensor: Tensor, file: str, tick: Callable[[int], None], *, finite: bool
-) -> Flaw | None:
+def _examine(numbers: NumberReader, tensor: Tensor, file: str, tick: Tick, *, finite: bool) -> Flaw | None:
     """Read a dataset to its end; what is wrong with it."""
     try:
         odd = _read(numbers, tensor, tick, finite=finite and should_be_finite(tensor))
@@ -379,7 +350,7 @@ def _examine(
     return make_non_finite_flaw(tensor, *odd, file) if any(odd) else None
 
 
-def _read(numbers: NumberReader, tensor: Tensor, tick: Callable[[int], None], *, finite: bool) -> tuple[int, int]:
+def _read(numbers: NumberReader, tensor: Tensor, tick: Tick, *, finite: bool) -> tuple[int, int]:
     """Read a dataset to its end; how many of its numbers are NaN, and how many infinite, where that was asked for."""
     nan, all_odd = 0, 0
     for chunk in rechunk(numbers.stream(tensor), _BLOCK):

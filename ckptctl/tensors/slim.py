@@ -19,17 +19,16 @@ from typing import NamedTuple
 from ckptctl.errors import Damaged, Refused
 from ckptctl.formats.contents import part_of
 from ckptctl.formats.pickle.allowlist import list_globals, list_unknown
-from ckptctl.formats.pickle.nodes import GlobalName
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickle
-from ckptctl.formats.pickle.vm import LIMITS
+from ckptctl.formats.pickle.vm import LIMITS, GlobalName
 from ckptctl.formats.pickle.writer import write_pickle
 from ckptctl.formats.saved_values import find_leaves
 from ckptctl.formats.torch import measure_storages
-from ckptctl.formats.torch_archive import read_pickled, root_of
-from ckptctl.formats.torch_tensors import DECODERS, PickledTensor
+from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled, root_of
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive, printable_name
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.copy_check import verify_members, verify_while_writing
+from ckptctl.tensors.streams import Tick
 
 _ORDERED = GlobalName("collections", "OrderedDict")
 _LIMITS = LIMITS._replace(string=LIMITS.data)
@@ -38,8 +37,6 @@ _LEFT_OUT = frozenset({b".format_version", b".storage_alignment", b".data/serial
 """What torch notes of the way in which it wrote, which is another then; without them it reads the directory."""
 _COPIED = frozenset({b"byteorder", b"version"})
 _MOST_SMALL = 1 << 16
-
-Tick = Callable[[int], None]
 
 
 class SlimmedFile(NamedTuple):
@@ -107,12 +104,10 @@ class _Ruler:
         self.size = 0
 
     def read(self, offset: int, length: int) -> bytes:
-        """Nothing."""
         del offset, length
         return b""
 
     def write(self, data: bytes | memoryview) -> None:
-        """Count it."""
         self.size += len(data)
 
     def write_at(self, offset: int, data: bytes | memoryview) -> None:
@@ -120,11 +115,9 @@ class _Ruler:
         self.size = max(self.size, offset + len(data))
 
     def skip(self, length: int) -> None:
-        """Count it."""
         self.size += length
 
     def copy(self, source: ByteSource, offset: int, length: int) -> None:
-        """Count it."""
         del source, offset
         self.size += length
 
@@ -219,8 +212,8 @@ def _read_again(draft: ByteSource, cut: SlimmedFile) -> None:
     archive = open_archive(draft)
     root = root_of(archive)
     whole = {name: (archive.members[name].size, archive.members[name].crc) for name in cut.storages}
-    told = {name: (it.size, it.crc) for name, it in cut.archive.members.items() if name in whole}
-    if archive.read(root + b"data.pkl", LIMITS.data) != cut.pickled or whole != told:
+    copied = {name: (it.size, it.crc) for name, it in cut.archive.members.items() if name in whole}
+    if archive.read(root + b"data.pkl", LIMITS.data) != cut.pickled or whole != copied:
         raise Damaged("what was written is not what was to be written")
     for name in cut.storages:
         archive.locate(name)

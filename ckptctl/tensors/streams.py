@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from mmap import mmap
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.checksums import crc32
 from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Storage, Tensor
 from ckptctl.formats.torch import is_dense
 from ckptctl.formats.zip import ByteSource, FileWindow
-from ckptctl.tensors.chunks import make_room, read_chunks
 
 if TYPE_CHECKING:
     from ckptctl.sandbox.h5py_read import Unpacker
 
-
-from collections.abc import Callable
-
+Tick = Callable[[int], None]
+"""Is told of bytes as they have been read or written; by any thread."""
 Chunk = bytes | memoryview
 """Bytes that are handed on at once; those in memory that is used again are there until the next are asked for."""
 _SPAN = 8 << 20
@@ -81,12 +80,9 @@ class NumberReader:
         for piece in pieces or tensor.pieces:
             self._find(tensor, piece)  # before the first is read
         if not pieces:
-            yield from stream_grid(tensor, lambda it: b"".join(self._stream_own(tensor, it)))
+            yield from stream_grid(tensor, lambda it: b"".join(self._stream_piece(tensor, it)))
         for piece in pieces:
-            yield from self._stream_own(tensor, piece)
-
-    def _stream_own(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
-        return self._stream_piece(self._find(tensor, piece), piece, BITS[tensor.dtype])
+            yield from self._stream_piece(tensor, piece)
 
     def stream_storage(self, storage: Storage) -> Iterator[memoryview]:
         """All bytes of a storage."""
@@ -98,7 +94,8 @@ class NumberReader:
         if record and value != record.checksum:
             raise Damaged(f"{record.name!a}: its checksum does not fit its content")
 
-    def _stream_piece(self, storage: Storage, piece: Piece, bits: int) -> Iterator[Chunk]:
+    def _stream_piece(self, tensor: Tensor, piece: Piece) -> Iterator[Chunk]:
+        storage, bits = self._find(tensor, piece), BITS[tensor.dtype]
         length, start = (prod(piece.shape) * bits + 7) // 8, _start(storage) + piece.start
         if storage.dataset:
             yield from self._find_unpacker(storage).stream(storage.dataset, bits // 8, length)
@@ -309,3 +306,75 @@ def _put(data: bytes, piece: Piece, made: memoryview, shape: tuple[int, ...], wi
     for number, place in enumerate(places):
         to = start + sum(at * stride for at, stride in zip(place, strides, strict=False))
         made[to : to + line] = data[number * line : (number + 1) * line]
+
+
+CHUNK = 1 << 19
+"""Bytes that are read at once; a whole number of numbers of every type."""
+_REQUEST = 1 << 20
+"""Bytes that are asked for at once where a file is not on this machine."""
+_PAGE = 4096
+_WORTH = 8 << 20
+"""Bytes from which a second thread pays: reading, writing, checksums and arrays leave the lock of Python alone."""
+_Read = Callable[[int, memoryview], int]
+Job = TypeVar("Job")
+
+
+def make_room() -> memoryview:
+    """Memory for a piece, wherever it lies on its page."""
+    return memoryview(mmap(-1, CHUNK + _PAGE))
+
+
+def place(room: memoryview, offset: int, length: int) -> memoryview:
+    """The part of the memory that lies as so many bytes from an offset lie on pages of their file."""
+    return room[offset % _PAGE :][:length]
+
+
+def read_chunks(source: ByteSource, offset: int, length: int, room: memoryview) -> Iterator[memoryview]:
+    """A stretch, each piece until the next is asked for; raises Damaged where the file ends before it."""
+    read_into: _Read | None = getattr(source, "read_into", None)
+    if read_into is None:
+        yield from _request_chunks(source, offset, length)
+        return
+    for at in range(offset, offset + length, CHUNK):
+        chunk = place(room, at, min(CHUNK, offset + length - at))
+        done = 0
+        while done < len(chunk):
+            count = read_into(at + done, chunk[done:])
+            done += _require(count, at + done)
+        yield chunk
+
+
+def _request_chunks(source: ByteSource, offset: int, length: int) -> Iterator[memoryview]:
+    """The same where each reading is a request that takes its time."""
+    at, end = offset, offset + length
+    while at < end:
+        data = memoryview(source.read(at, min(_REQUEST, end - at)))
+        at += _require(len(data), at)
+        yield from (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+
+
+def _require(count: int, offset: int) -> int:
+    """The count; raises Damaged where it is none."""
+    if not count:
+        raise Damaged(f"the file ended at byte {offset:,}, where more was to come")
+    return count
+
+
+def run_in_threads(jobs: Sequence[Job], work: Callable[[Iterator[Job]], None], total: int) -> None:
+    """Hand out the jobs, the first first, to ``work``, which runs in two threads where they have many bytes in total.
+
+    Raises what stopped one of them, once both have stopped.
+    """
+    pending = iter(jobs)  # shared: its next() is a single step to other threads
+    if total <= _WORTH:
+        work(pending)
+        return
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    pool = ThreadPoolExecutor(2)
+    try:
+        for it in as_completed([pool.submit(work, pending) for _ in range(2)]):
+            it.result()
+    finally:
+        deque(pending, maxlen=0)  # so that the other one stops, too
+        pool.shutdown()

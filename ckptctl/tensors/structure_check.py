@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from math import prod
 
-from ckptctl.formats.contents import BITS, Contents, FileSet, Piece, Tensor
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Piece, Tensor
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[^/]*)?")
 _MANY = 20
@@ -21,8 +20,8 @@ def find_flaws(contents: Contents, files: FileSet, allow: Sequence[str] = ()) ->
     yield from check_names(contents, allow)
     yield from _some(_check_storages(contents, files))
     yield from _some(_check_tensors(contents))
-    told = {it.file for it in contents.flaws if it.id == "missing-file"}
-    yield from _some(it for it in _check_shards(files) if it.file not in told)
+    missing = {it.file for it in contents.flaws if it.id == "missing-file"}
+    yield from _some(it for it in _check_shards(files) if it.file not in missing)
 
 
 def check_names(contents: Contents, allow: Sequence[str] = ()) -> Iterator[Flaw]:

@@ -19,8 +19,7 @@ from time import process_time
 
 from ckptctl.core.model import Checkpoint, Entry, Run
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge_contents
-from ckptctl.formats.flaws import VerifyResult
+from ckptctl.formats.contents import Contents, VerifyResult, merge_contents
 from ckptctl.render import contents as screens
 from ckptctl.render import findings
 from ckptctl.tensors.full_check import read_deep

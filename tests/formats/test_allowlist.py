@@ -4,7 +4,7 @@ import pytest
 
 from ckptctl.formats.pickle.allowlist import _LISTED as HARMLESS
 from ckptctl.formats.pickle.allowlist import classify_global, is_known_global
-from ckptctl.formats.pickle.nodes import GlobalName
+from ckptctl.formats.pickle.vm import GlobalName
 from tests.conftest import lacks
 
 needs_torch = pytest.mark.skipif(lacks("torch") is not None, reason=str(lacks("torch")))

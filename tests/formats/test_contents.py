@@ -12,8 +12,7 @@ import pytest
 
 from ckptctl.core.model import Note
 from ckptctl.formats import read_file, read_files
-from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge_contents
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, Flaw, Piece, Storage, Tensor, merge_contents
 from ckptctl.formats.safetensors import TYPES
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from tests.conftest import lacks

@@ -15,9 +15,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import GlobalName, OpaqueKey, PersistentId, PickledCall, PickledSet, SkippedValue
 from ckptctl.formats.pickle.reader import read_pickle, read_pickles
-from ckptctl.formats.pickle.vm import PickleLimits
+from ckptctl.formats.pickle.vm import (
+    GlobalName,
+    OpaqueKey,
+    PersistentId,
+    PickledCall,
+    PickledSet,
+    PickleLimits,
+    SkippedValue,
+)
 from tests.formats.samples import FIXTURES, global_, number, numbers, text
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,8 @@ from struct import pack
 import pytest
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import GlobalName, PickledCall
-from ckptctl.formats.torch_archive import UNSUPPORTED, read_values, scalar
-from ckptctl.formats.torch_tensors import PickledTensor
+from ckptctl.formats.pickle.vm import GlobalName, PickledCall
+from ckptctl.formats.torch_archive import UNSUPPORTED, PickledTensor, read_values, scalar
 from ckptctl.formats.zip import open_archive
 from tests.formats.samples import (
     Bytes,

@@ -7,11 +7,10 @@ from struct import pack
 import pytest
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import PersistentId
+from ckptctl.formats.pickle.vm import PersistentId
 from ckptctl.formats.quick_check import prove_whole
-from ckptctl.formats.torch_archive import UNSUPPORTED
+from ckptctl.formats.torch_archive import UNSUPPORTED, PickledTensor
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, read_values, scalar
-from ckptctl.formats.torch_tensors import PickledTensor
 from ckptctl.formats.torch_writer import make_tensor
 from tests.formats.legacy import MAGIC, VERSION, encode_legacy, legacy_file
 from tests.formats.samples import Bytes, dictionary, fixture, global_, number, numbers, tensor, text

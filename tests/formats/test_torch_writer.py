@@ -12,7 +12,7 @@ import pytest
 
 from ckptctl.formats import torch_archive
 from ckptctl.formats.pickle import reader
-from ckptctl.formats.torch_tensors import PickledTensor as Described
+from ckptctl.formats.torch_archive import PickledTensor as Described
 from ckptctl.formats.torch_writer import encode_torch, make_tensor, write_torch
 from tests.stores.memory import MemoryStore
 

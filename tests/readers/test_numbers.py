@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptctl.readers.numbers import read_number
+from ckptctl.readers.yaml import read_number
 
 
 @pytest.mark.parametrize(

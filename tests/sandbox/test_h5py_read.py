@@ -14,8 +14,7 @@ import pytest
 
 from ckptctl.errors import Damaged
 from ckptctl.formats import read_files
-from ckptctl.formats.contents import Contents, merge_contents
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import Contents, Flaw, merge_contents
 from ckptctl.sandbox.h5py_read import Unpacker
 from ckptctl.tensors.full_check import read_packed
 from ckptctl.tensors.streams import open_numbers

@@ -19,7 +19,7 @@ from typing import TypeVar
 import pytest
 
 from ckptctl.errors import CkptctlError, MissingLibrary, UsageError
-from ckptctl.formats.flaws import VerifyResult
+from ckptctl.formats.contents import VerifyResult
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.sandbox.torch_load import TorchLoader, refuse, require_torch_version, start_torch
 from ckptctl.sandbox.worker import Worker, WorkerLimits, WorkerLost

@@ -9,7 +9,7 @@ from threading import Barrier, get_ident
 
 import pytest
 
-from ckptctl.tensors.chunks import run_in_threads
+from ckptctl.tensors.streams import run_in_threads
 from tests.conftest import ROOT
 
 MUCH = 1 << 30
@@ -46,7 +46,7 @@ def test_what_stops_one_thread_stops_all_and_is_raised() -> None:
 
 def test_few_bytes_are_read_without_a_pool_of_threads() -> None:
     code = (
-        "import sys, ckptctl.tensors.chunks as it; it.run_in_threads([1], list, 9); print('concurrent' in sys.modules)"
+        "import sys, ckptctl.tensors.streams as it; it.run_in_threads([1], list, 9); print('concurrent' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"

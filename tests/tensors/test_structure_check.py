@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from ckptctl.formats import read_files
 from ckptctl.formats.checksums import crc32c, find_crc32, unmask_crc
-from ckptctl.formats.contents import BITS, Contents, Piece, Storage, Tensor, merge_contents
-from ckptctl.formats.flaws import FLAWS, Flaw
+from ckptctl.formats.contents import BITS, FLAWS, Contents, Flaw, Piece, Storage, Tensor, merge_contents
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from ckptctl.tensors.finite import KINDS, find_non_finite
 from ckptctl.tensors.full_check import plan_reads, prove_texts, read_deep

@@ -7,8 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
-from ckptctl.formats.contents import BITS, Contents, FileSet, Packing, Piece, Plain, Storage, Tensor, part_of
-from ckptctl.formats.flaws import Flaw
+from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Packing, Piece, Plain, Storage, Tensor, part_of
 from ckptctl.formats.hdf5.objects import Hdf5File, ObjectMessage
 from ckptctl.formats.zip import ByteSource
 
@@ -20,13 +19,6 @@ _COMPACT, _CONTIGUOUS, _CHUNKED = 0, 1, 2
 _MOST_CHUNKS = 200_000
 _MOST_AXES = 32
 _LONGEST_TEXT = 4096
-
-
-class Hdf5Type(NamedTuple):
-    """What the elements of a dataset are."""
-
-    name: str
-    big_endian: bool = False
 
 
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them
@@ -87,11 +79,11 @@ class _Walk:
     def _enter(self, keys: tuple[str, ...], kinds: dict[int, bytes], noted: str) -> None:
         """A dataset; ``noted``: the type that Keras notes of one that HDF5 has no type for (bfloat16)."""
         shape = _read_shape(self.file, kinds[_SPACE])
-        kind = _read_type(kinds[_TYPE], noted)
+        dtype, is_big = _read_type(kinds[_TYPE], noted)
         name, width = "/".join(keys), int.from_bytes(kinds[_TYPE][4:8], "little")
         key = f"{self.name}:{name}"
         pieces = tuple(self._read_pieces(key, kinds, shape, width))
-        self.tensors.append(Tensor(name, shape, kind.name, part_of(keys), pieces, kind.big_endian))
+        self.tensors.append(Tensor(name, shape, dtype, part_of(keys), pieces, is_big))
         for piece in pieces:
             storage = self.storages[piece.storage]
             if not storage.dataset and (storage.offset or 0) + storage.length > self.file.source.size:
@@ -164,8 +156,8 @@ def _read_shape(file: Hdf5File, data: bytes) -> tuple[int, ...]:
     return tuple(file.number(data, at + file.span * axis, file.span) for axis in range(rank))
 
 
-def _read_type(data: bytes, noted: str) -> Hdf5Type:
-    """The name of a type as torch would call it; ``string`` and ``?`` where it is no number.
+def _read_type(data: bytes, noted: str) -> tuple[str, bool]:
+    """The name of a type as torch would call it, and whether it is big-endian; ``string`` and ``?`` for no number.
 
     ``noted``: what is said of one that HDF5 knows nothing of but its width.
     """
@@ -173,16 +165,16 @@ def _read_type(data: bytes, noted: str) -> Hdf5Type:
         raise Damaged("HDF5: a type is malformed")
     kind, flags, size = data[0] & 15, data[1], int.from_bytes(data[4:8], "little")
     if kind in (_STRING, _VARIABLE):
-        return Hdf5Type("string")
+        return "string", False
     if data[:1] in _OPAQUE:
-        return Hdf5Type(noted if BITS.get(noted) == 8 * size else "?")
+        return (noted if BITS.get(noted) == 8 * size else "?"), False
     if kind == _ENUM:
-        return Hdf5Type("bool" if size == 1 else "?")
+        return ("bool" if size == 1 else "?"), False
     if kind == _FLOAT and size == 2 and len(data) > 13 and data[13] == 8:  # noqa: PLR2004 - bits of the exponent
-        return Hdf5Type("bfloat16", bool(flags & 1))
+        return "bfloat16", bool(flags & 1)
     front = {_FLOAT: "float", _INTEGER: "int" if flags & 8 else "uint"}.get(kind, "")
     name = f"{front}{8 * size}"
-    return Hdf5Type(name if front and name in BITS else "?", bool(flags & 1))
+    return (name if front and name in BITS else "?"), bool(flags & 1)
 
 
 def _read_attributes(file: Hdf5File, messages: list[ObjectMessage]) -> Iterator[tuple[str, str]]:

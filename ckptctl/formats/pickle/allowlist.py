@@ -11,9 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from ckptctl.formats.contents import PickledGlobal
-from ckptctl.formats.pickle.nodes import GlobalName
 from ckptctl.formats.pickle.reader import ParsedPickle
-from ckptctl.formats.pickle.vm import GETATTR
+from ckptctl.formats.pickle.vm import GETATTR, GlobalName
 
 _PLAIN = "set frozenset list dict tuple int float str bytes bytearray bool complex slice range object"
 _TENSORS = (
@@ -117,12 +116,8 @@ _INSTANCES = (
     r"|running_mean_std\.RunningMeanStd)"
 )
 """Whose instances are states of training, and no harm where they are made without a call."""
-_OLD = frozenset(
-    {"__builtin__", "cPickle", "commands", "copy_reg", "exceptions", "os2", "popen2", "StringIO", "urllib2"}
-)
-_TOOLS = frozenset(
-    {"pip", "setuptools", "pkg_resources", "distutils", "_distutils_hack", "IPython", "cloudpickle", "dill"}
-)
+_OLD = frozenset("__builtin__ cPickle commands copy_reg exceptions os2 popen2 StringIO urllib2".split())
+_TOOLS = frozenset("pip setuptools pkg_resources distutils _distutils_hack IPython cloudpickle dill".split())
 
 
 def list_globals(pickles: Iterable[ParsedPickle]) -> tuple[PickledGlobal, ...]:
@@ -183,9 +178,8 @@ _TORCH_TYPES = (
 
 def list_unknown(pickled: ParsedPickle) -> tuple[str, ...]:
     """What a pickle names and that is not known, in the order of mention, each once."""
-    return tuple(
-        f"{it.module}.{it.name}" for it in dict.fromkeys(pickled.globals) if not is_known_global(it.module, it.name)
-    )
+    unknown = (it for it in dict.fromkeys(pickled.globals) if not is_known_global(it.module, it.name))
+    return tuple(f"{it.module}.{it.name}" for it in unknown)
 
 
 def is_known_global(module: str, name: str) -> bool:

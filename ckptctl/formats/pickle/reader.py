@@ -1,7 +1,7 @@
 """The inert pickle reader: what a pickle says, with nothing imported and nothing called.
 
     pickled = read(data)
-    pickled.value        plain data and the nodes of ckptctl.formats.pickle.nodes
+    pickled.value        plain data and the nodes of ckptctl.formats.pickle.vm
     pickled.globals      every class and function that loading it would have imported
 
 A stream may come from anyone: whatever is wrong with it ends in Damaged, after work that its length bounds.
@@ -17,15 +17,20 @@ from struct import error as MissingBytes  # noqa: N812 - what it means here
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.pickle.nodes import (
+from ckptctl.formats.pickle.vm import (
+    BARE,
+    LIMITS,
+    Decoders,
     GlobalName,
+    Operation,
     PersistentId,
     PickledCall,
     PickledOrderedDict,
     PickledSet,
+    PickleLimits,
+    PickleVM,
     SkippedValue,
 )
-from ckptctl.formats.pickle.vm import BARE, LIMITS, Decoder, Operation, PickleLimits, PickleVM
 
 _OPERATIONS_BETWEEN_LOOKS = 4096
 _NAMES_IN_HINT = 5
@@ -64,7 +69,7 @@ class ParsedPickle(NamedTuple):
 
 
 def read_pickle(
-    data: bytes, at: int = 0, limits: PickleLimits = LIMITS, decoders: Mapping[GlobalName, Decoder] | None = None
+    data: bytes, at: int = 0, limits: PickleLimits = LIMITS, decoders: Decoders | None = None
 ) -> ParsedPickle:
     """Read the pickle that begins at byte ``at``; raises Damaged for what is malformed or beyond the limits.
 
@@ -89,9 +94,7 @@ def read_pickle(
     return ParsedPickle(value, named, tuple(vm.oddities), end, tuple(vm.references), called)
 
 
-def read_pickles(
-    data: bytes, limits: PickleLimits = LIMITS, decoders: Mapping[GlobalName, Decoder] | None = None
-) -> list[ParsedPickle]:
+def read_pickles(data: bytes, limits: PickleLimits = LIMITS, decoders: Decoders | None = None) -> list[ParsedPickle]:
     """Read pickle behind pickle to the end of the data; raises Damaged where anything else follows one."""
     found: list[ParsedPickle] = []
     at = 0

@@ -122,12 +122,10 @@ class _Pages:
 
     @property
     def place(self) -> int:
-        """Where to go on, in the file."""
         return self.base + self.at
 
     @property
     def is_last(self) -> bool:
-        """Whether the window reaches to the end of the file."""
         return self.base + len(self.window) >= self.source.size
 
     def fill(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from struct import pack
 
 from ckptctl.errors import Refused
-from ckptctl.formats.pickle.nodes import (
+from ckptctl.formats.pickle.vm import (
     GlobalName,
     OpaqueKey,
     PersistentId,
@@ -54,7 +54,7 @@ def write_pickle(root: object, protocol: int = 2) -> bytes:
             made += b"h" + bytes([place]) if place < _SHORT else b"j" + pack("<I", place)
         else:
             _begin(begun, step)
-            pending += reversed(list(_take_apart(step)))
+            pending += reversed(list(_MAKERS.get(type(step), _refuse)(step)))
     return bytes(made + b".")
 
 
@@ -75,14 +75,6 @@ def _begin(begun: set[int], node: object) -> None:
     if node and id(node) in begun:
         raise Refused("a part of it contains itself")
     begun.add(id(node))
-
-
-def _take_apart(node: object) -> _Steps:
-    """What must be written for a node, in order."""
-    make = _MAKERS.get(type(node))
-    if make is None:
-        raise Refused("it holds a part that is not understood")
-    yield from make(node)
 
 
 def _write_dict(node: dict[object, object]) -> _Steps:
@@ -163,7 +155,9 @@ def _write_int(node: int) -> _Steps:
     yield _Code(front + node.to_bytes(length, "little", signed=True))
 
 
-def _refuse_long(node: SkippedValue) -> _Steps:
+def _refuse(node: object) -> _Steps:
+    if type(node) is not SkippedValue:
+        raise Refused("it holds a part that is not understood")
     raise Refused("it holds a text that is too long to be read" if node.size else "it holds a buffer outside of it")
 
 
@@ -184,6 +178,5 @@ _MAKERS: dict[type, Callable[..., Iterable[object]]] = {
     float: lambda node: (_Code(b"G" + pack(">d", node)),),
     bool: lambda node: (_Code(b"\x88" if node else b"\x89"),),
     type(None): lambda _node: (_Code(b"N"),),
-    SkippedValue: _refuse_long,
 }
 """Type of a node to what is written for it."""
