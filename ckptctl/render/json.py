@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
     from ckptctl.core.model import Text
-    from ckptctl.core.retention.explain import Explanation
     from ckptctl.core.retention.guard import Objection
-    from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
+    from ckptctl.core.retention.plan import Explanation, Plan, RunPlan, Verdict
     from ckptctl.core.transaction import Failure, Outcome, TrashChange
     from ckptctl.render.outcome import TrashedItems
 

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from math import isfinite
 from typing import NamedTuple
 
-from ckptctl.core.model import Run
+from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import RunView, in_save_order, score_of
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import (
@@ -299,3 +299,35 @@ def _bars_width_of(row: RunSummary, metric: str) -> int:
     """Cells that a row's line of bars would take."""
     own = min(measure(row.metric), _METRIC_MOST) + 1 if row.metric != metric else 0
     return own + max(min(MOST_BARS, len(row.values)), min(measure(metric), _METRIC_MOST))
+
+
+# By what each checkpoint's layout was recognised
+
+
+def evidence_screen(view: RunView, *, root: str, width: int) -> Iterator[str]:
+    """For a terminal: of a run each layout, how many checkpoints are of it, and by what."""
+    counts = Counter((escape(it.layout), _describe_evidence(it)) for it in view.run.checkpoints)
+    yield shorten(escape(locate(root, view.run.path)), width) + "\n"
+    shown = [(layout, write_count(count, "checkpoint"), why) for (layout, why), count in counts.items()]
+    widths = [max((len(row[place]) for row in shown), default=0) for place in (0, 1)]
+    for layout, count, why in shown:
+        yield f"  {layout.ljust(widths[0])}  {count.rjust(widths[1])}  {why}"[:width] + "\n"
+    yield "\n"
+
+
+def evidence_rows(views: Iterable[RunView], *, root: str) -> Iterator[str]:
+    """For a pipe: a line for each checkpoint, tab-separated under a line of heads."""
+    yield "path\tlayout\tevidence\n"
+    for checkpoint in (it for view in views for it in view.run.checkpoints):
+        path, layout = escape(locate(root, checkpoint.path)), escape(checkpoint.layout)
+        yield f"{path}\t{layout}\t{_describe_evidence(checkpoint)}\n"
+
+
+def _describe_evidence(checkpoint: Checkpoint) -> str:
+    """Why it is taken for what it is, escaped; a doubt comes with it."""
+    from ckptctl.render.notes import describe_note  # a listing needs no texts
+
+    why = escape(checkpoint.evidence or "its name")
+    if checkpoint.state != "doubtful" or checkpoint.note is None:
+        return why
+    return f"{why}; {escape(describe_note(checkpoint.note))}"

@@ -18,7 +18,10 @@ from ckptctl.stores.local.atomic_write import (
     copy_file,
     create_draft,
     link_hard,
+    mode_of,
     open_log,
+    rename_exclusive,
+    rename_over,
     write_file,
 )
 from ckptctl.stores.local.clock import is_owned, read_clock
@@ -39,7 +42,6 @@ from ckptctl.stores.local.dirfd_walk import (
 )
 from ckptctl.stores.local.locks import hold_file, lock
 from ckptctl.stores.local.open_files import is_being_written, opened_below
-from ckptctl.stores.local.rename import mode_of, rename_exclusive, rename_over
 
 
 class LocalStore:
