@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import NamedTuple
 
-from ckptctl.core.findings import (
-    DoctorContext,
-    Finding,
-    Hint,
-    describe_names,
-    make_placeholders,
-    newest_of,
-)
+from ckptctl.core.findings import DoctorContext, Finding, Hint, describe_names, make_placeholders, newest_of
 from ckptctl.core.model import Checkpoint, Note, Run
 from ckptctl.core.ranking import find_mode_doubt, in_save_order, infer_mode, was_restarted
 from ckptctl.core.retention.plan import families_of

@@ -53,10 +53,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="composer-packed",
         unit="family",
-        names=(
-            rf"{_STEM}\.pt\.(?:bz2|gz|lz4|lzma|lzo|xz|zst)",
-            rf"{_STEM}\.(?:tar(?:\.gz|\.bz2|\.lzma)?|tgz)",
-        ),
+        names=(rf"{_STEM}\.pt\.(?:bz2|gz|lz4|lzma|lzo|xz|zst)", rf"{_STEM}\.(?:tar(?:\.gz|\.bz2|\.lzma)?|tgz)"),
         beside=_BESIDE,
         pointers=_POINTERS,
         epoch_base=1,

@@ -9,10 +9,7 @@ _RESERVED = (
     r"(?P<hpc>hpc)_ckpt_(?P<version>\d{1,18})\.\w+",
 )
 """What OnExceptionCheckpoint saves, and what is saved when a cluster ends the job: the highest number is the newest."""
-_LOGS = (
-    RunLog("best_k_models.yaml", "scores", masks_nan=True),
-    RunLog("metrics.csv", "table", above=True),
-)
+_LOGS = (RunLog("best_k_models.yaml", "scores", masks_nan=True), RunLog("metrics.csv", "table", above=True))
 """What ``ModelCheckpoint.to_yaml`` and CSVLogger write; Fabric's loggers do, beside files that its user names."""
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 

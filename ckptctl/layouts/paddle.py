@@ -79,10 +79,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="paddle-named",
         unit="family",
-        names=(
-            rf"(?P<stem>(?:.+_)?epoch_(?P<epoch>\d+)){_MEMBER}",
-            rf"(?P<stem>iter_(?P<step>\d+)){_MEMBER}",
-        ),
+        names=(rf"(?P<stem>(?:.+_)?epoch_(?P<epoch>\d+)){_MEMBER}", rf"(?P<stem>iter_(?P<step>\d+)){_MEMBER}"),
         required=_WHOLE,
         beside=_BESIDE,
         epoch_base=1,

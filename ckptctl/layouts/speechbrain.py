@@ -13,10 +13,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="speechbrain",
         unit="dir",
-        names=(
-            r"CKPT\+\d{4}-\d\d-\d\d\+\d\d-\d\d-\d\d\+(?P<version>\d+)",
-            r"CKPT\+(?P<free>.+)",
-        ),
+        names=(r"CKPT\+\d{4}-\d\d-\d\d\+\d\d-\d\d-\d\d\+(?P<version>\d+)", r"CKPT\+(?P<free>.+)"),
         sentinels=("CKPT.yaml",),
         hints=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),
         required=("CKPT.yaml", "*.ckpt"),

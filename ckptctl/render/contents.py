@@ -24,11 +24,7 @@ _FEW = 8
 _LONGEST_SETTING = 40
 _SUMS = (("B", 10**9), ("M", 10**6), ("k", 10**3))
 """A number of parameters, as people say it."""
-_SLOTS = (
-    ({"exp_avg", "exp_avg_sq"}, "Adam"),
-    ({"square_avg"}, "RMSprop"),
-    ({"momentum_buffer"}, "SGD with momentum"),
-)
+_SLOTS = (({"exp_avg", "exp_avg_sq"}, "Adam"), ({"square_avg"}, "RMSprop"), ({"momentum_buffer"}, "SGD with momentum"))
 """What an optimizer keeps for each parameter, and who does."""
 _NAMELESS = frozenset({"?", "none", "unknown"})
 _SETTINGS = ("hyper_parameters", "hparams", "args", "config", "cfg", "opt", "train_args")

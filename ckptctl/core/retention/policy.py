@@ -90,12 +90,7 @@ def _describe_resumable(count: int) -> str:
 
 
 def find_protected(
-    candidates: Iterable[Checkpoint],
-    run: Run,
-    *,
-    last: bool,
-    spared: Sequence[str] = (),
-    loose: Collection[str] = (),
+    candidates: Iterable[Checkpoint], run: Run, *, last: bool, spared: Sequence[str] = (), loose: Collection[str] = ()
 ) -> dict[str, list[Reason]]:
     """R7 and R8: what of a run no rule and no budget may drop, whatever the policy, by path.
 
