@@ -17,19 +17,9 @@ LAYOUTS: tuple[Layout, ...] = (
         sentinels=("CKPT.yaml",),
         hints=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),
         required=("CKPT.yaml", "*.ckpt"),
-        beside=(
-            "*.csv",
-            "*.json",
-            "*.txt",
-            "*.log",
-            "*.pkl",
-            "*.model",
-            "*.vocab",
-            "*.yaml",
-            "events.out.tfevents.*",
-            "lm",
-            "tokenizer",
-            "*_checkpoint*",
+        beside=tuple(
+            """*.csv *.json *.txt *.log *.pkl *.model *.vocab *.yaml events.out.tfevents.* lm tokenizer
+            *_checkpoint*""".split()
         ),
         sources=(MetricSource("CKPT.yaml", "inside", "yaml", numbers={"epoch": "epoch", "time": "unixtime"}),),
         slimming=Slimming(
