@@ -27,11 +27,11 @@ FRAMEWORKS = sorted({it.family for it in LAYOUTS} - PLAIN | {"huggingface", "mod
 HABITS = ("best_k_models", "metrics.csv", "hpc_ckpt", "on_exception", "evaluations.npz")
 """Files that one framework writes: what reads runs does not know them."""
 FORMATS: Mapping[str, tuple[str, ...]] = {
-    "dcp": ("formats/*", "scan/completeness.py"),
+    "dcp": ("formats/*",),
     "tensorflow": ("formats/*",),
     "orbax": ("formats/*",),
-    "keras": ("formats/*", "core/names/tokens.py", "cli/_resolve.py"),
-    "stable_baselines3": ("formats/nested_zip.py",),
+    "keras": ("formats/*", "core/names/tokens.py", "scan/resolve.py"),
+    "stable_baselines3": ("formats/any_zip.py",),
 }
 """Names of frameworks that are names of file formats too, and endings of files (``.keras``), and where they are."""
 UNLIKELY = 6
