@@ -207,9 +207,8 @@ def _series(group: DoubtfulGroup) -> Finding:
 
 
 def _unreadable(group: DoubtfulGroup) -> Finding:
-    return Finding(
-        group.id, "error", group.path, group.note, Hint("get the right to read {}, or its disk", (group.path,))
-    )
+    hint = Hint("get the right to read {}, or its disk", (group.path,))
+    return Finding(group.id, "error", group.path, group.note, hint)
 
 
 def _unproved(group: DoubtfulGroup) -> Finding:

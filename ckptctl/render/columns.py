@@ -158,8 +158,11 @@ def links_of(run: Run) -> dict[str, list[str]]:
 
 
 def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str]]) -> list[str]:
-    """What a checkpoint stands for, each in a word or a few."""
-    marks = _places_of(checkpoint, view)
+    """What a checkpoint stands for, each in a few words; what only its name says is told as no more than that."""
+    truly = {"best": view.best, "last": view.last}
+    marks = [place for place, path in truly.items() if path == checkpoint.path]
+    roles = (it for it in checkpoint.roles if it not in marks)
+    marks += [escape(role) if truly.get(role) is None else f"named {role}" for role in roles]
     if checkpoint.unit == "family":
         marks.append(write_count(checkpoint.files, "file"))
     if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
@@ -186,18 +189,6 @@ def _describe_state(checkpoint: Checkpoint) -> str:
     from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
 
     return f"{checkpoint.public_state}: {escape(describe_note(checkpoint.note))}"
-
-
-def _places_of(checkpoint: Checkpoint, view: RunView) -> list[str]:
-    """Best and last as they are; what only its name says is said to be no more than that."""
-    truly = {"best": view.best, "last": view.last}
-    marks = [place for place, path in truly.items() if path == checkpoint.path]
-    for role in checkpoint.roles:
-        if truly.get(role) is None:
-            marks.append(escape(role))
-        elif role not in marks:
-            marks.append(f"named {role}")
-    return marks
 
 
 def _tone_of(checkpoint: Checkpoint, view: RunView) -> Tone:

@@ -121,20 +121,14 @@ def _fit(view: RunView, metrics: Sequence[str], sample: Sequence[CheckpointRow],
     hidden = sum(place not in shown for place in range(2, len(heads) - 2))
     lead = 2 + sum(widths[it] + 2 for it in places)
     name = _share_out(sample, width - lead)
-    return ColumnLayout(
-        places, tuple(widths[it] for it in places), tuple(heads[it] for it in places), lead, name, hidden
-    )
+    sizes = tuple(widths[it] for it in places)
+    return ColumnLayout(places, sizes, tuple(heads[it] for it in places), lead, name, hidden)
 
 
 def _places_with_a_value(view: RunView, count: int) -> set[int]:
     """All columns but epoch and step where no checkpoint has one."""
-    places = set(range(count))
-    held = view.run.checkpoints
-    if all(it.epoch is None for it in held):
-        places.discard(0)
-    if all(it.step is None for it in held):
-        places.discard(1)
-    return places
+    held, places = view.run.checkpoints, set(range(count))
+    return places.difference([0] * all(it.epoch is None for it in held), [1] * all(it.step is None for it in held))
 
 
 def _least_needed_first(count: int) -> Iterable[int]:
@@ -261,11 +255,8 @@ class TableLayout(NamedTuple):
 
     def line(self, row: RunSummary) -> str:
         """One run."""
-        name = (
-            ""
-            if row.metric in ("", self.metric)
-            else shorten(row.metric, min(_METRIC_MOST, self.line_width // 2)) + " "
-        )
+        is_common = row.metric in ("", self.metric)
+        name = "" if is_common else shorten(row.metric, min(_METRIC_MOST, self.line_width // 2)) + " "
         bars = draw_sparkline(row.values, max(1, min(MOST_BARS, self.line_width - measure(name))))
         return self._join(row.run, [row.facts[place] for place in self.places], name + bars, row.best)
 
@@ -290,9 +281,8 @@ def _fit_runs(sample: Sequence[RunSummary], metric: str, width: int) -> TableLay
     run = max(3, *(measure(row.run) for row in sample))
     line = max(_bars_width_of(row, metric) for row in sample)
     line = max(min(line, max(rest - run, _FEWEST_BARS)), min(measure(metric), _FEWEST_BARS))
-    return TableLayout(
-        metric, max(1, min(run, rest - line)), tuple(places), tuple(sizes[it] for it in places), line, best
-    )
+    run = max(1, min(run, rest - line))
+    return TableLayout(metric, run, tuple(places), tuple(sizes[it] for it in places), line, best)
 
 
 def _bars_width_of(row: RunSummary, metric: str) -> int:

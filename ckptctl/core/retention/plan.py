@@ -210,12 +210,10 @@ def _stays(number: int, draft: DraftRunPlan) -> Iterator[BudgetCandidate]:
     """What of a run stays by the rules."""
     held = in_save_order(it.checkpoint for it in draft.plan.verdicts if it.checkpoint)
     times = accumulate((it.modified for it in held), max)
-    gone = {it.path for it in draft.plan.dropped}
-    for checkpoint, since in zip(held, times, strict=True):
-        if checkpoint.path not in gone:
-            yield BudgetCandidate(
-                checkpoint, number, checkpoint.path in draft.spares, draft.spares.get(checkpoint.path, 0), since
-            )
+    gone, spares = {it.path for it in draft.plan.dropped}, draft.spares
+    for it, since in zip(held, times, strict=True):
+        if it.path not in gone:
+            yield BudgetCandidate(it, number, it.path in spares, spares.get(it.path, 0), since)
 
 
 def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
@@ -227,19 +225,13 @@ def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
 
 def _complete(plan: Plan) -> Plan:
     """The plan with what each going frees, where several names of one file the last, and with what lists lose."""
-    names = LinkCounts()
-    return plan._replace(runs=tuple(_complete_run(run, names) for run in plan.runs))
-
-
-def _complete_run(run: RunPlan, names: LinkCounts) -> RunPlan:
-    verdicts = tuple(
-        verdict._replace(frees=names.take(verdict.checkpoint).size)
-        if verdict.action == "drop" and verdict.checkpoint
-        else verdict
-        for verdict in run.verdicts
-    )
-    lost = warn_rosters(run.rosters, {it.path for it in run.dropped})
-    return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))
+    names, runs = LinkCounts(), list[RunPlan]()
+    for run in plan.runs:
+        going = {it.path: names.take(it.checkpoint).size for it in run.dropped if it.checkpoint}
+        verdicts = tuple(it._replace(frees=going[it.path]) if it.path in going else it for it in run.verdicts)
+        lost = warn_rosters(run.rosters, {it.path for it in run.dropped})
+        runs.append(run._replace(verdicts=verdicts, notices=(*run.notices, *lost)))
+    return plan._replace(runs=tuple(runs))
 
 
 def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[Note]:
