@@ -230,10 +230,8 @@ def read_broken_targets(store: ReadStore, run: Run, links: Mapping[str, Sequence
 
 
 def _read_pointer(store: ReadStore, path: str, run: Run) -> str | None:
-    specs = [
-        spec for name in run.layouts for spec in find_layout(name).pointers if glob_matches(spec.path, _name(path))
-    ]
-    told = (_read_by(store, path, spec) for spec in specs)
+    specs = (spec for layout in run.layouts for spec in find_layout(layout).pointers)
+    told = (_read_by(store, path, spec) for spec in specs if glob_matches(spec.path, _name(path)))
     return next(filter(None, told), None) or _read_line(store, path)
 
 

@@ -227,13 +227,8 @@ def _tsv_lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str
     watched = view.metric.name if view.metric else None
     for checkpoint in view.run.checkpoints:
         score = score_of(checkpoint, watched) if watched else None
-        numbers = (
-            checkpoint.epoch,
-            checkpoint.step,
-            watched,
-            _write_exact(score),
-            *(_write_exact(score_of(checkpoint, name)) for name in metrics),
-        )
+        scores = [score, *(score_of(checkpoint, name) for name in metrics)]
+        numbers = (checkpoint.epoch, checkpoint.step, watched, *(it and it.value for it in scores))
         when = write_time(checkpoint.modified) if checkpoint.modified else None
         counts = (checkpoint.size, checkpoint.files, when, ", ".join(marks_of(checkpoint, view, links)))
         yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.public_state, *numbers, *counts])
@@ -250,19 +245,13 @@ def tsv_run_row(view: RunView, *, root: str = ".") -> str:
     tally = RunTotals().add(run)
     step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
     where = locate(root, best.path) if best else None
-    value = _write_exact(score_of(best, metric.name)) if best and metric else None
+    score = score_of(best, metric.name) if best and metric else None
     name, mode = metric or (None, None)
-    return _join(
-        [locate(root, run.path), ",".join(run.layouts), name, mode, tally.checkpoints, tally.size, step, where, value]
-    )
-
-
-def _write_exact(score: Score | None) -> str | None:
-    """All digits."""
-    return None if score is None else repr(score.value)
+    counts = (tally.checkpoints, tally.size, step)
+    return _join([locate(root, run.path), ",".join(run.layouts), name, mode, *counts, where, score and score.value])
 
 
 def _join(cells: Sequence[float | str | None]) -> str:
-    """One line; no cell can break it, for tabs and line ends are escaped."""
+    """One line, all digits of numbers; no cell can break it, for tabs and line ends are escaped."""
     texts = ["" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells]
     return "\t".join(texts) + "\n"

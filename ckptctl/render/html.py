@@ -34,9 +34,8 @@ def plan_table(plan: Plan, objections: Iterable[Objection], *, root: str) -> str
         for it in run.verdicts
     ]
     refused = "".join(f"<p><strong>refused[{it.id}]</strong>: {_clean(it.text)}</p>" for it in objections)
-    notes = "".join(
-        f"<p>note: {_clean(locate(root, run.path))}: {_clean(it)}</p>" for run in plan.runs for it in run.notices
-    )
+    notices = ((locate(root, run.path), it) for run in plan.runs for it in run.notices)
+    notes = "".join(f"<p>note: {_clean(path)}: {_clean(notice)}</p>" for path, notice in notices)
     return f"<p>{_clean(plan.words)}</p>{refused}{_table(('', 'checkpoint', 'frees', 'why'), rows)}{notes}"
 
 

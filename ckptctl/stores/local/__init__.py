@@ -40,8 +40,7 @@ from ckptctl.stores.local.dirfd_walk import (
     stat_entry,
     walk_below,
 )
-from ckptctl.stores.local.locks import hold_file, lock
-from ckptctl.stores.local.open_files import is_being_written, opened_below
+from ckptctl.stores.local.locks import hold_file, is_being_written, lock, opened_below
 
 
 class LocalStore:

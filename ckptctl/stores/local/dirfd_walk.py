@@ -202,9 +202,8 @@ def list_folder(folder: int, path: str, *, stat: bool) -> Folder:
     front = f"{path}/" if path else ""
     try:
         if stat:
-            return Folder(
-                path, [stat_entry(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE]
-            )
+            names = (it for it in sorted(os.listdir(folder)) if it != PRIVATE)
+            return Folder(path, [stat_entry(front + it, folder, it) for it in names])
         with os.scandir(folder) as listing:
             items = sorted(listing, key=_NAME)
         return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
