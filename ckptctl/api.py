@@ -69,7 +69,7 @@ class Runs(list[Run]):
 
         A metric that is called as another key is has ``metric_`` before its name.
         """
-        from ckptctl.render.rows import flatten_checkpoint
+        from ckptctl.render.export import flatten_checkpoint
 
         return [flatten_checkpoint(run, it) for run in self for it in run.checkpoints]
 

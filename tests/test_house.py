@@ -59,7 +59,7 @@ BREACHES = [
     pytest.param("scan/novelty.py", "", "scan-layers", id="a new module of a package has no layer"),
     pytest.param("prune/steps.py", "import ckptctl.prune.apply", "prune-layers", id="steps import what takes them"),
     pytest.param(
-        "doctor/state_checks.py", "import ckptctl.doctor.run_checks", "doctor-layers", id="a check, the doctor"
+        "doctor/pointer_checks.py", "import ckptctl.doctor.run_checks", "doctor-layers", id="a check, the doctor"
     ),
     pytest.param("formats/zip.py", "import ckptctl.formats.torch", "formats-layers", id="an archive, what it holds"),
     pytest.param(

@@ -131,11 +131,11 @@ def _json(views: Iterable[RunView], root: str) -> Iterator[str]:
 
 
 def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[str]:
-    from ckptctl.render import layout_evidence
+    from ckptctl.render.plain import evidence_rows, evidence_screen
 
-    if console.is_terminal:
-        return chain.from_iterable(layout_evidence.screen(seen, root=root, width=console.width) for seen in views)
-    return chain([layout_evidence.header()], *(layout_evidence.rows(seen, root=root) for seen in views))
+    if not console.is_terminal:
+        return evidence_rows(list(views), root=root)
+    return chain.from_iterable(evidence_screen(seen, root=root, width=console.width) for seen in views)
 
 
 def _table(views: Iterable[RunView], root: str, *, runs: bool, metrics: bool) -> Iterator[str]:

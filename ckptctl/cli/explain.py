@@ -14,7 +14,7 @@ from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import print_unshown
 from ckptctl.cli._resolve import OneCheckpoint
 from ckptctl.cli._targets import NameOptions
-from ckptctl.core.retention.explain import explain
+from ckptctl.core.retention.plan import explain
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure
 from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_below, split_place

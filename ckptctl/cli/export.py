@@ -206,28 +206,28 @@ def _jsonl(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[
 
 def _csv(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """All runs are read before the first line: each metric of any has a column."""
-    from ckptctl.render import csv
     from ckptctl.render.columns import metrics_of
+    from ckptctl.render.export import csv_header, csv_rows
 
     runs = [it.seen.run for it in extracts]
     metrics = metrics_of(runs)
-    yield csv.header(metrics)
+    yield csv_header(metrics)
     for run in runs:
-        yield from csv.rows(run, metrics)
+        yield from csv_rows(run, metrics)
 
 
 def _markdown(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:
     from ckptctl.render.columns import metrics_of
-    from ckptctl.render.markdown import listing
+    from ckptctl.render.export import markdown_listing
 
     views = [it.seen for it in extracts]
     names = [name for name in metrics_of(it.run for it in views) if name not in COUNTERS]
-    return listing(views, options.now, names)
+    return markdown_listing(views, options.now, names)
 
 
 def _yaml(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
     """Absolute paths and scores, NaN as the callback stores it: the infinity that is worst."""
-    from ckptctl.render.yaml import best_k_models
+    from ckptctl.render.export import best_k_models
 
     scores: dict[str, float] = {}
     for store, seen in extracts:

@@ -193,27 +193,23 @@ class Checkpoint(NamedTuple):
 
     def find(self, name: str) -> Entry | None:
         """What lies in its folder under a name, which may hold ``/``; None where nothing does."""
-        inside = self._sums.inside if self.unit == "dir" else ()
+        inside = Entries.of(self.entries).inside if self.unit == "dir" else ()
         return self.entries[1 + inside.index(name)] if name in inside else None
-
-    @property
-    def _sums(self) -> Entries:
-        return Entries.of(self.entries)
 
     @property
     def size(self) -> int:
         """Bytes of all entries; 0 for those not asked for."""
-        return self._sums.size
+        return Entries.of(self.entries).size
 
     @property
     def modified(self) -> int:
         """Nanoseconds since 1970 of its newest entry; 0 where not asked for."""
-        return self._sums.modified
+        return Entries.of(self.entries).modified
 
     @property
     def files(self) -> int:
         """How many files it has."""
-        return self._sums.files
+        return Entries.of(self.entries).files
 
 
 class Pointer(NamedTuple):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ckptctl.layouts.index import LayoutIndex
     from ckptctl.stores import ReadStore
 
-__all__ = ["Rounds"]
-
 
 class DoctorVisit:
     """A visit to every run of a store, one by one."""

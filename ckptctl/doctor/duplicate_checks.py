@@ -58,12 +58,8 @@ def _group(marked: Iterable[tuple[Checkpoint, Hashable]]) -> list[list[Checkpoin
 
 def _shape_of(checkpoint: Checkpoint) -> Hashable:
     """The names of its files within it, and their sizes; None where it has no bytes."""
-    start = len(checkpoint.path)
-    return (
-        (checkpoint.unit, tuple(sorted((entry.path[start:], entry.size) for entry in _files_of(checkpoint))))
-        if checkpoint.size
-        else None
-    )
+    files = sorted((entry.path[len(checkpoint.path) :], entry.size) for entry in _files_of(checkpoint))
+    return (checkpoint.unit, tuple(files)) if checkpoint.size else None
 
 
 def _files_of(checkpoint: Checkpoint) -> list[Entry]:

@@ -186,9 +186,8 @@ def _describe_trash(top: Entry, own: list[Entry], store: ReadStore, folder: str,
     transaction = _load(join(store.url, folder), top.path)
     if transaction is not None and transaction.state == "kept":
         text = f"{count}, set aside {write_age(age / NANOSECONDS)} ago: nothing is freed while they lie here"
-        hint = Hint(
-            "put them back with ckptctl undo, or free the space", (folder,), f"ckptctl trash empty {top.path} {{}}"
-        )
+        command = f"ckptctl trash empty {top.path} {{}}"
+        hint = Hint("put them back with ckptctl undo, or free the space", (folder,), command)
         return Finding("trash", "advice", path, text, hint)
     who = "a prune that was interrupted" if age >= QUIET else "a prune that was interrupted, or is at work"
     text = f"{count}, put here {write_age(age / NANOSECONDS)} ago to be deleted, by {who}"

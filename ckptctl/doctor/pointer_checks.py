@@ -230,10 +230,8 @@ def read_broken_targets(store: ReadStore, run: Run, links: Mapping[str, Sequence
 
 
 def _read_pointer(store: ReadStore, path: str, run: Run) -> str | None:
-    specs = [
-        spec for name in run.layouts for spec in find_layout(name).pointers if glob_matches(spec.path, _name(path))
-    ]
-    told = (_read_by(store, path, spec) for spec in specs)
+    specs = (spec for layout in run.layouts for spec in find_layout(layout).pointers)
+    told = (_read_by(store, path, spec) for spec in specs if glob_matches(spec.path, _name(path)))
     return next(filter(None, told), None) or _read_line(store, path)
 
 
@@ -294,21 +292,15 @@ def _read_by(store: ReadStore, path: str, spec: PointerFile) -> str | None:
     if spec.value in ("name", "step"):
         return _read_line(store, path)
     data = _read(store, path, MOST_BYTES)
+    if data is None:
+        return None
+    from ckptctl.readers import json, textproto
+
     try:
-        named = None if data is None else _named_in(data, spec)
+        named = textproto.read(data).latest if spec.value == "textproto" else json.field(data, spec.field)
     except Damaged:
         return None
     return named[:_LONGEST] if isinstance(named, str) else None
-
-
-def _named_in(data: bytes, spec: PointerFile) -> object:
-    if spec.value == "textproto":
-        from ckptctl.readers import textproto
-
-        return textproto.read(data).latest
-    from ckptctl.readers import json
-
-    return json.field(data, spec.field)
 
 
 def _read_line(store: ReadStore, path: str) -> str | None:

@@ -21,71 +21,28 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<free>.+)",
         ),
         sentinels=("random_states_0.pkl",),
-        hints=(
-            "model*.safetensors",
-            "pytorch_model*",
-            "optimizer*.bin",
-            "optimizer_0",
-            "scheduler*.bin",
-            "sampler*.bin",
-            "dl_state_dict*.bin",
-            "custom_checkpoint_*.pkl",
-            "random_states_*.pkl",
-            "unet*",
-            "transformer*",
-            "controlnet*",
-            "pytorch_lora_weights.safetensors",
+        hints=tuple(
+            """model*.safetensors pytorch_model* optimizer*.bin optimizer_0 scheduler*.bin sampler*.bin
+            dl_state_dict*.bin custom_checkpoint_*.pkl random_states_*.pkl unet* transformer* controlnet*
+            pytorch_lora_weights.safetensors""".split()
         ),
         required=("random_states_0.pkl",),
         no_links="with a limit of saves, accelerate stops at a name without a number among its checkpoints",
         ranks=(r"random_states_(\d+)\.pkl", r"pytorch_model_fsdp_0_rank(\d+)\.bin", r"optimizer_0_rank(\d+)\.bin"),
-        beside=(
-            "logs",
-            "runs",
-            "wandb",
-            "samples",
-            "validation*",
-            "events.out.tfevents.*",
-            "*.log",
-            "*.png",
-            "*.yaml",
-            "README.md",
-            "all_results.json",
-            "config.json",
-            "model_index.json",
-            "model*.safetensors",
-            "pytorch_model*.bin",
-            "diffusion_pytorch_model*.safetensors",
-            "pytorch_lora_weights.safetensors",
-            "unet*",
-            "vae",
-            "transformer*",
-            "controlnet*",
-            "text_encoder*",
-            "tokenizer*",
-            "scheduler",
-            "feature_extractor",
-            "image_encoder",
-            "safety_checker",
+        beside=tuple(
+            """logs runs wandb samples validation* events.out.tfevents.* *.log *.png *.yaml README.md
+            all_results.json config.json model_index.json model*.safetensors pytorch_model*.bin
+            diffusion_pytorch_model*.safetensors pytorch_lora_weights.safetensors unet* vae transformer*
+            controlnet* text_encoder* tokenizer* scheduler feature_extractor image_encoder safety_checker""".split()
         ),
         slimming=Slimming(
-            files=(
-                "optimizer*.bin",
-                "optimizer_0",
-                "scheduler*.bin",
-                "sampler*.bin",
-                "dl_state_dict*.bin",
-                "scaler.pt",
-                "random_states_*.pkl",
+            files=tuple(
+                """optimizer*.bin optimizer_0 scheduler*.bin sampler*.bin dl_state_dict*.bin scaler.pt
+                random_states_*.pkl""".split()
             ),
-            require=(
-                "model*.safetensors",
-                "pytorch_model*.bin",
-                "pytorch_model_fsdp_0",
-                "pytorch_lora_weights.safetensors",
-                "unet*",
-                "transformer*",
-                "controlnet*",
+            require=tuple(
+                """model*.safetensors pytorch_model*.bin pytorch_model_fsdp_0 pytorch_lora_weights.safetensors
+                unet* transformer* controlnet*""".split()
             ),
         ),
         examples=("checkpoint_0", "checkpoint_12", "step_1000", "epoch_3", "checkpoint-500", "before-tuning"),

@@ -12,19 +12,9 @@ from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _KIND = r"(?:(?P<lead>model)|training)_state_"
 _RANK = r"(?:_w(?P<rank>\d+))?\.th"
-_BESIDE = (
-    "metrics*.json",
-    "best*.th",
-    "config.json",
-    "meta.json",
-    "vocabulary",
-    "log",
-    "*.log",
-    "weights.th",
-    "model.tar.gz",
-    ".allennlp_lock",
-    "predictions*.json*",
-    "wandb",
+_BESIDE = tuple(
+    """metrics*.json best*.th config.json meta.json vocabulary log *.log weights.th model.tar.gz
+    .allennlp_lock predictions*.json* wandb""".split()
 )
 _WHOLE = ("model_state_*", "training_state_*")
 _SLIMMING = Slimming(files=("training_state_*",), require=("model_state_*",))

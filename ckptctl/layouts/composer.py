@@ -13,14 +13,8 @@ from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 _STEM = r"(?P<stem>ep(?P<epoch>\d+)-ba(?P<step>\d+))-rank(?P<rank>\d+)"
 _BESIDE = ("latest-rank*", "*.symlink", "huggingface", "*.yaml", "*.log", "*.txt", "metadata.json")
 _POINTERS = (PointerFile("*.symlink", "name"),)
-_RESUMING = (
-    "rng",
-    "state/optimizers",
-    "state/schedulers",
-    "state/algorithms",
-    "state/callbacks",
-    "state/scaler",
-    "state/dataset_state",
+_RESUMING = tuple(
+    "rng state/optimizers state/schedulers state/algorithms state/callbacks state/scaler state/dataset_state".split()
 )
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -53,24 +47,15 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="composer-packed",
         unit="family",
-        names=(
-            rf"{_STEM}\.pt\.(?:bz2|gz|lz4|lzma|lzo|xz|zst)",
-            rf"{_STEM}\.(?:tar(?:\.gz|\.bz2|\.lzma)?|tgz)",
-        ),
+        names=(rf"{_STEM}\.pt\.(?:bz2|gz|lz4|lzma|lzo|xz|zst)", rf"{_STEM}\.(?:tar(?:\.gz|\.bz2|\.lzma)?|tgz)"),
         beside=_BESIDE,
         pointers=_POINTERS,
         epoch_base=1,
         slimming=Slimming(refuse="it is compressed as a whole"),
-        examples=(
-            "ep1-ba2-rank0.pt.zst",
-            "ep1-ba2-rank0.pt.bz2",
-            "ep1-ba2-rank0.pt.gz",
-            "ep1-ba2-rank0.pt.lz4",
-            "ep1-ba2-rank0.pt.lzma",
-            "ep1-ba2-rank0.pt.lzo",
-            "ep1-ba2-rank0.pt.xz",
-            "ep1-ba2-rank1.tar",
-            "ep1-ba2-rank1.tgz",
+        examples=tuple(
+            """ep1-ba2-rank0.pt.zst ep1-ba2-rank0.pt.bz2 ep1-ba2-rank0.pt.gz ep1-ba2-rank0.pt.lz4
+            ep1-ba2-rank0.pt.lzma ep1-ba2-rank0.pt.lzo ep1-ba2-rank0.pt.xz ep1-ba2-rank1.tar
+            ep1-ba2-rank1.tgz""".split()
         ),
     ),
 )

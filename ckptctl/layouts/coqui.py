@@ -15,14 +15,9 @@ LAYOUTS: tuple[Layout, ...] = (
         extensions=(".pth",),
         names=(r"checkpoint_(?P<step>\d+)\.pth", r"(?P<best>best)_model(?:_(?P<step>\d+))?\.pth"),
         neighbors=("trainer_[0-9]*_log.txt", "best_model_[0-9]*.pth", "config.json"),
-        beside=(
-            "config.json",
-            "trainer_*_log.txt",
-            "events.out.tfevents.*",
-            "*.py",
-            "speakers.pth",
-            "speakers.json",
-            "language_ids.json",
+        beside=tuple(
+            """config.json trainer_*_log.txt events.out.tfevents.* *.py speakers.pth speakers.json
+            language_ids.json""".split()
         ),
         sources=(
             MetricSource(

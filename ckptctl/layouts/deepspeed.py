@@ -9,19 +9,9 @@ from __future__ import annotations
 
 from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
-_BESIDE = (
-    "latest",
-    "latest_universal",
-    "zero_to_fp32.py",
-    "events.out.tfevents.*",
-    "tensorboard",
-    "logs",
-    "wandb",
-    "configs",
-    "*.log",
-    "ds_config*.json",
-    "pytorch_model*.bin",
-    "pytorch_model.bin.index.json",
+_BESIDE = tuple(
+    """latest latest_universal zero_to_fp32.py events.out.tfevents.* tensorboard logs wandb configs *.log
+    ds_config*.json pytorch_model*.bin pytorch_model.bin.index.json""".split()
 )
 
 LAYOUTS: tuple[Layout, ...] = (

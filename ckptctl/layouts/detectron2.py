@@ -16,18 +16,9 @@ LAYOUTS: tuple[Layout, ...] = (
         extensions=(".pth",),
         names=(r"model_(?P<step>\d{7,})\.pth", r"model_(?P<final>final)\.pth", r"model_(?P<best>best)\.pth"),
         neighbors=("last_checkpoint", "metrics.json", "model_[0-9][0-9][0-9][0-9][0-9][0-9][0-9]*.pth"),
-        beside=(
-            "metrics.json",
-            "config.yaml",
-            "config.yaml.pkl",
-            "log.txt",
-            "log.txt.*",
-            "events.out.tfevents.*",
-            "inference",
-            "inference_*",
-            "profiler-trace-iter*.json",
-            "*_coco_format.json",
-            "*_coco_format.json.lock",
+        beside=tuple(
+            """metrics.json config.yaml config.yaml.pkl log.txt log.txt.* events.out.tfevents.* inference
+            inference_* profiler-trace-iter*.json *_coco_format.json *_coco_format.json.lock""".split()
         ),
         pointers=(PointerFile("last_checkpoint", "name"),),
         sources=(

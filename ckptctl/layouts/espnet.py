@@ -21,18 +21,9 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<derived>\w+\.[\w.]+?\.ave(?:_\d+best)?(?:\.till\d+epoch)?)\.pth",
         ),
         neighbors=("[0-9]*epoch.pth",),
-        beside=(
-            "config.yaml",
-            "*.log",
-            "images",
-            "tensorboard",
-            "att_ws",
-            "wandb",
-            "run.sh",
-            "packed.zip",
-            "RESULTS.md",
-            "*_stats",
-            "perturb_*",
+        beside=tuple(
+            """config.yaml *.log images tensorboard att_ws wandb run.sh packed.zip RESULTS.md *_stats
+            perturb_*""".split()
         ),
         sources=(
             MetricSource(

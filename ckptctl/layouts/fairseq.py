@@ -24,31 +24,15 @@ LAYOUTS: tuple[Layout, ...] = (
             rf"(?P<stem>(?P<exception>crash)){_MEMBER}",
         ),
         neighbors=("checkpoint_last*.pt", "checkpoint_best*.pt", "checkpoint.best_*.pt"),
-        beside=(
-            "*.log",
-            "*.txt",
-            "*.json",
-            "tb",
-            "tensorboard",
-            "hydra_train.log",
-            ".hydra",
-            "train",
-            "valid",
-            "*.npz",
-        ),
+        beside=tuple("*.log *.txt *.json tb tensorboard hydra_train.log .hydra train valid *.npz".split()),
         in_progress=(r"checkpoint.*\.pt\.tmp",),
         epoch_base=1,
         digits=3,
         slimming=Slimming(drop=("last_optimizer_state",)),
         is_proved=True,
-        examples=(
-            "checkpoint5.pt",
-            "checkpoint_1_1000.pt",
-            "checkpoint_best.pt",
-            "checkpoint_last-shard0.pt",
-            "checkpoint.best_loss_2.3457.pt",
-            "checkpoint5-model_part-1.pt",
-            "crash.pt",
+        examples=tuple(
+            """checkpoint5.pt checkpoint_1_1000.pt checkpoint_best.pt checkpoint_last-shard0.pt
+            checkpoint.best_loss_2.3457.pt checkpoint5-model_part-1.pt crash.pt""".split()
         ),
     ),
 )

@@ -45,21 +45,8 @@ _METRIC = rf"(?:[A-Za-z][\w/]*=|{_MEASURED})-?\d+\.\d+"
 _METRICS = rf"[-_, ]+(?P<free>{_METRIC}(?:[-_, ]+{_METRIC})*)"
 """What it was worth, behind the numbers."""
 _WHOLE = r"(?:model|checkpoint|ckpt|weights|net|network|state_dict)"
-_BESIDE = (
-    "*.json",
-    "*.jsonl",
-    "*.yaml",
-    "*.yml",
-    "*.toml",
-    "*.txt",
-    "*.log",
-    "*.csv",
-    "*.tsv",
-    "*.md",
-    "*.py",
-    "*.png",
-    "*.jpg",
-    "events.out.tfevents.*",
+_BESIDE = tuple(
+    "*.json *.jsonl *.yaml *.yml *.toml *.txt *.log *.csv *.tsv *.md *.py *.png *.jpg events.out.tfevents.*".split()
 )
 _STEM = rf"(?P<stem>{_EPOCH}|{_STEP})"
 _TOGETHER = r"optimi[sz]er|optim|opt|lr_scheduler|scheduler|sched|scaler|ema|net_?D|D|disc|discriminator|critic|decoder"
@@ -70,17 +57,9 @@ LAYOUTS: tuple[Layout, ...] = (
         unit="family",
         extensions=(".pt", ".pth"),
         names=(rf"(?:(?P<lead>model|net_?G|G|gen|generator|actor|encoder)|{_TOGETHER})[-_.]{_STEM}\.pth?",),
-        neighbors=(
-            "optim*[0-9].pt*",
-            "opt_*[0-9].pt*",
-            "*sched*[0-9].pt*",
-            "scaler*[0-9].pt*",
-            "ema[-_]*[0-9].pt*",
-            "net*D_*[0-9].pt*",
-            "D_*[0-9].pt*",
-            "disc*[0-9].pt*",
-            "critic*[0-9].pt*",
-            "decoder*[0-9].pt*",
+        neighbors=tuple(
+            """optim*[0-9].pt* opt_*[0-9].pt* *sched*[0-9].pt* scaler*[0-9].pt* ema[-_]*[0-9].pt*
+            net*D_*[0-9].pt* D_*[0-9].pt* disc*[0-9].pt* critic*[0-9].pt* decoder*[0-9].pt*""".split()
         ),
         beside=_BESIDE,
         is_proved=True,
@@ -109,24 +88,11 @@ LAYOUTS: tuple[Layout, ...] = (
         beside=_BESIDE,
         is_proved=True,
         is_generic=True,
-        examples=(
-            "epoch_10.pt",
-            "myrun-epoch10.pth",
-            "resnet50_epoch_3_step_1200.pth",
-            "model_ep3.th",
-            "step-1000.safetensors",
-            "my_lora_global_step_500.safetensors",
-            "ckpt_iter_2000.pt",
-            "ckpt_7.pt",
-            "checkpoint-500.pt",
-            "checkpoint_0199.pth.tar",
-            "pytorch_model_epoch_2.bin",
-            "model_epoch_3_val_loss=0.4200.pt",
-            "epoch=3-step=500.pt",
-            "best.pt",
-            "best_model.pth",
-            "model_final.pth",
-            "checkpoint.pth.tar",
+        examples=tuple(
+            """epoch_10.pt myrun-epoch10.pth resnet50_epoch_3_step_1200.pth model_ep3.th step-1000.safetensors
+            my_lora_global_step_500.safetensors ckpt_iter_2000.pt ckpt_7.pt checkpoint-500.pt
+            checkpoint_0199.pth.tar pytorch_model_epoch_2.bin model_epoch_3_val_loss=0.4200.pt
+            epoch=3-step=500.pt best.pt best_model.pth model_final.pth checkpoint.pth.tar""".split()
         ),
     ),
 )

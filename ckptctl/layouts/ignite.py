@@ -42,16 +42,11 @@ LAYOUTS: tuple[Layout, ...] = (
         always="max",
         slimming=_SLIMMING,
         is_proved=True,
-        examples=(
-            "best_model_3_val_acc=0.8100.pt",
-            "best_model_12_neg_val_loss=-0.1234.pt",
-            "best_model_12_val_loss=-0.1234.pt",
-            "model_key_metric=0.8512.pt",
-            "best_model_val_accuracy=0.7700.pt",
-            "checkpoint_epoch=10.pt",
-            "net_iteration=400.pt",
-            "checkpoint_final_iteration=1000.pt",
-            "training_checkpoint_5000.pt",
+        examples=tuple(
+            """best_model_3_val_acc=0.8100.pt best_model_12_neg_val_loss=-0.1234.pt
+            best_model_12_val_loss=-0.1234.pt model_key_metric=0.8512.pt best_model_val_accuracy=0.7700.pt
+            checkpoint_epoch=10.pt net_iteration=400.pt checkpoint_final_iteration=1000.pt
+            training_checkpoint_5000.pt""".split()
         ),
     ),
     Layout(

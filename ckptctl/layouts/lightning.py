@@ -9,25 +9,16 @@ _RESERVED = (
     r"(?P<hpc>hpc)_ckpt_(?P<version>\d{1,18})\.\w+",
 )
 """What OnExceptionCheckpoint saves, and what is saved when a cluster ends the job: the highest number is the newest."""
-_LOGS = (
-    RunLog("best_k_models.yaml", "scores", masks_nan=True),
-    RunLog("metrics.csv", "table", above=True),
-)
+_LOGS = (RunLog("best_k_models.yaml", "scores", masks_nan=True), RunLog("metrics.csv", "table", above=True))
 """What ``ModelCheckpoint.to_yaml`` and CSVLogger write; Fabric's loggers do, beside files that its user names."""
 _BESIDE = ("best_k_models.yaml", "metrics.csv", "hparams.yaml", "events.out.tfevents.*", "config.yaml")
 
 _MARKER = "-unfinished"
 """NeMo's, whose checkpoints look like any of Lightning's."""
 _RESUMING = Slimming(
-    drop=(
-        "optimizer_states",
-        "lr_schedulers",
-        "callbacks",
-        "*MixedPrecision*",
-        "native_amp_scaling_state",
-        "amp_scaling_state",
-        "current_model_state",
-        "averaging_state",
+    drop=tuple(
+        """optimizer_states lr_schedulers callbacks *MixedPrecision* native_amp_scaling_state
+        amp_scaling_state current_model_state averaging_state""".split()
     ),
     scores=("callbacks",),
 )
@@ -70,13 +61,9 @@ LAYOUTS = (
         logs=_LOGS,
         records="lightning",
         is_proved=True,
-        examples=(
-            "epoch=3-step=1000.ckpt",
-            "epoch=2-val_loss=0.12-v1.ckpt",
-            "last.ckpt",
-            "hpc_ckpt_2.ckpt",
-            "on_exception.ckpt",
-            "epoch=1-val/loss=0.40.ckpt",
+        examples=tuple(
+            """epoch=3-step=1000.ckpt epoch=2-val_loss=0.12-v1.ckpt last.ckpt hpc_ckpt_2.ckpt
+            on_exception.ckpt epoch=1-val/loss=0.40.ckpt""".split()
         ),
     ),
 )

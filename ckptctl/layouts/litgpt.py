@@ -18,9 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
         beside=("logs", "metrics.csv", "events.out.tfevents.*", "wandb", "*.log"),
         origins=(
             OriginFile(
-                "hyperparameters.yaml",
-                ("resume", "checkpoint_dir", "initial_checkpoint_dir"),
-                "resume: runs/a/x",
+                "hyperparameters.yaml", ("resume", "checkpoint_dir", "initial_checkpoint_dir"), "resume: runs/a/x"
             ),
         ),
         slimming=Slimming(require=("lit_model.pth",), drop=("optimizer", "train_dataloader")),

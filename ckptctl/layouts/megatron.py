@@ -12,19 +12,9 @@ from ckptctl.layouts.schema import Layout, PointerFile, Slimming
 
 _NAMES = (r"iter_(?P<step>\d{7,})", r"(?P<final>release)")
 _POINTERS = (PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),)
-_BESIDE = (
-    "latest_checkpointed_iteration.txt",
-    "latest_wandb_artifact_path.txt",
-    "latest_train_state.pt",
-    "progress.txt",
-    "non_persistent",
-    "grads",
-    "dataloader*",
-    "tensorboard",
-    "tb_logs",
-    "wandb",
-    "events.out.tfevents.*",
-    "*.log",
+_BESIDE = tuple(
+    """latest_checkpointed_iteration.txt latest_wandb_artifact_path.txt latest_train_state.pt progress.txt
+    non_persistent grads dataloader* tensorboard tb_logs wandb events.out.tfevents.* *.log""".split()
 )
 
 LAYOUTS: tuple[Layout, ...] = (

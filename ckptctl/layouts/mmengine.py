@@ -19,17 +19,7 @@ _LATEST = r"(?P<last>latest)\.pth"
 _FOLDERS = (_EPOCH + r"\.pth", _ITER + r"\.pth")
 _METRICS = ("*/*", "*loss*", "*[A-Z]*", "*acc*", "*top*", "*err*")
 """Not ``lr``, ``time``, ``data_time``, ``memory``, ``grad_norm``."""
-_BESIDE = (
-    "[0-9]*_[0-9]*",
-    "*.py",
-    "*.log",
-    "*.log.json",
-    "*.pkl",
-    "*.json",
-    "events.out.tfevents.*",
-    "tf_logs",
-    "vis_data",
-)
+_BESIDE = tuple("[0-9]*_[0-9]* *.py *.log *.log.json *.pkl *.json events.out.tfevents.* tf_logs vis_data".split())
 _POINTERS = (PointerFile("last_checkpoint", "name"),)
 _EPOCH_SOURCES = (
     MetricSource("*/vis_data/scalars.json", "below", "jsonl", column="epoch|step", by="epoch", take=_METRICS),
@@ -107,12 +97,9 @@ LAYOUTS: tuple[Layout, ...] = (
         epoch_base=1,
         slimming=_SLIMMING,
         is_proved=True,
-        examples=(
-            "epoch_12.pth",
-            "best_coco_bbox_mAP_epoch_12.pth",
-            "epoch_12-1a2b3c4d.pth",
-            "best_accuracy_top1_epoch_9-0f1e2d3c.pth",
-            "latest.pth",
+        examples=tuple(
+            """epoch_12.pth best_coco_bbox_mAP_epoch_12.pth epoch_12-1a2b3c4d.pth
+            best_accuracy_top1_epoch_9-0f1e2d3c.pth latest.pth""".split()
         ),
     ),
     Layout(

@@ -10,16 +10,9 @@ from __future__ import annotations
 
 from ckptctl.layouts.schema import Layout, Slimming
 
-_BESIDE = (
-    "*.nemo",
-    "hparams.yaml",
-    "cmd-args.log",
-    "git-info.log",
-    "lightning_logs.txt",
-    "nemo_error_log.txt",
-    "nemo_log_*",
-    "events.out.tfevents.*",
-    "run_*",
+_BESIDE = tuple(
+    """*.nemo hparams.yaml cmd-args.log git-info.log lightning_logs.txt nemo_error_log.txt nemo_log_*
+    events.out.tfevents.* run_*""".split()
 )
 _FOLDERS = (r"(?P<stem>.+?)--(?P<free>[A-Za-z][^/]*?=[^/]*?)(?P<last>-last)?(?P<ema>-EMA)?",)
 _MARKER = "-unfinished"
@@ -59,15 +52,9 @@ LAYOUTS: tuple[Layout, ...] = (
         name="nemo",
         unit="family",
         names=(r"(?P<stem>(?P<free>.+?--[A-Za-z][^/]*?=[^/]*?))(?:-EMA|(?P<lead>))\.ckpt",),
-        neighbors=(
-            "*--*-last.ckpt",
-            "*.nemo",
-            "*-unfinished",
-            "mp_rank_*",
-            "tp_rank_*",
-            "fsdp_shard_*",
-            "../nemo_log_*",
-            "../cmd-args.log",
+        neighbors=tuple(
+            """*--*-last.ckpt *.nemo *-unfinished mp_rank_* tp_rank_* fsdp_shard_* ../nemo_log_*
+            ../cmd-args.log""".split()
         ),
         rank_folders=(
             r"mp_rank_(?P<rank>\d{2})",

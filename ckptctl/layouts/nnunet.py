@@ -19,13 +19,8 @@ LAYOUTS: tuple[Layout, ...] = (
             r"checkpoint_(?P<final>final)\.pth",
         ),
         neighbors=("training_log_*.txt", "progress.png", "debug.json", "../plans.json"),
-        beside=(
-            "training_log_*.txt",
-            "progress.png",
-            "debug.json",
-            "network_architecture*",
-            "validation",
-            "validation_*",
+        beside=tuple(
+            "training_log_*.txt progress.png debug.json network_architecture* validation validation_*".split()
         ),
         sources=(MetricSource("", "inside", "torch", take=(), numbers={"epoch": "current_epoch"}),),
         epoch_base=1,

@@ -9,12 +9,7 @@ from __future__ import annotations
 from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, Slimming
 
 _RESULTS = MetricSource(
-    "results.jsonl",
-    "beside",
-    "jsonl",
-    column="epoch",
-    by="epoch",
-    take=("*-val-*", "*_to_*", "*loss*", "*-top[0-9]*"),
+    "results.jsonl", "beside", "jsonl", column="epoch", by="epoch", take=("*-val-*", "*_to_*", "*loss*", "*-top[0-9]*")
 )
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -31,11 +26,7 @@ LAYOUTS: tuple[Layout, ...] = (
         sources=(
             _RESULTS,
             MetricSource(
-                "_metadata_extra.pt",
-                "inside",
-                "torch",
-                take=(),
-                numbers={"epoch": "epoch", "step": "global_step"},
+                "_metadata_extra.pt", "inside", "torch", take=(), numbers={"epoch": "epoch", "step": "global_step"}
             ),
         ),
         epoch_base=1,

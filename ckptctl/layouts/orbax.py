@@ -12,21 +12,9 @@ from __future__ import annotations
 from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _STEP = r"(?:.+_)?(?P<step>\d+)"
-_BESIDE = (
-    "_ROOT_METADATA",
-    "metadata",
-    "process_metadata",
-    "descriptor",
-    "todelete",
-    "events.out.tfevents.*",
-    "tensorboard",
-    "metrics.json",
-    "metrics.jsonl",
-    "config.json",
-    "*.yml",
-    "*.yaml",
-    "*.csv",
-    "*.log",
+_BESIDE = tuple(
+    """_ROOT_METADATA metadata process_metadata descriptor todelete events.out.tfevents.* tensorboard
+    metrics.json metrics.jsonl config.json *.yml *.yaml *.csv *.log""".split()
 )
 _SOURCES = (
     MetricSource("metrics/metrics", "inside", "json"),

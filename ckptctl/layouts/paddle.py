@@ -12,20 +12,9 @@ from ckptctl.layouts.schema import Layout, MetricSource, Slimming
 
 _MEMBER = r"\.(?:(?P<lead>pdparams)|pdopt|pdema|pdstates|states)"
 """An evaluation leaves a ``.pdstates`` for epochs too that are not saved: weights lead."""
-_BESIDE = (
-    "vdl_log_dir",
-    "vdl",
-    "vdlrecords.*",
-    "*.log",
-    "log",
-    "workerlog.*",
-    "config.yaml",
-    "config.yml",
-    "*.json",
-    "bbox.json",
-    "inference",
-    "output_inference",
-    "*.pdstates",
+_BESIDE = tuple(
+    """vdl_log_dir vdl vdlrecords.* *.log log workerlog.* config.yaml config.yml *.json bbox.json inference
+    output_inference *.pdstates""".split()
 )
 _SLIMMING = Slimming(files=("*.pdopt", "*.pdstates"), require=("*.pdparams",))
 _WHOLE = ("*.pdparams", "*.pdopt")
@@ -79,10 +68,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="paddle-named",
         unit="family",
-        names=(
-            rf"(?P<stem>(?:.+_)?epoch_(?P<epoch>\d+)){_MEMBER}",
-            rf"(?P<stem>iter_(?P<step>\d+)){_MEMBER}",
-        ),
+        names=(rf"(?P<stem>(?:.+_)?epoch_(?P<epoch>\d+)){_MEMBER}", rf"(?P<stem>iter_(?P<step>\d+)){_MEMBER}"),
         required=_WHOLE,
         beside=_BESIDE,
         epoch_base=1,
@@ -100,13 +86,9 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         beside=_BESIDE,
         slimming=_SLIMMING,
-        examples=(
-            "best_model.pdparams",
-            "best_model.pdopt",
-            "model_final.pdema",
-            "best_model.pdstates",
-            "latest.pdparams",
-            "best_accuracy.states",
+        examples=tuple(
+            """best_model.pdparams best_model.pdopt model_final.pdema best_model.pdstates latest.pdparams
+            best_accuracy.states""".split()
         ),
     ),
 )

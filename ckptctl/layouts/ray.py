@@ -44,19 +44,9 @@ _POINTERS = (
         listed="checkpoint_dir_name",
     ),
 )
-_BOOKKEEPING = (
-    "training_iteration",
-    "iterations_since_restore",
-    "timestamp",
-    "time_*",
-    "pid",
-    "config/*",
-    "timesteps_*",
-    "episodes_total",
-    "num_*",
-    "timers/*",
-    "perf/*",
-    "info/*",
+_BOOKKEEPING = tuple(
+    """training_iteration iterations_since_restore timestamp time_* pid config/* timesteps_* episodes_total
+    num_* timers/* perf/* info/*""".split()
 )
 _SOURCES = (
     MetricSource(

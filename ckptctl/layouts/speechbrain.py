@@ -13,26 +13,13 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="speechbrain",
         unit="dir",
-        names=(
-            r"CKPT\+\d{4}-\d\d-\d\d\+\d\d-\d\d-\d\d\+(?P<version>\d+)",
-            r"CKPT\+(?P<free>.+)",
-        ),
+        names=(r"CKPT\+\d{4}-\d\d-\d\d\+\d\d-\d\d-\d\d\+(?P<version>\d+)", r"CKPT\+(?P<free>.+)"),
         sentinels=("CKPT.yaml",),
         hints=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),
         required=("CKPT.yaml", "*.ckpt"),
-        beside=(
-            "*.csv",
-            "*.json",
-            "*.txt",
-            "*.log",
-            "*.pkl",
-            "*.model",
-            "*.vocab",
-            "*.yaml",
-            "events.out.tfevents.*",
-            "lm",
-            "tokenizer",
-            "*_checkpoint*",
+        beside=tuple(
+            """*.csv *.json *.txt *.log *.pkl *.model *.vocab *.yaml events.out.tfevents.* lm tokenizer
+            *_checkpoint*""".split()
         ),
         sources=(MetricSource("CKPT.yaml", "inside", "yaml", numbers={"epoch": "epoch", "time": "unixtime"}),),
         slimming=Slimming(

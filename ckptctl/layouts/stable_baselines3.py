@@ -27,21 +27,9 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<series>.+?)_(?:replay_buffer_|vecnormalize_)?(?P<step>\d+)_steps\.(?:(?P<lead>zip)|pkl)",
             r"(?P<best>best_model)\.(?P<lead>zip)",
         ),
-        beside=(
-            "evaluations.npz",
-            "*.monitor.csv",
-            "monitor.csv",
-            "progress.csv",
-            "progress.json",
-            "log.txt",
-            "events.out.tfevents.*",
-            "vecnormalize.pkl",
-            "replay_buffer.pkl",
-            "*.zip",
-            "*.yml",
-            "*.yaml",
-            "command.txt",
-            "videos",
+        beside=tuple(
+            """evaluations.npz *.monitor.csv monitor.csv progress.csv progress.json log.txt
+            events.out.tfevents.* vecnormalize.pkl replay_buffer.pkl *.zip *.yml *.yaml command.txt videos""".split()
         ),
         sources=(_EVALUATIONS, _EVALUATIONS._replace(place="above")),
         slimming=Slimming(files=("*_replay_buffer_*.pkl",), require=("*.zip",)),

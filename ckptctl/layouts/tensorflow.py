@@ -36,15 +36,7 @@ LAYOUTS: tuple[Layout, ...] = (
         required=("*.index",),
         beside=(
             *_LOGS,
-            "checkpoint",
-            "graph.pbtxt",
-            "*.pbtxt",
-            "*.config",
-            "*.gin",
-            "export",
-            "workertemp_*",
-            "params.yaml",
-            "best_ckpt",
+            *"checkpoint graph.pbtxt *.pbtxt *.config *.gin export workertemp_* params.yaml best_ckpt".split(),
         ),
         in_progress=(
             r".*ckpt_temp",
@@ -56,14 +48,10 @@ LAYOUTS: tuple[Layout, ...] = (
         pointers=(PointerFile("checkpoint", "textproto"),),
         epoch_base=1,
         slimming=Slimming(refuse="weights and the optimizer's slots share its data files"),
-        examples=(
-            "ckpt-7.index",
-            "ckpt-7.data-00000-of-00001",
-            "model.ckpt-25000.meta",
-            "model.ckpt-25000.data-00001-of-00002",
-            "cp-0001.ckpt.index",
-            "weights.05-0.32.data-00000-of-00001",
-            "bert_model.ckpt.meta",
+        examples=tuple(
+            """ckpt-7.index ckpt-7.data-00000-of-00001 model.ckpt-25000.meta
+            model.ckpt-25000.data-00001-of-00002 cp-0001.ckpt.index weights.05-0.32.data-00000-of-00001
+            bert_model.ckpt.meta""".split()
         ),
     ),
 )

@@ -10,13 +10,7 @@ from __future__ import annotations
 from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, RecordedMetric, Slimming
 
 _BESIDE = ("summary.csv", "args.yaml", "train-batch-*.jpg", "log.txt", "events.out.tfevents.*")
-_WITNESSES = (
-    "summary.csv",
-    "args.yaml",
-    "checkpoint-[0-9]*.pth.tar",
-    "recovery-[0-9]*.pth.tar",
-    "last.pth.tar",
-)
+_WITNESSES = ("summary.csv", "args.yaml", "checkpoint-[0-9]*.pth.tar", "recovery-[0-9]*.pth.tar", "last.pth.tar")
 _SLIMMING = Slimming(drop=("optimizer", "amp_scaler", "amp"))
 _LOG = MetricSource(
     "log.txt",
@@ -33,11 +27,7 @@ LAYOUTS: tuple[Layout, ...] = (
         name="timm",
         unit="file",
         extensions=(".pth.tar",),
-        names=(
-            r"checkpoint-(?P<epoch>\d+)\.pth\.tar",
-            r"model_(?P<best>best)\.pth\.tar",
-            r"(?P<last>last)\.pth\.tar",
-        ),
+        names=(r"checkpoint-(?P<epoch>\d+)\.pth\.tar", r"model_(?P<best>best)\.pth\.tar", r"(?P<last>last)\.pth\.tar"),
         neighbors=_WITNESSES,
         beside=_BESIDE,
         origins=(OriginFile("args.yaml", ("resume", "initial_checkpoint"), "resume: runs/a/x"),),
@@ -101,11 +91,7 @@ LAYOUTS: tuple[Layout, ...] = (
         name="detr",
         unit="file",
         extensions=(".pth",),
-        names=(
-            r"checkpoint(?P<epoch>\d{4,})\.pth",
-            r"(?P<last>checkpoint)\.pth",
-            r"(?P<best>best)_checkpoint\.pth",
-        ),
+        names=(r"checkpoint(?P<epoch>\d{4,})\.pth", r"(?P<last>checkpoint)\.pth", r"(?P<best>best)_checkpoint\.pth"),
         neighbors=("log.txt",),
         beside=("log.txt", "eval", "eval.pth", "events.out.tfevents.*"),
         sources=(_LOG, _EPOCH_INSIDE),

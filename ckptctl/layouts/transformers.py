@@ -9,53 +9,18 @@ from __future__ import annotations
 
 from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, PointerFile, RecordedMetric, Slimming
 
-_BESIDE = (
-    "runs",
-    "logs",
-    "wandb",
-    "completions",
-    "events.out.tfevents.*",
-    "*.log",
-    "README.md",
-    "config.json",
-    "generation_config.json",
-    "model*.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model*.bin",
-    "pytorch_model.bin.index.json",
-    "pytorch_model_fsdp_0",
-    "adapter_config.json",
-    "adapter_model.*",
-    "training_args.bin",
-    "trainer_state.json",
-    "*_results.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "chat_template*",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "generated_predictions.txt",
-    "zero_to_fp32.py",
-    "model_state.pdparams",
+_BESIDE = tuple(
+    """runs logs wandb completions events.out.tfevents.* *.log README.md config.json generation_config.json
+    model*.safetensors model.safetensors.index.json pytorch_model*.bin pytorch_model.bin.index.json
+    pytorch_model_fsdp_0 adapter_config.json adapter_model.* training_args.bin trainer_state.json
+    *_results.json tokenizer* special_tokens_map.json added_tokens.json vocab.* merges.txt *.model
+    chat_template* preprocessor_config.json processor_config.json generated_predictions.txt zero_to_fp32.py
+    model_state.pdparams""".split()
 )
-_SIGNS = (
-    "config.json",
-    "training_args.bin",
-    "model*.safetensors",
-    "pytorch_model*.bin",
-    "adapter_model.*",
-    "adapter_config.json",
-    "pytorch_model_fsdp_0",
-    "global_step*",
-    "optimizer.pt",
-    "optimizer_0",
-    "scheduler.pt",
-    "rng_state*.pth",
-    "model_state.pdparams",
+_SIGNS = tuple(
+    """config.json training_args.bin model*.safetensors pytorch_model*.bin adapter_model.* adapter_config.json
+    pytorch_model_fsdp_0 global_step* optimizer.pt optimizer_0 scheduler.pt rng_state*.pth
+    model_state.pdparams""".split()
 )
 _RESUME = ("optimizer.*", "optimizer_0", "scheduler.*", "scaler.*", "rng_state*.pth", "rank*-of-*-optimizer.pt")
 

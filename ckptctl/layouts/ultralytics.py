@@ -13,16 +13,8 @@ from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, Slimming
 
 _NAMES = (r"epoch(?P<epoch>\d+)\.pt", r"(?P<last>last)\.pt", r"(?P<best>best)\.pt")
 _METRICS = ("train/*", "metrics/*", "val/*")
-_BESIDE = (
-    "*.onnx",
-    "*.engine",
-    "*.torchscript",
-    "*.mlpackage",
-    "*.tflite",
-    "*.pb",
-    "*_openvino_model",
-    "*_saved_model",
-    "*_ncnn_model",
+_BESIDE = tuple(
+    "*.onnx *.engine *.torchscript *.mlpackage *.tflite *.pb *_openvino_model *_saved_model *_ncnn_model".split()
 )
 """What ``export`` writes beside the file that it was asked to export."""
 _EXAMPLES = ("last.pt", "best.pt", "epoch3.pt", "epoch100.pt")

@@ -26,26 +26,16 @@ LAYOUTS: tuple[Layout, ...] = (
             r"optim_world_size_\d+_rank_(\d+)\.pt",
             r"data_(\d+)\.pt",
         ),
-        beside=(
-            "latest_checkpointed_iteration.txt",
-            "latest_checkpointed_iteration.txt.tmp",
-            "rollout*",
-            "validation*",
-            "tensorboard_log",
-            "wandb",
-            "*.log",
-            "*.jsonl",
+        beside=tuple(
+            """latest_checkpointed_iteration.txt latest_checkpointed_iteration.txt.tmp rollout* validation*
+            tensorboard_log wandb *.log *.jsonl""".split()
         ),
         pointers=(PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),),
         slimming=Slimming(
-            files=(
-                "actor/optim_world_size_*_rank_*.pt",
-                "actor/extra_state_world_size_*_rank_*.pt",
-                "critic/optim_world_size_*_rank_*.pt",
-                "critic/extra_state_world_size_*_rank_*.pt",
-                "optim_world_size_*_rank_*.pt",
-                "extra_state_world_size_*_rank_*.pt",
-                "data*.pt",
+            files=tuple(
+                """actor/optim_world_size_*_rank_*.pt actor/extra_state_world_size_*_rank_*.pt
+                critic/optim_world_size_*_rank_*.pt critic/extra_state_world_size_*_rank_*.pt
+                optim_world_size_*_rank_*.pt extra_state_world_size_*_rank_*.pt data*.pt""".split()
             ),
             require=("actor/model_world_size_*_rank_*.pt", "model_world_size_*_rank_*.pt"),
         ),

@@ -24,12 +24,8 @@ LAYOUTS: tuple[Layout, ...] = (
         epoch_base=1,
         slimming=Slimming(drop=("optimizer",)),
         is_proved=True,
-        examples=(
-            "epoch_3_ckpt.pth",
-            "latest_ckpt.pth",
-            "last_epoch_ckpt.pth",
-            "last_mosaic_epoch_ckpt.pth",
-            "best_ckpt.pth",
+        examples=tuple(
+            "epoch_3_ckpt.pth latest_ckpt.pth last_epoch_ckpt.pth last_mosaic_epoch_ckpt.pth best_ckpt.pth".split()
         ),
     ),
 )

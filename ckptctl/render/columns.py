@@ -158,8 +158,11 @@ def links_of(run: Run) -> dict[str, list[str]]:
 
 
 def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str]]) -> list[str]:
-    """What a checkpoint stands for, each in a word or a few."""
-    marks = _places_of(checkpoint, view)
+    """What a checkpoint stands for, each in a few words; what only its name says is told as no more than that."""
+    truly = {"best": view.best, "last": view.last}
+    marks = [place for place, path in truly.items() if path == checkpoint.path]
+    roles = (it for it in checkpoint.roles if it not in marks)
+    marks += [escape(role) if truly.get(role) is None else f"named {role}" for role in roles]
     if checkpoint.unit == "family":
         marks.append(write_count(checkpoint.files, "file"))
     if names := sorted({*checkpoint.aliases, *links.get(checkpoint.path, ())}):
@@ -186,18 +189,6 @@ def _describe_state(checkpoint: Checkpoint) -> str:
     from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
 
     return f"{checkpoint.public_state}: {escape(describe_note(checkpoint.note))}"
-
-
-def _places_of(checkpoint: Checkpoint, view: RunView) -> list[str]:
-    """Best and last as they are; what only its name says is said to be no more than that."""
-    truly = {"best": view.best, "last": view.last}
-    marks = [place for place, path in truly.items() if path == checkpoint.path]
-    for role in checkpoint.roles:
-        if truly.get(role) is None:
-            marks.append(escape(role))
-        elif role not in marks:
-            marks.append(f"named {role}")
-    return marks
 
 
 def _tone_of(checkpoint: Checkpoint, view: RunView) -> Tone:
@@ -236,13 +227,8 @@ def _tsv_lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str
     watched = view.metric.name if view.metric else None
     for checkpoint in view.run.checkpoints:
         score = score_of(checkpoint, watched) if watched else None
-        numbers = (
-            checkpoint.epoch,
-            checkpoint.step,
-            watched,
-            _write_exact(score),
-            *(_write_exact(score_of(checkpoint, name)) for name in metrics),
-        )
+        scores = [score, *(score_of(checkpoint, name) for name in metrics)]
+        numbers = (checkpoint.epoch, checkpoint.step, watched, *(it and it.value for it in scores))
         when = write_time(checkpoint.modified) if checkpoint.modified else None
         counts = (checkpoint.size, checkpoint.files, when, ", ".join(marks_of(checkpoint, view, links)))
         yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.public_state, *numbers, *counts])
@@ -259,19 +245,13 @@ def tsv_run_row(view: RunView, *, root: str = ".") -> str:
     tally = RunTotals().add(run)
     step = max((it.step for it in run.checkpoints if it.step is not None), default=None)
     where = locate(root, best.path) if best else None
-    value = _write_exact(score_of(best, metric.name)) if best and metric else None
+    score = score_of(best, metric.name) if best and metric else None
     name, mode = metric or (None, None)
-    return _join(
-        [locate(root, run.path), ",".join(run.layouts), name, mode, tally.checkpoints, tally.size, step, where, value]
-    )
-
-
-def _write_exact(score: Score | None) -> str | None:
-    """All digits."""
-    return None if score is None else repr(score.value)
+    counts = (tally.checkpoints, tally.size, step)
+    return _join([locate(root, run.path), ",".join(run.layouts), name, mode, *counts, where, score and score.value])
 
 
 def _join(cells: Sequence[float | str | None]) -> str:
-    """One line; no cell can break it, for tabs and line ends are escaped."""
+    """One line, all digits of numbers; no cell can break it, for tabs and line ends are escaped."""
     texts = ["" if cell is None else escape(cell) if isinstance(cell, str) else str(cell) for cell in cells]
     return "\t".join(texts) + "\n"

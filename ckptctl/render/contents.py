@@ -24,11 +24,7 @@ _FEW = 8
 _LONGEST_SETTING = 40
 _SUMS = (("B", 10**9), ("M", 10**6), ("k", 10**3))
 """A number of parameters, as people say it."""
-_SLOTS = (
-    ({"exp_avg", "exp_avg_sq"}, "Adam"),
-    ({"square_avg"}, "RMSprop"),
-    ({"momentum_buffer"}, "SGD with momentum"),
-)
+_SLOTS = (({"exp_avg", "exp_avg_sq"}, "Adam"), ({"square_avg"}, "RMSprop"), ({"momentum_buffer"}, "SGD with momentum"))
 """What an optimizer keeps for each parameter, and who does."""
 _NAMELESS = frozenset({"?", "none", "unknown"})
 _SETTINGS = ("hyper_parameters", "hparams", "args", "config", "cfg", "opt", "train_args")
@@ -45,11 +41,9 @@ def screen(checkpoint: Checkpoint, run: Run, inside: Contents, *, width: int = 8
         yield from _line("because", escape(describe_note(checkpoint.note)), width)
     yield from _write_parts(inside, width)
     yield from _write_scores(checkpoint, run, width)
+    aliases = (f"{alias} stands for it" for alias in checkpoint.aliases)
     for word, text in (
-        (
-            "names",
-            ", ".join(filter(None, (*checkpoint.roles, *(f"{alias} stands for it" for alias in checkpoint.aliases)))),
-        ),
+        ("names", ", ".join(filter(None, (*checkpoint.roles, *aliases)))),
         ("checksums", inside.checks or "none: only its structure can be proved"),
         ("settings", _write_settings(inside)),
         ("unsafe", _write_names(inside.globals)),
@@ -212,11 +206,7 @@ def rows(checkpoint: Checkpoint, inside: Contents, *, root: str, tensors: bool =
         ("tensors", len(inside.tensors)),
         *((name, score.text or score.value) for name, score in checkpoint.metrics.items()),
         *inside.metadata.items(),
-        *(
-            (f"names {named.name}", "called" if named.is_called else "")
-            for named in inside.globals
-            if not named.allowed
-        ),
+        *((f"names {it.name}", "called" if it.is_called else "") for it in inside.globals if not it.allowed),
         *((f"{flaw.severity} {flaw.id}", flaw.text) for flaw in inside.flaws),
     ):
         yield f"{escape(key)}\t{'' if value is None else escape(str(value))}\n"
@@ -240,9 +230,8 @@ class DiffRow(NamedTuple):
 def diff_screen(found: Difference, *, width: int = 80) -> Iterator[str]:
     """A line for each: a word, its name, and what of it differs."""
     diff_rows = list(_diff_rows(found))
-    room = max(
-        _DIFF_NAME_LEAST, width - _WORD - 3 - max((min(len(it.text), width // 2) for it in diff_rows), default=0)
-    )
+    text = max((min(len(it.text), width // 2) for it in diff_rows), default=0)
+    room = max(_DIFF_NAME_LEAST, width - _WORD - 3 - text)
     column = min(room, max((len(escape(it.name)) for it in diff_rows), default=0))
     for row in diff_rows:
         lead = f"{pad(row.word, _WORD)}{pad(shorten(escape(row.name), column), column)}   "
@@ -258,8 +247,8 @@ def diff_rows(found: Difference) -> Iterator[str]:
 
 
 def _diff_rows(found: Difference) -> Iterator[DiffRow]:
-    yield from (DiffRow("added", it.name, _describe_tensor(it)) for it in found.added)
-    yield from (DiffRow("removed", it.name, _describe_tensor(it)) for it in found.removed)
+    for word, tensors in (("added", found.added), ("removed", found.removed)):
+        yield from (DiffRow(word, it.name, f"{write_shape(it.shape)} {it.dtype}") for it in tensors)
     for change in found.reshaped:
         yield DiffRow("reshaped", change.name, f"{write_shape(change.old.shape)} → {write_shape(change.new.shape)}")
     for change in found.retyped:
@@ -268,10 +257,6 @@ def _diff_rows(found: Difference) -> Iterator[DiffRow]:
     yield from (DiffRow("unread", it.name, it.why) for it in found.unread)
     for key, old, new in found.metadata:
         yield DiffRow("metadata", key, f"{_plain_or_nothing(old)} → {_plain_or_nothing(new)}")
-
-
-def _describe_tensor(tensor: Tensor) -> str:
-    return f"{write_shape(tensor.shape)} {tensor.dtype}"
 
 
 def _compared(word: str, change: TensorChange, front: str) -> DiffRow:
@@ -290,15 +275,8 @@ def _plain_or_nothing(value: Plain) -> str:
 def diff_closing(found: Difference) -> str:
     """The line that ends it."""
     counts = [
-        f"{len(own)} {word}"
-        for word, own in (
-            ("added", found.added),
-            ("removed", found.removed),
-            ("reshaped", found.reshaped),
-            ("retyped", found.retyped),
-            ("changed", found.changed),
-            ("not compared", found.unread),
-        )
-        if own
+        f"{len(own)} {word.replace('unread', 'not compared')}"
+        for word in ("added", "removed", "reshaped", "retyped", "changed", "unread")
+        if (own := getattr(found, word))
     ]
     return f"{', '.join(counts) or 'no tensor differs'} · {write_count(found.same, 'tensor')} the same\n"

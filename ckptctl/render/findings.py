@@ -199,14 +199,7 @@ def verify_closing(tally: VerifyTotals, *, seconds: float = 0, torch: str = "") 
     """
     seen = f"{write_count(tally.checkpoints, 'checkpoint')}, {write_size(tally.size)}"
     speed = f", {write_size(int(tally.size / seconds))}/s" if seconds else ""
-    wrong = [
-        f"{count} {word}"
-        for count, word in (
-            (tally.broken, "damaged or partial"),
-            (tally.suspect, "suspect"),
-            (tally.warned, "in doubt"),
-        )
-        if count
-    ]
+    counts = ((tally.broken, "damaged or partial"), (tally.suspect, "suspect"), (tally.warned, "in doubt"))
+    wrong = [f"{count} {word}" for count, word in counts if count]
     loaded = f" · torch {torch} loaded {write_count(tally.loaded, 'file')}" if torch else ""
     return f"{', '.join(wrong) or 'all is well'} · {seen}{speed}{loaded}\n"

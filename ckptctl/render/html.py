@@ -33,10 +33,9 @@ def plan_table(plan: Plan, objections: Iterable[Objection], *, root: str) -> str
         for run in plan.runs
         for it in run.verdicts
     ]
-    refused = "".join(f"<p><strong>refused[{it.id}]</strong>: {_describe(it.text)}</p>" for it in objections)
-    notes = "".join(
-        f"<p>note: {_clean(locate(root, run.path))}: {_describe(it)}</p>" for run in plan.runs for it in run.notices
-    )
+    refused = "".join(f"<p><strong>refused[{it.id}]</strong>: {_clean(it.text)}</p>" for it in objections)
+    notices = ((locate(root, run.path), it) for run in plan.runs for it in run.notices)
+    notes = "".join(f"<p>note: {_clean(path)}: {_clean(notice)}</p>" for path, notice in notices)
     return f"<p>{_clean(plan.words)}</p>{refused}{_table(('', 'checkpoint', 'frees', 'why'), rows)}{notes}"
 
 
@@ -68,17 +67,9 @@ def _table(heads: Iterable[str], rows: Sequence[Iterable[str]]) -> str:
 
 
 def _cells(tag: str, texts: Iterable[str]) -> str:
-    return f"<tr>{''.join(_cell(tag, text) for text in texts)}</tr>"
+    return f"<tr>{''.join(f'<{tag}>{_clean(text)}</{tag}>' for text in texts)}</tr>"
 
 
-def _cell(tag: str, text: str) -> str:
-    return f"<{tag}>{_clean(text)}</{tag}>"
-
-
-def _describe(text: Text) -> str:
-    return _clean(describe_note(text))
-
-
-def _clean(text: str) -> str:
+def _clean(text: Text) -> str:
     """A text of which a page shows every character, and none is taken for markup."""
-    return escape_html(escape(text))
+    return escape_html(escape(describe_note(text)))

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
     from ckptctl.core.model import Text
-    from ckptctl.core.retention.explain import Explanation
     from ckptctl.core.retention.guard import Objection
-    from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
+    from ckptctl.core.retention.plan import Explanation, Plan, RunPlan, Verdict
     from ckptctl.core.transaction import Failure, Outcome, TrashChange
     from ckptctl.render.outcome import TrashedItems
 
@@ -106,15 +105,11 @@ def best(ranked: Iterable[Ranked], metric: Metric) -> Iterator[str]:
 
 def bests(found: Iterable[tuple[str, Metric, Sequence[Ranked]]]) -> Iterator[str]:
     """The best of each group, with its path and what it was ranked by."""
-    groups: Value = [
-        {
-            **write_path("path", path),
-            "monitor": write_text(metric.name),
-            "mode": metric.mode,
-            "checkpoints": [*map(_ranked, held)],
-        }
-        for path, metric, held in found
-    ]
+    groups: list[Value] = []
+    for path, metric, held in found:
+        ranked: Value = [*map(_ranked, held)]
+        told: dict[str, Value] = {"monitor": write_text(metric.name), "mode": metric.mode, "checkpoints": ranked}
+        groups.append({**write_path("path", path), **told})
     yield dump({"schema_version": 1, "groups": groups}) + "\n"
 
 
@@ -197,11 +192,7 @@ def changes(done: Iterable[TrashChange]) -> Iterator[str]:
 
 def _change(change: TrashChange) -> Value:
     failed: Value = [_failure(failure, "error") for failure in change.failed]
-    lists: dict[str, Value] = {
-        "back": write_texts(change.back),
-        "removed": write_texts(change.removed),
-        "failed": failed,
-    }
+    lists = {"back": write_texts(change.back), "removed": write_texts(change.removed), "failed": failed}
     return {"txid": change.txid, **lists, "freed": change.freed}
 
 
@@ -212,17 +203,12 @@ def trash(found: Iterable[TrashedItems]) -> Iterator[str]:
 
 
 def _trashed(trashed: TrashedItems) -> Value:
-    transaction = trashed.deed
+    transaction = trashed.transaction
     items: Value = [{**write_path("path", it.path), "bytes": it.size, "files": it.files} for it in trashed.items]
     until = None if transaction.until is None else write_time(transaction.until)
+    command: dict[str, Value] = {"command": transaction.command, "policy": write_text(transaction.words)}
     told: dict[str, Value] = {"since": write_time(transaction.since), "until": until, "checkpoints": items}
-    return {
-        "txid": transaction.txid,
-        **write_path("root", trashed.root),
-        "command": transaction.command,
-        "policy": write_text(transaction.words),
-        **told,
-    }
+    return {"txid": transaction.txid, **write_path("root", trashed.root), **command, **told}
 
 
 def error(trouble: CkptctlError) -> str:
@@ -231,14 +217,8 @@ def error(trouble: CkptctlError) -> str:
 
     path = {"path": None} if trouble.path is None else write_path("path", trouble.path)
     hint = None if trouble.hint is None else write_text(trouble.hint)
-    told = {
-        "id": trouble.id,
-        "text": write_text(describe_error(trouble)),
-        "hint": hint,
-        **path,
-        "exit_code": trouble.exit_code,
-    }
-    return dump({"error": told}) + "\n"
+    told = {"id": trouble.id, "text": write_text(describe_error(trouble)), "hint": hint, **path}
+    return dump({"error": {**told, "exit_code": trouble.exit_code}}) + "\n"
 
 
 def export(runs: Iterable[Run]) -> Iterator[str]:
@@ -257,11 +237,9 @@ def lines(run: Run) -> Iterator[str]:
 
 def checkpoint(checkpoint: Checkpoint) -> dict[str, Value]:
     """The contract's Checkpoint."""
-    members: dict[str, Value] = (
-        {"members": write_texts(entry.path for entry in checkpoint.entries if entry.kind != "dir")}
-        if checkpoint.unit == "family"
-        else {}
-    )
+    members: dict[str, Value] = {}
+    if checkpoint.unit == "family":
+        members["members"] = write_texts(entry.path for entry in checkpoint.entries if entry.kind != "dir")
     return {
         **write_path("path", checkpoint.path),
         "layout": checkpoint.layout,

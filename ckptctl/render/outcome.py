@@ -29,12 +29,10 @@ def describe_outcome(
 
 def _describe_done(outcome: Outcome, verb: str) -> str:
     """What was done with how many: ``Deleted 3 checkpoints and slimmed 2 checkpoints``."""
-    dropped, slimmed = len(outcome.dropped), len(outcome.slimmed)
-    if not slimmed:
-        return f"{verb} {write_count(dropped, 'checkpoint')}"
-    if not dropped:
-        return f"Slimmed {write_count(slimmed, 'checkpoint')}"
-    return f"{verb} {write_count(dropped, 'checkpoint')} and slimmed {write_count(slimmed, 'checkpoint')}"
+    slimmed = f"slimmed {write_count(len(outcome.slimmed), 'checkpoint')}" if outcome.slimmed else ""
+    if slimmed and not outcome.dropped:
+        return slimmed.capitalize()
+    return f"{verb} {write_count(len(outcome.dropped), 'checkpoint')}{slimmed and f' and {slimmed}'}"
 
 
 def _describe_undone(outcome: Outcome, root: str) -> str:
@@ -62,7 +60,7 @@ class TrashedItems(NamedTuple):
 
     root: str
     """As the user knows it."""
-    deed: Transaction
+    transaction: Transaction
     items: tuple[TransactionItem, ...]
     """Those that are there still."""
 
@@ -88,7 +86,7 @@ def trash_screen(found: Sequence[TrashedItems], now: int, *, verbose: bool = Fal
         yield "The trash is empty.\n"
         return
     for trashed in found:
-        transaction = trashed.deed
+        transaction = trashed.transaction
         until = "" if transaction.until is None else f", {_describe_end(transaction.until, now)}"
         age = write_age((now - transaction.since) / NANOSECONDS)
         what = f"{write_count(len(trashed.items), 'checkpoint')}, {write_size(trashed.size)}"
@@ -108,10 +106,11 @@ def trash_rows(found: Sequence[TrashedItems]) -> Iterator[str]:
     """A line for each checkpoint in the trash, tab-separated under a line of heads."""
     yield "id\tsince\tuntil\tbytes\tpath\n"
     for trashed in found:
-        until = "" if trashed.deed.until is None else write_time(trashed.deed.until)
+        transaction = trashed.transaction
+        until = "" if transaction.until is None else write_time(transaction.until)
         for item in trashed.items:
             path = escape(locate(trashed.root, item.path))
-            yield f"{escape(trashed.deed.txid)}\t{write_time(trashed.deed.since)}\t{until}\t{item.size}\t{path}\n"
+            yield f"{escape(transaction.txid)}\t{write_time(transaction.since)}\t{until}\t{item.size}\t{path}\n"
 
 
 _PATH_LEAST = 16

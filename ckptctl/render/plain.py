@@ -8,7 +8,7 @@ from itertools import chain, islice
 from math import isfinite
 from typing import NamedTuple
 
-from ckptctl.core.model import Run
+from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import RunView, in_save_order, score_of
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import (
@@ -121,20 +121,14 @@ def _fit(view: RunView, metrics: Sequence[str], sample: Sequence[CheckpointRow],
     hidden = sum(place not in shown for place in range(2, len(heads) - 2))
     lead = 2 + sum(widths[it] + 2 for it in places)
     name = _share_out(sample, width - lead)
-    return ColumnLayout(
-        places, tuple(widths[it] for it in places), tuple(heads[it] for it in places), lead, name, hidden
-    )
+    sizes = tuple(widths[it] for it in places)
+    return ColumnLayout(places, sizes, tuple(heads[it] for it in places), lead, name, hidden)
 
 
 def _places_with_a_value(view: RunView, count: int) -> set[int]:
     """All columns but epoch and step where no checkpoint has one."""
-    places = set(range(count))
-    held = view.run.checkpoints
-    if all(it.epoch is None for it in held):
-        places.discard(0)
-    if all(it.step is None for it in held):
-        places.discard(1)
-    return places
+    held, places = view.run.checkpoints, set(range(count))
+    return places.difference([0] * all(it.epoch is None for it in held), [1] * all(it.step is None for it in held))
 
 
 def _least_needed_first(count: int) -> Iterable[int]:
@@ -261,11 +255,8 @@ class TableLayout(NamedTuple):
 
     def line(self, row: RunSummary) -> str:
         """One run."""
-        name = (
-            ""
-            if row.metric in ("", self.metric)
-            else shorten(row.metric, min(_METRIC_MOST, self.line_width // 2)) + " "
-        )
+        is_common = row.metric in ("", self.metric)
+        name = "" if is_common else shorten(row.metric, min(_METRIC_MOST, self.line_width // 2)) + " "
         bars = draw_sparkline(row.values, max(1, min(MOST_BARS, self.line_width - measure(name))))
         return self._join(row.run, [row.facts[place] for place in self.places], name + bars, row.best)
 
@@ -290,12 +281,43 @@ def _fit_runs(sample: Sequence[RunSummary], metric: str, width: int) -> TableLay
     run = max(3, *(measure(row.run) for row in sample))
     line = max(_bars_width_of(row, metric) for row in sample)
     line = max(min(line, max(rest - run, _FEWEST_BARS)), min(measure(metric), _FEWEST_BARS))
-    return TableLayout(
-        metric, max(1, min(run, rest - line)), tuple(places), tuple(sizes[it] for it in places), line, best
-    )
+    run = max(1, min(run, rest - line))
+    return TableLayout(metric, run, tuple(places), tuple(sizes[it] for it in places), line, best)
 
 
 def _bars_width_of(row: RunSummary, metric: str) -> int:
     """Cells that a row's line of bars would take."""
     own = min(measure(row.metric), _METRIC_MOST) + 1 if row.metric != metric else 0
     return own + max(min(MOST_BARS, len(row.values)), min(measure(metric), _METRIC_MOST))
+
+
+# By what each checkpoint's layout was recognised
+
+
+def evidence_screen(view: RunView, *, root: str, width: int) -> Iterator[str]:
+    """For a terminal: of a run each layout, how many checkpoints are of it, and by what."""
+    counts = Counter((escape(it.layout), _describe_evidence(it)) for it in view.run.checkpoints)
+    yield shorten(escape(locate(root, view.run.path)), width) + "\n"
+    shown = [(layout, write_count(count, "checkpoint"), why) for (layout, why), count in counts.items()]
+    widths = [max((len(row[place]) for row in shown), default=0) for place in (0, 1)]
+    for layout, count, why in shown:
+        yield f"  {layout.ljust(widths[0])}  {count.rjust(widths[1])}  {why}"[:width] + "\n"
+    yield "\n"
+
+
+def evidence_rows(views: Iterable[RunView], *, root: str) -> Iterator[str]:
+    """For a pipe: a line for each checkpoint, tab-separated under a line of heads."""
+    yield "path\tlayout\tevidence\n"
+    for checkpoint in (it for view in views for it in view.run.checkpoints):
+        path, layout = escape(locate(root, checkpoint.path)), escape(checkpoint.layout)
+        yield f"{path}\t{layout}\t{_describe_evidence(checkpoint)}\n"
+
+
+def _describe_evidence(checkpoint: Checkpoint) -> str:
+    """Why it is taken for what it is, escaped; a doubt comes with it."""
+    from ckptctl.render.notes import describe_note  # a listing needs no texts
+
+    why = escape(checkpoint.evidence or "its name")
+    if checkpoint.state != "doubtful" or checkpoint.note is None:
+        return why
+    return f"{why}; {escape(describe_note(checkpoint.note))}"

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.model import Note
-from ckptctl.core.retention.explain import Explanation
 from ckptctl.core.retention.guard import Objection
-from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
+from ckptctl.core.retention.plan import Explanation, Plan, RunPlan, Verdict
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import show_name, write_count, write_epoch, write_number
 from ckptctl.render.notes import describe_note

@@ -19,8 +19,7 @@ from ckptctl.layouts import find_layout
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.pointers import LONGEST_NAME
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Folder, ReadStore, open_store
-from ckptctl.stores.read_cache import SMALL
+from ckptctl.stores import SMALL, Folder, ReadStore, open_store
 
 MOST_SIBLINGS = 100
 """Entries of a folder of which all are looked at; of more, siblings would cost more than what is asked for."""

@@ -22,7 +22,7 @@ from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
 from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointer_files, read_text, resolve_links
-from ckptctl.stores.read_cache import CachedStore
+from ckptctl.stores import CachedStore
 
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ckptctl.doctor.state_checks import _FINDINGS
+from ckptctl.doctor.run_checks import _FINDINGS
 from tests.cli.calls import PROGRAM, ROOT, Answer, call, environment, listing, save, state
 from tests.cli.ills import BEST, ILLS, LAST, RANK_0, Ill, deepspeed, pair, train, write
 from tests.cli.schema import DOCTOR, misfits

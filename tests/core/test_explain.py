@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Note, Pointer, Run
-from ckptctl.core.retention.explain import explain
-from ckptctl.core.retention.plan import plan_run, plan_runs
+from ckptctl.core.retention.plan import explain, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from ckptctl.core.model import Run
-from ckptctl.render import csv
+from ckptctl.render import export
 from ckptctl.render.columns import metrics_of
 from tests.render.samples import FLOAT32, all_views, lightning, long, make, nasty, odd, score
 
@@ -17,7 +17,7 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 def show(run: Run, *metrics: str, raw: bool = False) -> list[dict[str, str]]:
-    return table(csv.header(metrics, raw=raw) + "".join(csv.rows(run, metrics, raw=raw)))
+    return table(export.csv_header(metrics, raw=raw) + "".join(export.csv_rows(run, metrics, raw=raw)))
 
 
 def test_a_row_has_every_column() -> None:
@@ -42,7 +42,9 @@ def test_a_row_has_every_column() -> None:
 
 def test_several_runs_share_the_columns() -> None:
     metrics = metrics_of(it.run for it in all_views())
-    rows = table(csv.header(metrics) + "".join(piece for it in all_views() for piece in csv.rows(it.run, metrics)))
+    rows = table(
+        export.csv_header(metrics) + "".join(piece for it in all_views() for piece in export.csv_rows(it.run, metrics))
+    )
     assert metrics == ["eval_loss", "lr", "val/acc", "val_loss"]
     assert len(rows) == 31
     assert (rows[5]["eval_loss"], rows[5]["val_loss"]) == ("1.448512077331543", "")
@@ -72,7 +74,7 @@ def test_numbers_are_left_alone() -> None:
 
 
 def test_texts_are_quoted_and_numbers_are_not() -> None:
-    text = "".join(csv.rows(odd().run, ["val/acc"]))
+    text = "".join(export.csv_rows(odd().run, ["val/acc"]))
     assert text.startswith(
         '"実験","実験/模型-エポック=1.ckpt","lightning","file","complete",1,"","",0.912345,10600000000,1,'
     )
@@ -103,4 +105,4 @@ def test_no_name_can_break_a_row() -> None:
 
 
 def test_a_large_run_comes_in_pieces() -> None:
-    assert [piece.count("\n") for piece in csv.rows(long(4500).run, [])] == [2000, 2000, 500]
+    assert [piece.count("\n") for piece in export.csv_rows(long(4500).run, [])] == [2000, 2000, 500]

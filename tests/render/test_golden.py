@@ -16,7 +16,7 @@ from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.errors import MetricUnclear, NoScore, Refused, UsageError
-from ckptctl.render import columns, findings, json, markdown, plain, plan, table, text
+from ckptctl.render import columns, export, findings, json, plain, plan, table, text
 from ckptctl.render.columns import RunTotals, metrics_of
 from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, all_views, lightning, long, odd, reports, transformers
@@ -93,7 +93,7 @@ SCREENS: dict[str, Callable[[], Iterable[str]]] = {
     ],
     "ls-piped": ls_piped,
     "ls-json": lambda: json.ls([lightning(), transformers(), odd()], root=ROOT),
-    "ls-markdown": lambda: markdown.listing(
+    "ls-markdown": lambda: export.markdown_listing(
         [lightning(), odd()], NOW, metrics_of([lightning().run, odd().run]), root=ROOT
     ),
     "runs-80": lambda: runs(80),

@@ -6,12 +6,12 @@ import pytest
 
 from ckptctl.core.model import Run
 from ckptctl.core.ranking import view_run
-from ckptctl.render import markdown
+from ckptctl.render import export
 from tests.render.samples import NOW, all_views, lightning, make, nasty, score
 
 
 def test_a_table_has_a_row_for_each_checkpoint_and_the_best_in_bold() -> None:
-    text = "".join(markdown.listing([lightning()], NOW, ["val_loss"], root="runs/"))
+    text = "".join(export.markdown_listing([lightning()], NOW, ["val_loss"], root="runs/"))
     assert text.splitlines()[:3] == [
         "| run | name | epoch | step | val_loss | size | age | marks |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
@@ -41,11 +41,11 @@ def test_a_table_has_a_row_for_each_checkpoint_and_the_best_in_bold() -> None:
     ],
 )
 def test_a_name_shows_as_it_is(text: str, shown: str) -> None:
-    assert markdown.escape_markup(text) == shown
+    assert export.escape_markup(text) == shown
 
 
 def test_every_row_has_the_same_cells() -> None:
     views = [*all_views(), nasty(), view_run(Run("r|r", (make("r|r/|x", metrics={"m|": score(1.0, "|", "name")}),)))]
-    lines = "".join(markdown.listing(views, NOW, ["m|", "val_loss"])).splitlines()
+    lines = "".join(export.markdown_listing(views, NOW, ["m|", "val_loss"])).splitlines()
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines} == {10}
     assert len(lines) == 2 + sum(len(it.run.checkpoints) for it in views)

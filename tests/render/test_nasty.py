@@ -14,7 +14,7 @@ from ckptctl.core.retention.rules import KeepGlob
 from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import NoScore
-from ckptctl.render import columns, csv, json, markdown, outcome, plain, plan, table, text, yaml
+from ckptctl.render import columns, export, json, outcome, plain, plan, table, text
 from ckptctl.render.columns import THOUSANDS, metrics_of
 from ckptctl.render.text import measure
 from tests.render.samples import NASTY, NOW, make, nasty, score
@@ -73,10 +73,10 @@ RENDERERS: dict[str, Callable[[], Iterable[str]]] = {
     "error json": lambda: [json.error(TROUBLE)],
     "export json": lambda: json.export([VIEW.run]),
     "export jsonl": lambda: json.lines(VIEW.run),
-    "csv": lambda: [csv.header(METRICS), *csv.rows(VIEW.run, METRICS)],
-    "csv raw": lambda: [csv.header(METRICS, raw=True), *csv.rows(VIEW.run, METRICS, raw=True)],
-    "markdown": lambda: markdown.listing([VIEW], NOW, METRICS, root=ROOT),
-    "yaml": lambda: [yaml.best_k_models(dict.fromkeys(NASTY, 0.5))],
+    "csv": lambda: [export.csv_header(METRICS), *export.csv_rows(VIEW.run, METRICS)],
+    "csv raw": lambda: [export.csv_header(METRICS, raw=True), *export.csv_rows(VIEW.run, METRICS, raw=True)],
+    "markdown": lambda: export.markdown_listing([VIEW], NOW, METRICS, root=ROOT),
+    "yaml": lambda: [export.best_k_models(dict.fromkeys(NASTY, 0.5))],
     "error": lambda: [text.error_lines(TROUBLE, done="".join(NASTY))],
     "warning": lambda: [text.warning("".join(NASTY)), text.hint("".join(NASTY))],
 }  # fmt: skip

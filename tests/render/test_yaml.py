@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml as pyyaml
 
-from ckptctl.render.yaml import best_k_models
+from ckptctl.render.export import best_k_models
 
 LIGHTNING = Path(__file__).parent.parent / "fixtures" / "lightning"
 WRITTEN = sorted(LIGHTNING.glob("*/*/best_k_models.yaml"))

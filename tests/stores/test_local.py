@@ -20,7 +20,7 @@ import pytest
 from ckptctl.core.model import Entry
 from ckptctl.errors import PathMissing, StorageFailed, UsageError
 from ckptctl.stores import EntryChanged, ReadStore, Store, local, open_store
-from ckptctl.stores.local import rename
+from ckptctl.stores.local import atomic_write
 from tests.stores.contract import TREE, StoreContract
 
 TICK = 0.02
@@ -603,7 +603,7 @@ def fails_to_know(*_: object) -> bool:
 def test_where_the_kernel_cannot_refuse_a_taken_name_it_is_looked_at(
     tree: Path, monkeypatch: pytest.MonkeyPatch, found: Callable[[], object]
 ) -> None:
-    monkeypatch.setattr(rename, "_rename_to_free", found)
+    monkeypatch.setattr(atomic_write, "_rename_to_free", found)
     store = local.open_url(str(tree))
     before = content(tree)
     with pytest.raises(FileExistsError):

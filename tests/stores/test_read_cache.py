@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import read_whole
-from ckptctl.stores.read_cache import SMALL, CachedStore
+from ckptctl.stores import SMALL, CachedStore, read_whole
 from tests.layouts.trees import transformers
 from tests.states import Watched
 

@@ -32,16 +32,11 @@ class LinkCounts:
         """Let a checkpoint's names go: what that frees."""
         freed = DiskUsage()
         for entry in files_of(checkpoint):
-            if self._take(entry):
+            if entry.links != 1:
+                self._left[entry.identity] = self.left_of(entry) - 1
+            if entry.links == 1 or self._left[entry.identity] == 0:  # the last name of its file
                 freed = freed.plus(DiskUsage(entry.weight, 1))
         return freed
-
-    def _take(self, entry: Entry) -> bool:
-        """Let one name go; whether it was the last of its file."""
-        if entry.links == 1:
-            return True
-        self._left[entry.identity] = self.left_of(entry) - 1
-        return self._left[entry.identity] == 0
 
     def left_of(self, entry: Entry) -> int:
         """Names of the file that are still there."""
@@ -145,9 +140,8 @@ def _goals(budget: Budget, held: DiskUsage, room: int) -> Iterator[_Goal]:
         text = f"more than {write_size(budget.max_size)} in all"
         yield _Goal("max-size", DiskUsage(held.size - budget.max_size), text)
     if budget.max_files is not None:
-        yield _Goal(
-            "max-files", DiskUsage(0, held.files - budget.max_files), f"more than {budget.max_files} files in all"
-        )
+        text = f"more than {budget.max_files} files in all"
+        yield _Goal("max-files", DiskUsage(0, held.files - budget.max_files), text)
     if budget.free is not None:
         yield _Goal("free", DiskUsage(budget.free - room), f"less than {write_size(budget.free)} free")
 

@@ -62,18 +62,16 @@ def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
     return tuple(it for it in pool if is_numbered or "best" not in it.roles)
 
 
-def _part_by_age(
-    checkpoints: Sequence[Checkpoint], policy: Policy, now: int
-) -> tuple[list[Checkpoint], dict[str, str]]:
+def _part_by_age(held: Sequence[Checkpoint], policy: Policy, now: int) -> tuple[list[Checkpoint], dict[str, str]]:
     """Those old enough to judge, and why each other one is not."""
     if not policy.min_age:
-        return list(checkpoints), {}
+        return list(held), {}
     young = {
         checkpoint.path: f"live: written {write_age((now - checkpoint.modified) / NANOSECONDS)} ago"
-        for checkpoint in checkpoints
+        for checkpoint in held
         if now - checkpoint.modified < policy.min_age
     }
-    return [it for it in checkpoints if it.path not in young], young
+    return [it for it in held if it.path not in young], young
 
 
 def evaluate_rules(parts: Sequence[Eligibility], policy: Policy, now: int) -> list[list[RuleResult]]:

@@ -50,8 +50,7 @@ def find_objections(
         *_object_to_idle_rules(plan),
         *_object_to_unsound(plan, runs),
         *_object_to_shortfall(plan),
-        *_object_to_number(plan, max_delete),
-        *_object_to_size(plan, max_delete_size),
+        *_object_to_amount(plan, max_delete, max_delete_size),
     ]
 
 
@@ -112,15 +111,12 @@ def _object_to_idle_rules(plan: Plan) -> Iterator[Objection]:
         yield Objection("keeps-nothing", text)
 
 
-def _object_to_number(plan: Plan, max_delete: int | None) -> Iterator[Objection]:
+def _object_to_amount(plan: Plan, max_delete: int | None, most: int | None) -> Iterator[Objection]:
+    """By what goes, not by what that frees: what other names hold goes all the same."""
     count = len(plan.dropped)
     if max_delete is not None and count > max_delete:
         text = f"{count} checkpoints would go, more than the {max_delete} allowed"
         yield Objection("max-delete", text, "--max-delete")
-
-
-def _object_to_size(plan: Plan, most: int | None) -> Iterator[Objection]:
-    """By what goes, not by what that frees: what other names hold goes all the same."""
     size = sum(it.frees if it.action == "slim" else it.checkpoint.size for it in plan.changed if it.checkpoint)
     if most is not None and size > most:
         text = f"{write_size(size)} would go, more than the {write_size(most)} allowed"

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, repeat
+from typing import Literal, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Note, Roster, Run
+from ckptctl.core.model import Checkpoint, Note, Roster, Run, Text
 from ckptctl.core.ranking import Metric, find_best_doubt, find_mode_doubt, in_save_order, was_restarted
-from ckptctl.core.retention.best_last_links import LinkMove
 from ckptctl.core.retention.budget import Budget, BudgetCandidate, LinkCounts, apply_budget
 from ckptctl.core.retention.eligibility import Eligibility, RuleResult, evaluate_rules, find_eligible
 from ckptctl.core.retention.policy import Policy, describe_policy
 from ckptctl.core.retention.rules import TopK
 from ckptctl.core.retention.rules.protocol import Reason, RuleContext
 from ckptctl.core.retention.slimming import SlimPlan
-from ckptctl.core.retention.verdicts import Action, budget_rank_of, evaluate_checkpoint, make_evaluation_context
+from ckptctl.core.retention.verdicts import (
+    Action,
+    EvaluationContext,
+    LinkMove,
+    budget_rank_of,
+    evaluate_checkpoint,
+    find_doubts,
+    make_evaluation_context,
+)
 
 
 class Verdict(NamedTuple):
@@ -203,12 +210,10 @@ def _stays(number: int, draft: DraftRunPlan) -> Iterator[BudgetCandidate]:
     """What of a run stays by the rules."""
     held = in_save_order(it.checkpoint for it in draft.plan.verdicts if it.checkpoint)
     times = accumulate((it.modified for it in held), max)
-    gone = {it.path for it in draft.plan.dropped}
-    for checkpoint, since in zip(held, times, strict=True):
-        if checkpoint.path not in gone:
-            yield BudgetCandidate(
-                checkpoint, number, checkpoint.path in draft.spares, draft.spares.get(checkpoint.path, 0), since
-            )
+    gone, spares = {it.path for it in draft.plan.dropped}, draft.spares
+    for it, since in zip(held, times, strict=True):
+        if it.path not in gone:
+            yield BudgetCandidate(it, number, it.path in spares, spares.get(it.path, 0), since)
 
 
 def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
@@ -220,19 +225,13 @@ def _take(verdict: Verdict, why: tuple[str, str] | None) -> Verdict:
 
 def _complete(plan: Plan) -> Plan:
     """The plan with what each going frees, where several names of one file the last, and with what lists lose."""
-    names = LinkCounts()
-    return plan._replace(runs=tuple(_complete_run(run, names) for run in plan.runs))
-
-
-def _complete_run(run: RunPlan, names: LinkCounts) -> RunPlan:
-    verdicts = tuple(
-        verdict._replace(frees=names.take(verdict.checkpoint).size)
-        if verdict.action == "drop" and verdict.checkpoint
-        else verdict
-        for verdict in run.verdicts
-    )
-    lost = warn_rosters(run.rosters, {it.path for it in run.dropped})
-    return run._replace(verdicts=verdicts, notices=(*run.notices, *lost))
+    names, runs = LinkCounts(), list[RunPlan]()
+    for run in plan.runs:
+        going = {it.path: names.take(it.checkpoint).size for it in run.dropped if it.checkpoint}
+        verdicts = tuple(it._replace(frees=going[it.path]) if it.path in going else it for it in run.verdicts)
+        lost = warn_rosters(run.rosters, {it.path for it in run.dropped})
+        runs.append(run._replace(verdicts=verdicts, notices=(*run.notices, *lost)))
+    return plan._replace(runs=tuple(runs))
 
 
 def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[Note]:
@@ -265,3 +264,51 @@ def warn_rosters(rosters: Sequence[Roster], going: Collection[str]) -> Iterator[
         count = sum(target in going for _, target in roster.names)
         if count:
             yield Note("roster-corrected", path=roster.path, count=count)
+
+
+class RuleExplanation(NamedTuple):
+    """What one rule says."""
+
+    rule: str
+    """As in a reason."""
+    says: Literal["keep", "pass", "slim"]
+    text: Text
+
+
+class Explanation(NamedTuple):
+    """What becomes of one checkpoint, and what each rule says of it."""
+
+    verdict: Verdict
+    rules: tuple[RuleExplanation, ...]
+
+
+def explain(runs: Sequence[Run], plan: Plan, now: int, path: str) -> Explanation:
+    """The explanation for the checkpoint of a path, that must be in one of the runs for which the plan was drawn."""
+    policy = plan.policy
+    verdict = next(it for drawn in plan.runs for it in drawn.verdicts if it.path == path)
+    parts = [find_eligible(run, policy, now) for run in runs if plan_untouched(run, policy) is None]
+    cases = map(make_evaluation_context, parts, evaluate_rules(parts, policy, now), repeat(policy), repeat(now))
+    held = ((case, it) for case in cases for it in case.part.run.checkpoints if it.path == path)
+    rules = tuple(explanation for case, it in held for explanation in _say_all(case, it))
+    says: Literal["keep", "slim"] = "slim" if verdict.action == "slim" else "keep"
+    slims = (RuleExplanation(it.rule, says, it.text) for it in verdict.reasons if it.rule == "resumable")
+    return Explanation(verdict, (*rules, *slims))
+
+
+def _say_all(context: EvaluationContext, checkpoint: Checkpoint) -> Iterator[RuleExplanation]:
+    yield from (_say(result, checkpoint) for result in context.results)
+    kept = [*context.always.get(checkpoint.path, ()), *find_doubts(context, checkpoint)]
+    yield from (RuleExplanation(it.rule, "keep", it.text) for it in kept)
+    if checkpoint.pin is not None and not checkpoint.pinned:
+        yield RuleExplanation("pinned", "pass", checkpoint.pin)
+
+
+def _say(result: RuleResult, checkpoint: Checkpoint) -> RuleExplanation:
+    rule, rule_context, kept = result
+    if rule_context.trouble is not None:
+        return RuleExplanation(rule.id, "keep", f"{rule_context.trouble}: the run is left alone")
+    if checkpoint.path in kept:
+        return RuleExplanation(rule.id, "keep", kept[checkpoint.path])
+    if checkpoint.path not in rule_context.newer:
+        return RuleExplanation(rule.id, "pass", "it takes no part")
+    return RuleExplanation(rule.id, "pass", rule.pass_over(checkpoint, rule_context))

@@ -71,7 +71,8 @@ def _describe_more(policy: Policy) -> Iterator[str]:
     if policy.filters:
         yield f"Only what meets {' and '.join(it.text for it in policy.filters)} may go."
     if policy.resumable is not None:
-        yield f"Of what stays, {_describe_resumable(policy.resumable)}."
+        newest = "the newest keeps" if policy.resumable == 1 else f"the newest {policy.resumable} keep"
+        yield f"Of what stays, only {f'{newest} what resuming needs' if policy.resumable else 'the weights'}."
     if policy.relink:
         yield "Links called last or best follow what stays."
     if policy.partial:
@@ -84,18 +85,8 @@ def _describe_more(policy: Policy) -> Iterator[str]:
         yield f"Worst first, more goes until there are {' and '.join(limits)}."
 
 
-def _describe_resumable(count: int) -> str:
-    newest = "the newest keeps" if count == 1 else f"the newest {count} keep"
-    return f"only {newest} what resuming needs" if count else "only the weights"
-
-
 def find_protected(
-    candidates: Iterable[Checkpoint],
-    run: Run,
-    *,
-    last: bool,
-    spared: Sequence[str] = (),
-    loose: Collection[str] = (),
+    candidates: Iterable[Checkpoint], run: Run, *, last: bool, spared: Sequence[str] = (), loose: Collection[str] = ()
 ) -> dict[str, list[Reason]]:
     """R7 and R8: what of a run no rule and no budget may drop, whatever the policy, by path.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Note, Run, Text
@@ -51,23 +51,16 @@ def slim_all_but_newest(run: Run, drawn: RunPlan, policy: Policy, answers: Mappi
     moves = {it.path: it.after for it in drawn.moves}
     pointers = tuple(it._replace(target=moves.get(it.path, it.target)) for it in run.pointers)
     named, turned = run._replace(pointers=pointers), dict[str, Verdict]()
-    held, number = list(_answered(find_resume_candidates(drawn), answers)), 0
+    candidates, number = find_resume_candidates(drawn), 0
+    held = [(it, answers[it.verdict.path]) for it in candidates if it.verdict.path in answers]
     total = sum(isinstance(answer, SlimPlan) for _, answer in held)
     for seen, (holder, answer) in enumerate(reversed(held), 1):
-        holds = isinstance(
-            answer, SlimPlan
-        )  # what cannot be slimmed may hold no state: it is told of, and does not count
+        holds = isinstance(answer, SlimPlan)  # what cannot be slimmed may hold no state, and does not count
         number += holds
         if (number if holds else seen) > max(policy.resumable, int(policy.protect_last)):
             place = f"{write_ordinal(number)} newest of {total} that can resume: --resumable {policy.resumable}"
             turned[holder.verdict.path] = _turn(named, holder, answer, place)
     return drawn._replace(verdicts=tuple(turned.get(it.path, it) for it in drawn.verdicts))
-
-
-def _answered(
-    holders: Iterable[ResumeCandidate], answers: Mapping[str, SlimAnswer]
-) -> Iterator[tuple[ResumeCandidate, SlimAnswer]]:
-    return ((it, answers[it.verdict.path]) for it in holders if it.verdict.path in answers)
 
 
 def _turn(run: Run, holder: ResumeCandidate, answer: SlimAnswer, place: str) -> Verdict:
@@ -101,14 +94,10 @@ def describe_hold(run: Run, slim: SlimPlan) -> str | None:
     for path, kind in sorted(names.items()):
         if kind in ("copy", "hardlink"):
             return f"{path} is a copy of it"
-        if "best" not in path.rpartition("/")[2] and not _is_inside(run, path):
+        is_inside = any(path.startswith(f"{it.path}/") for it in run.checkpoints)  # nobody resumes by such a file
+        if "best" not in path.rpartition("/")[2] and not is_inside:
             return f"{path} leads to it, and training may resume by that"
     return None
-
-
-def _is_inside(run: Run, path: str) -> bool:
-    """Whether a pointer is a file of a checkpoint, which tells of another: nobody resumes by that."""
-    return any(path.startswith(f"{it.path}/") for it in run.checkpoints)
 
 
 def write_ordinal(number: int) -> str:

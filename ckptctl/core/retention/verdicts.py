@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Literal, NamedTuple
 
-from ckptctl.core.model import SET_ASIDE, Checkpoint, Note
-from ckptctl.core.ranking import score_of
-from ckptctl.core.retention.best_last_links import LinkMove, find_link_moves
+from ckptctl.core.model import SET_ASIDE, Checkpoint, Note, Run
+from ckptctl.core.ranking import in_save_order, score_of
 from ckptctl.core.retention.eligibility import Eligibility, RuleResult
 from ckptctl.core.retention.policy import Policy, find_protected
 from ckptctl.core.retention.rules import TopK
@@ -17,6 +16,28 @@ from ckptctl.core.units import QUIET
 
 Action = Literal["keep", "slim", "drop", "skip"]
 Decision = tuple[Action, tuple[Reason, ...]]
+
+
+_ASIDE = {
+    "last": "a save of its own under a last name",
+    "final": "the final one",
+    "resume": "what training resumes from",
+    "derived": "made of others, not saved by training",
+    "export": "an export, no training checkpoint",
+    "named": "its name is not one that its framework gives",
+}
+"""What a role says of a save that is set aside."""
+
+
+class LinkMove(NamedTuple):
+    """A link that leaves what goes for what stays."""
+
+    path: str
+    """The link's."""
+    before: str
+    """The path of the checkpoint that it leads to."""
+    after: str
+    """Of the one that it is to lead to."""
 
 
 class EvaluationContext(NamedTuple):
@@ -35,12 +56,43 @@ class EvaluationContext(NamedTuple):
 def make_evaluation_context(
     part: Eligibility, results: Sequence[RuleResult], policy: Policy, now: int
 ) -> EvaluationContext:
-    """The case of a run, with what is kept in it always."""
+    """The context of a run, with what is kept in it always."""
     whole = [it for it in part.quiet if it.state == "complete"]
-    moves = find_link_moves(part.run, whole, results, policy)
+    moves = tuple(_find_link_moves(part.run, whole, results, policy)) if policy.relink else ()
     loose = {it.path for it in moves}
     always = find_protected(whole, part.run, last=policy.protect_last, spared=policy.spared, loose=loose)
     return EvaluationContext(part, results, policy, now, always, moves)
+
+
+def _find_link_moves(
+    run: Run, whole: Sequence[Checkpoint], results: Sequence[RuleResult], policy: Policy
+) -> Iterator[LinkMove]:
+    """The links named last or best that may leave what goes (``--relink``); ``whole``: a run's complete checkpoints.
+
+    Each only to what stays for certain, whatever a budget takes: to the newest where that is protected, to the best
+    where each rule that ranks keeps the same.
+    """
+    held = {it.path: it for it in whole}
+    newest = in_save_order(whole)[-1].path if whole and policy.protect_last else None
+    best = _find_best(held, results)
+    links = (it for it in run.pointers if (it.kind, it.state) == ("symlink", "ok"))
+    for pointer in (it for it in links if it.path.rpartition("/")[0] == run.path):  # in the run's own folder
+        stem = pointer.path.rpartition("/")[2].partition(".")[0]
+        after = newest if stem in ("last", "latest") else best if stem == "best" else None
+        before = pointer.target
+        if before in held and after is not None and after != before and held[after].unit != "family":
+            yield LinkMove(pointer.path, before or "", after)
+
+
+def _find_best(held: dict[str, Checkpoint], results: Sequence[RuleResult]) -> str | None:
+    """The best of a run by every rule that ranks, if that keeps it; None where they disagree, or none ranks."""
+    bests = {_first(held, it) for it in results if isinstance(it.rule, TopK) and it.rule_context.places}
+    return bests.pop() if len(bests) == 1 else None
+
+
+def _first(held: dict[str, Checkpoint], result: RuleResult) -> str | None:
+    places = {place: path for path, place in result.rule_context.places.items() if path in held and path in result.kept}
+    return places[min(places)] if places else None
 
 
 def evaluate_checkpoint(context: EvaluationContext, checkpoint: Checkpoint) -> Decision:
@@ -133,13 +185,3 @@ def budget_rank_of(context: EvaluationContext, checkpoint: Checkpoint) -> float 
     places = [it.rule_context.places.get(path, inf) for it in context.results if isinstance(it.rule, TopK)]
     best = min(places, default=inf)
     return None if best == 1 else best
-
-
-_ASIDE = {
-    "last": "a save of its own under a last name",
-    "final": "the final one",
-    "resume": "what training resumes from",
-    "derived": "made of others, not saved by training",
-    "export": "an export, no training checkpoint",
-    "named": "its name is not one that its framework gives",
-}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
@@ -18,10 +19,12 @@ from ckptctl.stores.local.atomic_write import (
     copy_file,
     create_draft,
     link_hard,
+    mode_of,
     open_log,
+    rename_exclusive,
+    rename_over,
     write_file,
 )
-from ckptctl.stores.local.clock import is_owned, read_clock
 from ckptctl.stores.local.dirfd_walk import (
     FILE,
     DirfdWalk,
@@ -37,9 +40,7 @@ from ckptctl.stores.local.dirfd_walk import (
     stat_entry,
     walk_below,
 )
-from ckptctl.stores.local.locks import hold_file, lock
-from ckptctl.stores.local.open_files import is_being_written, opened_below
-from ckptctl.stores.local.rename import mode_of, rename_exclusive, rename_over
+from ckptctl.stores.local.locks import hold_file, is_being_written, lock, opened_below
 
 
 class LocalStore:
@@ -55,29 +56,29 @@ class LocalStore:
         if hasattr(self, "_root"):  # It has none if opening it failed.
             os.close(self._root)
 
-    def walk(  # nested: the trail must be closed when the walk is left halfway
+    def walk(  # nested: the descriptors must be closed when it is left halfway
         self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = ""
     ) -> Iterator[Folder]:
         """Every folder, parents first; one where another file system or mount begins is listed, but not entered."""
-        with OpenedFolder(self._root, top) as start, closing(DirfdWalk(open_folder(".", start))) as trail:
+        with OpenedFolder(self._root, top) as start, closing(DirfdWalk(open_folder(".", start))) as walk:
             pending = [(0, top)]
             mounts = mounts_below(self.root)
             while pending:
                 depth, path = pending.pop()
                 is_wanted = (enter is None or enter(path)) and not (mounts and path in mounts)
-                folder = self._listed(trail, depth, path, stat=stat, is_sure=mounts is not None) if is_wanted else None
+                folder = self._listed(walk, depth, path, stat=stat, is_sure=mounts is not None) if is_wanted else None
                 if folder is None:
                     continue
                 yield folder
                 pending += [(depth + 1, entry.path) for entry in reversed(folder.entries) if entry.kind == "dir"]
 
-    def _listed(self, trail: DirfdWalk, depth: int, path: str, *, stat: bool, is_sure: bool) -> Folder | None:
+    def _listed(self, walk: DirfdWalk, depth: int, path: str, *, stat: bool, is_sure: bool) -> Folder | None:
         """One folder, with its failure if it cannot be read; None where another file system begins.
 
         ``is_sure`` where no mount was there when the walk began: then the device alone tells of a later one.
         """
         try:
-            folder = trail.enter(depth, path.rpartition("/")[2])
+            folder = walk.enter(depth, path.rpartition("/")[2])
             is_own = os.fstat(folder).st_dev == self._mount[0] if is_sure else mount_of(folder) == self._mount
             return list_folder(folder, path, stat=stat) if is_own else None
         except OSError as error:
@@ -119,7 +120,14 @@ class LocalStore:
 
     def clock(self) -> int:
         """The file server's time, read off a file that never has a name; where none can be made, this machine's."""
-        return read_clock(self._root)
+        try:
+            descriptor = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._root)
+        except (OSError, AttributeError):
+            return time.time_ns()
+        try:
+            return os.fstat(descriptor).st_mtime_ns
+        finally:
+            os.close(descriptor)
 
     def room(self) -> int | None:
         """What the file system has left for ordinary users."""
@@ -129,7 +137,7 @@ class LocalStore:
     def is_own(self, path: str) -> bool:
         """Whether it belongs to whoever runs this."""
         with OpenedEntry(self._root, path) as place:
-            return is_owned(place)
+            return os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_uid == os.geteuid()
 
     def make_folder(self, path: str) -> None:
         """Make a folder of mode 0700 and its parents; each new one is on the disk when this returns."""
@@ -170,9 +178,9 @@ class LocalStore:
             _prove(entry, place)
             if entry.kind != "dir":
                 return
-            with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
-                _prove_open(entry, trail)
-                found = {_trait(stat_entry(item.name, *item)) for item, _ in walk_below(trail, self._mount)}
+            with closing(DirfdWalk(open_folder(place.name, place.folder))) as walk:
+                _prove_open(entry, walk)
+                found = {_trait(stat_entry(item.name, *item)) for item, _ in walk_below(walk, self._mount)}
         if found != set(map(_trait, inside)):
             raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 
@@ -214,10 +222,8 @@ class LocalStore:
         with OpenedEntry(self._root, entry.path) as place:
             if entry.kind != "dir":
                 return is_being_written(place)
-            with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
-                return any(
-                    is_being_written(item) for item, is_folder in walk_below(trail, self._mount) if not is_folder
-                )
+            with closing(DirfdWalk(open_folder(place.name, place.folder))) as walk:
+                return any(is_being_written(item) for item, is_folder in walk_below(walk, self._mount) if not is_folder)
 
     def in_use(self) -> frozenset[object]:
         """What other processes of this machine have open below the root."""
@@ -235,11 +241,11 @@ class LocalStore:
             if entry.kind != "dir" and not only_empty:
                 os.unlink(place.name, dir_fd=place.folder)
                 return
-            with closing(DirfdWalk(open_folder(place.name, place.folder))) as trail:
-                _prove_open(entry, trail)
-                for _ in () if only_empty else walk_below(trail, self._mount):
+            with closing(DirfdWalk(open_folder(place.name, place.folder))) as walk:
+                _prove_open(entry, walk)
+                for _ in () if only_empty else walk_below(walk, self._mount):
                     pass
-                for item, is_folder in () if only_empty else walk_below(trail, self._mount):
+                for item, is_folder in () if only_empty else walk_below(walk, self._mount):
                     (os.rmdir if is_folder else os.unlink)(item.name, dir_fd=item.folder)
             os.rmdir(place.name, dir_fd=place.folder)
 
@@ -326,9 +332,9 @@ def _trait(entry: Entry) -> tuple[object, ...]:
     return entry.path.rpartition("/")[2], entry.kind, entry.size, entry.modified, entry.identity
 
 
-def _prove_open(entry: Entry, trail: DirfdWalk) -> None:
+def _prove_open(entry: Entry, walk: DirfdWalk) -> None:
     """Raise Changed unless the folder that was opened is the one that was listed: its name may be another's by now."""
-    found = os.fstat(trail.at(0))
+    found = os.fstat(walk.at(0))
     if (found.st_dev, found.st_ino) != entry.identity:
         raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
 

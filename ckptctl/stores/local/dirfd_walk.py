@@ -163,15 +163,15 @@ def _unescape(point: bytes) -> bytes:
     return re.sub(rb"\\([0-7]{3})", lambda it: bytes([int(it[1], 8)]), point)
 
 
-def walk_below(trail: DirfdWalk, mount: tuple[int, bytes]) -> Iterator[tuple[FolderEntry, bool]]:
-    """All below the top of a trail, each with whether it is a folder; what a folder holds comes before it."""
+def walk_below(walk: DirfdWalk, mount: tuple[int, bytes]) -> Iterator[tuple[FolderEntry, bool]]:
+    """All below the top of a walk, each with whether it is a folder; what a folder holds comes before it."""
     pending = [(0, "", False)]
     while pending:
         depth, name, is_empty = pending.pop()
         if is_empty:
-            yield FolderEntry(trail.at(depth - 1), name), True
+            yield FolderEntry(walk.at(depth - 1), name), True
             continue
-        folder = trail.enter(depth, name)
+        folder = walk.enter(depth, name)
         files, folders = _contents(folder, mount)
         for item in files:
             yield FolderEntry(folder, item), False
@@ -202,9 +202,8 @@ def list_folder(folder: int, path: str, *, stat: bool) -> Folder:
     front = f"{path}/" if path else ""
     try:
         if stat:
-            return Folder(
-                path, [stat_entry(front + it, folder, it) for it in sorted(os.listdir(folder)) if it != PRIVATE]
-            )
+            names = (it for it in sorted(os.listdir(folder)) if it != PRIVATE)
+            return Folder(path, [stat_entry(front + it, folder, it) for it in names])
         with os.scandir(folder) as listing:
             items = sorted(listing, key=_NAME)
         return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])

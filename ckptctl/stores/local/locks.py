@@ -1,4 +1,4 @@
-"""Keeping other processes out: by a lock on a folder, or by a file that says who holds it."""
+"""Other processes: kept out by a lock on a folder or a file, and seen at work on files of this machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Literal
 
 from ckptctl.stores import LockHolder
-from ckptctl.stores.local.dirfd_walk import FolderEntry
+from ckptctl.stores.local.dirfd_walk import FILE, FolderEntry
 
 LockAnswer = Literal["ours", "busy", "unknown"]
-_FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOCK_FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST = 4096
 """Bytes that are read of what another process wrote of itself."""
 
@@ -68,9 +69,9 @@ def _open_locked(place: FolderEntry) -> tuple[int, bool, bool]:
 def _open(place: FolderEntry) -> tuple[int, bool]:
     """The file, and whether it was not there before."""
     try:
-        return os.open(place.name, _FILE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place.folder), True
+        return os.open(place.name, _LOCK_FILE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place.folder), True
     except FileExistsError:
-        return os.open(place.name, _FILE | os.O_CREAT, 0o600, dir_fd=place.folder), False
+        return os.open(place.name, _LOCK_FILE | os.O_CREAT, 0o600, dir_fd=place.folder), False
 
 
 def _is_there(opened: int, place: FolderEntry) -> bool:
@@ -80,3 +81,78 @@ def _is_there(opened: int, place: FolderEntry) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(now, os.fstat(opened))
+
+
+# Who else is at work: leases tell of those that write, the list of open files of all
+
+
+def is_being_written(place: FolderEntry) -> bool:
+    """Whether a file is open for writing; False also where nobody can tell.
+
+    A lease to read is refused while anyone may write. It is given back at once: somebody who opens the file in that
+    moment waits for it, some microseconds. Other machines of a network file system do not show.
+    """
+    commands = _commands()
+    if commands is None:
+        return False
+    try:
+        opened = os.open(place.name, FILE, dir_fd=place.folder)
+    except OSError:
+        return False
+    try:
+        return _is_refused(opened, *commands)
+    finally:
+        os.close(opened)
+
+
+def _is_refused(opened: int, set_signal: int, set_lease: int, to_read: int) -> bool:
+    from fcntl import F_UNLCK, fcntl
+    from signal import SIGURG
+
+    try:
+        # Who waits for a lease has its holder sent SIGIO, which ends a process; this one is ignored by default.
+        fcntl(opened, set_signal, SIGURG)
+        fcntl(opened, set_lease, to_read)
+    except OSError as error:
+        return error.errno == errno.EAGAIN  # EACCES: somebody else's file; EINVAL: no leases here
+    fcntl(opened, set_lease, F_UNLCK)
+    return False
+
+
+@cache
+def _commands() -> tuple[int, int, int] | None:
+    """What fcntl calls them; None where there are no leases (not Linux)."""
+    import fcntl
+
+    if not (hasattr(fcntl, "F_SETLEASE") and hasattr(fcntl, "F_SETSIG")):
+        return None
+    return fcntl.F_SETSIG, fcntl.F_SETLEASE, fcntl.F_RDLCK
+
+
+def opened_below(root: str) -> frozenset[object]:
+    """Device and inode of the files below a folder that other processes have open, or mapped into their memory.
+
+    Only on Linux, and only of those processes that may be looked at: as a rule one's own.
+    """
+    own, above = str(os.getpid()), root.rstrip("/") + "/"
+    processes = (name for name in _names_in("/proc") if name.isdigit() and name != own)
+    folders = (f"/proc/{process}/{folder}" for process in processes for folder in ("fd", "map_files"))
+    links = (f"{folder}/{name}" for folder in folders for name in _names_in(folder))
+    return frozenset(found for link in links if (found := _identify(link, above)) is not None)
+
+
+def _names_in(folder: str) -> list[str]:
+    """The names in a folder; none where it is gone, or another user's."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _identify(link: str, above: str) -> tuple[int, int] | None:
+    """The file behind one of the kernel's links, where it lies below a folder."""
+    try:
+        found = os.stat(link) if os.readlink(link).startswith(above) else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
