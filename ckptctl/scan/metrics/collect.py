@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Run, Score
-from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, rank, same_metric
-from ckptctl.core.restarts import number_restarts
+from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, number_restarts, rank, same_metric
 from ckptctl.core.score_sources import WORST, match_paths, scores_agree
 from ckptctl.layouts import find_layout
 from ckptctl.scan.metrics.scores import (
