@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from ckptctl.layouts.schema import Layout
+from ckptctl import layouts as table
+from ckptctl.layouts.schema import Layout, Slimming
 
 Groups = Mapping[str, "str | None"]
 NeighborLookup = Callable[[Layout], "str | None"]
@@ -20,6 +21,22 @@ NUMBERS = ("epoch", "step", "index")
 _MEMORY = 512
 _FEW = 64
 """Contents of folders that are remembered, and how many names they may have: runs hold more, and never the same."""
+
+
+def find_layout(name: str) -> Layout:
+    """The layout of a name that a checkpoint has; raises KeyError."""
+    if not _by_name or _by_name[0] is not table.LAYOUTS:  # the table may have got a row since
+        _by_name[:] = table.LAYOUTS, {layout.name: layout for layout in table.LAYOUTS}
+    return cast("dict[str, Layout]", _by_name[1])[name]
+
+
+def find_slimming(name: str) -> Slimming | None:
+    """What the layout of a checkpoint says of slimming it; None where it says nothing, or is not known."""
+    return None if name == "unknown" else find_layout(name).slimming
+
+
+_by_name: list[object] = []
+"""The table that the index is of, and the index."""
 
 
 class Match(NamedTuple):

@@ -18,7 +18,7 @@ from ckptctl.core.model import Note
 from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, merge_contents
 from ckptctl.formats.flaws import Flaw, VerifyResult
-from ckptctl.layouts import find_slimming
+from ckptctl.layouts.index import find_slimming
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint, Entries, Entry, Note
 from ckptctl.core.ranking import in_save_order
-from ckptctl.layouts import find_layout
-from ckptctl.layouts.index import glob_matches
+from ckptctl.layouts.index import find_layout, glob_matches
 from ckptctl.scan.completeness import check_completeness, classify_unfinished, ranks_in
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, number_restarts, rank, same_metric
 from ckptctl.core.score_sources import WORST, match_paths, scores_agree
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.metrics.scores import (
     RecordedMonitor,
     ScoreClaims,

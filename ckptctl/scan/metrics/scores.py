@@ -11,7 +11,7 @@ from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
 from ckptctl.errors import Damaged
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 
 if TYPE_CHECKING:
     from ckptctl.core.score_sources import CallbackState, TrainingRecord
