@@ -33,7 +33,7 @@ def check_completeness(
     ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
     the layout's: a family may consist of one file.
     """
-    age = _age_of(entries, now)
+    age = now - Entries.of(entries).modified
     kind = unit or layout.unit
     marks, lacks = _find_marks(layout, entries) if layout.done else (frozenset(), None)
     parts = [it for it in entries if it.path not in marks] if marks and layout.unit != "dir" else entries
@@ -89,13 +89,8 @@ def _is_outdated(entries: Iterable[Entry], marks: Collection[str]) -> bool:
 
 def classify_unfinished(entries: Sequence[Entry], now: int, why: Note | None = None) -> tuple[State, Note]:
     """The state of what is known to be unfinished, by its own name or for another reason."""
-    why = why or Note("in-progress-name")
-    return ("partial" if _age_of(entries, now) >= QUIET else "live"), why
-
-
-def _age_of(entries: Sequence[Entry], now: int) -> int:
-    """Nanoseconds since the last of them was written."""
-    return now - Entries.of(entries).modified
+    age = now - Entries.of(entries).modified
+    return ("partial" if age >= QUIET else "live"), why or Note("in-progress-name")
 
 
 def _prove_file(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:

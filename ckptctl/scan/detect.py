@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,7 +76,9 @@ class _Harvest:
         self.marks: set[str] = set()
         """Where done-marks were looked for: what lies there is no checkpoint."""
         self.folders = {it.path: it for it in run_folder.entries if it.kind == "dir"} if run_folder.units else {}
-        self.proved = _proved_layouts(run_folder.units.values())
+        first = [it.candidates[0] for it in run_folder.units.values() if it.candidates]
+        self.proved = {it.layout.name for it in first if it.is_proved}
+        """Layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
         self.neighbors: dict[str, str | None] = {}
         """By layout: what shows it; None where it needs something that is not there."""
 
@@ -200,12 +202,7 @@ def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> Note | None:
     return None
 
 
-def _proved_layouts(folders: Iterable[CheckpointFolder]) -> frozenset[str]:
-    """The layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
-    return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
-
-
-def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | None, Note | None]:
+def _choose(folder: CheckpointFolder, proved: Collection[str]) -> tuple[Match | None, Note | None]:
     """The layout of a folder, and why it is in doubt, if it is; None where only others beside it could have told."""
     candidates = folder.candidates
     if not (candidates[0].is_proved and candidates[0].is_numbered):

@@ -25,10 +25,11 @@ def check_against_peers(store: ReadStore, checkpoints: Sequence[Checkpoint], now
     for name, layout in layouts.items():
         if layout.newest_lacks:
             judged = _forgive_newest(store, judged, layout, now)
-        judged = _doubt_all(judged, name)
+        if any(it.state == "partial" for it in judged):
+            judged = _doubt_all(judged, name)
         if layout.ranks:
             judged = _doubt_fewer(judged, layout)
-    for family in {it.family for it in checkpoints}:
+    for family in {it.family for it in layouts.values() if it.unit != "file"}:
         judged = _doubt_newest(store, judged, {name: it for name, it in layouts.items() if it.family == family}, now)
     return judged
 

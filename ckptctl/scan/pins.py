@@ -6,7 +6,7 @@ out. One that cannot be understood pins for ever too, and a notice tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from errno import EISDIR
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,13 +68,10 @@ def write_pin(pin: Pin) -> dict[str, str]:
 
 
 def attach_pins(
-    store: ReadStore, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
+    store: ReadStore, files: Mapping[str, Entry], checkpoints: Sequence[Checkpoint], now: int
 ) -> tuple[list[Checkpoint], list[Note]]:
     """The checkpoints with the pins beside them, and what a person should know of those; ``now`` in nanoseconds."""
-    files = {entry.path: entry for entry in entries if entry.path.endswith(PIN)}
     notices: list[Note] = []
-    if not files:
-        return list(checkpoints), notices
     return [_attach(store, it, files.get(it.path + PIN), now, notices) for it in checkpoints], notices
 
 

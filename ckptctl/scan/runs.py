@@ -21,7 +21,7 @@ from ckptctl.scan.grouping import RunFolder, group_folders
 from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
-from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointer_files, read_text, resolve_links
+from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointers, resolve_links
 from ckptctl.stores.read_cache import CachedStore
 
 if TYPE_CHECKING:
@@ -95,15 +95,11 @@ def scan(
             continue
         if options.is_brief and all(map(_has_place, run.checkpoints)):
             yield run._replace(checkpoints=tuple(in_save_order(run.checkpoints)))
-        else:
-            yield _finish(store, collect_metrics(store, run, run_folder.sides, wanted), options)
-
-
-def _finish(store: ReadStore, run: Run, options: Options) -> Run:
-    """The run, its checkpoints judged beside each other now that their order is known."""
-    if not (options.stat and run.checkpoints):
-        return run
-    return run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
+            continue
+        run = collect_metrics(store, run, run_folder.sides, wanted)
+        if options.stat and run.checkpoints:  # their order is known now
+            run = run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
+        yield run
 
 
 def _has_place(checkpoint: Checkpoint) -> bool:
@@ -114,6 +110,8 @@ def _has_place(checkpoint: Checkpoint) -> bool:
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
     """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
+    if options.layout is None and not options.extensions:
+        return table.LAYOUTS
     chosen = [it for it in table.LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
     if not chosen:
         raise UsageError(f"there is no layout '{options.layout}'", hint=_suggest(options.layout or ""))
@@ -154,13 +152,18 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     if not (checkpoints or pointers or run_folder.failures):
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
-    named = _read_pointers(store, run_folder, checkpoints, finds, index) if options.stat else FrameworkPointers()
-    pinned, broken = attach_pins(store, run_folder.entries, checkpoints, options.now)
+    layouts = {it.layout.name: it.layout for it in finds.checkpoints}
+    files = [entry for entry in run_folder.entries if entry.kind == "file"]
+    known = [it for it in index.layouts if it.name in layouts]
+    named = read_pointers(store, files, checkpoints, known) if options.stat else FrameworkPointers()
+    pins = {entry.path: entry for entry in run_folder.entries if entry.path.endswith(PIN)}
+    checkpoints, broken = attach_pins(store, pins, checkpoints, options.now) if pins else (checkpoints, [])
     pointers = [*pointers, *hard, *named.pointers]
-    held = [it.layout for it in finds.checkpoints]
+    marked = _mark(checkpoints, pointers, run_folder, index)
+    held = list(layouts.values())
     return Run(
         run_folder.path,
-        tuple(_commit(_mark(pinned, pointers, run_folder, index), named, options.now)),
+        tuple(_commit(marked, named, options.now) if named.committed or named.unread else marked),
         tuple(pointers),
         tuple(_strays(run_folder, finds, index, {it.path for it in named.pointers})) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
@@ -177,19 +180,6 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
     layout = run_folder.is_checkpoint.layout.name if run_folder.is_checkpoint else ""
     why = Note("inside-a-checkpoint", layout=layout)
     return Run(run_folder.path, (), strays=(Stray(run_folder.path or ".", why),), notices=(why,))
-
-
-def _read_pointers(
-    store: ReadStore, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
-) -> FrameworkPointers:
-    """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
-    files = [entry for entry in run_folder.entries if entry.kind == "file"]
-    held = {it.layout.name for it in finds.checkpoints}
-    named = read_pointer_files(store, files, checkpoints, [it for it in index.layouts if it.name in held])
-    known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
-    targets = {it.path for it in checkpoints}
-    texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
-    return named._replace(pointers=(*named.pointers, *texts))
 
 
 def _read_names(finds: Sequence[Detected], start: int, options: Options) -> list[Name]:
@@ -254,13 +244,14 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     index = found.groups.get("index") if found.groups else None
     if index is None and "index" in fields:
         index = fields["index"].text if fields["index"].text.isdecimal() else None
+    step = _count(fields, "step" if "step" in fields else "global_step")
     return Checkpoint(
         found.path,
         found.layout.name,
         found.unit,
         entries,
         _count(fields, "epoch"),
-        _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
+        None if step is None else int(step),
         name.version,
         metrics,
         state,
@@ -289,10 +280,6 @@ def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     if number is None or not isfinite(number):
         return None
     return int(number) if number == int(number) else float(number)
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)
 
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
@@ -345,9 +332,6 @@ def _markers_of(checkpoint: Checkpoint, index: LayoutIndex) -> Iterator[str]:
 
 def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: int) -> Iterator[Checkpoint]:
     """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
-    if not (named.committed or named.unread):
-        yield from checkpoints
-        return
     for checkpoint in checkpoints:
         done = named.committed.get(checkpoint.layout)
         if checkpoint.state == "complete" and checkpoint.layout in named.unread:

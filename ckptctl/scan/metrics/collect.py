@@ -22,8 +22,9 @@ from ckptctl.scan.metrics.scores import (
     claim_records,
     read_state,
     settle_claims,
+    try_read,
 )
-from ckptctl.scan.metrics.side_files import SideFiles, SourceReader, claim_sources, read_recorded, try_read
+from ckptctl.scan.metrics.side_files import SideFiles, SourceReader, claim_source, read_recorded
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: Metric
             _claim_listed(readings, path, log, watched, sought)
         elif path is not None:
             _claim_table(readings, path, {*named, *filter(None, (wanted.monitor, watched[0]))})
-    claim_sources(readings, layouts)
+    for layout in (it for it in layouts if it.sources):
+        own = [path for path, it in ledger.held.items() if it.layout == layout.name]
+        for source in layout.sources:
+            claim_source(readings, source, own)
     if sought is not None:
         _read_scoreless(store, ledger, sought)
     if wanted.stat:
@@ -130,10 +134,12 @@ def _part_trainings(store: ReadStore, ledger: ScoreClaims) -> None:
     """Number the trainings that used the folder one after the other."""
 
     def list_kept(checkpoint: Checkpoint) -> set[str] | None:
+        """Root-relative paths of what its state says was kept when it was saved."""
         path = ledger.inside(checkpoint.path)
         if path not in ledger.records and not read_state(store, ledger, path):
             return None
-        return ledger.listed_by(path)
+        kept = [own for watch in ledger.records[path].watches for own in ledger.paths_of(watch).values()]
+        return {ledger.held[own].path for own in kept}
 
     for path, lineage in number_restarts(ledger.held, list_kept).items():
         if lineage:
@@ -176,7 +182,7 @@ def _claim_listed(readings: SourceReader, path: str, log: RunLog, watched: Recor
     known = {own: scores[recorded] for recorded, own in match_paths(scores, ledger.held).items()}
     metric = watched[0] or _metric_that_fits(ledger, known) or sought or UNNAMED
     stand_in = WORST.get(watched[1]) if log.masks_nan else None
-    ledger.note_file("yaml", path)
+    ledger.files.setdefault("yaml", path.rpartition("/")[2])
     for own, value in known.items():
         ledger.claim(own, metric, Score(nan if value == stand_in else value, None, "yaml"))
 
@@ -203,7 +209,7 @@ def _claim_table(readings: SourceReader, path: str, wanted: set[str]) -> None:
     logged: Table = try_read(ledger, path, lambda: read_metrics(read_whole(readings.store, path, MOST_BYTES))) or {}
     columns = [name for name in logged if not wanted or any(same_metric(name, other) for other in wanted)]
     base = max((it.ahead for it in ledger.records.values()), default=0)
-    ledger.note_file("csv", path)
+    ledger.files.setdefault("csv", path.rpartition("/")[2])
     in_use = {name: next((it for it in sorted(wanted) if same_metric(it, name)), name) for name in columns}
     ranked = [(own, it) for own, it in ledger.held.items() if "last" not in it.roles]
     for own, checkpoint, name in ((own, it, name) for own, it in ranked for name in columns):

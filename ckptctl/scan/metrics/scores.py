@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
-from ckptctl.errors import Damaged
+from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.layouts.index import find_layout
 
 if TYPE_CHECKING:
     from ckptctl.core.score_sources import CallbackState, TrainingRecord
     from ckptctl.stores import ReadableFile, ReadStore
 
+T = TypeVar("T")
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
 
@@ -46,7 +47,7 @@ class ScoreClaims:
         self.records: dict[str, TrainingRecord] = {}
         """By relative path."""
         self.files: dict[str, str] = {}
-        """By source of scores, the name of the first file that was read."""
+        """By source of scores, the name of the first file that was read: of a table, for of JSON there may be many."""
         self.notices: list[Note] = list(run.notices)
 
     def inside(self, path: str) -> str:
@@ -77,11 +78,6 @@ class ScoreClaims:
         rest, front, _ = f"/{self.run.path}/".rpartition(metric[: -len(key)])
         return bool(front) and not (rest[-1:].isalnum() or rest[-1:] == "_") and f"/{self.run.path}/".endswith(front)
 
-    def listed_by(self, path: str) -> set[str]:
-        """Root-relative paths of the checkpoints that a checkpoint's state says were kept when it was saved."""
-        kept = {own for watch in self.records[path].watches for own in self.paths_of(watch).values()}
-        return {self.held[own].path for own in kept}
-
     def paths_of(self, watch: CallbackState) -> dict[str, str]:
         """Recorded path to the run's own, for what a callback kept."""
         return match_paths(watch.scores, self.held, watch.folder, self.run.path)
@@ -91,15 +87,6 @@ class ScoreClaims:
         scores = self.claims.setdefault(path, {}).setdefault(metric, [])
         if not scores or all(score.source != other.source for other in scores):
             scores.append(score)
-
-    def note_file(self, kind: str, path: str) -> None:
-        """Remember what a table is called; of JSON there may be many, and torch's files are a checkpoint's own."""
-        if kind in {"csv", "yaml", "npz"}:
-            self.files.setdefault(kind, path.rpartition("/")[2])
-
-    def has_claim(self, path: str, metric: str) -> bool:
-        """Whether a side file told a metric of a checkpoint already."""
-        return metric in self.claims.get(path, ())
 
     def number(self, path: str, *, epoch: float | None, step: float | None) -> None:
         """Give a checkpoint numbers where its name has none."""
@@ -111,6 +98,17 @@ class ScoreClaims:
             epoch=epoch if it.epoch is None and epoch is not None and isfinite(epoch) and epoch >= 0 else it.epoch,
             step=whole if it.step is None else it.step,
         )
+
+
+def try_read(ledger: ScoreClaims, path: str, read: Callable[[], T]) -> T | None:
+    """What reading a side file gives; None with a notice where it cannot be read."""
+    try:
+        return read()
+    except OSError as error:
+        ledger.notices.append(Note("unreadable-side-file", path=path, why=str(error.strerror or error)))
+    except CkptctlError as error:
+        ledger.notices.append(Note("broken-side-file", path=path, why=error.text))
+    return None
 
 
 def read_state(store: ReadStore, ledger: ScoreClaims, path: str) -> bool:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from itertools import pairwise
 from math import isfinite
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Note, Score
+from ckptctl.core.model import Checkpoint, Score
 from ckptctl.core.model import ScoreSource as Origin
 from ckptctl.core.ranking import COUNTERS, in_save_order, infer_mode
-from ckptctl.errors import CkptctlError
 from ckptctl.layouts.index import glob_matches
-from ckptctl.scan.metrics.scores import ScoreClaims
+from ckptctl.scan.metrics.scores import ScoreClaims, try_read
 from ckptctl.stores import ReadStore, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.layouts.schema import Layout, MetricSource, RecordedMetric
 
-T = TypeVar("T")
 Row = Mapping[str, "str | float"]
 Mode = Literal["min", "max"]
 MOST_BYTES = 256 << 20
@@ -56,19 +54,13 @@ class SourceReader(NamedTuple):
     is_exact: bool
 
 
-def claim_sources(readings: SourceReader, layouts: Iterable[Layout]) -> None:
-    """Claim what the sources of a run's layouts say; one that cannot be read is told of and left out."""
-    for layout in layouts:
-        for source in layout.sources:
-            own = [path for path, it in readings.ledger.held.items() if it.layout == layout.name]
-            _claim(readings, source, own)
-
-
-def _claim(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def claim_source(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+    """Claim what a source says of a layout's own checkpoints; one that cannot be read is told of and left out."""
     if source.place != "inside":
         for path in reversed(_paths_of(source, readings.sides)):  # the first claim counts
             _claim_rows(readings, source, own, _read(readings, path, source))
-            readings.ledger.note_file(source.format, path)
+            if source.format in {"csv", "yaml", "npz"}:
+                readings.ledger.files.setdefault(source.format, path.rpartition("/")[2])
         if "{" in source.path:
             _claim_each(readings, source, own)
     elif source.is_history and not readings.is_sure:
@@ -222,7 +214,7 @@ def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names
     for column, said in row.items():
         name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
         value = number_of(said) if name is not None else None
-        if name is not None and value is not None and not ledger.has_claim(path, name):
+        if name is not None and value is not None and name not in ledger.claims.get(path, ()):
             ledger.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
     numbers = {key: number_of(row.get(column)) for key, column in source.numbers.items()}
     ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
@@ -327,14 +319,3 @@ def _read_rows(store: ReadStore, path: str, source: MetricSource) -> list[Row]:
             return list(read_rows(opened, source.rows))
     reader = import_module(f"ckptctl.readers.{source.format}")
     return list(reader.read_rows(read_whole(store, path, MOST_BYTES), source.rows))
-
-
-def try_read(ledger: ScoreClaims, path: str, read: Callable[[], T]) -> T | None:
-    """What reading gives; None with a notice where it cannot be read."""
-    try:
-        return read()
-    except OSError as error:
-        ledger.notices.append(Note("unreadable-side-file", path=path, why=str(error.strerror or error)))
-    except CkptctlError as error:
-        ledger.notices.append(Note("broken-side-file", path=path, why=error.text))
-    return None
