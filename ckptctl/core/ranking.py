@@ -98,12 +98,8 @@ def score_of(checkpoint: Checkpoint, name: str) -> Score | None:
         return metrics[name]
     plain = name.replace("/", "_")
     found = next((score for key, score in metrics.items() if key.replace("/", "_") == plain), None)
-    return found or _counter_of(checkpoint, name)
-
-
-def _counter_of(checkpoint: Checkpoint, name: str) -> Score | None:
-    value = {"epoch": checkpoint.epoch, "step": checkpoint.step}.get(name)
-    return None if value is None else Score(float(value), str(value), "name")
+    count = {"epoch": checkpoint.epoch, "step": checkpoint.step}.get(name)
+    return found or (None if count is None else Score(float(count), str(count), "name"))
 
 
 def count_metrics(checkpoints: Iterable[Checkpoint]) -> Counter[str]:
@@ -355,16 +351,7 @@ def _border(pool: list[Checkpoint], list_kept: KeptPaths) -> int | None:
     lists = (list_kept(highest) or set(), list_kept(latest) or set())
     if highest.path in lists[1] or latest.path in lists[0]:
         return None
-    told = any(lists) or _has_twins(pool, highest.modified) or came_later(latest, highest)
-    return highest.modified if told else None
-
-
-def _has_twins(pool: list[Checkpoint], border: int) -> bool:
-    """Whether a ``-vN`` was written after a time by which its namesake stood there."""
-    old = {it.path for it in pool if it.modified <= border}
-    return any(it.version is not None and _bare(it) in old for it in pool if it.modified > border)
-
-
-def _bare(checkpoint: Checkpoint) -> str:
-    """The path without its version."""
-    return checkpoint.path.replace(f"-v{checkpoint.version}.", ".")
+    old = {it.path for it in pool if it.modified <= highest.modified}
+    versioned = [it for it in pool if it.modified > highest.modified and it.version is not None]
+    has_twins = any(it.path.replace(f"-v{it.version}.", ".") in old for it in versioned)
+    return highest.modified if any(lists) or has_twins or came_later(latest, highest) else None

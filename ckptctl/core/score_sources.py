@@ -67,14 +67,8 @@ class ScoreConflict(NamedTuple):
     @property
     def note(self) -> Note:
         """What a person should know of it."""
-        return Note(
-            "score-conflict",
-            path=self.path,
-            metric=self.metric,
-            trusted=self.trusted,
-            other=self.other,
-            files=self.files,
-        )
+        path, metric, trusted, other, files = self
+        return Note("score-conflict", path=path, metric=metric, trusted=trusted, other=other, files=files)
 
 
 def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:

@@ -213,12 +213,8 @@ def _choose(folder: CheckpointFolder, proved: Collection[str]) -> tuple[Match | 
         return (candidates or folder.candidates[-1:])[0], None
     if not candidates:
         return None, None
-    if len(candidates) == 1:
-        return candidates[0], None
     rivals = {it.layout.family: it.layout.name for it in candidates}
-    if len(rivals) == 1:
-        return candidates[0], None
-    return candidates[0], Note("ambiguous-layout", layouts=tuple(rivals.values()))
+    return candidates[0], Note("ambiguous-layout", layouts=tuple(rivals.values())) if len(rivals) > 1 else None
 
 
 def _key_of(entry: Entry, candidate: Match, rank_folders: Collection[str]) -> tuple[object, ...]:
@@ -244,7 +240,11 @@ def _make_family(members: Sequence[Member], run_folder: RunFolder) -> Detected |
     lead = leads[0][1] if leads else members[0][1]
     is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
     path = tops[0].path if is_one else _path_of(leads or members, run_folder)
-    groups = {key: _any(members, key) for _, it in members for key in it.groups}
+    groups = {
+        key: next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
+        for _, candidate in members
+        for key in candidate.groups
+    }
     lacks = _missing_folder(layout, [it for it, _ in leads] or tops, run_folder)
     return Detected(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
 
@@ -258,10 +258,6 @@ def _missing_folder(layout: Layout, tops: Sequence[Entry], run_folder: RunFolder
         return None
     missing = min(run_folder.rank_folders - held, default=None)
     return None if missing is None else Note("missing-share", folder=missing.rpartition("/")[2])
-
-
-def _any(members: Sequence[Member], key: str) -> str | None:
-    return next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
 
 
 def _place_of(entry: Entry, layout: Layout, leads: Sequence[Member]) -> int:

@@ -82,12 +82,9 @@ def _attach(store: ReadStore, checkpoint: Checkpoint, entry: Entry | None, now: 
         found = _read(store, entry)
     except (OSError, CkptctlError) as error:
         found = Pin()
-        notices.append(Note("unreadable-pin", path=entry.path, why=_reason(error)))
+        why = error.text if isinstance(error, CkptctlError) else (error.strerror or str(error)).lower()
+        notices.append(Note("unreadable-pin", path=entry.path, why=why))
     return checkpoint._replace(pinned=found.holds(now), pin=found.note(now))
-
-
-def _reason(error: OSError | CkptctlError) -> str:
-    return error.text if isinstance(error, CkptctlError) else (error.strerror or str(error)).lower()
 
 
 def _read(store: ReadStore, entry: Entry) -> Pin:

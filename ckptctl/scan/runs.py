@@ -208,7 +208,8 @@ def _add_groups(name: Name, detected: Detected) -> Name:
     if "value" in said:
         fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], detected.layout.digits))
     if "free" in said and detected.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
-        name = _count_saves(name)
+        # its bare number is not said to be of an epoch: it is read as that of a file's name would be
+        name = name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
     roles = [key for key in said if key in ROLES]
     if detected.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
         roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
@@ -217,11 +218,6 @@ def _add_groups(name: Name, detected: Detected) -> Name:
 
 
 _SAYS_EPOCH = re.compile(r"(?i)ep")
-
-
-def _count_saves(name: Name) -> Name:
-    """A folder's name, whose bare number is not said to be of an epoch, as that of a file would be read."""
-    return name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
 
 
 def _cut(text: str, digits: int | None) -> str:
@@ -289,11 +285,8 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
     names = {it.path for it in linked if not _is_plain(it)}
     kept, pointers = [], []
     for checkpoint in checkpoints:
-        other = (
-            plain.get(checkpoint.entries[0].identity)
-            if checkpoint.path in names and len(checkpoint.tops) == 1
-            else None
-        )
+        is_single = checkpoint.path in names and len(checkpoint.tops) == 1
+        other = plain.get(checkpoint.entries[0].identity) if is_single else None
         if other is None:
             kept.append(checkpoint)
         else:
@@ -319,33 +312,24 @@ def _mark(
     for it in checkpoints:
         if it.path in aliases:
             it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
-        if (marked and not marked.isdisjoint(_markers_of(it, index))) or "unfinished" in it.roles:
+        stems = {it.path, *(it.path.removesuffix(ending) for ending in index.free_endings)} if marked else ()
+        is_marked = any(stem + marker in marked for stem in stems for marker in index.markers)
+        if is_marked or "unfinished" in it.roles:
             it = it._replace(state="partial", note=Note("unfinished-marker"))  # noqa: PLW2901 - as above
         yield it
-
-
-def _markers_of(checkpoint: Checkpoint, index: LayoutIndex) -> Iterator[str]:
-    """The paths at which a writer's marker would say that a checkpoint is unfinished."""
-    stems = {checkpoint.path, *(checkpoint.path.removesuffix(ending) for ending in index.free_endings)}
-    return (stem + marker for stem in stems for marker in index.markers)
 
 
 def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: int) -> Iterator[Checkpoint]:
     """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
     for checkpoint in checkpoints:
-        done = named.committed.get(checkpoint.layout)
-        if checkpoint.state == "complete" and checkpoint.layout in named.unread:
-            yield checkpoint._replace(
-                state="doubtful", note=Note("unread-pointer", file=named.unread[checkpoint.layout])
-            )
-        elif (
-            checkpoint.state == "complete"
-            and done is not None
-            and checkpoint.step is not None
-            and checkpoint.step > done.step
-        ):
-            age = now - checkpoint.modified
-            state: State = "live" if age < QUIET else "doubtful"
+        layout, step = checkpoint.layout, checkpoint.step
+        done = named.committed.get(layout)
+        if checkpoint.state != "complete":
+            yield checkpoint
+        elif layout in named.unread:
+            yield checkpoint._replace(state="doubtful", note=Note("unread-pointer", file=named.unread[layout]))
+        elif done is not None and step is not None and step > done.step:
+            state: State = "live" if now - checkpoint.modified < QUIET else "doubtful"
             yield checkpoint._replace(state=state, note=Note("uncommitted", file=done.file, step=done.step))
         else:
             yield checkpoint

@@ -91,19 +91,17 @@ def expand_globs(paths: Sequence[str] | None) -> list[str]:
         if not path:
             raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
         is_glob = "://" not in path and not _MAGIC.isdisjoint(path) and not lexists(path)
-        found += _match(path) or [path] if is_glob else [path]
+        if is_glob:
+            from glob import glob
+
+            found += sorted(filter(isdir, glob(path))) or [path]
+        else:
+            found.append(path)
     return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 _MAGIC = frozenset("*?[")
 """What a glob has and a path mostly has not."""
-
-
-def _match(pattern: str) -> list[str]:
-    """The folders that a glob matches, sorted."""
-    from glob import glob
-
-    return sorted(filter(isdir, glob(pattern)))
 
 
 def open_stores(paths: Sequence[str] | None) -> list[ReadStore]:
@@ -133,12 +131,9 @@ def locate_errors(store: ReadStore) -> Iterator[None]:
     try:
         yield
     except CkptctlError as error:
-        error.path = None if error.path is None else _locate(store.url, error.path)
+        if error.path is not None:
+            error.path = relocate_path(error.path, store.url) if store.url not in ("", ".", "./") else error.path or "."
         raise
-
-
-def _locate(root: str, path: str) -> str:
-    return path or "." if root in ("", ".", "./") else relocate_path(path, root)
 
 
 def make_absolute(root: str, path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import takewhile
 from os.path import realpath
@@ -59,14 +60,9 @@ def read_origins(store: ReadStore, files: Iterable[Entry]) -> Iterator[RecordedO
     """
     for entry in files if isinstance(store, Store) else ():
         own = setting_keys()[entry.path.rpartition("/")[2]]
-        yield from (RecordedOrigin(entry.path, path) for path in _read(store, entry.path, own))
-
-
-def _read(store: ReadStore, path: str, keys: Sequence[str]) -> list[str]:
-    try:
-        return find_setting_values(read_whole(store, path, MOST_BYTES), keys)
-    except (OSError, Damaged):
-        return []
+        with suppress(OSError, Damaged):
+            data = read_whole(store, entry.path, MOST_BYTES)
+            yield from [RecordedOrigin(entry.path, path) for path in find_setting_values(data, own)]
 
 
 def find_setting_values(data: bytes, keys: Sequence[str]) -> list[str]:

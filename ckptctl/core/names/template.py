@@ -70,6 +70,7 @@ class Template:
         self.fields = tuple(dict.fromkeys(piece.name for piece in self._pieces if isinstance(piece, Slot)))
         """Names of its fields, in written order."""
         self._compiled: dict[_Form, tuple[re.Pattern[str], re.Pattern[str]]] = {}
+        """Each form twice, trying the longest and the shortest ways first: if both match alike, there is one way."""
         if sum(isinstance(piece, Slot) for piece in self._pieces) > _MOST_FIELDS:
             raise _bad(self.text, f"it has more than {_MOST_FIELDS} fields")
 
@@ -107,7 +108,9 @@ class Template:
             return None
         bare, extension = split_extension(stem, EXTENSIONS)
         for form in self._forms:
-            matches = [pattern.fullmatch(bare) for pattern in self._patterns(form)]
+            if form not in self._compiled:
+                self._compiled[form] = (self._compile(form, ""), self._compile(form, "?"))
+            matches = [pattern.fullmatch(bare) for pattern in self._compiled[form]]
             if all(matches):
                 return self._read([match for match in matches if match], extension, form)
         return None
@@ -154,22 +157,10 @@ class Template:
     @cached_property
     def _forms(self) -> list[_Form]:
         """How names may be written, in the order of trying: a name that fits as a whole has no prefix."""
-        named = [True] if self._runs_together() else [True, False]
-        return [_Form(is_named, has_prefix) for has_prefix in (False, True) for is_named in named]
-
-    def _patterns(self, form: _Form) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        """The same pattern twice, trying the longest and the shortest ways first.
-
-        If the first and the last of all ways to match are the same, there is only one.
-        """
-        if form not in self._compiled:
-            self._compiled[form] = (self._compile(form, ""), self._compile(form, "?"))
-        return self._compiled[form]
-
-    def _runs_together(self) -> bool:
-        """Whether two fields have nothing between them that could not be in a number."""
         texts = "".join(piece if isinstance(piece, str) else "\0" for piece in self._pieces).split("\0")
-        return any(not gap.strip("0123456789") for gap in texts[1:-1])
+        runs_together = any(not gap.strip("0123456789") for gap in texts[1:-1])
+        named = [True] if runs_together else [True, False]
+        return [_Form(is_named, has_prefix) for has_prefix in (False, True) for is_named in named]
 
     def _compile(self, form: _Form, lazy: str) -> re.Pattern[str]:
         body = "".join(self._pattern_of(piece, lazy, is_named=form.is_named) for piece in self._stripped())

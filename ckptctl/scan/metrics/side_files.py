@@ -149,12 +149,13 @@ def _claim_rows(readings: SourceReader, source: MetricSource, own: Sequence[str]
     if not rows:
         return set()
     table = _tabulate(rows, source) if source.column else None
+    merged = {} if source.column else {column: said for row in rows for column, said in row.items()}
     if source.offset > 0 and table is not None and 0 in table:  # some releases counted from 0
         source = source._replace(offset=source.offset - 1)
     told = set()
     names: dict[str, str | None] = {}
     for path in own:
-        row = _find_row(readings.ledger.held[path], table, source) if table is not None else _merge(rows)
+        row = merged if table is None else _find_row(readings.ledger.held[path], table, source)
         if row is not None:
             _enter(readings.ledger, path, row, source, names)
             told.add(path)
@@ -167,17 +168,12 @@ def _tabulate(rows: Sequence[Row], source: MetricSource) -> dict[object, dict[st
     columns = source.column.split("|")
     for row in rows:
         said = next((row[column] for column in columns if column in row), None)
-        key = _key_of(said, source)
-        if key is not None:
+        key: str | float | None = number_of(said)
+        if source.by == "name":
+            key = said.rstrip("/").rpartition("/")[2] if isinstance(said, str) else None
+        if isinstance(key, str) or (key is not None and isfinite(key)):
             table.setdefault(key, {}).update(row)
     return table
-
-
-def _key_of(said: str | float | None, source: MetricSource) -> object:
-    if source.by == "name":
-        return said.rstrip("/").rpartition("/")[2] if isinstance(said, str) else None
-    number = number_of(said)
-    return number if number is not None and isfinite(number) else None
 
 
 def _find_row(
@@ -196,13 +192,6 @@ def _find_row(
         return table.get(wanted)
     near = [it for it in table if isinstance(it, (int, float)) and 0 <= wanted - it <= source.reach]
     return table[max(near)] if near else None
-
-
-def _merge(rows: Sequence[Row]) -> Row:
-    merged: dict[str, str | float] = {}
-    for row in rows:
-        merged.update(row)
-    return merged
 
 
 def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names: dict[str, str | None]) -> None:
@@ -265,10 +254,8 @@ def read_recorded(readings: SourceReader, layouts: Iterable[Layout]) -> tuple[st
 
 def _is_plain(ledger: ScoreClaims) -> bool:
     """Whether there is one metric, whose name says which way is better."""
-    named = {name for it in ledger.held.values() for name in it.metrics} | {
-        n for it in ledger.claims.values() for n in it
-    }
-    metrics = named - COUNTERS
+    named = [*(it.metrics for it in ledger.held.values()), *ledger.claims.values()]
+    metrics = {name for names in named for name in names} - COUNTERS
     return len(metrics) == 1 and infer_mode(next(iter(metrics))) is not None
 
 
@@ -307,15 +294,13 @@ def _read_keys(store: ReadStore, path: str, spec: RecordedMetric) -> tuple[str |
 
 
 def _read(readings: SourceReader, path: str, source: MetricSource) -> list[Row]:
-    rows = try_read(readings.ledger, path, lambda: _read_rows(readings.store, path, source))
-    return rows or []
+    def read() -> list[Row]:
+        if source.format == "torch":
+            from ckptctl.scan.metrics.inside import read_rows
 
+            with readings.store.open(path) as opened:
+                return list(read_rows(opened, source.rows))
+        reader = import_module(f"ckptctl.readers.{source.format}")
+        return list(reader.read_rows(read_whole(readings.store, path, MOST_BYTES), source.rows))
 
-def _read_rows(store: ReadStore, path: str, source: MetricSource) -> list[Row]:
-    if source.format == "torch":
-        from ckptctl.scan.metrics.inside import read_rows
-
-        with store.open(path) as opened:
-            return list(read_rows(opened, source.rows))
-    reader = import_module(f"ckptctl.readers.{source.format}")
-    return list(reader.read_rows(read_whole(store, path, MOST_BYTES), source.rows))
+    return try_read(readings.ledger, path, read) or []
