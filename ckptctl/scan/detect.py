@@ -50,16 +50,16 @@ class DetectedAll(NamedTuple):
 
 def detect(run_folder: RunFolder, index: LayoutIndex) -> DetectedAll:
     """The checkpoints of a run folder."""
-    harvest = _Harvest(run_folder, index)
+    detection = _Detection(run_folder, index)
     for path, folder in run_folder.units.items():
-        harvest.take_folder(path, folder)
+        detection.take_folder(path, folder)
     for entry in run_folder.entries:
         if entry.kind == "file":
-            harvest.take_file(entry)
-    return harvest.close()
+            detection.take_file(entry)
+    return detection.close()
 
 
-class _Harvest:
+class _Detection:
     """What was found in a run folder so far."""
 
     def __init__(self, run_folder: RunFolder, index: LayoutIndex) -> None:
@@ -95,10 +95,9 @@ class _Harvest:
         if chosen is not None:
             doubt = doubt or _doubt_nested(chosen.layout, folder)
             entries = (top, *folder.entries)
-            find = Detected(
-                chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress
+            self.found.append(
+                Detected(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress)
             )
-            self.found.append(find)
 
     def take_file(self, entry: Entry) -> None:
         """Enter a file by its name and what lies beside it."""
@@ -163,7 +162,7 @@ _PATH = attrgetter("path")
 
 
 def _doubt_series(found: list[Detected]) -> list[Detected]:
-    """The finds, in doubt where names of no framework's own differ in more than their numbers.
+    """All of them, in doubt where names of no framework's own differ in more than their numbers.
 
     ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
     be neither's. The same goes for two names with the very same numbers.

@@ -135,24 +135,24 @@ def _suggest(name: str) -> str:
 
 def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """A run from the names in its folder alone; None where there is neither checkpoint nor link to one, or no worth."""
-    finds = detect(run_folder, index)
+    detected = detect(run_folder, index)
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
-    if not (finds.checkpoints or links or run_folder.failures):
+    if not (detected.checkpoints or links or run_folder.failures):
         return None
     start = len(run_folder.path) + 1 if run_folder.path else 0
-    paths = [it.path[start:] for it in finds.checkpoints]
+    paths = [it.path[start:] for it in detected.checkpoints]
     if paths and options.is_worth is not None and not options.is_worth(paths):
         return None
     own = options._replace(monitor=None) if run_folder.path else options
-    names = _read_names(finds.checkpoints, start, options)
-    checkpoints = [_make(store, it, name, own) for it, name in zip(finds.checkpoints, names, strict=True)]
+    names = _read_names(detected.checkpoints, start, options)
+    checkpoints = [_make(store, it, name, own) for it, name in zip(detected.checkpoints, names, strict=True)]
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
     if not (checkpoints or pointers or run_folder.failures):
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
-    layouts = {it.layout.name: it.layout for it in finds.checkpoints}
+    layouts = {it.layout.name: it.layout for it in detected.checkpoints}
     files = [entry for entry in run_folder.entries if entry.kind == "file"]
     known = [it for it in index.layouts if it.name in layouts]
     named = read_pointers(store, files, checkpoints, known) if options.stat else FrameworkPointers()
@@ -165,7 +165,9 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
         run_folder.path,
         tuple(_commit(marked, named, options.now) if named.committed or named.unread else marked),
         tuple(pointers),
-        tuple(_strays(run_folder, finds, index, {it.path for it in named.pointers})) if held and options.stat else (),
+        tuple(_strays(run_folder, detected, index, {it.path for it in named.pointers}))
+        if held and options.stat
+        else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
         epoch_base=max((it.epoch_base for it in held), default=0),
@@ -182,10 +184,10 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
     return Run(run_folder.path, (), strays=(Stray(run_folder.path or ".", why),), notices=(why,))
 
 
-def _read_names(finds: Sequence[Detected], start: int, options: Options) -> list[Name]:
+def _read_names(found: Sequence[Detected], start: int, options: Options) -> list[Name]:
     """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
-    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in finds]
-    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in finds]
+    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in found]
+    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in found]
     known = (options.monitor,) if options.monitor else ()
     read = iter(
         parse_folder(
@@ -196,7 +198,7 @@ def _read_names(finds: Sequence[Detected], start: int, options: Options) -> list
             template=options.template,
         )
     )
-    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(finds, is_read, strict=True)]
+    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(found, is_read, strict=True)]
 
 
 def _add_groups(name: Name, detected: Detected) -> Name:
@@ -335,12 +337,12 @@ def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: in
             yield checkpoint
 
 
-def _strays(run_folder: RunFolder, finds: DetectedAll, index: LayoutIndex, texts: set[str]) -> Iterator[Stray]:
+def _strays(run_folder: RunFolder, detected: DetectedAll, index: LayoutIndex, texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
-    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in finds.checkpoints)
+    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in detected.checkpoints)
     taken = {entry.path for held in tops for entry in held} | run_folder.rank_folders | texts
-    generic = {entry.path for entry in finds.generic}
-    rows = {it.layout.name: it.layout for it in finds.checkpoints}
+    generic = {entry.path for entry in detected.generic}
+    rows = {it.layout.name: it.layout for it in detected.checkpoints}
     literal, globs = index.known_beside(tuple(sorted(rows)))
     for entry in run_folder.entries:
         name = entry.path.rpartition("/")[2]

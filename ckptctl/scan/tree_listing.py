@@ -85,13 +85,13 @@ def attach_references(runs: Sequence[Run], said: Iterable[RecordedOrigin], root:
 def _find_own(runs: Sequence[Run], folder: str) -> set[int]:
     """The runs that a file with settings is of: those at and below its folder, else the nearest around it."""
     folder = _HIDDEN.sub("", folder)
-    below = {number for number, run in enumerate(runs) if _holds(folder, run.path)}
-    around = [(len(run.path), number) for number, run in enumerate(runs) if _holds(run.path, folder)]
+
+    def holds(outer: str, inner: str) -> bool:
+        return not outer or f"{inner}/".startswith(f"{outer}/")
+
+    below = {number for number, run in enumerate(runs) if holds(folder, run.path)}
+    around = [(len(run.path), number) for number, run in enumerate(runs) if holds(run.path, folder)]
     return below or {number for _, number in sorted(around)[-1:]}
-
-
-def _holds(folder: str, path: str) -> bool:
-    return not folder or f"{path}/".startswith(f"{folder}/")
 
 
 class _Index:
@@ -116,18 +116,12 @@ class _Index:
         return self._find(parts, least) or self._find(parts[:-1], least - 1)
 
     def _find(self, parts: list[str], least: int) -> set[tuple[int, str]]:
+        """The checkpoints that share most last parts, at least so many."""
         known = self.by_name.get(parts[-1], []) if len(parts) > 1 else []
-        shared = [_count_shared(it, parts) for it, _, _ in known]
+        pairs = [zip(reversed(it), reversed(parts), strict=False) for it, _, _ in known]
+        shared = [sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], its)) for its in pairs]
         most = max(shared, default=0)
-        if most < max(least, 2):
-            return set()
-        return {known[place][1:] for place, count in enumerate(shared) if count == most}
-
-
-def _count_shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many last parts are the same."""
-    pairs = zip(reversed(one), reversed(other), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return {known[place][1:] for place, count in enumerate(shared) if count == most >= max(least, 2)}
 
 
 class TreeListing(NamedTuple):

@@ -231,12 +231,13 @@ def _pattern_of_spec(slot: Slot, lazy: str) -> str:
     """What the values of a field look like, more loosely than the spec says: the value decides, see ``_read_value``."""
     fill, align, _, _, _, width, grouping, precision, kind = _parts_of(slot.spec)
     if not slot.spec and slot.name in _COUNTERS:
-        return f"[-+]?{_whole('', lazy)}"
+        return f"[-+]?[0-9]+{lazy}"
+    whole = f"[0-9]+{lazy}(?:{grouping}[0-9]{{3}})*{lazy}" if grouping else f"[0-9]+{lazy}"
     if not slot.spec:
-        return f"[-+]?{_general(_whole('', lazy), lazy)}%?{lazy}|True|False"
+        return f"[-+]?{_number_of('', '', whole, lazy)}%?{lazy}|True|False"
     pad = re.escape(fill or " ") + f"*{lazy}" if width and fill != "0" else ""
     sign = f"[-+ ]?{pad}" if align == "=" else f"{pad}[-+ ]?"
-    number = _number_of(kind, precision, _whole(grouping, lazy), lazy)
+    number = _number_of(kind, precision, whole, lazy)
     return f"{sign}{number}{pad if align in ('<', '^') else ''}"
 
 
@@ -253,14 +254,6 @@ def _number_of(kind: str, precision: str, whole: str, lazy: str) -> str:
         return f"(?:{whole}{point}|{_NOT_FINITE}){kind if kind == '%' else ''}"
     if kind in ("e", "E"):
         return f"(?:0*{lazy}[0-9]{point}[eE][-+][0-9]{{2,3}}|{_NOT_FINITE})"
-    return _general(whole, lazy)
-
-
-def _whole(grouping: str, lazy: str) -> str:
-    return f"[0-9]+{lazy}(?:{grouping}[0-9]{{3}})*{lazy}" if grouping else f"[0-9]+{lazy}"
-
-
-def _general(whole: str, lazy: str) -> str:
     exponent = rf"(?:[eE][-+]?[0-9]+{lazy})?{lazy}"
     return rf"(?:{whole}(?:\.[0-9]+{lazy})?{lazy}{exponent}|{_NOT_FINITE})"
 
@@ -279,15 +272,12 @@ def _read_value(spec: str, raw: str) -> Field | None:
     field = read_field(text)
     if field.number is None:
         return None
-    is_loose = not spec or spec.endswith(("%", "n"))
-    return field if is_loose or any(_writes(spec, value, raw) for value in _candidates(text, field.number)) else None
-
-
-def _candidates(text: str, number: float) -> Iterator[float]:
-    yield number
+    candidates = [field.number]
     digits = text.replace(",", "").replace("_", "").lstrip("+")
     if digits.lstrip("-").isdigit() and len(digits) < 4000:  # noqa: PLR2004 - Python turns no longer ones into an int
-        yield int(digits)
+        candidates.append(int(digits))
+    is_loose = not spec or spec.endswith(("%", "n"))
+    return field if is_loose or any(_writes(spec, value, raw) for value in candidates) else None
 
 
 def _writes(spec: str, value: float, raw: str) -> bool:

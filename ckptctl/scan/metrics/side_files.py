@@ -47,27 +47,27 @@ class SourceReader(NamedTuple):
     """What is needed to read a run's sources."""
 
     store: ReadStore
-    ledger: ScoreClaims
+    claims: ScoreClaims
     sides: SideFiles
     is_sure: bool
     """Whether every checkpoint must speak for itself, where the newest would tell of all."""
     is_exact: bool
 
 
-def claim_source(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def claim_source(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """Claim what a source says of a layout's own checkpoints; one that cannot be read is told of and left out."""
     if source.place != "inside":
-        for path in reversed(_paths_of(source, readings.sides)):  # the first claim counts
-            _claim_rows(readings, source, own, _read(readings, path, source))
+        for path in reversed(_paths_of(source, reader.sides)):  # the first claim counts
+            _claim_rows(reader, source, own, _read(reader, path, source))
             if source.format in {"csv", "yaml", "npz"}:
-                readings.ledger.files.setdefault(source.format, path.rpartition("/")[2])
+                reader.claims.files.setdefault(source.format, path.rpartition("/")[2])
         if "{" in source.path:
-            _claim_each(readings, source, own)
-    elif source.is_history and not readings.is_sure:
-        _claim_history(readings, source, own)
+            _claim_each(reader, source, own)
+    elif source.is_history and not reader.is_sure:
+        _claim_history(reader, source, own)
     else:
         for path in own:
-            _claim_own(readings, source, path)
+            _claim_own(reader, source, path)
 
 
 def _paths_of(source: MetricSource, sides: SideFiles) -> list[str]:
@@ -83,29 +83,29 @@ def _paths_of(source: MetricSource, sides: SideFiles) -> list[str]:
     return [held[name] for name in sorted(held) if glob_matches(source.path, name)] if "*" in source.path else []
 
 
-def _claim_each(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def _claim_each(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """From a file of its own beside each checkpoint, named by its numbers or its name."""
-    held = readings.sides.beside if source.place == "beside" else readings.sides.above
+    held = reader.sides.beside if source.place == "beside" else reader.sides.above
     for path in own:
-        it = readings.ledger.held[path]
+        it = reader.claims.held[path]
         name = source.path.format(epoch=it.epoch, step=it.step, name=it.path.rpartition("/")[2])
         if name in held:
-            _claim_rows(readings, source, [path], _read(readings, held[name], source))
+            _claim_rows(reader, source, [path], _read(reader, held[name], source))
 
 
-def _claim_history(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def _claim_history(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """From the newest, which tells of all before it; from each that it is silent on, or where times do not rise."""
-    holders = {path: inside for path in own if (inside := _inside(readings.ledger.held[path], source)) is not None}
-    ordered = in_save_order(readings.ledger.held[path] for path in holders)
-    paths = {it.path: path for path, it in readings.ledger.held.items()}
-    times = [_time_of(readings.store, it, source) for it in ordered]
+    holders = {path: inside for path in own if (inside := _inside(reader.claims.held[path], source)) is not None}
+    ordered = in_save_order(reader.claims.held[path] for path in holders)
+    paths = {it.path: path for path, it in reader.claims.held.items()}
+    times = [_time_of(reader.store, it, source) for it in ordered]
     silent = list(holders)
     if ordered and all(one <= other for one, other in pairwise(times)):
         newest = paths[ordered[-1].path]
-        told = _claim_rows(readings, source, silent, _read(readings, holders[newest], source))
+        told = _claim_rows(reader, source, silent, _read(reader, holders[newest], source))
         silent = [path for path in silent if path not in told and path != newest]
     for path in silent:
-        _claim_own(readings, source, path)
+        _claim_own(reader, source, path)
 
 
 def _time_of(store: ReadStore, checkpoint: Checkpoint, source: MetricSource) -> int:
@@ -126,25 +126,25 @@ def _inside(checkpoint: Checkpoint, source: MetricSource) -> str | None:
     return f"{checkpoint.path}/{name}" if checkpoint.has(name) else None
 
 
-def _claim_own(readings: SourceReader, source: MetricSource, path: str) -> None:
+def _claim_own(reader: SourceReader, source: MetricSource, path: str) -> None:
     """From the checkpoint itself; from inside weights only what nothing cheaper told."""
-    checkpoint = readings.ledger.held[path]
+    checkpoint = reader.claims.held[path]
     inside = _inside(checkpoint, source)
     if inside is None or checkpoint.state in {"partial", "damaged"}:
         return
-    if source.format == "torch" and not readings.is_exact and not _is_wanting(readings.ledger, path):
+    if source.format == "torch" and not reader.is_exact and not _is_wanting(reader.claims, path):
         return
-    _claim_rows(readings, source, [path], _read(readings, inside, source))
+    _claim_rows(reader, source, [path], _read(reader, inside, source))
 
 
-def _is_wanting(ledger: ScoreClaims, path: str) -> bool:
+def _is_wanting(claims: ScoreClaims, path: str) -> bool:
     """Whether a checkpoint has no metric yet, or no number to be ordered by."""
-    it = ledger.held[path]
-    has_metric = any(name not in COUNTERS for name in (*it.metrics, *ledger.claims.get(path, ())))
+    it = claims.held[path]
+    has_metric = any(name not in COUNTERS for name in (*it.metrics, *claims.by_path.get(path, ())))
     return not has_metric or (it.step, it.epoch, it.counter) == (None, None, None)
 
 
-def _claim_rows(readings: SourceReader, source: MetricSource, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
+def _claim_rows(reader: SourceReader, source: MetricSource, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
     """Claim what rows say of checkpoints; returns the paths of those that they tell of."""
     if not rows:
         return set()
@@ -155,9 +155,9 @@ def _claim_rows(readings: SourceReader, source: MetricSource, own: Sequence[str]
     told = set()
     names: dict[str, str | None] = {}
     for path in own:
-        row = merged if table is None else _find_row(readings.ledger.held[path], table, source)
+        row = merged if table is None else _find_row(reader.claims.held[path], table, source)
         if row is not None:
-            _enter(readings.ledger, path, row, source, names)
+            _enter(reader.claims, path, row, source, names)
             told.add(path)
     return told
 
@@ -194,7 +194,7 @@ def _find_row(
     return table[max(near)] if near else None
 
 
-def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names: dict[str, str | None]) -> None:
+def _enter(claims: ScoreClaims, path: str, row: Row, source: MetricSource, names: dict[str, str | None]) -> None:
     """Claim a row's metrics, and give the checkpoint its numbers where its name has none.
 
     ``names`` remembers what the columns are called, None for those that are no metrics: rows repeat their columns.
@@ -203,10 +203,10 @@ def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names
     for column, said in row.items():
         name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
         value = number_of(said) if name is not None else None
-        if name is not None and value is not None and name not in ledger.claims.get(path, ()):
-            ledger.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
+        if name is not None and value is not None and name not in claims.by_path.get(path, ()):
+            claims.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
     numbers = {key: number_of(row.get(column)) for key, column in source.numbers.items()}
-    ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
+    claims.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
 
 
 def _name_of(column: str, source: MetricSource) -> str | None:
@@ -239,22 +239,22 @@ def number_of(said: str | float | None) -> float | None:
 # What training recorded to rank by -----------------------------------------------------------------------------------
 
 
-def read_recorded(readings: SourceReader, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
+def read_recorded(reader: SourceReader, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
     """The monitor and the mode that training noted; None for what it did not, or where nobody needs to ask."""
-    if not readings.is_sure and _is_plain(readings.ledger):
+    if not reader.is_sure and _is_plain(reader.claims):
         return None, None
     for layout, spec in ((it, spec) for it in layouts for spec in it.recorded):
-        own = in_save_order(it for it in readings.ledger.held.values() if it.layout == layout.name)
-        path = _place_of(spec, own, readings.sides)
-        said = _read_noted(readings, path, spec) if path is not None else None
+        own = in_save_order(it for it in reader.claims.held.values() if it.layout == layout.name)
+        path = _place_of(spec, own, reader.sides)
+        said = _read_noted(reader, path, spec) if path is not None else None
         if said is not None:
             return said
     return None, None
 
 
-def _is_plain(ledger: ScoreClaims) -> bool:
+def _is_plain(claims: ScoreClaims) -> bool:
     """Whether there is one metric, whose name says which way is better."""
-    named = [*(it.metrics for it in ledger.held.values()), *ledger.claims.values()]
+    named = [*(it.metrics for it in claims.held.values()), *claims.by_path.values()]
     metrics = {name for names in named for name in names} - COUNTERS
     return len(metrics) == 1 and infer_mode(next(iter(metrics))) is not None
 
@@ -267,8 +267,8 @@ def _place_of(spec: RecordedMetric, own: Sequence[Checkpoint], sides: SideFiles)
     return next((held[name] for name in sorted(held) if glob_matches(spec.path, name)), None)
 
 
-def _read_noted(readings: SourceReader, path: str, spec: RecordedMetric) -> tuple[str | None, Mode | None] | None:
-    said = try_read(readings.ledger, path, lambda: _read_keys(readings.store, path, spec))
+def _read_noted(reader: SourceReader, path: str, spec: RecordedMetric) -> tuple[str | None, Mode | None] | None:
+    said = try_read(reader.claims, path, lambda: _read_keys(reader.store, path, spec))
     if said is None:
         return None
     monitor, mode = said
@@ -293,14 +293,14 @@ def _read_keys(store: ReadStore, path: str, spec: RecordedMetric) -> tuple[str |
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def _read(readings: SourceReader, path: str, source: MetricSource) -> list[Row]:
+def _read(reader: SourceReader, path: str, source: MetricSource) -> list[Row]:
     def read() -> list[Row]:
         if source.format == "torch":
             from ckptctl.scan.metrics.inside import read_rows
 
-            with readings.store.open(path) as opened:
+            with reader.store.open(path) as opened:
                 return list(read_rows(opened, source.rows))
-        reader = import_module(f"ckptctl.readers.{source.format}")
-        return list(reader.read_rows(read_whole(readings.store, path, MOST_BYTES), source.rows))
+        module = import_module(f"ckptctl.readers.{source.format}")
+        return list(module.read_rows(read_whole(reader.store, path, MOST_BYTES), source.rows))
 
-    return try_read(readings.ledger, path, read) or []
+    return try_read(reader.claims, path, read) or []
