@@ -110,11 +110,12 @@ def group_folders(
         while open_folders and open_folders[-1].path and not folder.path.startswith(f"{open_folders[-1].path}/"):
             yield open_folders.pop()
         top = open_folders[-1] if open_folders else None
-        if top is None or not _join(top, folder, index):
+        is_own = top is None or not _join(top, folder, index)
+        below = [it.path for it in folder.entries if it.path.rpartition("/")[2] in sides] if is_own and sides else []
+        for above in open_folders if below else ():
+            above.below += below
+        if is_own:
             open_folders.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
-            found = [it.path for it in folder.entries if it.path.rpartition("/")[2] in sides] if sides else []
-            for above in open_folders[:-1] if found else ():
-                above.below += found
         if open_folders[0].is_checkpoint:
             deque(map(observe, walk if observe is not bool else ()), 0)
             break
@@ -149,8 +150,11 @@ def _join(top: RunFolder, folder: Folder, index: LayoutIndex) -> bool:
         return True
     if index.rank_folder_of(folder.path.rpartition("/")[2]):
         top.rank_folders.add(folder.path)
-    elif not _is_cut(top, folder, index):
-        return False
+    else:
+        below = folder.path[len(top.path) :].strip("/")
+        is_cut = is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below)
+        if not (is_cut and _goes_on(below, folder, index)):
+            return False
     top.entries += folder.entries
     return True
 
@@ -177,14 +181,8 @@ def _is_sure(candidates: Sequence[Match]) -> bool:
     return any([it.is_proved and it.is_numbered for it in candidates])  # noqa: C419 - faster
 
 
-def _is_cut(top: RunFolder, folder: Folder, index: LayoutIndex) -> bool:
-    """Whether a metric's slash made the folder."""
-    below = folder.path[len(top.path) :].strip("/")
-    return is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below) and _goes_on(below, folder, index)
-
-
 def _goes_on(front: str, folder: Folder, index: LayoutIndex) -> bool:
-    """Whether the checkpoints in a folder go on with a name that begins with ``front``, as far as can be known.
+    """Whether a metric's slash made a folder: its checkpoints go on with ``front``, as far as can be known.
 
     The folder of a sweep may be called alike (``lr=0.1-vit``), and be a run of its own: then what is in it says the
     whole name again. In doubt it is one: of each run something stays, of runs taken for one it might not.

@@ -124,8 +124,10 @@ def _read_records(store: ReadStore, claims: ScoreClaims, *, exact: bool, lasts: 
 
 def _read_scoreless(store: ReadStore, claims: ScoreClaims, metric: str) -> None:
     """Read the states of those that nothing gave the score so far: an earlier training's, another callback's."""
-    for path in _readable(claims):
-        if path not in claims.records and "last" not in claims.held[path].roles and not claims.knows(path, metric):
+    for path in _readable(claims) if metric not in ("epoch", "step") else ():
+        names = (*claims.held[path].metrics, *claims.by_path.get(path, ()))
+        is_read = path in claims.records or "last" in claims.held[path].roles
+        if not is_read and not any(claims.is_named(name, metric) for name in names):
             read_state(store, claims, path)
     claim_records(claims)
 

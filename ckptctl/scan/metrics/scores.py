@@ -66,11 +66,6 @@ class ScoreClaims:
             resumable=record.resumable,
         )
 
-    def knows(self, path: str, metric: str) -> bool:
-        """Whether something says the metric of a checkpoint."""
-        names = (*self.held[path].metrics, *self.by_path.get(path, ()))
-        return metric in ("epoch", "step") or any(self.is_named(name, metric) for name in names)
-
     def is_named(self, key: str, metric: str) -> bool:
         """Whether a name's key means a metric; its front may be the run's own folder (``loss=0.8.ckpt`` in ``val``)."""
         if same_metric(key, metric) or not metric.endswith(f"/{key}"):

@@ -57,10 +57,11 @@ class SourceReader(NamedTuple):
 def claim_source(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """Claim what a source says of a layout's own checkpoints; one that cannot be read is told of and left out."""
     if source.place != "inside":
-        for path in reversed(_paths_of(source, reader.sides)):  # the first claim counts
+        paths = _paths_of(source, reader.sides)[::-1]  # the first claim counts
+        for path in paths:
             _claim_rows(reader, source, own, _read(reader, path, source))
-            if source.format in {"csv", "yaml", "npz"}:
-                reader.claims.files.setdefault(source.format, path.rpartition("/")[2])
+        if paths and source.format in {"csv", "yaml", "npz"}:
+            reader.claims.files.setdefault(source.format, paths[0].rpartition("/")[2])
         if "{" in source.path:
             _claim_each(reader, source, own)
     elif source.is_history and not reader.is_sure:
