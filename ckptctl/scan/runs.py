@@ -208,7 +208,8 @@ def _add_groups(name: Name, detected: Detected) -> Name:
     said = {key: text for key, text in detected.groups.items() if text is not None}
     fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
     if "value" in said:
-        fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], detected.layout.digits))
+        whole, dot, decimals = said["value"].partition(".")  # decimals that were not measured do not count
+        fields[said.get("metric", UNNAMED)] = read_field(whole + dot + decimals[: detected.layout.digits])
     if "free" in said and detected.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
         # its bare number is not said to be of an epoch: it is read as that of a file's name would be
         name = name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
@@ -220,12 +221,6 @@ def _add_groups(name: Name, detected: Detected) -> Name:
 
 
 _SAYS_EPOCH = re.compile(r"(?i)ep")
-
-
-def _cut(text: str, digits: int | None) -> str:
-    """A number without the decimals that were not measured."""
-    whole, dot, decimals = text.partition(".")
-    return text if digits is None else whole + dot + decimals[:digits]
 
 
 def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Checkpoint:

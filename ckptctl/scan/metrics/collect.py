@@ -193,15 +193,13 @@ def _claim_listed(reader: SourceReader, path: str, log: RunLog, watched: Recorde
 def _metric_that_fits(claims: ScoreClaims, known: Mapping[str, float]) -> str | None:
     """The metric of the names that a file's numbers mean: one that agrees with most of them; None where none does."""
     named = sorted({name for it in claims.run.checkpoints for name in it.metrics if name not in COUNTERS})
-    fits = {name: sum(_says(claims.held[path], name, value) for path, value in known.items()) for name in named}
+    fits = dict.fromkeys(named, 0)
+    for path, value in known.items():
+        scores = claims.held[path].metrics
+        for name in fits.keys() & scores.keys():
+            fits[name] += scores_agree(Score(value, None, "yaml"), scores[name])
     best = max(named, key=fits.__getitem__, default=None)
     return best if best is not None and 2 * fits[best] > len(known) else None
-
-
-def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
-    """Whether a name says a value."""
-    score = checkpoint.metrics.get(name)
-    return score is not None and scores_agree(Score(value, None, "yaml"), score)
 
 
 def _claim_table(reader: SourceReader, path: str, wanted: set[str]) -> None:
