@@ -17,20 +17,18 @@ from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import find_newest
 from ckptctl.core.units import write_size
 from ckptctl.errors import NoCheckpoint, Refused
-from ckptctl.scan.absolute_paths import (
-    absolute_checkpoint,
-    absolute_outcome,
-    absolute_run,
-    absolute_verdict,
-    make_absolute,
-)
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import (
     NameOptions,
     Path,
     Paths,
     Texts,
+    absolute_checkpoint,
+    absolute_outcome,
+    absolute_run,
+    absolute_verdict,
     expand_globs,
+    make_absolute,
     open_separate_stores,
     parse_filters,
     read_options,

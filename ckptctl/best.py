@@ -24,7 +24,7 @@ from ckptctl.core.ranking import (
 )
 from ckptctl.core.score_sources import rounding_error
 from ckptctl.errors import NoCheckpoint, NoScore
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.peer_checks import check_against_peers

@@ -18,7 +18,7 @@ from ckptctl.core.units import write_size
 from ckptctl.errors import NoCheckpoint, Refused, UsageError
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents
-from ckptctl.layouts import find_slimming
+from ckptctl.layouts.index import find_slimming
 from ckptctl.prune.slimming import is_covered_by
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.inspect import CheckpointFiles

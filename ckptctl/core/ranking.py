@@ -1,10 +1,10 @@
-"""What to rank by, which way is better, the order that follows, and a run with its best and its newest."""
+"""What to rank by, which way is better, the order that follows; which training saved what; a run's best and newest."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
 from operator import attrgetter
 from typing import Literal, NamedTuple, cast
@@ -98,12 +98,8 @@ def score_of(checkpoint: Checkpoint, name: str) -> Score | None:
         return metrics[name]
     plain = name.replace("/", "_")
     found = next((score for key, score in metrics.items() if key.replace("/", "_") == plain), None)
-    return found or _counter_of(checkpoint, name)
-
-
-def _counter_of(checkpoint: Checkpoint, name: str) -> Score | None:
-    value = {"epoch": checkpoint.epoch, "step": checkpoint.step}.get(name)
-    return None if value is None else Score(float(value), str(value), "name")
+    count = {"epoch": checkpoint.epoch, "step": checkpoint.step}.get(name)
+    return found or (None if count is None else Score(float(count), str(count), "name"))
 
 
 def count_metrics(checkpoints: Iterable[Checkpoint]) -> Counter[str]:
@@ -317,3 +313,45 @@ def view_run(run: Run, *, monitor: str | None = None, mode: str = "auto") -> Run
         return RunView(run, last=newest, doubt=error)
     ranked = rank(complete, metric)
     return RunView(run, metric, ranked[0].checkpoint.path if ranked else None, newest)
+
+
+MOST_TRAININGS = 32
+"""Trainings told apart; a folder with more has times that nothing can be read from."""
+
+KeptPaths = Callable[[Checkpoint], "set[str] | None"]
+
+
+def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths) -> dict[str, int]:
+    """The number of each checkpoint's training, from 0; by the keys of ``held``.
+
+    Where the highest step is older than another save, training was begun anew, or a copy has mixed up the times. The
+    states tell: ``list_kept`` gives the paths that a checkpoint's state lists as kept when it was saved, None where it
+    lists none. Two saves of one training are in the list of the later; where neither lists the other, all that was
+    written after the highest step is another training's. States without lists (weights only) leave it to a ``-vN`` that
+    was written after the highest step, while its namesake was there before, and to times that are well apart.
+    """
+    lineages = dict.fromkeys(held, 0)
+    for number in range(1, MOST_TRAININGS):
+        pool = {key: it for key, it in held.items() if lineages[key] == number - 1}
+        border = _border(list(pool.values()), list_kept)
+        if border is None:
+            return lineages
+        lineages |= {key: number for key, it in pool.items() if it.modified > border}
+    return dict.fromkeys(held, 0)
+
+
+def _border(pool: list[Checkpoint], list_kept: KeptPaths) -> int | None:
+    """The time after which another training wrote; None where there is only one."""
+    numbered = in_save_order(it for it in pool if it.step is not None or it.epoch is not None)
+    if not numbered:
+        return None
+    highest, latest = numbered[-1], max(numbered, key=lambda it: it.modified)
+    if latest.modified <= highest.modified or (latest.step, latest.epoch) == (highest.step, highest.epoch):
+        return None
+    lists = (list_kept(highest) or set(), list_kept(latest) or set())
+    if highest.path in lists[1] or latest.path in lists[0]:
+        return None
+    old = {it.path for it in pool if it.modified <= highest.modified}
+    versioned = [it for it in pool if it.modified > highest.modified and it.version is not None]
+    has_twins = any(it.path.replace(f"-v{it.version}.", ".") in old for it in versioned)
+    return highest.modified if any(lists) or has_twins or came_later(latest, highest) else None

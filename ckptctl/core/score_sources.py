@@ -67,13 +67,9 @@ class ScoreConflict(NamedTuple):
     @property
     def note(self) -> Note:
         """What a person should know of it."""
+        path, metric, trusted, other, files = self
         return Note(
-            "score-conflict",
-            path=self.path,
-            metric=self.metric,
-            trusted=self.trusted,
-            other=self.other,
-            files=tuple(self.files.items()),
+            "score-conflict", path=path, metric=metric, trusted=trusted, other=other, files=tuple(files.items())
         )
 
 

@@ -11,8 +11,7 @@ from ckptctl.core.model import Checkpoint, Pointer, Run, Score
 from ckptctl.core.ranking import Metric, choose_metric, is_better, rank, score_of
 from ckptctl.core.score_sources import scores_agree
 from ckptctl.errors import Damaged, MetricUnclear, ModeUnclear, NoScore
-from ckptctl.layouts import find_layout
-from ckptctl.layouts.index import Match, glob_matches, match
+from ckptctl.layouts.index import Match, find_layout, glob_matches, match
 from ckptctl.scan.pointers import LONGEST_NAME, MOST_BYTES, resolve_link
 from ckptctl.stores import read_whole
 

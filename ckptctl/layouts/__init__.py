@@ -6,8 +6,6 @@ and witnesses beside them, fit.
 
 from __future__ import annotations
 
-from typing import cast
-
 from ckptctl.layouts import (
     accelerate,
     allennlp,
@@ -50,7 +48,7 @@ from ckptctl.layouts import (
     verl,
     yolox,
 )
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import Layout
 
 LAYOUTS: tuple[Layout, ...] = (
     *nemo.LAYOUTS,
@@ -94,19 +92,3 @@ LAYOUTS: tuple[Layout, ...] = (
     *torch_dcp.LAYOUTS,
     *generic.LAYOUTS,
 )
-
-
-def find_layout(name: str) -> Layout:
-    """The layout of a name that a checkpoint has; raises KeyError."""
-    if not _index or _index[0] is not LAYOUTS:  # the table may have got a row since
-        _index[:] = LAYOUTS, {layout.name: layout for layout in LAYOUTS}
-    return cast("dict[str, Layout]", _index[1])[name]
-
-
-def find_slimming(name: str) -> Slimming | None:
-    """What the layout of a checkpoint says of slimming it; None where it says nothing, or is not known."""
-    return None if name == "unknown" else find_layout(name).slimming
-
-
-_index: list[object] = []
-"""The table that the index is of, and the index."""

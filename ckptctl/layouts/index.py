@@ -7,19 +7,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from ckptctl.layouts.schema import Layout
+from ckptctl import layouts as table
+from ckptctl.layouts.schema import Layout, Slimming
 
 Groups = Mapping[str, "str | None"]
 NeighborLookup = Callable[[Layout], "str | None"]
 NUMBERS = ("epoch", "step", "index")
 """Groups of a pattern that say which save it is."""
+_MAGIC = frozenset("*?[")
+"""Signs of a glob that is no plain name."""
 _MEMORY = 512
 _FEW = 64
 """Contents of folders that are remembered, and how many names they may have: runs hold more, and never the same."""
+
+
+def find_layout(name: str) -> Layout:
+    """The layout of a name that a checkpoint has; raises KeyError."""
+    if not _by_name or _by_name[0] is not table.LAYOUTS:  # the table may have got a row since
+        _by_name[:] = table.LAYOUTS, {layout.name: layout for layout in table.LAYOUTS}
+    return cast("dict[str, Layout]", _by_name[1])[name]
+
+
+def find_slimming(name: str) -> Slimming | None:
+    """What the layout of a checkpoint says of slimming it; None where it says nothing, or is not known."""
+    return None if name == "unknown" else find_layout(name).slimming
+
+
+_by_name: list[object] = []
+"""The table that the index is of, and the index."""
 
 
 class Match(NamedTuple):
@@ -92,16 +111,18 @@ class LayoutIndex:
             for ending in {ending_kind(it) for it in (*layout.extensions, *layout.examples)}:
                 self._files.setdefault(ending, []).append(layout)
             return
-        needed = [(it,) if isinstance(it, str) else tuple(sorted(it, key=_is_magic)) for it in layout.sentinels]
+        needed = [
+            (it,) if isinstance(it, str) else tuple(sorted(it, key=_MAGIC.isdisjoint, reverse=True))
+            for it in layout.sentinels
+        ]
         markers = [Marker(layout, it, is_proof=True) for it in needed]
         markers += [Marker(layout, (it,), is_proof=False) for it in layout.hints]
         for marker in markers:
             glob = marker.needed[0]
-            front, star, _ = glob.partition("*")
-            back = glob.rpartition("*")[2]
-            if not star and not _is_magic(glob):
+            front, back = glob.partition("*")[0], glob.rpartition("*")[2]
+            if _MAGIC.isdisjoint(glob):
                 self._literal.setdefault(glob, []).append(marker)
-            elif "." in back and not _is_magic(back):
+            elif "." in back and _MAGIC.isdisjoint(back):
                 self._ended.setdefault(ending_kind(back), []).append(marker)
             else:
                 self._begun.setdefault(front.partition("[")[0].partition("?")[0], []).append(marker)
@@ -146,6 +167,8 @@ class LayoutIndex:
             return list(found.values())
         if not held:
             found = {it.layout.name: it for it in self._named(name)}
+        if not found:
+            return []
         proved = _most_particular([it for it in found.values() if it.is_proved and not _is_above(it, held)])
         if any(it.is_numbered for it in proved):
             return proved
@@ -199,7 +222,7 @@ class LayoutIndex:
         known |= {re.sub(r"\{\w+\}", "*", source.path) for source in sources}
         known |= {glob for it in rows for glob in it.neighbors if not glob.startswith("../")}
         known |= {re.sub(r"\{\w+\}", "*", it.done) for it in rows if "{" in it.done}
-        plain = frozenset(it for it in known if not _is_magic(it))
+        plain = frozenset(it for it in known if _MAGIC.isdisjoint(it))
         self._beside[names] = plain, tuple(sorted(known - plain))
         return self._beside[names]
 
@@ -214,7 +237,9 @@ class LayoutIndex:
 
     def rank_folder_of(self, name: str) -> Match | None:
         """The layout of which a folder holds one rank's share of the checkpoints of the folder above."""
-        rows = (it for it, anchor, pattern in self._rank_folders if anchor in name and _full(pattern, name))
+        rows = (
+            it for it, anchor, pattern in self._rank_folders if anchor in name and _compile(pattern).fullmatch(name)
+        )
         return next((Match(it, {}) for it in rows), None)
 
 
@@ -264,7 +289,7 @@ def first_match(glob: str, names: Collection[str]) -> str | None:
         if part == "*" and names:
             return min(names)
         matcher = _matcher(part)
-        found = [name for name in names if matcher(name)] if _is_magic(part) else []
+        found = [name for name in names if matcher(name)] if not _MAGIC.isdisjoint(part) else []
         if found:
             return min(found)
     return None
@@ -304,17 +329,7 @@ def _holds(name: str, front: str, middle: Sequence[str], back: str) -> bool:
     return at <= end
 
 
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.ASCII)
-
-
-def _full(pattern: str, name: str) -> bool:
-    return _compile(pattern).fullmatch(name) is not None
-
-
-def _is_magic(glob: str) -> bool:
-    return not {"*", "?", "["}.isdisjoint(glob)
+_compile: Callable[[str], re.Pattern[str]] = cache(partial(re.compile, flags=re.ASCII))
 
 
 _OPTIONAL = re.compile(r"(?:\\.|[^\\()\[\]])(?:[*?]|\{[^}]*\})|\\[a-zA-Z]|\[[^\]]*\](?:[*?]|\{[^}]*\})?|[.+^$]")

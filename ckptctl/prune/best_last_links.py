@@ -6,7 +6,7 @@ from posixpath import dirname, join, relpath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.errors import Refused
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.pointers import read_text
 
 if TYPE_CHECKING:

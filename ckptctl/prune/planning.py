@@ -26,10 +26,9 @@ from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.policy_options import PolicyOptions, make_policy
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.pointers import attach_links
-from ckptctl.scan.provenance import attach_references
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, read_options
-from ckptctl.scan.tree_listing import TreeListing, list_tree
+from ckptctl.scan.tree_listing import TreeListing, attach_references, list_tree
 from ckptctl.stores import ReadStore, require_writable
 
 FIRST_PERSON = 1000

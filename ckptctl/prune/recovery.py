@@ -11,8 +11,7 @@ from ckptctl.errors import NotFound, Refused, UsageError
 from ckptctl.prune.journal import JournaledTransaction, has_trash, load_transaction, load_transactions
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.trash import is_own_transaction, recover, undo_transaction
-from ckptctl.scan.absolute_paths import make_absolute
-from ckptctl.scan.targets import locate_errors
+from ckptctl.scan.targets import locate_errors, make_absolute
 from ckptctl.stores import ReadStore, Store, open_store, require_writable
 
 

@@ -17,7 +17,7 @@ from ckptctl.core.model import Checkpoint, Entry, Note, Run, Text
 from ckptctl.core.retention.resumable import SlimAnswer, find_resume_candidates, keep_whole, slim_all_but_newest
 from ckptctl.core.retention.slimming import SHARED, SlimOptions, SlimPlan, SlimStep
 from ckptctl.errors import CkptctlError, Damaged, Refused
-from ckptctl.layouts import find_layout, find_slimming
+from ckptctl.layouts.index import find_layout, find_slimming
 from ckptctl.layouts.schema import Slimming
 from ckptctl.prune.steps import store_path
 from ckptctl.scan.completeness import check_completeness

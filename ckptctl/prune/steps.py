@@ -12,7 +12,7 @@ from ckptctl.core.model import Checkpoint, Entry
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.transaction import RenameStep, RetainedFile, RosterEdit, SymlinkChange, TransactionItem
 from ckptctl.errors import Damaged
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.prune.journal import LIST, trash_folder_of
 from ckptctl.scan.completeness import done_paths
 from ckptctl.scan.pointers import remove_from_roster

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
@@ -33,11 +33,12 @@ def check_completeness(
     ``now`` in nanoseconds by the clock that stamps the files; the entries with their times; ``unit`` where it is not
     the layout's: a family may consist of one file.
     """
-    age = _age_of(entries, now)
+    age = now - Entries.of(entries).modified
     kind = unit or layout.unit
     marks, lacks = _find_marks(layout, entries) if layout.done else (frozenset(), None)
     parts = [it for it in entries if it.path not in marks] if marks and layout.unit != "dir" else entries
-    whole, why = (False, lacks) if lacks else _PROOFS[kind](store, layout, parts)
+    prove = {"file": _prove_file, "family": _prove_family, "dir": _prove_folder}[kind]
+    whole, why = (False, lacks) if lacks else prove(store, layout, parts)
     if marks and whole is not False and why is None:
         whole = None if _is_outdated(entries, marks) else True
     if whole is None and why is not None:
@@ -89,13 +90,8 @@ def _is_outdated(entries: Iterable[Entry], marks: Collection[str]) -> bool:
 
 def classify_unfinished(entries: Sequence[Entry], now: int, why: Note | None = None) -> tuple[State, Note]:
     """The state of what is known to be unfinished, by its own name or for another reason."""
-    why = why or Note("in-progress-name")
-    return ("partial" if _age_of(entries, now) >= QUIET else "live"), why
-
-
-def _age_of(entries: Sequence[Entry], now: int) -> int:
-    """Nanoseconds since the last of them was written."""
-    return now - Entries.of(entries).modified
+    age = now - Entries.of(entries).modified
+    return ("partial" if age >= QUIET else "live"), why or Note("in-progress-name")
 
 
 def _prove_file(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:
@@ -167,13 +163,6 @@ def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[
     return _missing_of(required, names) or _missing_shard(below) or _missing_rank(ranks, below)
 
 
-_PROOFS: Mapping[str, Callable[[ReadStore, Layout, Sequence[Entry]], Completeness]] = {
-    "file": _prove_file,
-    "family": _prove_family,
-    "dir": _prove_folder,
-}
-
-
 def _missing_of(required: Iterable[str], names: Iterable[str]) -> Note | None:
     """The first thing that is required and not there."""
     held = set(names)
@@ -206,7 +195,10 @@ def _missing_shard(paths: Iterable[str]) -> Note | None:
 def _missing_rank(patterns: Iterable[str], names: Collection[str]) -> Note | None:
     for pattern in patterns:
         held = ranks_in(pattern, names)
-        missing = next((it for it in _all_up_to(held) if it not in held), None)
+        # every combination from 0 up to the highest of each kind of rank
+        kinds = list(zip(*held, strict=True)) if len({len(it) for it in held}) == 1 else []
+        wanted = product(*(range(max(numbers) + 1) for numbers in kinds)) if kinds else ()
+        missing = next((it for it in wanted if it not in held), None)
         if missing is not None:
             return Note("missing-rank", rank=missing, pattern=pattern)
     return None
@@ -228,13 +220,6 @@ _NOBODY: frozenset[tuple[int, ...]] = frozenset()
 def _rank_pattern(pattern: str) -> tuple[str, re.Pattern[str]]:
     """What every name must hold that a pattern matches, and the pattern."""
     return required_text(pattern), re.compile(pattern)
-
-
-def _all_up_to(held: frozenset[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
-    """Every combination from 0 up to the highest of each kind of rank."""
-    if not held or len({len(it) for it in held}) > 1:
-        return ()
-    return product(*(range(max(numbers) + 1) for numbers in zip(*held, strict=True)))
 
 
 def _missing_parts(layout: Layout, names: Iterable[str]) -> Note | None:
@@ -271,11 +256,8 @@ def _prove_manifest(store: ReadStore, path: str, below: Sequence[str]) -> Comple
 
 def refresh_entries(store: ReadStore, checkpoint: Checkpoint) -> tuple[Entry, ...]:
     """A checkpoint's entries as they are now, with sizes, times and identities; raises FileNotFoundError, OSError."""
-    tops = [store.stat(entry.path) for entry in checkpoint.tops]
-    return tuple(entry for top in tops for entry in (top, *_list_inside(store, top)))
-
-
-def _list_inside(store: ReadStore, top: Entry) -> list[Entry]:
-    """All that lies in a folder; nothing for a file."""
-    folders = store.walk(stat=True, top=top.path) if top.kind == "dir" else ()
-    return [entry for folder in folders for entry in folder.entries]
+    found: list[Entry] = []
+    for top in [store.stat(entry.path) for entry in checkpoint.tops]:
+        folders = store.walk(stat=True, top=top.path) if top.kind == "dir" else ()
+        found += [top, *(entry for folder in folders for entry in folder.entries)]
+    return tuple(found)

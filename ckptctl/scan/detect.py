@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,16 +50,16 @@ class DetectedAll(NamedTuple):
 
 def detect(run_folder: RunFolder, index: LayoutIndex) -> DetectedAll:
     """The checkpoints of a run folder."""
-    harvest = _Harvest(run_folder, index)
+    detection = _Detection(run_folder, index)
     for path, folder in run_folder.units.items():
-        harvest.take_folder(path, folder)
+        detection.take_folder(path, folder)
     for entry in run_folder.entries:
         if entry.kind == "file":
-            harvest.take_file(entry)
-    return harvest.close()
+            detection.take_file(entry)
+    return detection.close()
 
 
-class _Harvest:
+class _Detection:
     """What was found in a run folder so far."""
 
     def __init__(self, run_folder: RunFolder, index: LayoutIndex) -> None:
@@ -76,7 +76,9 @@ class _Harvest:
         self.marks: set[str] = set()
         """Where done-marks were looked for: what lies there is no checkpoint."""
         self.folders = {it.path: it for it in run_folder.entries if it.kind == "dir"} if run_folder.units else {}
-        self.proved = _proved_layouts(run_folder.units.values())
+        first = [it.candidates[0] for it in run_folder.units.values() if it.candidates]
+        self.proved = {it.layout.name for it in first if it.is_proved}
+        """Layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
         self.neighbors: dict[str, str | None] = {}
         """By layout: what shows it; None where it needs something that is not there."""
 
@@ -93,10 +95,9 @@ class _Harvest:
         if chosen is not None:
             doubt = doubt or _doubt_nested(chosen.layout, folder)
             entries = (top, *folder.entries)
-            find = Detected(
-                chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress
+            self.found.append(
+                Detected(chosen.layout, path, "dir", entries, chosen.groups, chosen.evidence, doubt, folder.in_progress)
             )
-            self.found.append(find)
 
     def take_file(self, entry: Entry) -> None:
         """Enter a file by its name and what lies beside it."""
@@ -161,7 +162,7 @@ _PATH = attrgetter("path")
 
 
 def _doubt_series(found: list[Detected]) -> list[Detected]:
-    """The finds, in doubt where names of no framework's own differ in more than their numbers.
+    """All of them, in doubt where names of no framework's own differ in more than their numbers.
 
     ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
     be neither's. The same goes for two names with the very same numbers.
@@ -200,12 +201,7 @@ def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> Note | None:
     return None
 
 
-def _proved_layouts(folders: Iterable[CheckpointFolder]) -> frozenset[str]:
-    """The layouts of which a sentinel proves at least one folder: they explain half-written ones beside it."""
-    return frozenset(it.candidates[0].layout.name for it in folders if it.candidates and it.candidates[0].is_proved)
-
-
-def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | None, Note | None]:
+def _choose(folder: CheckpointFolder, proved: Collection[str]) -> tuple[Match | None, Note | None]:
     """The layout of a folder, and why it is in doubt, if it is; None where only others beside it could have told."""
     candidates = folder.candidates
     if not (candidates[0].is_proved and candidates[0].is_numbered):
@@ -216,12 +212,8 @@ def _choose(folder: CheckpointFolder, proved: frozenset[str]) -> tuple[Match | N
         return (candidates or folder.candidates[-1:])[0], None
     if not candidates:
         return None, None
-    if len(candidates) == 1:
-        return candidates[0], None
     rivals = {it.layout.family: it.layout.name for it in candidates}
-    if len(rivals) == 1:
-        return candidates[0], None
-    return candidates[0], Note("ambiguous-layout", layouts=tuple(rivals.values()))
+    return candidates[0], Note("ambiguous-layout", layouts=tuple(rivals.values())) if len(rivals) > 1 else None
 
 
 def _key_of(entry: Entry, candidate: Match, rank_folders: Collection[str]) -> tuple[object, ...]:
@@ -247,7 +239,11 @@ def _make_family(members: Sequence[Member], run_folder: RunFolder) -> Detected |
     lead = leads[0][1] if leads else members[0][1]
     is_one = len(members) == 1 and not layout.required and lead.groups.get("of") in (None, "00001")
     path = tops[0].path if is_one else _path_of(leads or members, run_folder)
-    groups = {key: _any(members, key) for _, it in members for key in it.groups}
+    groups = {
+        key: next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
+        for _, candidate in members
+        for key in candidate.groups
+    }
     lacks = _missing_folder(layout, [it for it, _ in leads] or tops, run_folder)
     return Detected(layout, path, "file" if is_one else "family", entries, groups, lacks=lacks)
 
@@ -261,10 +257,6 @@ def _missing_folder(layout: Layout, tops: Sequence[Entry], run_folder: RunFolder
         return None
     missing = min(run_folder.rank_folders - held, default=None)
     return None if missing is None else Note("missing-share", folder=missing.rpartition("/")[2])
-
-
-def _any(members: Sequence[Member], key: str) -> str | None:
-    return next((it.groups[key] for _, it in members if it.groups.get(key) is not None), None)
 
 
 def _place_of(entry: Entry, layout: Layout, leads: Sequence[Member]) -> int:

@@ -35,16 +35,6 @@ class CheckpointFolder:
         self.in_progress = in_progress
         """Whether its name says that it is being written."""
 
-    @property
-    def is_proved(self) -> bool:
-        """Whether a sentinel speaks for a layout."""
-        return any(it.is_proved for it in self.candidates)
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether a sentinel and its own name say the same."""
-        return any([it.is_proved and it.is_numbered for it in self.candidates])  # noqa: C419 - faster
-
 
 class RunFolder:
     """A folder with what belongs to it, while the walk is inside."""
@@ -78,17 +68,13 @@ class RunFolder:
 
     @property
     def sides(self) -> SideFiles:
-        """Where its side files are."""
+        """Where its side files are: in it, below it, and in the folder right above, where that is a run folder too."""
         return SideFiles(
             self.path,
             self.beside,
-            self.parent.beside if self.parent and self._is_right_below() else {},
+            self.parent.beside if self.parent and self.path.rpartition("/")[0] == self.parent.path else {},
             tuple(self.below),
         )
-
-    def _is_right_below(self) -> bool:
-        """Whether the folder right above it is a run folder too; a run's own folder always is."""
-        return self.parent is not None and self.path.rpartition("/")[0] == self.parent.path
 
     def find_neighbor(self, layout: Layout) -> str | None:
         """What lies beside the checkpoints of a layout and shows it, as a sentence's end; None where nothing does."""
@@ -102,10 +88,6 @@ class RunFolder:
             if name is not None:
                 return f"{name} lies {'in the folder above' if is_above else 'beside it'}"
         return None
-
-    def holds(self, path: str) -> bool:
-        """Whether a path lies in this folder."""
-        return not self.path or path.startswith(self.path + "/")
 
     def unit_of(self, path: str) -> CheckpointFolder | None:
         """The checkpoint folder that a path lies in: the walk goes in depth, so it can only be the last one found."""
@@ -125,12 +107,15 @@ def group_folders(
     walk = store.walk(stat=stat)
     for folder in walk:
         observe(folder)
-        while open_folders and not open_folders[-1].holds(folder.path):
+        while open_folders and open_folders[-1].path and not folder.path.startswith(f"{open_folders[-1].path}/"):
             yield open_folders.pop()
         top = open_folders[-1] if open_folders else None
-        if top is None or not _join(top, folder, index):
+        is_own = top is None or not _join(top, folder, index)
+        below = [it.path for it in folder.entries if it.path.rpartition("/")[2] in sides] if is_own and sides else []
+        for above in open_folders if below else ():
+            above.below += below
+        if is_own:
             open_folders.append(RunFolder(folder, top, None if top else _recognise_root(store, folder, index)))
-            _note_sides(open_folders, folder, sides)
         if open_folders[0].is_checkpoint:
             deque(map(observe, walk if observe is not bool else ()), 0)
             break
@@ -138,13 +123,6 @@ def group_folders(
             open_folders[-1].failures.append(Note("unlisted", path=folder.path, why=folder.failure))
     while open_folders:
         yield open_folders.pop()
-
-
-def _note_sides(run_folders: Sequence[RunFolder], folder: Folder, names: frozenset[str]) -> None:
-    """Let all open run folders above know the side files in a folder."""
-    found = [it.path for it in folder.entries if it.path.rpartition("/")[2] in names] if names else []
-    for run_folder in run_folders[:-1] if found else ():
-        run_folder.below += found
 
 
 def _recognise_root(store: ReadStore, folder: Folder, index: LayoutIndex) -> Match | None:
@@ -161,20 +139,22 @@ def _recognise_root(store: ReadStore, folder: Folder, index: LayoutIndex) -> Mat
 def _join(top: RunFolder, folder: Folder, index: LayoutIndex) -> bool:
     """Whether a folder belongs to the open one above it, and then is part of it."""
     inside = top.unit_of(folder.path) if top.units else None
+    found = _recognise(top, folder, index)
     if inside is not None:
         inside.entries += folder.entries
-        found = _recognise(top, folder, index)
-        if found is not None and found.is_sure:
+        if found is not None and _is_sure(found.candidates):
             inside.nested.append((folder.path, found.candidates[0].layout.family))
         return True
-    found = _recognise(top, folder, index)
     if found is not None:
         top.units[folder.path] = found
         return True
     if index.rank_folder_of(folder.path.rpartition("/")[2]):
         top.rank_folders.add(folder.path)
-    elif not _is_cut(top, folder, index):
-        return False
+    else:
+        below = folder.path[len(top.path) :].strip("/")
+        is_cut = is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below)
+        if not (is_cut and _goes_on(below, folder, index)):
+            return False
     top.entries += folder.entries
     return True
 
@@ -184,11 +164,10 @@ def _recognise(top: RunFolder, folder: Folder, index: LayoutIndex) -> Checkpoint
     start = len(folder.path) + 1
     name = folder.path[folder.path.rfind("/") + 1 :]
     candidates = index.recognise(name, [it.path[start:] for it in folder.entries], top.find_neighbor)
-    found = CheckpointFolder(candidates, folder.entries)
-    if found.is_sure:
-        return found
+    if candidates and _is_sure(candidates):
+        return CheckpointFolder(candidates, folder.entries)
     other = _recognise(top, folder, index.others) if index.others else None
-    if other is not None and other.is_proved and not found.is_proved:
+    if other and any(it.is_proved for it in other.candidates) and not any(it.is_proved for it in candidates):
         return CheckpointFolder((), folder.entries)
     unfinished = index.in_progress(name)
     if unfinished or candidates:
@@ -197,14 +176,13 @@ def _recognise(top: RunFolder, folder: Folder, index: LayoutIndex) -> Checkpoint
     return CheckpointFolder(families[:1], folder.entries) if families else None
 
 
-def _is_cut(top: RunFolder, folder: Folder, index: LayoutIndex) -> bool:
-    """Whether a metric's slash made the folder."""
-    below = folder.path[len(top.path) :].strip("/")
-    return is_cut_by_slash(below.partition("/")[0]) and is_cut_by_slash(below) and _goes_on(below, folder, index)
+def _is_sure(candidates: Sequence[Match]) -> bool:
+    """Whether a sentinel and the folder's own name say the same."""
+    return any([it.is_proved and it.is_numbered for it in candidates])  # noqa: C419 - faster
 
 
 def _goes_on(front: str, folder: Folder, index: LayoutIndex) -> bool:
-    """Whether the checkpoints in a folder go on with a name that begins with ``front``, as far as can be known.
+    """Whether a metric's slash made a folder: its checkpoints go on with ``front``, as far as can be known.
 
     The folder of a sweep may be called alike (``lr=0.1-vit``), and be a run of its own: then what is in it says the
     whole name again. In doubt it is one: of each run something stays, of runs taken for one it might not.

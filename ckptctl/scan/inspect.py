@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.core.model import Note
 from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, Flaw, VerifyResult, merge_contents
-from ckptctl.layouts import find_slimming
+from ckptctl.layouts.index import find_slimming
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry
@@ -161,8 +161,12 @@ def _load(
     examined: VerifyResult, files: CheckpointFiles, held: Mapping[str, Contents], loader: TorchLoader
 ) -> VerifyResult:
     """What torch makes of its files; one that is broken, suspect or unfinished is never handed over."""
-    why = _why_not(examined)
-    if why is not None:
+    why = ""
+    if examined.state == "live":
+        why = "it may still be in the writing"
+    elif examined.ok and any(flaw.id in _NAMES for flaw in examined.flaws):
+        why = "what its pickles name is not known to be harmless; --allow GLOB says that it is"
+    if why or not examined.ok:  # then its flaws say so already
         flaws = [Flaw("not-loaded", f"not given to torch: {why}")] if why else []
         return examined._replace(flaws=(*examined.flaws, *flaws), loaded=0)
     tried = [_load_file(files, name, own.format, loader) for name, own in held.items() if own.format in _LOADABLE]
@@ -172,17 +176,6 @@ def _load(
 
 _LOADABLE = ("torch", "torch-legacy", "torchscript", "zip")
 """Formats that are torch's, or may hold files of torch; the others have nothing to do with it."""
-
-
-def _why_not(examined: VerifyResult) -> str | None:
-    """Why none of it may be loaded, "" where its flaws say so already; None where all of it may."""
-    if examined.state == "live":
-        return "it may still be in the writing"
-    if not examined.ok:
-        return ""
-    if any(flaw.id in _NAMES for flaw in examined.flaws):
-        return "what its pickles name is not known to be harmless; --allow GLOB says that it is"
-    return None
 
 
 def _load_file(files: CheckpointFiles, name: str, kind: str, loader: TorchLoader) -> Flaw | None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint, Entries, Entry, Note
 from ckptctl.core.ranking import in_save_order
-from ckptctl.layouts import find_layout
-from ckptctl.layouts.index import glob_matches
+from ckptctl.layouts.index import find_layout, glob_matches
 from ckptctl.scan.completeness import check_completeness, classify_unfinished, ranks_in
 
 if TYPE_CHECKING:
@@ -26,10 +25,11 @@ def check_against_peers(store: ReadStore, checkpoints: Sequence[Checkpoint], now
     for name, layout in layouts.items():
         if layout.newest_lacks:
             judged = _forgive_newest(store, judged, layout, now)
-        judged = _doubt_all(judged, name)
+        if any(it.state == "partial" for it in judged):
+            judged = _doubt_all(judged, name)
         if layout.ranks:
             judged = _doubt_fewer(judged, layout)
-    for family in {it.family for it in checkpoints}:
+    for family in {it.family for it in layouts.values() if it.unit != "file"}:
         judged = _doubt_newest(store, judged, {name: it for name, it in layouts.items() if it.family == family}, now)
     return judged
 
@@ -120,18 +120,17 @@ def _doubt_all(checkpoints: list[Checkpoint], layout: str) -> list[Checkpoint]:
 
 def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoint]:
     """One with fewer ranks than all others may be half written; where several have as few, the cluster changed."""
-    counts = {it.path: _count_ranks(it, layout) for it in checkpoints if it.layout == layout.name}
+    own = [it for it in checkpoints if it.layout == layout.name]
+    counts = {it.path: _count_ranks(layout.ranks, Entries.of(it.entries).inside) for it in own}
     if not any(counts.values()):
         return checkpoints
-    common = Counter(counts[it.path] for it in checkpoints if it.path in counts and it.state == "complete")
+    complete = [it.path for it in own if it.state == "complete"]
+    common = Counter(counts[path] for path in complete)
     most = max(counts.values())
+    few = {path: counts[path] for path in complete if counts[path] < most and common[counts[path]] < _SEVERAL}
     return [
-        checkpoint._replace(state="doubtful", note=Note("fewer-ranks", ranks=counts[checkpoint.path], most=most))
-        if checkpoint.state == "complete"
-        and counts.get(checkpoint.path, most) < most
-        and common[counts[checkpoint.path]] < _SEVERAL
-        else checkpoint
-        for checkpoint in checkpoints
+        it._replace(state="doubtful", note=Note("fewer-ranks", ranks=few[it.path], most=most)) if it.path in few else it
+        for it in checkpoints
     ]
 
 
@@ -139,11 +138,7 @@ _SEVERAL = 3
 """So many saves of as few ranks were not killed one after the other: the cluster changed."""
 
 
-def _count_ranks(checkpoint: Checkpoint, layout: Layout) -> int:
-    return _count_all(layout.ranks, Entries.of(checkpoint.entries).inside)
-
-
 @lru_cache(512)  # the folders of one training hold the same names
-def _count_all(patterns: tuple[str, ...], names: tuple[str, ...]) -> int:
+def _count_ranks(patterns: tuple[str, ...], names: tuple[str, ...]) -> int:
     """The most ranks that a pattern finds."""
     return max(len(ranks_in(pattern, names)) for pattern in patterns)

@@ -6,7 +6,7 @@ out. One that cannot be understood pins for ever too, and a notice tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from errno import EISDIR
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,13 +68,10 @@ def write_pin(pin: Pin) -> dict[str, str]:
 
 
 def attach_pins(
-    store: ReadStore, entries: Iterable[Entry], checkpoints: Sequence[Checkpoint], now: int
+    store: ReadStore, files: Mapping[str, Entry], checkpoints: Sequence[Checkpoint], now: int
 ) -> tuple[list[Checkpoint], list[Note]]:
     """The checkpoints with the pins beside them, and what a person should know of those; ``now`` in nanoseconds."""
-    files = {entry.path: entry for entry in entries if entry.path.endswith(PIN)}
     notices: list[Note] = []
-    if not files:
-        return list(checkpoints), notices
     return [_attach(store, it, files.get(it.path + PIN), now, notices) for it in checkpoints], notices
 
 
@@ -85,12 +82,9 @@ def _attach(store: ReadStore, checkpoint: Checkpoint, entry: Entry | None, now: 
         found = _read(store, entry)
     except (OSError, CkptctlError) as error:
         found = Pin()
-        notices.append(Note("unreadable-pin", path=entry.path, why=_reason(error)))
+        why = error.text if isinstance(error, CkptctlError) else (error.strerror or str(error)).lower()
+        notices.append(Note("unreadable-pin", path=entry.path, why=why))
     return checkpoint._replace(pinned=found.holds(now), pin=found.note(now))
-
-
-def _reason(error: OSError | CkptctlError) -> str:
-    return error.text if isinstance(error, CkptctlError) else (error.strerror or str(error)).lower()
 
 
 def _read(store: ReadStore, entry: Entry) -> Pin:

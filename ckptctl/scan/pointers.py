@@ -140,10 +140,13 @@ def read_text(store: ReadStore, entry: Entry, paths: Container[str]) -> Pointer 
     return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
 
 
-def read_pointer_files(
+def read_pointers(
     store: ReadStore, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
 ) -> FrameworkPointers:
-    """What the files that the layouts know name; one that is damaged names nothing that is here."""
+    """What files beside the checkpoints name: those that a layout knows, and any small text that names one.
+
+    One that is damaged names nothing that is here.
+    """
     named = FrameworkPointers()
     for layout, spec in ((it, spec) for it in layouts for spec in it.pointers):
         own = [it for it in checkpoints if it.family == layout.family]
@@ -153,7 +156,10 @@ def read_pointer_files(
             said = said.add(_read_one(store, path, spec, index, layout.name))
         done = _committed(said.pointers, own, spec) if spec.commits else None
         named = named.add(said._replace(committed={} if done is None else {layout.name: done}))
-    return named
+    known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
+    targets = {it.path for it in checkpoints}
+    texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
+    return named._replace(pointers=(*named.pointers, *texts))
 
 
 def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[str]:

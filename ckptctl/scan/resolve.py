@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Entry, Run
 from ckptctl.errors import NoCheckpoint, PathMissing
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.pointers import LONGEST_NAME
 from ckptctl.scan.runs import Options, scan

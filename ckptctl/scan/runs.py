@@ -21,7 +21,12 @@ from ckptctl.scan.grouping import RunFolder, group_folders
 from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
-from ckptctl.scan.pointers import FrameworkPointers, owners_of, read_pointer_files, read_text, resolve_links
+from ckptctl.scan.pointers import (
+    FrameworkPointers,
+    owners_of,
+    read_pointers,
+    resolve_links,
+)
 from ckptctl.stores import CachedStore
 
 if TYPE_CHECKING:
@@ -95,15 +100,11 @@ def scan(
             continue
         if options.is_brief and all(map(_has_place, run.checkpoints)):
             yield run._replace(checkpoints=tuple(in_save_order(run.checkpoints)))
-        else:
-            yield _finish(store, collect_metrics(store, run, run_folder.sides, wanted), options)
-
-
-def _finish(store: ReadStore, run: Run, options: Options) -> Run:
-    """The run, its checkpoints judged beside each other now that their order is known."""
-    if not (options.stat and run.checkpoints):
-        return run
-    return run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
+            continue
+        run = collect_metrics(store, run, run_folder.sides, wanted)
+        if options.stat and run.checkpoints:  # their order is known now
+            run = run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
+        yield run
 
 
 def _has_place(checkpoint: Checkpoint) -> bool:
@@ -114,6 +115,8 @@ def _has_place(checkpoint: Checkpoint) -> bool:
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
     """The layouts to look for, with the extensions that were asked for; raises UsageError for an unknown name."""
+    if options.layout is None and not options.extensions:
+        return table.LAYOUTS
     chosen = [it for it in table.LAYOUTS if options.layout is None or f"{it.name}-".startswith(f"{options.layout}-")]
     if not chosen:
         raise UsageError(f"there is no layout '{options.layout}'", hint=_suggest(options.layout or ""))
@@ -137,32 +140,39 @@ def _suggest(name: str) -> str:
 
 def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """A run from the names in its folder alone; None where there is neither checkpoint nor link to one, or no worth."""
-    finds = detect(run_folder, index)
+    detected = detect(run_folder, index)
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
-    if not (finds.checkpoints or links or run_folder.failures):
+    if not (detected.checkpoints or links or run_folder.failures):
         return None
     start = len(run_folder.path) + 1 if run_folder.path else 0
-    paths = [it.path[start:] for it in finds.checkpoints]
+    paths = [it.path[start:] for it in detected.checkpoints]
     if paths and options.is_worth is not None and not options.is_worth(paths):
         return None
     own = options._replace(monitor=None) if run_folder.path else options
-    names = _read_names(finds.checkpoints, start, options)
-    checkpoints = [_make(store, it, name, own) for it, name in zip(finds.checkpoints, names, strict=True)]
+    names = _read_names(detected.checkpoints, start, options)
+    checkpoints = [_make(store, it, name, own) for it, name in zip(detected.checkpoints, names, strict=True)]
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
     if not (checkpoints or pointers or run_folder.failures):
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
-    named = _read_pointers(store, run_folder, checkpoints, finds, index) if options.stat else FrameworkPointers()
-    pinned, broken = attach_pins(store, run_folder.entries, checkpoints, options.now)
+    layouts = {it.layout.name: it.layout for it in detected.checkpoints}
+    files = [entry for entry in run_folder.entries if entry.kind == "file"]
+    known = [it for it in index.layouts if it.name in layouts]
+    named = read_pointers(store, files, checkpoints, known) if options.stat else FrameworkPointers()
+    pins = {entry.path: entry for entry in run_folder.entries if entry.path.endswith(PIN)}
+    checkpoints, broken = attach_pins(store, pins, checkpoints, options.now) if pins else (checkpoints, [])
     pointers = [*pointers, *hard, *named.pointers]
-    held = [it.layout for it in finds.checkpoints]
+    marked = _mark(checkpoints, pointers, run_folder, index)
+    held = list(layouts.values())
     return Run(
         run_folder.path,
-        tuple(_commit(_mark(pinned, pointers, run_folder, index), named, options.now)),
+        tuple(_commit(marked, named, options.now) if named.committed or named.unread else marked),
         tuple(pointers),
-        tuple(_strays(run_folder, finds, index, {it.path for it in named.pointers})) if held and options.stat else (),
+        tuple(_strays(run_folder, detected, index, {it.path for it in named.pointers}))
+        if held and options.stat
+        else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
         epoch_base=max((it.epoch_base for it in held), default=0),
@@ -179,23 +189,10 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
     return Run(run_folder.path, (), strays=(Stray(run_folder.path or ".", why),), notices=(why,))
 
 
-def _read_pointers(
-    store: ReadStore, run_folder: RunFolder, checkpoints: Sequence[Checkpoint], finds: DetectedAll, index: LayoutIndex
-) -> FrameworkPointers:
-    """What files beside the checkpoints name: those that a layout knows, and any small text that names one."""
-    files = [entry for entry in run_folder.entries if entry.kind == "file"]
-    held = {it.layout.name for it in finds.checkpoints}
-    named = read_pointer_files(store, files, checkpoints, [it for it in index.layouts if it.name in held])
-    known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
-    targets = {it.path for it in checkpoints}
-    texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
-    return named._replace(pointers=(*named.pointers, *texts))
-
-
-def _read_names(finds: Sequence[Detected], start: int, options: Options) -> list[Name]:
+def _read_names(found: Sequence[Detected], start: int, options: Options) -> list[Name]:
     """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
-    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in finds]
-    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in finds]
+    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in found]
+    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in found]
     known = (options.monitor,) if options.monitor else ()
     read = iter(
         parse_folder(
@@ -206,7 +203,7 @@ def _read_names(finds: Sequence[Detected], start: int, options: Options) -> list
             template=options.template,
         )
     )
-    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(finds, is_read, strict=True)]
+    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(found, is_read, strict=True)]
 
 
 def _add_groups(name: Name, detected: Detected) -> Name:
@@ -216,9 +213,11 @@ def _add_groups(name: Name, detected: Detected) -> Name:
     said = {key: text for key, text in detected.groups.items() if text is not None}
     fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
     if "value" in said:
-        fields[said.get("metric", UNNAMED)] = read_field(_cut(said["value"], detected.layout.digits))
+        whole, dot, decimals = said["value"].partition(".")  # decimals that were not measured do not count
+        fields[said.get("metric", UNNAMED)] = read_field(whole + dot + decimals[: detected.layout.digits])
     if "free" in said and detected.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
-        name = _count_saves(name)
+        # its bare number is not said to be of an epoch: it is read as that of a file's name would be
+        name = name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
     roles = [key for key in said if key in ROLES]
     if detected.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
         roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
@@ -227,17 +226,6 @@ def _add_groups(name: Name, detected: Detected) -> Name:
 
 
 _SAYS_EPOCH = re.compile(r"(?i)ep")
-
-
-def _count_saves(name: Name) -> Name:
-    """A folder's name, whose bare number is not said to be of an epoch, as that of a file would be read."""
-    return name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
-
-
-def _cut(text: str, digits: int | None) -> str:
-    """A number without the decimals that were not measured."""
-    whole, dot, decimals = text.partition(".")
-    return text if digits is None else whole + dot + decimals[:digits]
 
 
 def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Checkpoint:
@@ -254,13 +242,14 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     index = found.groups.get("index") if found.groups else None
     if index is None and "index" in fields:
         index = fields["index"].text if fields["index"].text.isdecimal() else None
+    step = _count(fields, "step" if "step" in fields else "global_step")
     return Checkpoint(
         found.path,
         found.layout.name,
         found.unit,
         entries,
         _count(fields, "epoch"),
-        _whole(_count(fields, "step") if "step" in fields else _count(fields, "global_step")),
+        None if step is None else int(step),
         name.version,
         metrics,
         state,
@@ -291,10 +280,6 @@ def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     return int(number) if number == int(number) else float(number)
 
 
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)
-
-
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
     """A name without numbers, or of a last or best, that is another name of a checkpoint's very file stands for it."""
     linked = [it for it in checkpoints if it.unit != "dir" and any(top.links > 1 for top in it.tops)]
@@ -302,11 +287,8 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
     names = {it.path for it in linked if not _is_plain(it)}
     kept, pointers = [], []
     for checkpoint in checkpoints:
-        other = (
-            plain.get(checkpoint.entries[0].identity)
-            if checkpoint.path in names and len(checkpoint.tops) == 1
-            else None
-        )
+        is_single = checkpoint.path in names and len(checkpoint.tops) == 1
+        other = plain.get(checkpoint.entries[0].identity) if is_single else None
         if other is None:
             kept.append(checkpoint)
         else:
@@ -332,47 +314,35 @@ def _mark(
     for it in checkpoints:
         if it.path in aliases:
             it = it._replace(aliases=tuple(aliases[it.path]))  # noqa: PLW2901 - the usual case stays as made
-        if (marked and not marked.isdisjoint(_markers_of(it, index))) or "unfinished" in it.roles:
+        stems = {it.path, *(it.path.removesuffix(ending) for ending in index.free_endings)} if marked else ()
+        is_marked = any(stem + marker in marked for stem in stems for marker in index.markers)
+        if is_marked or "unfinished" in it.roles:
             it = it._replace(state="partial", note=Note("unfinished-marker"))  # noqa: PLW2901 - as above
         yield it
 
 
-def _markers_of(checkpoint: Checkpoint, index: LayoutIndex) -> Iterator[str]:
-    """The paths at which a writer's marker would say that a checkpoint is unfinished."""
-    stems = {checkpoint.path, *(checkpoint.path.removesuffix(ending) for ending in index.free_endings)}
-    return (stem + marker for stem in stems for marker in index.markers)
-
-
 def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: int) -> Iterator[Checkpoint]:
     """The checkpoints, in doubt those newer than what their framework says is done, and what a closed file may name."""
-    if not (named.committed or named.unread):
-        yield from checkpoints
-        return
     for checkpoint in checkpoints:
-        done = named.committed.get(checkpoint.layout)
-        if checkpoint.state == "complete" and checkpoint.layout in named.unread:
-            yield checkpoint._replace(
-                state="doubtful", note=Note("unread-pointer", file=named.unread[checkpoint.layout])
-            )
-        elif (
-            checkpoint.state == "complete"
-            and done is not None
-            and checkpoint.step is not None
-            and checkpoint.step > done.step
-        ):
-            age = now - checkpoint.modified
-            state: State = "live" if age < QUIET else "doubtful"
+        layout, step = checkpoint.layout, checkpoint.step
+        done = named.committed.get(layout)
+        if checkpoint.state != "complete":
+            yield checkpoint
+        elif layout in named.unread:
+            yield checkpoint._replace(state="doubtful", note=Note("unread-pointer", file=named.unread[layout]))
+        elif done is not None and step is not None and step > done.step:
+            state: State = "live" if now - checkpoint.modified < QUIET else "doubtful"
             yield checkpoint._replace(state=state, note=Note("uncommitted", file=done.file, step=done.step))
         else:
             yield checkpoint
 
 
-def _strays(run_folder: RunFolder, finds: DetectedAll, index: LayoutIndex, texts: set[str]) -> Iterator[Stray]:
+def _strays(run_folder: RunFolder, detected: DetectedAll, index: LayoutIndex, texts: set[str]) -> Iterator[Stray]:
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
-    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in finds.checkpoints)
+    tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in detected.checkpoints)
     taken = {entry.path for held in tops for entry in held} | run_folder.rank_folders | texts
-    generic = {entry.path for entry in finds.generic}
-    rows = {it.layout.name: it.layout for it in finds.checkpoints}
+    generic = {entry.path for entry in detected.generic}
+    rows = {it.layout.name: it.layout for it in detected.checkpoints}
     literal, globs = index.known_beside(tuple(sorted(rows)))
     for entry in run_folder.entries:
         name = entry.path.rpartition("/")[2]

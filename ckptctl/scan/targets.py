@@ -1,4 +1,4 @@
-"""What a call names: the places to look in, and how file names are to be read."""
+"""What a call names, the places to look in and how to read file names; and what it gets, with absolute paths."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from os import PathLike, fspath
-from os.path import isdir, lexists, realpath, sep
+from os.path import abspath, isdir, join, lexists, realpath, sep
 from time import time_ns
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ckptctl.core.filters import Filter, parse_filter
-from ckptctl.core.model import Checkpoint, Run, relocate_path
+from ckptctl.core.model import Checkpoint, Entries, Entry, Run, relocate, relocate_path
 from ckptctl.errors import CkptctlError, UsageError
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import ReadStore, open_store
+
+if TYPE_CHECKING:
+    from ckptctl.core.retention.plan import Verdict
+    from ckptctl.core.transaction import Failure, Outcome
 
 Path: TypeAlias = str | PathLike[str] | Checkpoint
 """Of a file or folder; that of a checkpoint is its own."""
@@ -87,19 +91,17 @@ def expand_globs(paths: Sequence[str] | None) -> list[str]:
         if not path:
             raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
         is_glob = "://" not in path and not _MAGIC.isdisjoint(path) and not lexists(path)
-        found += _match(path) or [path] if is_glob else [path]
+        if is_glob:
+            from glob import glob
+
+            found += sorted(filter(isdir, glob(path))) or [path]
+        else:
+            found.append(path)
     return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 _MAGIC = frozenset("*?[")
 """What a glob has and a path mostly has not."""
-
-
-def _match(pattern: str) -> list[str]:
-    """The folders that a glob matches, sorted."""
-    from glob import glob
-
-    return sorted(filter(isdir, glob(pattern)))
 
 
 def open_stores(paths: Sequence[str] | None) -> list[ReadStore]:
@@ -129,9 +131,66 @@ def locate_errors(store: ReadStore) -> Iterator[None]:
     try:
         yield
     except CkptctlError as error:
-        error.path = None if error.path is None else _locate(store.url, error.path)
+        if error.path is not None:
+            error.path = relocate_path(error.path, store.url) if store.url not in ("", ".", "./") else error.path or "."
         raise
 
 
-def _locate(root: str, path: str) -> str:
-    return path or "." if root in ("", ".", "./") else relocate_path(path, root)
+def make_absolute(root: str, path: str) -> str:
+    """A path below a root, whole; in an object store its URL."""
+    if "://" in path:
+        return path
+    return relocate_path(path, root) if "://" in root else abspath(join(root, path))
+
+
+def absolute_entry(store: ReadStore, entry: Entry) -> Entry:
+    """An entry, whose path is relative to its store's root."""
+    return entry._replace(path=make_absolute(store.url, entry.path))
+
+
+def absolute_checkpoint(store: ReadStore, root: str, checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint whose path is relative to ``root``; its entries' are relative to the store's."""
+    return checkpoint._replace(
+        path=make_absolute(root, checkpoint.path),
+        entries=Entries(absolute_entry(store, it) for it in checkpoint.entries),
+        aliases=tuple(make_absolute(root, it) for it in checkpoint.aliases),
+    )
+
+
+def absolute_run(store: ReadStore, run: Run) -> Run:
+    """A run of a store; what it refers to has absolute paths too."""
+    root = make_absolute(store.url, "")
+    moved = relocate(run, root)
+    return moved._replace(
+        folder=None,
+        checkpoints=tuple(absolute_checkpoint(store, root, it) for it in run.checkpoints),
+        rosters=tuple(it._replace(path=make_absolute(root, it.path)) for it in moved.rosters),
+        origins=tuple(
+            it._replace(file=make_absolute(root, it.file), target=make_absolute(root, it.target)) for it in run.origins
+        ),
+    )
+
+
+def absolute_verdict(store: ReadStore, root: str, verdict: Verdict) -> Verdict:
+    """A verdict of a plan whose paths are relative to ``root``."""
+    checkpoint = verdict.checkpoint and absolute_checkpoint(store, root, verdict.checkpoint)
+    slim = verdict.slim
+    if slim is not None and checkpoint is not None:
+        steps = tuple(it._replace(entry=absolute_entry(store, it.entry)) for it in slim.steps)
+        weights = tuple(absolute_entry(store, it) for it in slim.weights)
+        slim = slim._replace(checkpoint=checkpoint, steps=steps, weights=weights)
+    return verdict._replace(path=make_absolute(root, verdict.path), checkpoint=checkpoint, slim=slim)
+
+
+def absolute_outcome(root: str, outcome: Outcome) -> Outcome:
+    """What became of a plan whose paths are relative to ``root``."""
+
+    def move(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+        return tuple(it._replace(path=make_absolute(root, it.path)) for it in failures)
+
+    return outcome._replace(
+        dropped=tuple(make_absolute(root, it) for it in outcome.dropped),
+        slimmed=tuple(make_absolute(root, it) for it in outcome.slimmed),
+        skipped=move(outcome.skipped),
+        failed=move(outcome.failed),
+    )

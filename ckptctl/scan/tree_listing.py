@@ -1,17 +1,127 @@
-"""One listing of a tree for all who ask: the walk that finds the runs also passes links, settings, an empty root."""
+"""One listing of a tree for all who ask: the walk that finds the runs also passes links, settings, an empty root.
+
+The settings tell where a training began: the checkpoint that another run went on from stays. Each framework writes them
+in a file of its own, as YAML, JSON, Python or plain lines. A setting on its line looks alike in all of them, so one
+reader is enough: what it takes for a path and is none keeps nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from itertools import takewhile
+from os.path import realpath
+from posixpath import join, normpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.model import Entry, Pointer, Run
-from ckptctl.scan.pointers import resolve_link
-from ckptctl.scan.provenance import RecordedOrigin, read_origins, setting_keys
+from ckptctl.core.model import Entry, Origin, Pointer, Run
+from ckptctl.errors import Damaged
+from ckptctl.layouts import LAYOUTS
+from ckptctl.scan.pointers import owners_of, resolve_link
 from ckptctl.scan.runs import Options, scan
+from ckptctl.stores import ReadStore, Store, read_whole
 
 if TYPE_CHECKING:
-    from ckptctl.stores import Folder, ReadStore
+    from ckptctl.stores import Folder
+
+MOST_BYTES = 1 << 20
+"""Of a file with settings."""
+MOST_SHARED = 3
+"""So many last parts of an absolute path tell a checkpoint, though it lay elsewhere then."""
+_ABSOLUTE = re.compile(r"/|~|\w:")
+_HIDDEN = re.compile(r"(?:^|/)\.\w+$")
+"""A folder that only holds settings: Hydra's ``.hydra``."""
+_VALUE = r"""["']?[ \t]*[:=][ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s"'][^\n]*))"""
+"""Of a setting: in quotes, or to the end of the line."""
+
+
+class RecordedOrigin(NamedTuple):
+    """A path that a file with settings names."""
+
+    file: str
+    path: str
+
+
+@cache
+def setting_keys() -> Mapping[str, Sequence[str]]:
+    """The names of the files in which a framework notes where training began, each with the settings that say so."""
+    keys: dict[str, list[str]] = {}
+    for origin in (origin for layout in LAYOUTS for origin in layout.origins):
+        keys.setdefault(origin.file, []).extend(origin.keys)
+    return keys
+
+
+def read_origins(store: ReadStore, files: Iterable[Entry]) -> Iterator[RecordedOrigin]:
+    """The paths from which trainings say in their settings that they began; what cannot be read says nothing.
+
+    Nobody deletes in a store that is read-only, and so nobody asks there.
+    """
+    for entry in files if isinstance(store, Store) else ():
+        own = setting_keys()[entry.path.rpartition("/")[2]]
+        with suppress(OSError, Damaged):
+            data = read_whole(store, entry.path, MOST_BYTES)
+            yield from [RecordedOrigin(entry.path, path) for path in find_setting_values(data, own)]
+
+
+def find_setting_values(data: bytes, keys: Sequence[str]) -> list[str]:
+    """The values that settings of these names have, in a text of any of the formats."""
+    setting = re.compile(rf"(?<!\w)(?:{'|'.join(keys)}){_VALUE}")
+    return ["".join(found).strip().rstrip(",") for found in setting.findall(data.decode(errors="replace"))]
+
+
+def attach_references(runs: Sequence[Run], said: Iterable[RecordedOrigin], root: str) -> list[Run]:
+    """The runs with what others say of their checkpoints; all paths are relative to ``root``."""
+    index = _Index(runs, realpath(root))
+    found: list[list[Origin]] = [[] for _ in runs]
+    for file, text in said:
+        own = _find_own(runs, file.rpartition("/")[0])
+        for number, target in sorted(it for it in index.find(text) if it[0] not in own):
+            found[number].append(Origin(file, target))
+    return [run._replace(origins=(*run.origins, *its)) for run, its in zip(runs, found, strict=True)]
+
+
+def _find_own(runs: Sequence[Run], folder: str) -> set[int]:
+    """The runs that a file with settings is of: those at and below its folder, else the nearest around it."""
+    folder = _HIDDEN.sub("", folder)
+
+    def holds(outer: str, inner: str) -> bool:
+        return not outer or f"{inner}/".startswith(f"{outer}/")
+
+    below = {number for number, run in enumerate(runs) if holds(folder, run.path)}
+    around = [(len(run.path), number) for number, run in enumerate(runs) if holds(run.path, folder)]
+    return below or {number for _, number in sorted(around)[-1:]}
+
+
+class _Index:
+    """The checkpoints of several runs by their names, with the parts of their full paths."""
+
+    def __init__(self, runs: Sequence[Run], root: str) -> None:
+        self.by_name: dict[str, list[tuple[list[str], int, str]]] = {}
+        for number, run in enumerate(runs):
+            for path, owner in owners_of(run.checkpoints).items():
+                parts = join(root, path).split("/")
+                self.by_name.setdefault(parts[-1], []).append((parts, number, owner.path))
+
+    def find(self, text: str) -> set[tuple[int, str]]:
+        """What a text may mean, with the number of its run: a checkpoint, or one in which a file is named.
+
+        A relative path must end a checkpoint's as a whole, for nobody knows where training stood; an absolute one may
+        be of another machine, and as much of its end counts as is shared.
+        """
+        plain = text.replace("\\", "/")
+        parts = [part for part in normpath(plain).split("/") if part not in ("", ".", "..")]
+        least = min(len(parts), MOST_SHARED) if _ABSOLUTE.match(plain) else len(parts)
+        return self._find(parts, least) or self._find(parts[:-1], least - 1)
+
+    def _find(self, parts: list[str], least: int) -> set[tuple[int, str]]:
+        """The checkpoints that share most last parts, at least so many."""
+        known = self.by_name.get(parts[-1], []) if len(parts) > 1 else []
+        pairs = [zip(reversed(it), reversed(parts), strict=False) for it, _, _ in known]
+        shared = [sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], its)) for its in pairs]
+        most = max(shared, default=0)
+        return {known[place][1:] for place, count in enumerate(shared) if count == most >= max(least, 2)}
 
 
 class TreeListing(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.restarts import MOST, number_restarts
+from ckptctl.core.ranking import MOST_TRAININGS, number_restarts
 from tests.core.samples import HOUR, MINUTE, save
 
 OLD = [save(f"old-{step}", step=step, at=step * HOUR) for step in (10, 20, 30)]
@@ -79,5 +79,5 @@ def test_three_trainings_are_told_apart() -> None:
 
 
 def test_of_too_many_trainings_none_is_told() -> None:
-    held = [save(f"{n}", step=1000 - n, at=n * HOUR) for n in range(MOST + 1)]
+    held = [save(f"{n}", step=1000 - n, at=n * HOUR) for n in range(MOST_TRAININGS + 1)]
     assert set(parted(held, {it.path: {it.path} for it in held}).values()) == {0}

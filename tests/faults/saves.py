@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.stores import read_whole
 from ckptctl.tensors.slim import open_slimmed
 from tests.prune.test_apply import INDEX

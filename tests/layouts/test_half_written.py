@@ -22,7 +22,8 @@ from ckptctl.core.model import Checkpoint, Entry
 from ckptctl.core.retention.plan import Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.layouts import LAYOUTS, find_layout
+from ckptctl.layouts import LAYOUTS
+from ckptctl.layouts.index import find_layout
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store

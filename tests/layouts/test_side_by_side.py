@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from tests.cli.calls import HOUR, Answer, age, call, save
 from tests.layouts.test_trees import TREES, content, plant
 from tests.layouts.tree import Expected, Tree, torch_file

@@ -16,8 +16,7 @@ import pytest
 from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
-from ckptctl.layouts import find_layout
-from ckptctl.layouts.index import first_match
+from ckptctl.layouts.index import find_layout, first_match
 from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.scan.runs import Options, scan
 from tests.cli.calls import HOUR, Answer, call, listing, save

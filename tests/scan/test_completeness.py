@@ -10,7 +10,7 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Entry, Note
 from ckptctl.core.units import QUIET
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.stores.local import open_url
 from tests.states import lightning

@@ -14,7 +14,7 @@ import pytest
 import ckptctl.layouts
 from ckptctl.core.model import Entry
 from ckptctl.core.units import QUIET
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.layouts.schema import Layout
 from ckptctl.render.notes import describe_pattern
 from ckptctl.scan.completeness import check_completeness

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ckptctl.layouts
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store

@@ -10,9 +10,8 @@ import pytest
 from ckptctl.core.model import Origin, Run
 from ckptctl.layouts import LAYOUTS
 from ckptctl.layouts.schema import OriginFile
-from ckptctl.scan.provenance import MOST_BYTES, RecordedOrigin, attach_references, find_setting_values
 from ckptctl.scan.runs import Options
-from ckptctl.scan.tree_listing import list_tree
+from ckptctl.scan.tree_listing import MOST_BYTES, RecordedOrigin, attach_references, find_setting_values, list_tree
 from tests.cli.calls import NAMES, call, make_run
 from tests.core.samples import run_of, save
 from tests.stores.memory import MemoryStore

@@ -20,7 +20,6 @@ from ckptctl.core.names.tokens import (
     begins_with_role,
     ends_with_role,
     is_finer,
-    longest_first,
     read_field,
     split_endings,
     split_extension,
@@ -107,7 +106,9 @@ def parse_folder(  # noqa: PLR0913 - what may be known of a folder
     if not paths:
         return []
     usable = "" if equals in SEPARATORS else equals
-    grammar = _agree(paths, NameGrammar(known, usable, join, longest_first(extensions)))
+    if extensions is not EXTENSIONS:
+        extensions = sorted(filter(None, extensions), key=len, reverse=True)
+    grammar = _agree(paths, NameGrammar(known, usable, join, tuple(extensions)))
     if template is not None:
         return [_match(template, path, grammar) or _read(path, grammar) for path in paths]
     return _read_all(paths, grammar)
@@ -239,19 +240,16 @@ def _part_prefix(text: str, value: str, grammar: NameGrammar) -> tuple[str, str]
     text = text.rstrip(" ")
     rest = text.rpartition("--")[2]
     join = grammar.join or "-"
-    key = longest_known_metric(rest, join, grammar.known) or _last_word(rest, join)
+    key = longest_known_metric(rest, join, grammar.known) if grammar.known != () else None
+    if key is None:  # from the last join on; from the one before it where the key would have no letter (top-5)
+        front, gap, word = rest.rpartition(join)
+        key = word if not gap or _LETTER.search(word) else front.rpartition(join)[2] + gap + word
     counter = trailing_counter(key)
     number = take_number(value) if counter else None
     if counter and number and number[0].isdigit() and not is_known_metric(key, grammar.known):
         key = counter
     front = text[: len(text) - len(key)]
     return front.strip(SEPARATORS + join), _undouble(key.lstrip(SEPARATORS))
-
-
-def _last_word(text: str, join: str) -> str:
-    """From the last ``join`` on; from the one before it where a key would have no letter (``top-5``)."""
-    front, gap, word = text.rpartition(join)
-    return word if not gap or _LETTER.search(word) else front.rpartition(join)[2] + gap + word
 
 
 _LETTER = re.compile(r"[^\W\d_]")
@@ -332,7 +330,11 @@ _make_name = cast("Callable[[tuple[object, ...]], Name]", partial(tuple.__new__,
 def _read_all(paths: Sequence[str], grammar: NameGrammar) -> list[Name]:
     """Every name, each shape read once in full; the rest of it takes its numbers from between the same texts."""
     equals = grammar.equals if any(grammar.equals in path for path in paths) else ":"
-    if equals not in ("=", ":") or grammar.join not in ("-", "_") or not all(map(_is_plain, grammar.extensions)):
+    if (
+        equals not in ("=", ":")
+        or grammar.join not in ("-", "_")
+        or not all(map(_LETTERED.fullmatch, grammar.extensions))
+    ):
         return [_read(path, grammar) for path in paths]
     numbers = re.compile(equals + _PLAIN)
     shapes: dict[tuple[str, ...], _Shape | None] = {}
@@ -354,10 +356,8 @@ def _read_all(paths: Sequence[str], grammar: NameGrammar) -> list[Name]:
     return names
 
 
-def _is_plain(extension: str) -> bool:
-    """Whether an extension cannot be mistaken for the decimals of a number: letters follow its dots."""
-    dot, *words = extension.split(".")
-    return dot == "" and bool(words) and all(word[:1].isalpha() and word.isascii() and word.isalnum() for word in words)
+_LETTERED = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]*)+")
+"""An extension that cannot be mistaken for the decimals of a number: letters follow its dots."""
 
 
 def _shape_of(name: Name, frame: tuple[str, ...], texts: list[str], equals: str) -> _Shape | None:

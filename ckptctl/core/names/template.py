@@ -70,6 +70,7 @@ class Template:
         self.fields = tuple(dict.fromkeys(piece.name for piece in self._pieces if isinstance(piece, Slot)))
         """Names of its fields, in written order."""
         self._compiled: dict[_Form, tuple[re.Pattern[str], re.Pattern[str]]] = {}
+        """Each form twice, trying the longest and the shortest ways first: if both match alike, there is one way."""
         if sum(isinstance(piece, Slot) for piece in self._pieces) > _MOST_FIELDS:
             raise _bad(self.text, f"it has more than {_MOST_FIELDS} fields")
 
@@ -107,7 +108,9 @@ class Template:
             return None
         bare, extension = split_extension(stem, EXTENSIONS)
         for form in self._forms:
-            matches = [pattern.fullmatch(bare) for pattern in self._patterns(form)]
+            if form not in self._compiled:
+                self._compiled[form] = (self._compile(form, ""), self._compile(form, "?"))
+            matches = [pattern.fullmatch(bare) for pattern in self._compiled[form]]
             if all(matches):
                 return self._read([match for match in matches if match], extension, form)
         return None
@@ -154,22 +157,10 @@ class Template:
     @cached_property
     def _forms(self) -> list[_Form]:
         """How names may be written, in the order of trying: a name that fits as a whole has no prefix."""
-        named = [True] if self._runs_together() else [True, False]
-        return [_Form(is_named, has_prefix) for has_prefix in (False, True) for is_named in named]
-
-    def _patterns(self, form: _Form) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        """The same pattern twice, trying the longest and the shortest ways first.
-
-        If the first and the last of all ways to match are the same, there is only one.
-        """
-        if form not in self._compiled:
-            self._compiled[form] = (self._compile(form, ""), self._compile(form, "?"))
-        return self._compiled[form]
-
-    def _runs_together(self) -> bool:
-        """Whether two fields have nothing between them that could not be in a number."""
         texts = "".join(piece if isinstance(piece, str) else "\0" for piece in self._pieces).split("\0")
-        return any(not gap.strip("0123456789") for gap in texts[1:-1])
+        runs_together = any(not gap.strip("0123456789") for gap in texts[1:-1])
+        named = [True] if runs_together else [True, False]
+        return [_Form(is_named, has_prefix) for has_prefix in (False, True) for is_named in named]
 
     def _compile(self, form: _Form, lazy: str) -> re.Pattern[str]:
         body = "".join(self._pattern_of(piece, lazy, is_named=form.is_named) for piece in self._stripped())
@@ -240,12 +231,13 @@ def _pattern_of_spec(slot: Slot, lazy: str) -> str:
     """What the values of a field look like, more loosely than the spec says: the value decides, see ``_read_value``."""
     fill, align, _, _, _, width, grouping, precision, kind = _parts_of(slot.spec)
     if not slot.spec and slot.name in _COUNTERS:
-        return f"[-+]?{_whole('', lazy)}"
+        return f"[-+]?[0-9]+{lazy}"
+    whole = f"[0-9]+{lazy}(?:{grouping}[0-9]{{3}})*{lazy}" if grouping else f"[0-9]+{lazy}"
     if not slot.spec:
-        return f"[-+]?{_general(_whole('', lazy), lazy)}%?{lazy}|True|False"
+        return f"[-+]?{_number_of('', '', whole, lazy)}%?{lazy}|True|False"
     pad = re.escape(fill or " ") + f"*{lazy}" if width and fill != "0" else ""
     sign = f"[-+ ]?{pad}" if align == "=" else f"{pad}[-+ ]?"
-    number = _number_of(kind, precision, _whole(grouping, lazy), lazy)
+    number = _number_of(kind, precision, whole, lazy)
     return f"{sign}{number}{pad if align in ('<', '^') else ''}"
 
 
@@ -262,14 +254,6 @@ def _number_of(kind: str, precision: str, whole: str, lazy: str) -> str:
         return f"(?:{whole}{point}|{_NOT_FINITE}){kind if kind == '%' else ''}"
     if kind in ("e", "E"):
         return f"(?:0*{lazy}[0-9]{point}[eE][-+][0-9]{{2,3}}|{_NOT_FINITE})"
-    return _general(whole, lazy)
-
-
-def _whole(grouping: str, lazy: str) -> str:
-    return f"[0-9]+{lazy}(?:{grouping}[0-9]{{3}})*{lazy}" if grouping else f"[0-9]+{lazy}"
-
-
-def _general(whole: str, lazy: str) -> str:
     exponent = rf"(?:[eE][-+]?[0-9]+{lazy})?{lazy}"
     return rf"(?:{whole}(?:\.[0-9]+{lazy})?{lazy}{exponent}|{_NOT_FINITE})"
 
@@ -288,15 +272,12 @@ def _read_value(spec: str, raw: str) -> Field | None:
     field = read_field(text)
     if field.number is None:
         return None
-    is_loose = not spec or spec.endswith(("%", "n"))
-    return field if is_loose or any(_writes(spec, value, raw) for value in _candidates(text, field.number)) else None
-
-
-def _candidates(text: str, number: float) -> Iterator[float]:
-    yield number
+    candidates = [field.number]
     digits = text.replace(",", "").replace("_", "").lstrip("+")
     if digits.lstrip("-").isdigit() and len(digits) < 4000:  # noqa: PLR2004 - Python turns no longer ones into an int
-        yield int(digits)
+        candidates.append(int(digits))
+    is_loose = not spec or spec.endswith(("%", "n"))
+    return field if is_loose or any(_writes(spec, value, raw) for value in candidates) else None
 
 
 def _writes(spec: str, value: float, raw: str) -> bool:

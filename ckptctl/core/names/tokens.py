@@ -100,13 +100,6 @@ class NameParts(NamedTuple):
     roles: tuple[str, ...] = ()
 
 
-def longest_first(extensions: Sequence[str]) -> tuple[str, ...]:
-    """Extensions in the order in which to try them, without empty ones."""
-    if extensions is EXTENSIONS:
-        return EXTENSIONS
-    return tuple(sorted(filter(None, extensions), key=len, reverse=True))
-
-
 def split_extension(path: str, extensions: tuple[str, ...]) -> tuple[str, str]:
     """The stem and the extension, "" where there is none; repeated ones all go (``x.ckpt.ckpt``), the last is told."""
     extension = ""

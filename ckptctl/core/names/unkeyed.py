@@ -85,7 +85,7 @@ def _nan_in(token: re.Match[str]) -> int:
 
 def _digits_of_key(stem: str, start: int, number: str, known: Container[str]) -> int:
     """How many of a number's digits end the key in front: the 1 of ``val_f10.32``."""
-    word = _key(stem[max(0, start - _LONGEST_KEY) : start])
+    word = stem[max(0, start - _LONGEST_KEY) : start].rpartition("-")[2]
     if not word or word[-1] in _BREAKS or number.isdigit() or _direction_of(word) or is_known_metric(word, known):
         return 0
     for size in range(1, min(len(number), 4)):
@@ -140,7 +140,7 @@ class _Reader:
         if not number.is_closed:
             return None
         counter = _counter_in(word) if number.text.isdigit() else None
-        key = word if self.fields else longest_known_metric(word, "-", self.known) or _key(word)
+        key = word if self.fields else longest_known_metric(word, "-", self.known) or word.rpartition("-")[2]
         if counter or is_known_metric(key, self.known):
             return counter or key
         if len(key) > _LONGEST_KEY:
@@ -150,10 +150,6 @@ class _Reader:
         if is_metric_key(key) or (self.fields and key != "v"):
             return key
         return None
-
-
-def _key(word: str) -> str:
-    return word.rpartition("-")[2]
 
 
 def _counter_in(word: str) -> str | None:

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Run, Score
-from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, rank, same_metric
-from ckptctl.core.restarts import number_restarts
+from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, number_restarts, rank, same_metric
 from ckptctl.core.score_sources import WORST, match_paths, scores_agree
-from ckptctl.layouts import find_layout
+from ckptctl.layouts.index import find_layout
 from ckptctl.scan.metrics.scores import (
     RecordedMonitor,
     ScoreClaims,
     claim_records,
     read_state,
     settle_claims,
+    try_read,
 )
-from ckptctl.scan.metrics.side_files import SideFiles, SourceReader, claim_sources, read_recorded, try_read
+from ckptctl.scan.metrics.side_files import SideFiles, SourceReader, claim_source, read_recorded
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
@@ -53,28 +53,31 @@ class MetricRequest(NamedTuple):
 
 def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: MetricRequest) -> Run:
     """The run with all that could be learnt of its scores, numbers and monitor."""
-    ledger = ScoreClaims(run)
-    readings = SourceReader(store, ledger, sides, wanted.sure or wanted.exact, wanted.exact)
+    claims = ScoreClaims(run)
+    reader = SourceReader(store, claims, sides, wanted.sure or wanted.exact, wanted.exact)
     layouts = [find_layout(name) for name in run.layouts]
-    _read_records(store, ledger, exact=wanted.exact, lasts=wanted.stat)
-    claim_records(ledger)
-    watched = _watched(ledger)
+    _read_records(store, claims, exact=wanted.exact, lasts=wanted.stat)
+    claim_records(claims)
+    watched = _watched(claims)
     sought = watched[0] or wanted.monitor
     named = {name for it in run.checkpoints for name in it.metrics if name not in COUNTERS}
     for log in (log for layout in table.LAYOUTS for log in layout.logs):
         path = sides.beside.get(log.path) or (sides.above.get(log.path) if log.above else None)
         if path is not None and log.holds == "scores":
-            _claim_listed(readings, path, log, watched, sought)
+            _claim_listed(reader, path, log, watched, sought)
         elif path is not None:
-            _claim_table(readings, path, {*named, *filter(None, (wanted.monitor, watched[0]))})
-    claim_sources(readings, layouts)
+            _claim_table(reader, path, {*named, *filter(None, (wanted.monitor, watched[0]))})
+    for layout in (it for it in layouts if it.sources):
+        own = [path for path, it in claims.held.items() if it.layout == layout.name]
+        for source in layout.sources:
+            claim_source(reader, source, own)
     if sought is not None:
-        _read_scoreless(store, ledger, sought)
+        _read_scoreless(store, claims, sought)
     if wanted.stat:
-        _part_trainings(store, ledger)
+        _part_trainings(store, claims)
     if wanted.resumable:
-        _seek_resumable(store, ledger)
-    return settle_claims(ledger, watched if any(watched) else read_recorded(readings, layouts))
+        _seek_resumable(store, claims)
+    return settle_claims(claims, watched if any(watched) else read_recorded(reader, layouts))
 
 
 def resolve_ties(store: ReadStore, run: Run, metric: Metric, places: int) -> Run:
@@ -85,11 +88,11 @@ def resolve_ties(store: ReadStore, run: Run, metric: Metric, places: int) -> Run
     tried: set[str] = set()
     while wanted := _tied(run, metric, places) - tried:
         tried |= wanted
-        ledger = ScoreClaims(run)
+        claims = ScoreClaims(run)
         for path in sorted(wanted):
-            read_state(store, ledger, ledger.inside(path))
-        claim_records(ledger)
-        run = settle_claims(ledger, (run.monitor, run.mode))
+            read_state(store, claims, claims.inside(path))
+        claim_records(claims)
+        run = settle_claims(claims, (run.monitor, run.mode))
     return run
 
 
@@ -106,60 +109,65 @@ def _tied(run: Run, metric: Metric, places: int) -> set[str]:
     }
 
 
-def _read_records(store: ReadStore, ledger: ScoreClaims, *, exact: bool, lasts: bool) -> None:
+def _read_records(store: ReadStore, claims: ScoreClaims, *, exact: bool, lasts: bool) -> None:
     """Read the states that are worth it, newest first."""
-    order = _readable(ledger)
-    unnumbered = {path for path, it in ledger.held.items() if it.epoch is None and it.step is None}
-    needed = [it for it in order if exact or (it in unnumbered and (lasts or "last" not in ledger.held[it].roles))]
+    order = _readable(claims)
+    unnumbered = {path for path, it in claims.held.items() if it.epoch is None and it.step is None}
+    needed = [it for it in order if exact or (it in unnumbered and (lasts or "last" not in claims.held[it].roles))]
     for path in needed:
-        read_state(store, ledger, path)
-    others = [path for path in order if "last" not in ledger.held[path].roles and path not in needed]
+        read_state(store, claims, path)
+    others = [path for path in order if "last" not in claims.held[path].roles and path not in needed]
     for path in others[:MOST_FAILURES]:
-        if read_state(store, ledger, path):
+        if read_state(store, claims, path):
             break
 
 
-def _read_scoreless(store: ReadStore, ledger: ScoreClaims, metric: str) -> None:
+def _read_scoreless(store: ReadStore, claims: ScoreClaims, metric: str) -> None:
     """Read the states of those that nothing gave the score so far: an earlier training's, another callback's."""
-    for path in _readable(ledger):
-        if path not in ledger.records and "last" not in ledger.held[path].roles and not ledger.knows(path, metric):
-            read_state(store, ledger, path)
-    claim_records(ledger)
+    for path in _readable(claims) if metric not in ("epoch", "step") else ():
+        names = (*claims.held[path].metrics, *claims.by_path.get(path, ()))
+        is_read = path in claims.records or "last" in claims.held[path].roles
+        if not is_read and not any(claims.is_named(name, metric) for name in names):
+            read_state(store, claims, path)
+    claim_records(claims)
 
 
-def _part_trainings(store: ReadStore, ledger: ScoreClaims) -> None:
+def _part_trainings(store: ReadStore, claims: ScoreClaims) -> None:
     """Number the trainings that used the folder one after the other."""
+    run = claims.run
 
     def list_kept(checkpoint: Checkpoint) -> set[str] | None:
-        path = ledger.inside(checkpoint.path)
-        if path not in ledger.records and not read_state(store, ledger, path):
+        """Root-relative paths of what its state says was kept when it was saved."""
+        path = claims.inside(checkpoint.path)
+        if path not in claims.records and not read_state(store, claims, path):
             return None
-        return ledger.listed_by(path)
+        folders = [match_paths(it.scores, claims.held, it.folder, run.path) for it in claims.records[path].watches]
+        return {claims.held[own].path for paths in folders for own in paths.values()}
 
-    for path, lineage in number_restarts(ledger.held, list_kept).items():
+    for path, lineage in number_restarts(claims.held, list_kept).items():
         if lineage:
-            ledger.held[path] = ledger.held[path]._replace(lineage=lineage)
+            claims.held[path] = claims.held[path]._replace(lineage=lineage)
 
 
-def _seek_resumable(store: ReadStore, ledger: ScoreClaims) -> None:
+def _seek_resumable(store: ReadStore, claims: ScoreClaims) -> None:
     """Read states, newest first, until one holds what resuming needs."""
-    for path in _readable(ledger):
-        if (path in ledger.records or read_state(store, ledger, path)) and ledger.records[path].resumable:
+    for path in _readable(claims):
+        if (path in claims.records or read_state(store, claims, path)) and claims.records[path].resumable:
             return
 
 
-def _readable(ledger: ScoreClaims) -> list[str]:
+def _readable(claims: ScoreClaims) -> list[str]:
     """Paths of those whose layout keeps the callbacks' memory inside, newest first."""
-    kinds = {name for name in {it.layout for it in ledger.held.values()} if find_layout(name).records}
-    paths = {it.path: path for path, it in ledger.held.items() if it.layout in kinds} if kinds else {}
-    order = in_save_order(ledger.held.values()) if kinds else []
+    kinds = {name for name in {it.layout for it in claims.held.values()} if find_layout(name).records}
+    paths = {it.path: path for path, it in claims.held.items() if it.layout in kinds} if kinds else {}
+    order = in_save_order(claims.held.values()) if kinds else []
     return [paths[it.path] for it in reversed(order) if it.path in paths]
 
 
-def _watched(ledger: ScoreClaims) -> RecordedMonitor:
+def _watched(claims: ScoreClaims) -> RecordedMonitor:
     """The monitor and mode that training recorded; None where it recorded several, or none."""
     watches = {
-        (watch.monitor, watch.mode) for record in ledger.records.values() for watch in record.watches if watch.monitor
+        (watch.monitor, watch.mode) for record in claims.records.values() for watch in record.watches if watch.monitor
     }
     monitors = {monitor for monitor, _ in watches}
     modes = {mode for _, mode in watches if mode}
@@ -168,49 +176,47 @@ def _watched(ledger: ScoreClaims) -> RecordedMonitor:
     return monitors.pop(), modes.pop() if len(modes) == 1 else None
 
 
-def _claim_listed(readings: SourceReader, path: str, log: RunLog, watched: RecordedMonitor, sought: str | None) -> None:
+def _claim_listed(reader: SourceReader, path: str, log: RunLog, watched: RecordedMonitor, sought: str | None) -> None:
     """Claim the scores that a file lists by checkpoints' paths, as those of the metric that they are most likely of."""
     from ckptctl.readers.yaml import MOST_BYTES, read_scores
 
-    ledger = readings.ledger
-    scores = try_read(ledger, path, lambda: read_scores(read_whole(readings.store, path, MOST_BYTES))) or {}
-    known = {own: scores[recorded] for recorded, own in match_paths(scores, ledger.held).items()}
-    metric = watched[0] or _metric_that_fits(ledger, known) or sought or UNNAMED
+    claims = reader.claims
+    scores = try_read(claims, path, lambda: read_scores(read_whole(reader.store, path, MOST_BYTES))) or {}
+    known = {own: scores[recorded] for recorded, own in match_paths(scores, claims.held).items()}
+    metric = watched[0] or _metric_that_fits(claims, known) or sought or UNNAMED
     stand_in = WORST.get(watched[1]) if log.masks_nan else None
-    ledger.note_file("yaml", path)
+    claims.files.setdefault("yaml", path.rpartition("/")[2])
     for own, value in known.items():
-        ledger.claim(own, metric, Score(nan if value == stand_in else value, None, "yaml"))
+        claims.claim(own, metric, Score(nan if value == stand_in else value, None, "yaml"))
 
 
-def _metric_that_fits(ledger: ScoreClaims, known: Mapping[str, float]) -> str | None:
+def _metric_that_fits(claims: ScoreClaims, known: Mapping[str, float]) -> str | None:
     """The metric of the names that a file's numbers mean: one that agrees with most of them; None where none does."""
-    named = sorted({name for it in ledger.run.checkpoints for name in it.metrics if name not in COUNTERS})
-    fits = {name: sum(_says(ledger.held[path], name, value) for path, value in known.items()) for name in named}
+    named = sorted({name for it in claims.run.checkpoints for name in it.metrics if name not in COUNTERS})
+    fits = dict.fromkeys(named, 0)
+    for path, value in known.items():
+        scores = claims.held[path].metrics
+        for name in fits.keys() & scores.keys():
+            fits[name] += scores_agree(Score(value, None, "yaml"), scores[name])
     best = max(named, key=fits.__getitem__, default=None)
     return best if best is not None and 2 * fits[best] > len(known) else None
 
 
-def _says(checkpoint: Checkpoint, name: str, value: float) -> bool:
-    """Whether a name says a value."""
-    score = checkpoint.metrics.get(name)
-    return score is not None and scores_agree(Score(value, None, "yaml"), score)
-
-
-def _claim_table(readings: SourceReader, path: str, wanted: set[str]) -> None:
+def _claim_table(reader: SourceReader, path: str, wanted: set[str]) -> None:
     """Claim the wanted columns of a logger's table; all of them where nothing else names a metric."""
     from ckptctl.readers.csv import MOST_BYTES, read_metrics
 
-    ledger = readings.ledger
-    logged: Table = try_read(ledger, path, lambda: read_metrics(read_whole(readings.store, path, MOST_BYTES))) or {}
+    claims = reader.claims
+    logged: Table = try_read(claims, path, lambda: read_metrics(read_whole(reader.store, path, MOST_BYTES))) or {}
     columns = [name for name in logged if not wanted or any(same_metric(name, other) for other in wanted)]
-    base = max((it.ahead for it in ledger.records.values()), default=0)
-    ledger.note_file("csv", path)
+    base = max((it.ahead for it in claims.records.values()), default=0)
+    claims.files.setdefault("csv", path.rpartition("/")[2])
     in_use = {name: next((it for it in sorted(wanted) if same_metric(it, name)), name) for name in columns}
-    ranked = [(own, it) for own, it in ledger.held.items() if "last" not in it.roles]
+    ranked = [(own, it) for own, it in claims.held.items() if "last" not in it.roles]
     for own, checkpoint, name in ((own, it, name) for own, it in ranked for name in columns):
         score = _score_in(logged, name, checkpoint, base)
         if score is not None:
-            ledger.claim(own, in_use[name], score)
+            claims.claim(own, in_use[name], score)
 
 
 def _score_in(logged: Table, name: str, checkpoint: Checkpoint, base: int) -> Score | None:

@@ -78,7 +78,11 @@ def _open(source: ByteSource) -> tuple[object, Measure]:
     if is_legacy(head):
         file = open_legacy(source)
         return file.value, partial(scalar, file)
-    return _read_pickle(source), _measure_nothing
+    from ckptctl.formats.pickle.reader import read_pickle
+
+    if source.size > LIMITS.data:
+        raise Damaged(f"pickle: {source.size:,} bytes are more than the {LIMITS.data:,} that are read", id=UNSUPPORTED)
+    return read_pickle(source.read(0, source.size), decoders=DECODERS).value, _measure_nothing
 
 
 def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
@@ -90,14 +94,6 @@ def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
 
         return parse(archive.read(_JSON, LIMITS.data), "its member 'data'"), _measure_nothing
     return read_pickled(archive).value, partial(scalar, archive)
-
-
-def _read_pickle(source: ByteSource) -> object:
-    from ckptctl.formats.pickle.reader import read_pickle
-
-    if source.size > LIMITS.data:
-        raise Damaged(f"pickle: {source.size:,} bytes are more than the {LIMITS.data:,} that are read", id=UNSUPPORTED)
-    return read_pickle(source.read(0, source.size), decoders=DECODERS).value
 
 
 def _measure_nothing(_tensor: PickledTensor) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
-from ckptctl.errors import Damaged
-from ckptctl.layouts import find_layout
+from ckptctl.errors import CkptctlError, Damaged
+from ckptctl.layouts.index import find_layout
 
 if TYPE_CHECKING:
     from ckptctl.core.score_sources import CallbackState, TrainingRecord
     from ckptctl.stores import ReadableFile, ReadStore
 
+T = TypeVar("T")
 MOST_DISPUTES = 3
 """Told one by one; the rest of a run are counted."""
 
@@ -41,12 +42,12 @@ class ScoreClaims:
         self.run = run
         self.held = {checkpoint.path[start:]: checkpoint for checkpoint in run.checkpoints}
         """By path relative to the run's folder."""
-        self.claims: dict[str, dict[str, list[Score]]] = {}
+        self.by_path: dict[str, dict[str, list[Score]]] = {}
         """By relative path, then metric: what side files and states say; names are added when it is settled."""
         self.records: dict[str, TrainingRecord] = {}
         """By relative path."""
         self.files: dict[str, str] = {}
-        """By source of scores, the name of the first file that was read."""
+        """By source of scores, the name of the first file that was read: of a table, for of JSON there may be many."""
         self.notices: list[Note] = list(run.notices)
 
     def inside(self, path: str) -> str:
@@ -65,11 +66,6 @@ class ScoreClaims:
             resumable=record.resumable,
         )
 
-    def knows(self, path: str, metric: str) -> bool:
-        """Whether something says the metric of a checkpoint."""
-        names = (*self.held[path].metrics, *self.claims.get(path, ()))
-        return metric in ("epoch", "step") or any(self.is_named(name, metric) for name in names)
-
     def is_named(self, key: str, metric: str) -> bool:
         """Whether a name's key means a metric; its front may be the run's own folder (``loss=0.8.ckpt`` in ``val``)."""
         if same_metric(key, metric) or not metric.endswith(f"/{key}"):
@@ -77,29 +73,11 @@ class ScoreClaims:
         rest, front, _ = f"/{self.run.path}/".rpartition(metric[: -len(key)])
         return bool(front) and not (rest[-1:].isalnum() or rest[-1:] == "_") and f"/{self.run.path}/".endswith(front)
 
-    def listed_by(self, path: str) -> set[str]:
-        """Root-relative paths of the checkpoints that a checkpoint's state says were kept when it was saved."""
-        kept = {own for watch in self.records[path].watches for own in self.paths_of(watch).values()}
-        return {self.held[own].path for own in kept}
-
-    def paths_of(self, watch: CallbackState) -> dict[str, str]:
-        """Recorded path to the run's own, for what a callback kept."""
-        return match_paths(watch.scores, self.held, watch.folder, self.run.path)
-
     def claim(self, path: str, metric: str, score: Score) -> None:
         """Add what one source says; the first claim of a source counts, so the newest state must speak first."""
-        scores = self.claims.setdefault(path, {}).setdefault(metric, [])
+        scores = self.by_path.setdefault(path, {}).setdefault(metric, [])
         if not scores or all(score.source != other.source for other in scores):
             scores.append(score)
-
-    def note_file(self, kind: str, path: str) -> None:
-        """Remember what a table is called; of JSON there may be many, and torch's files are a checkpoint's own."""
-        if kind in {"csv", "yaml", "npz"}:
-            self.files.setdefault(kind, path.rpartition("/")[2])
-
-    def has_claim(self, path: str, metric: str) -> bool:
-        """Whether a side file told a metric of a checkpoint already."""
-        return metric in self.claims.get(path, ())
 
     def number(self, path: str, *, epoch: float | None, step: float | None) -> None:
         """Give a checkpoint numbers where its name has none."""
@@ -113,9 +91,20 @@ class ScoreClaims:
         )
 
 
-def read_state(store: ReadStore, ledger: ScoreClaims, path: str) -> bool:
+def try_read(claims: ScoreClaims, path: str, read: Callable[[], T]) -> T | None:
+    """What reading a side file gives; None with a notice where it cannot be read."""
+    try:
+        return read()
+    except OSError as error:
+        claims.notices.append(Note("unreadable-side-file", path=path, why=str(error.strerror or error)))
+    except CkptctlError as error:
+        claims.notices.append(Note("broken-side-file", path=path, why=error.text))
+    return None
+
+
+def read_state(store: ReadStore, claims: ScoreClaims, path: str) -> bool:
     """Whether a record was read from a checkpoint's own state; a broken one is passed over: others tell of it."""
-    checkpoint = ledger.held[path]
+    checkpoint = claims.held[path]
     name = find_layout(checkpoint.layout).records
     if not name or checkpoint.entries[0].kind != "file":
         return False
@@ -126,63 +115,64 @@ def read_state(store: ReadStore, ledger: ScoreClaims, path: str) -> bool:
     except (OSError, Damaged):
         return False
     if record is not None:
-        ledger.enter(path, record)
+        claims.enter(path, record)
     return record is not None
 
 
-def claim_records(ledger: ScoreClaims) -> None:
+def claim_records(claims: ScoreClaims) -> None:
     """What each state says of its own checkpoint, then what it says of others, the newest first.
 
     Names are used again, so an older state may mean another file; what a checkpoint says of itself, no sibling does.
     """
-    newest = sorted(ledger.records, key=lambda path: (ledger.held[path].modified, ledger.records[path].step or 0))
-    watches = [(own, watch) for own in reversed(newest) for watch in ledger.records[own].watches]
-    known = [(own, it.monitor, _scores_of(ledger, own, it)) for own, it in watches if it.monitor is not None]
+    newest = sorted(claims.records, key=lambda path: (claims.held[path].modified, claims.records[path].step or 0))
+    watches = [(own, watch) for own in reversed(newest) for watch in claims.records[own].watches]
+    known = [(own, it.monitor, _scores_of(claims, own, it)) for own, it in watches if it.monitor is not None]
     for own, metric, scores in known:
         if own in scores:
-            ledger.claim(own, metric, Score(scores[own], None, "state"))
+            claims.claim(own, metric, Score(scores[own], None, "state"))
     speakers: dict[str, set[str]] = {metric: set() for _, metric, _ in known}
-    for path, metric in ((path, metric) for path, claims in ledger.claims.items() for metric in claims):
-        if metric in speakers and any(it.source == "state" for it in ledger.claims[path][metric]):
+    for path, metric in ((path, metric) for path, metrics in claims.by_path.items() for metric in metrics):
+        if metric in speakers and any(it.source == "state" for it in claims.by_path[path][metric]):
             speakers[metric].add(path)
     for _, metric, scores in known:
         for path in scores.keys() - speakers[metric]:
-            ledger.claim(path, metric, Score(scores[path], None, "sibling"))
+            claims.claim(path, metric, Score(scores[path], None, "sibling"))
 
 
-def _scores_of(ledger: ScoreClaims, own: str, watch: CallbackState) -> Mapping[str, float]:
+def _scores_of(claims: ScoreClaims, own: str, watch: CallbackState) -> Mapping[str, float]:
     """A callback's scores by the run's own paths; one that remembers none may tell that of its own checkpoint."""
     if watch.current is not None and not watch.scores:
-        found = {} if "last" in ledger.held[own].roles else {own: watch.current}
+        found = {} if "last" in claims.held[own].roles else {own: watch.current}
     else:
-        found = {path: watch.scores[recorded] for recorded, path in ledger.paths_of(watch).items()}
+        paths = match_paths(watch.scores, claims.held, watch.folder, claims.run.path)
+        found = {path: watch.scores[recorded] for recorded, path in paths.items()}
     return {path: nan if score == watch.stand_in else score for path, score in found.items()}
 
 
-def settle_claims(ledger: ScoreClaims, watched: RecordedMonitor) -> Run:
+def settle_claims(claims: ScoreClaims, watched: RecordedMonitor) -> Run:
     """The run with every claim settled, in order, with what its people should know."""
     disputes: list[ScoreConflict] = []
-    changed = {path: _settle_all(path, ledger, disputes) for path in ledger.claims}
-    checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in ledger.held.items())
-    told = [it.note for it in sorted(disputes)[:MOST_DISPUTES]]
+    changed = {path: _settle_all(path, claims, disputes) for path in claims.by_path}
+    checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in claims.held.items())
+    notes = [it.note for it in sorted(disputes)[:MOST_DISPUTES]]
     if len(disputes) > MOST_DISPUTES:
-        told.append(Note("more-score-conflicts", count=len(disputes) - MOST_DISPUTES))
-    return ledger.run._replace(
+        notes.append(Note("more-score-conflicts", count=len(disputes) - MOST_DISPUTES))
+    return claims.run._replace(
         checkpoints=tuple(in_save_order(checkpoints)),
         monitor=watched[0],
-        mode=watched[1] or ledger.run.mode,
-        step_base=max(ledger.run.step_base, *(it.ahead for it in ledger.records.values()), 0),
-        notices=(*ledger.notices, *told),
+        mode=watched[1] or claims.run.mode,
+        step_base=max(claims.run.step_base, *(it.ahead for it in claims.records.values()), 0),
+        notices=(*claims.notices, *notes),
     )
 
 
-def _settle_all(path: str, ledger: ScoreClaims, disputes: list[ScoreConflict]) -> Checkpoint:
-    checkpoint = ledger.held[path]
+def _settle_all(path: str, claims: ScoreClaims, disputes: list[ScoreConflict]) -> Checkpoint:
+    checkpoint = claims.held[path]
     metrics = dict(checkpoint.metrics)
-    for name, claims in ledger.claims.get(path, {}).items():
-        own = next((key for key in metrics if ledger.is_named(key, name)), None)
-        said = [metrics.pop(own)] if own is not None else []
-        metrics[name], other = resolve_score([*claims, *said])
+    for name, said in claims.by_path.get(path, {}).items():
+        own = next((key for key in metrics if claims.is_named(key, name)), None)
+        named = [metrics.pop(own)] if own is not None else []
+        metrics[name], other = resolve_score([*said, *named])
         if other is not None:
-            disputes.append(ScoreConflict(path, name, metrics[name], other, ledger.files))
+            disputes.append(ScoreConflict(path, name, metrics[name], other, claims.files))
     return checkpoint._replace(metrics=metrics)

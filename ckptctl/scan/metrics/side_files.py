@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from itertools import pairwise
 from math import isfinite
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Note, Score
+from ckptctl.core.model import Checkpoint, Score
 from ckptctl.core.model import ScoreSource as Origin
 from ckptctl.core.ranking import COUNTERS, in_save_order, infer_mode
-from ckptctl.errors import CkptctlError
 from ckptctl.layouts.index import glob_matches
-from ckptctl.scan.metrics.scores import ScoreClaims
+from ckptctl.scan.metrics.scores import ScoreClaims, try_read
 from ckptctl.stores import ReadStore, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.layouts.schema import Layout, MetricSource, RecordedMetric
 
-T = TypeVar("T")
 Row = Mapping[str, "str | float"]
 Mode = Literal["min", "max"]
 MOST_BYTES = 256 << 20
@@ -49,33 +47,28 @@ class SourceReader(NamedTuple):
     """What is needed to read a run's sources."""
 
     store: ReadStore
-    ledger: ScoreClaims
+    claims: ScoreClaims
     sides: SideFiles
     is_sure: bool
     """Whether every checkpoint must speak for itself, where the newest would tell of all."""
     is_exact: bool
 
 
-def claim_sources(readings: SourceReader, layouts: Iterable[Layout]) -> None:
-    """Claim what the sources of a run's layouts say; one that cannot be read is told of and left out."""
-    for layout in layouts:
-        for source in layout.sources:
-            own = [path for path, it in readings.ledger.held.items() if it.layout == layout.name]
-            _claim(readings, source, own)
-
-
-def _claim(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def claim_source(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+    """Claim what a source says of a layout's own checkpoints; one that cannot be read is told of and left out."""
     if source.place != "inside":
-        for path in reversed(_paths_of(source, readings.sides)):  # the first claim counts
-            _claim_rows(readings, source, own, _read(readings, path, source))
-            readings.ledger.note_file(source.format, path)
+        paths = _paths_of(source, reader.sides)[::-1]  # the first claim counts
+        for path in paths:
+            _claim_rows(reader, source, own, _read(reader, path, source))
+        if paths and source.format in {"csv", "yaml", "npz"}:
+            reader.claims.files.setdefault(source.format, paths[0].rpartition("/")[2])
         if "{" in source.path:
-            _claim_each(readings, source, own)
-    elif source.is_history and not readings.is_sure:
-        _claim_history(readings, source, own)
+            _claim_each(reader, source, own)
+    elif source.is_history and not reader.is_sure:
+        _claim_history(reader, source, own)
     else:
         for path in own:
-            _claim_own(readings, source, path)
+            _claim_own(reader, source, path)
 
 
 def _paths_of(source: MetricSource, sides: SideFiles) -> list[str]:
@@ -91,29 +84,29 @@ def _paths_of(source: MetricSource, sides: SideFiles) -> list[str]:
     return [held[name] for name in sorted(held) if glob_matches(source.path, name)] if "*" in source.path else []
 
 
-def _claim_each(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def _claim_each(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """From a file of its own beside each checkpoint, named by its numbers or its name."""
-    held = readings.sides.beside if source.place == "beside" else readings.sides.above
+    held = reader.sides.beside if source.place == "beside" else reader.sides.above
     for path in own:
-        it = readings.ledger.held[path]
+        it = reader.claims.held[path]
         name = source.path.format(epoch=it.epoch, step=it.step, name=it.path.rpartition("/")[2])
         if name in held:
-            _claim_rows(readings, source, [path], _read(readings, held[name], source))
+            _claim_rows(reader, source, [path], _read(reader, held[name], source))
 
 
-def _claim_history(readings: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
+def _claim_history(reader: SourceReader, source: MetricSource, own: Sequence[str]) -> None:
     """From the newest, which tells of all before it; from each that it is silent on, or where times do not rise."""
-    holders = {path: inside for path in own if (inside := _inside(readings.ledger.held[path], source)) is not None}
-    ordered = in_save_order(readings.ledger.held[path] for path in holders)
-    paths = {it.path: path for path, it in readings.ledger.held.items()}
-    times = [_time_of(readings.store, it, source) for it in ordered]
+    holders = {path: inside for path in own if (inside := _inside(reader.claims.held[path], source)) is not None}
+    ordered = in_save_order(reader.claims.held[path] for path in holders)
+    paths = {it.path: path for path, it in reader.claims.held.items()}
+    times = [_time_of(reader.store, it, source) for it in ordered]
     silent = list(holders)
     if ordered and all(one <= other for one, other in pairwise(times)):
         newest = paths[ordered[-1].path]
-        told = _claim_rows(readings, source, silent, _read(readings, holders[newest], source))
+        told = _claim_rows(reader, source, silent, _read(reader, holders[newest], source))
         silent = [path for path in silent if path not in told and path != newest]
     for path in silent:
-        _claim_own(readings, source, path)
+        _claim_own(reader, source, path)
 
 
 def _time_of(store: ReadStore, checkpoint: Checkpoint, source: MetricSource) -> int:
@@ -134,37 +127,38 @@ def _inside(checkpoint: Checkpoint, source: MetricSource) -> str | None:
     return f"{checkpoint.path}/{name}" if checkpoint.has(name) else None
 
 
-def _claim_own(readings: SourceReader, source: MetricSource, path: str) -> None:
+def _claim_own(reader: SourceReader, source: MetricSource, path: str) -> None:
     """From the checkpoint itself; from inside weights only what nothing cheaper told."""
-    checkpoint = readings.ledger.held[path]
+    checkpoint = reader.claims.held[path]
     inside = _inside(checkpoint, source)
     if inside is None or checkpoint.state in {"partial", "damaged"}:
         return
-    if source.format == "torch" and not readings.is_exact and not _is_wanting(readings.ledger, path):
+    if source.format == "torch" and not reader.is_exact and not _is_wanting(reader.claims, path):
         return
-    _claim_rows(readings, source, [path], _read(readings, inside, source))
+    _claim_rows(reader, source, [path], _read(reader, inside, source))
 
 
-def _is_wanting(ledger: ScoreClaims, path: str) -> bool:
+def _is_wanting(claims: ScoreClaims, path: str) -> bool:
     """Whether a checkpoint has no metric yet, or no number to be ordered by."""
-    it = ledger.held[path]
-    has_metric = any(name not in COUNTERS for name in (*it.metrics, *ledger.claims.get(path, ())))
+    it = claims.held[path]
+    has_metric = any(name not in COUNTERS for name in (*it.metrics, *claims.by_path.get(path, ())))
     return not has_metric or (it.step, it.epoch, it.counter) == (None, None, None)
 
 
-def _claim_rows(readings: SourceReader, source: MetricSource, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
+def _claim_rows(reader: SourceReader, source: MetricSource, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
     """Claim what rows say of checkpoints; returns the paths of those that they tell of."""
     if not rows:
         return set()
     table = _tabulate(rows, source) if source.column else None
+    merged = {} if source.column else {column: said for row in rows for column, said in row.items()}
     if source.offset > 0 and table is not None and 0 in table:  # some releases counted from 0
         source = source._replace(offset=source.offset - 1)
     told = set()
     names: dict[str, str | None] = {}
     for path in own:
-        row = _find_row(readings.ledger.held[path], table, source) if table is not None else _merge(rows)
+        row = merged if table is None else _find_row(reader.claims.held[path], table, source)
         if row is not None:
-            _enter(readings.ledger, path, row, source, names)
+            _enter(reader.claims, path, row, source, names)
             told.add(path)
     return told
 
@@ -175,17 +169,12 @@ def _tabulate(rows: Sequence[Row], source: MetricSource) -> dict[object, dict[st
     columns = source.column.split("|")
     for row in rows:
         said = next((row[column] for column in columns if column in row), None)
-        key = _key_of(said, source)
-        if key is not None:
+        key: str | float | None = number_of(said)
+        if source.by == "name":
+            key = said.rstrip("/").rpartition("/")[2] if isinstance(said, str) else None
+        if isinstance(key, str) or (key is not None and isfinite(key)):
             table.setdefault(key, {}).update(row)
     return table
-
-
-def _key_of(said: str | float | None, source: MetricSource) -> object:
-    if source.by == "name":
-        return said.rstrip("/").rpartition("/")[2] if isinstance(said, str) else None
-    number = number_of(said)
-    return number if number is not None and isfinite(number) else None
 
 
 def _find_row(
@@ -206,14 +195,7 @@ def _find_row(
     return table[max(near)] if near else None
 
 
-def _merge(rows: Sequence[Row]) -> Row:
-    merged: dict[str, str | float] = {}
-    for row in rows:
-        merged.update(row)
-    return merged
-
-
-def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names: dict[str, str | None]) -> None:
+def _enter(claims: ScoreClaims, path: str, row: Row, source: MetricSource, names: dict[str, str | None]) -> None:
     """Claim a row's metrics, and give the checkpoint its numbers where its name has none.
 
     ``names`` remembers what the columns are called, None for those that are no metrics: rows repeat their columns.
@@ -222,10 +204,10 @@ def _enter(ledger: ScoreClaims, path: str, row: Row, source: MetricSource, names
     for column, said in row.items():
         name = names[column] if column in names else names.setdefault(column, _name_of(column, source))
         value = number_of(said) if name is not None else None
-        if name is not None and value is not None and not ledger.has_claim(path, name):
-            ledger.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
+        if name is not None and value is not None and name not in claims.by_path.get(path, ()):
+            claims.claim(path, name, Score(value, said if isinstance(said, str) else None, origin))
     numbers = {key: number_of(row.get(column)) for key, column in source.numbers.items()}
-    ledger.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
+    claims.number(path, epoch=numbers.get("epoch"), step=numbers.get("step"))
 
 
 def _name_of(column: str, source: MetricSource) -> str | None:
@@ -258,25 +240,23 @@ def number_of(said: str | float | None) -> float | None:
 # What training recorded to rank by -----------------------------------------------------------------------------------
 
 
-def read_recorded(readings: SourceReader, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
+def read_recorded(reader: SourceReader, layouts: Iterable[Layout]) -> tuple[str | None, Mode | None]:
     """The monitor and the mode that training noted; None for what it did not, or where nobody needs to ask."""
-    if not readings.is_sure and _is_plain(readings.ledger):
+    if not reader.is_sure and _is_plain(reader.claims):
         return None, None
     for layout, spec in ((it, spec) for it in layouts for spec in it.recorded):
-        own = in_save_order(it for it in readings.ledger.held.values() if it.layout == layout.name)
-        path = _place_of(spec, own, readings.sides)
-        said = _read_noted(readings, path, spec) if path is not None else None
+        own = in_save_order(it for it in reader.claims.held.values() if it.layout == layout.name)
+        path = _place_of(spec, own, reader.sides)
+        said = _read_noted(reader, path, spec) if path is not None else None
         if said is not None:
             return said
     return None, None
 
 
-def _is_plain(ledger: ScoreClaims) -> bool:
+def _is_plain(claims: ScoreClaims) -> bool:
     """Whether there is one metric, whose name says which way is better."""
-    named = {name for it in ledger.held.values() for name in it.metrics} | {
-        n for it in ledger.claims.values() for n in it
-    }
-    metrics = named - COUNTERS
+    named = [*(it.metrics for it in claims.held.values()), *claims.by_path.values()]
+    metrics = {name for names in named for name in names} - COUNTERS
     return len(metrics) == 1 and infer_mode(next(iter(metrics))) is not None
 
 
@@ -288,8 +268,8 @@ def _place_of(spec: RecordedMetric, own: Sequence[Checkpoint], sides: SideFiles)
     return next((held[name] for name in sorted(held) if glob_matches(spec.path, name)), None)
 
 
-def _read_noted(readings: SourceReader, path: str, spec: RecordedMetric) -> tuple[str | None, Mode | None] | None:
-    said = try_read(readings.ledger, path, lambda: _read_keys(readings.store, path, spec))
+def _read_noted(reader: SourceReader, path: str, spec: RecordedMetric) -> tuple[str | None, Mode | None] | None:
+    said = try_read(reader.claims, path, lambda: _read_keys(reader.store, path, spec))
     if said is None:
         return None
     monitor, mode = said
@@ -314,27 +294,14 @@ def _read_keys(store: ReadStore, path: str, spec: RecordedMetric) -> tuple[str |
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def _read(readings: SourceReader, path: str, source: MetricSource) -> list[Row]:
-    rows = try_read(readings.ledger, path, lambda: _read_rows(readings.store, path, source))
-    return rows or []
+def _read(reader: SourceReader, path: str, source: MetricSource) -> list[Row]:
+    def read() -> list[Row]:
+        if source.format == "torch":
+            from ckptctl.scan.metrics.inside import read_rows
 
+            with reader.store.open(path) as opened:
+                return list(read_rows(opened, source.rows))
+        module = import_module(f"ckptctl.readers.{source.format}")
+        return list(module.read_rows(read_whole(reader.store, path, MOST_BYTES), source.rows))
 
-def _read_rows(store: ReadStore, path: str, source: MetricSource) -> list[Row]:
-    if source.format == "torch":
-        from ckptctl.scan.metrics.inside import read_rows
-
-        with store.open(path) as opened:
-            return list(read_rows(opened, source.rows))
-    reader = import_module(f"ckptctl.readers.{source.format}")
-    return list(reader.read_rows(read_whole(store, path, MOST_BYTES), source.rows))
-
-
-def try_read(ledger: ScoreClaims, path: str, read: Callable[[], T]) -> T | None:
-    """What reading gives; None with a notice where it cannot be read."""
-    try:
-        return read()
-    except OSError as error:
-        ledger.notices.append(Note("unreadable-side-file", path=path, why=str(error.strerror or error)))
-    except CkptctlError as error:
-        ledger.notices.append(Note("broken-side-file", path=path, why=error.text))
-    return None
+    return try_read(reader.claims, path, read) or []
