@@ -51,6 +51,8 @@ Paths = Annotated[
     typer.Argument(metavar="[PATH]...", help="Folders, globs or URLs; default: here.", show_default=False),
 ]
 Path = Annotated[str, typer.Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
+Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
+OneCheckpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]
 Monitor = Annotated[
     str | None, typer.Option(metavar="NAME", help="Metric to rank by; default: the one training recorded.")
 ]

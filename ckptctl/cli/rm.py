@@ -11,7 +11,6 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._pruning import PruneConsent, prune
-from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._targets import NameOptions, open_stores, read_options
 from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
@@ -35,7 +34,7 @@ EmptyRun = Annotated[
 
 
 def command(
-    checkpoints: Checkpoints,
+    checkpoints: opt.Checkpoints,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
     trash: opt.Trash = False,

@@ -15,7 +15,6 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._signals import defer_signals
 from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
@@ -53,7 +52,7 @@ class SlimFormat(str, Enum):
 
 
 def command(
-    checkpoints: Checkpoints,
+    checkpoints: opt.Checkpoints,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")
     ] = None,

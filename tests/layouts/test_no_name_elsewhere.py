@@ -30,8 +30,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "dcp": ("formats/*", "scan/completeness.py"),
     "tensorflow": ("formats/*",),
     "orbax": ("formats/*",),
-    "keras": ("formats/*", "core/names/tokens.py", "cli/_resolve.py"),
-    "stable_baselines3": ("formats/nested_zip.py",),
+    "keras": ("formats/*", "core/names/tokens.py", "scan/resolve.py"),
+    "stable_baselines3": ("formats/any_zip.py",),
 }
 """Names of frameworks that are names of file formats too, and endings of files (``.keras``), and where they are."""
 UNLIKELY = 6
