@@ -27,7 +27,7 @@ FRAMEWORKS = sorted({it.family for it in LAYOUTS} - PLAIN | {"huggingface", "mod
 HABITS = ("best_k_models", "metrics.csv", "hpc_ckpt", "on_exception", "evaluations.npz")
 """Files that one framework writes: what reads runs does not know them."""
 FORMATS: Mapping[str, tuple[str, ...]] = {
-    "dcp": ("formats/*", "scan/completeness.py"),
+    "dcp": ("formats/*",),
     "tensorflow": ("formats/*",),
     "orbax": ("formats/*",),
     "keras": ("formats/*", "core/names/tokens.py", "scan/resolve.py"),
