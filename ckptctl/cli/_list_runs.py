@@ -8,21 +8,13 @@ from math import inf, isnan
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    filter_checkpoints,
-    open_stores,
-    read_options,
-    require_all_listed,
-    require_found,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, filter_checkpoints, require_all_listed, require_found, scan_stores
 from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.ranking import RunView, infer_mode, score_of, view_run
 from ckptctl.errors import UsageError
 from ckptctl.render.text import locate
+from ckptctl.scan.targets import NameOptions, open_stores, read_options
 
 MOST_COLORED = 200
 """Rows of a run in colour; plain rows stream four hundred times faster."""

@@ -13,7 +13,7 @@ from ckptctl.best import BestQuery, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._targets import NameOptions, locate_errors, open_stores, read_options, scan_stores
+from ckptctl.cli._targets import scan_stores
 from ckptctl.cli.best import print_doubts
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.units import write_size
@@ -26,6 +26,7 @@ from ckptctl.render.text import escape, locate
 from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import open_store, require_writable
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.average import AverageInput, plan_average

@@ -10,20 +10,13 @@ import typer
 from ckptctl.best import BestCheckpoint, BestQuery, BestResult, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    locate_errors,
-    open_stores,
-    read_options,
-    require_all_listed,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, require_all_listed, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
 EPILOG = """Examples:

@@ -14,17 +14,7 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
 from ckptctl.cli._list_runs import SortKey, parse_key, sort_run
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    filter_runs,
-    locate_errors,
-    open_stores,
-    read_options,
-    require_all_listed,
-    require_found,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, filter_runs, require_all_listed, require_found, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
@@ -41,6 +31,7 @@ from ckptctl.core.ranking import (
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
+from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:

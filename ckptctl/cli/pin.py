@@ -8,7 +8,6 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.units import NANOSECONDS, parse_duration, parse_moment
 from ckptctl.errors import UsageError
 from ckptctl.render.notes import describe_note
@@ -16,6 +15,7 @@ from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import Pin, find_pin
 from ckptctl.scan.pins import pin as write
 from ckptctl.scan.resolve import resolve_listed
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import require_writable
 
 UNCHANGED = "no pin was changed"

@@ -12,13 +12,13 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import PruneConsent, prune
-from ckptctl.cli._targets import NameOptions, expand_globs, open_separate_stores
 from ckptctl.core.retention.rules import TopK
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import CkptctlError, PathMissing, UsageError
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
 from ckptctl.render.text import error_lines
+from ckptctl.scan.targets import NameOptions, expand_globs, open_separate_stores
 
 EPILOG = """Examples:
 

@@ -11,7 +11,6 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._pruning import PruneConsent, prune
-from ckptctl.cli._targets import NameOptions, open_stores, read_options
 from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
@@ -19,6 +18,7 @@ from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
 from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
 from ckptctl.scan.resolve import is_link
+from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:

@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._show_checkpoint import ShowOptions, show_one
-from ckptctl.cli._targets import NameOptions, read_options
+from ckptctl.scan.targets import NameOptions, read_options
 
 EPILOG = """Examples:
 

@@ -16,7 +16,6 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._signals import defer_signals
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules.named import matches_path
@@ -33,6 +32,7 @@ from ckptctl.render.notes import describe_error
 from ckptctl.render.text import locate
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import open_store, require_writable
 
 EPILOG = """Examples:

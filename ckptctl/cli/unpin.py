@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.cli.pin import UNCHANGED
 from ckptctl.errors import NotFound
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import unpin
 from ckptctl.scan.resolve import resolve_listed
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import require_writable
 
 EPILOG = """Examples:

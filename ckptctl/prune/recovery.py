@@ -76,21 +76,20 @@ def find_trashed_of(txid: str, paths: Sequence[str]) -> list[TrashedPrune]:
 
 def undo_trashed(found: Sequence[TrashedPrune]) -> TrashChange:
     """Put everything of a prune back; all paths are absolute."""
-    changes = [_undo(it) for it in found]
-    back = tuple(path for it in changes for path in it.back)
-    failed = tuple(failure for it in changes for failure in it.failed)
+    changes = [(it.store.url, undo_prune(it)[-1]) for it in found]
+    back = tuple(make_absolute(root, path) for root, it in changes for path in it.back)
+    failed = tuple(it._replace(path=make_absolute(root, it.path)) for root, each in changes for it in each.failed)
     return TrashChange(found[0].transaction.deed.txid, back, failed=failed)
 
 
-def _undo(find: TrashedPrune) -> TrashChange:
-    store, txid = find.store, find.transaction.deed.txid
+def undo_prune(trashed: TrashedPrune) -> list[TrashChange]:
+    """Put back what a prune left in one trash; first what became of what others had left there unfinished."""
+    store, txid = trashed.store, trashed.transaction.deed.txid
     with locate_errors(store), acquire_lock(store, "undo"):
-        recover(store)
+        earlier = recover(store)
         transaction = load_transaction(store, txid)
         change = undo_transaction(store, transaction) if transaction else TrashChange(txid)
-    back = tuple(make_absolute(store.url, it) for it in change.back)
-    failed = tuple(it._replace(path=make_absolute(store.url, it.path)) for it in change.failed)
-    return change._replace(back=back, failed=failed)
+    return [*(it for it in earlier if it.txid != change.txid), change]
 
 
 def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
