@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,28 @@ OURS = ("CKPTCTL_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES", "
 """What would change the program's answers."""
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let coverage be measured, as ``check`` does."""
+    parser.addoption("--measure", action="store_true", help="measure coverage, see tests/measuring.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything of ours is imported."""
+    let_children_be_interrupted()
+    is_controller = bool(config.getoption("numprocesses", None))  # of workers, which run the tests
+    if config.getoption("measure") and not is_controller:
+        from tests.measuring import Measuring
+
+        config.pluginmanager.register(Measuring())
+
+
+def let_children_be_interrupted() -> None:
+    """Let signals that are ignored, by ``… &`` or nohup, be ignored by a handler, which children do not inherit."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
@@ -107,11 +130,29 @@ FOREIGN = {"lightning", "keras", "s3"}
 """Markers of tests in which other people's code runs: its warnings are not our errors."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason."""
+LONGEST_FIRST = ("frameworks", "faults", "weights", "laws", "stores", "layouts")
+"""Folders whose files take longest: among workers they are handed out before all others."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, with the reason; put what takes long first where several processes share the work."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.path))
     for item in items:
         marks = [name for name in NEEDS if item.get_closest_marker(name)]
         for reason in filter(None, (NEEDS[name]() for name in marks)):
             item.add_marker(pytest.mark.skip(reason=reason))
         if FOREIGN & set(marks):
             item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+
+def rank(path: Path) -> int:
+    """The place of a file's folder among those that take longest."""
+    folder = path.parent.name
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own reading may take its time: where coverage is measured, it takes six times as long."""
+    monkeypatch.setattr("ckptctl.formats.pickle.vm.PickleLimits.allow", lambda *_: 100.0)

@@ -41,7 +41,7 @@ class Terminal:
         """Press keys."""
         os.write(self._side, keys.encode())
 
-    def wait_for(self, pattern: str, *, start: int = 0, seconds: float = 20) -> str:
+    def wait_for(self, pattern: str, *, start: int = 0, seconds: float = 120) -> str:
         """The text from ``start`` on, once it holds the pattern; raises TimeoutError with what came instead."""
         until = monotonic() + seconds
         while not re.search(pattern, self.text[start:]):
@@ -50,7 +50,7 @@ class Terminal:
                 raise TimeoutError(message)
         return self.text[start:]
 
-    def finish(self, answers: Mapping[str, str] | None = None, *, seconds: float = 60) -> tuple[int, str]:
+    def finish(self, answers: Mapping[str, str] | None = None, *, seconds: float = 300) -> tuple[int, str]:
         """Let the program end, answering its questions; its exit code and all that it wrote."""
         until = monotonic() + seconds
         waiting = dict(answers or {})

@@ -141,21 +141,21 @@ def orchard(monkeypatch: pytest.MonkeyPatch) -> tuple[Layout, tuple[Tree, ...]]:
 
 
 def test_the_made_up_framework_passes_what_every_framework_must(
-    orchard: tuple[Layout, tuple[Tree, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    orchard: tuple[Layout, tuple[Tree, ...]], tmp_path: Path
 ) -> None:
     row, trees = orchard
     for name in row.examples:
         test_layouts.test_an_example_is_one_complete_checkpoint_of_its_layout(row, name)
     for number, tree in enumerate(trees):
-        places = iter(tmp_path / f"{number}-{place}" for place in range(9))
-        test_trees.test_each_checkpoint_is_found_with_its_numbers_metrics_and_state(tree, next(places))
-        test_trees.test_every_name_that_stands_for_a_checkpoint_is_known(tree, next(places))
-        test_trees.test_nothing_is_taken_for_a_stray_but_what_is_one(tree, next(places))
-        for count in ("1", "2"):
-            test_trees.test_a_checkpoint_goes_whole_or_not_at_all_and_nothing_else_does(
-                tree, ("--keep-last", count), next(places), capsys
-            )
-    test_trees.test_of_three_complete_checkpoints_some_can_go(trees[0], tmp_path / "some")
+        sight = test_trees.see(tree, tmp_path / f"{number}")
+        test_trees.test_each_checkpoint_is_found_with_its_numbers_metrics_and_state(tree, sight)
+        test_trees.test_every_name_that_stands_for_a_checkpoint_is_known(tree, sight)
+        test_trees.test_nothing_is_taken_for_a_stray_but_what_is_one(tree, sight)
+        for count in ("2", "1"):
+            pruned = test_trees.prune_twice(tree, tmp_path / f"{number}-{count}", ("--keep-last", count))
+            test_trees.test_a_checkpoint_goes_whole_or_not_at_all_and_nothing_else_does(tree, pruned)
+            if number == 0 and count == "1":
+                test_trees.test_of_three_complete_checkpoints_some_can_go(tree, pruned)
 
 
 def test_without_its_row_the_made_up_framework_is_nobodys(

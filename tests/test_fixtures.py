@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
 
-from tests.cli.calls import call, listing
+from tests.cli.calls import Answer, call, listing
 
 FIXTURES = Path(__file__).parent / "fixtures" / "lightning"
 LAST = {
@@ -58,9 +60,14 @@ def recorded(name: str) -> dict[str, float]:
 
 @pytest.fixture
 def copy(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of the run that a test names."""
+    return copy_to(tmp_path, request.param)
+
+
+def copy_to(place: Path, name: str) -> Path:
     """A copy of a run with a stray; its files were written in the order of their epochs, a second training's after."""
-    folder = tmp_path / "runs" / "copy"
-    shutil.copytree(FIXTURES / request.param, folder, symlinks=True)
+    folder = place / "runs" / "copy"
+    shutil.copytree(FIXTURES / name, folder, symlinks=True)
     (folder / "notes of mine").write_text("not a checkpoint")
     for path in folder.rglob("*.ckpt"):
         if not path.is_symlink():
@@ -78,32 +85,68 @@ def test_every_run_is_looked_at() -> None:
     assert {path.relative_to(FIXTURES).as_posix() for path in FIXTURES.glob("*/*")} == set(LAST)
 
 
+class Pruned(NamedTuple):
+    """What lay in a copy of a run before and after each of three calls, and what they said."""
+
+    before: dict[str, str]
+    planned: Answer
+    planned_for: dict[str, str]
+    applied: Answer
+    after: dict[str, str]
+    again: Answer
+    at_last: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def prunes() -> dict[tuple[str, ...], Pruned]:
+    """What was pruned already, by run and policy."""
+    return {}
+
+
+@pytest.fixture
+def prune(prunes: dict[tuple[str, ...], Pruned], tmp_path: Path) -> Callable[[str, list[str]], Pruned]:
+    """Plans, prunes and prunes again, once for each run and policy."""
+
+    def ask(name: str, policy: list[str]) -> Pruned:
+        key = (name, *policy)
+        if key not in prunes:
+            prunes[key] = plan_and_prune_twice(copy_to(tmp_path, name), policy)
+        return prunes[key]
+
+    return ask
+
+
+def plan_and_prune_twice(run: Path, policy: list[str]) -> Pruned:
+    folder = run.parent
+    before, planned = listing(folder), call("prune", run, *policy, "--dry-run", "--json")
+    planned_for, applied = listing(folder), call("prune", run, *policy, "--yes", "--json")
+    after, again = listing(folder), call("prune", run, *policy, "--yes", "--json")
+    return Pruned(before, planned, planned_for, applied, after, again, listing(folder))
+
+
 @pytest.mark.parametrize("policy", POLICIES, ids=" ".join)
-@pytest.mark.parametrize("copy", LAST, indirect=True)
-def test_prune_does_what_its_dry_run_says_and_touches_nothing_else(copy: Path, policy: list[str]) -> None:
-    before = listing(copy.parent)
-    planned = call("prune", copy, *policy, "--dry-run", "--json")
-    assert listing(copy.parent) == before
-    applied = call("prune", copy, *policy, "--yes", "--json")
+@pytest.mark.parametrize("name", LAST)
+def test_prune_does_what_its_dry_run_says_and_touches_nothing_else(
+    name: str, policy: list[str], prune: Callable[[str, list[str]], Pruned]
+) -> None:
+    before, planned, planned_for, applied, after, *_ = prune(name, policy)
+    assert planned_for == before
     assert applied.code == planned.code
     (told,), (done,) = planned.json["runs"], applied.json["runs"]
     assert told == done
     dropped = [it["path"] for it in told["verdicts"] if it["action"] == "drop"]
     assert (applied.json["outcome"] or {"dropped": []})["dropped"] == dropped
-    after = listing(copy.parent)
     assert after == {path: what for path, what in before.items() if path.removeprefix("copy/") not in dropped}
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=" ".join)
-@pytest.mark.parametrize("copy", LAST, indirect=True)
-def test_a_second_prune_does_nothing(copy: Path, policy: list[str]) -> None:
-    first = call("prune", copy, *policy, "--yes")
-    after = listing(copy.parent)
-    second = call("prune", copy, *policy, "--yes", "--json")
-    assert second.code == first.code
-    assert second.json["outcome"] is None
-    assert listing(copy.parent) == after
-    assert not list(copy.parent.rglob(".ckptctl"))
+@pytest.mark.parametrize("name", LAST)
+def test_a_second_prune_does_nothing(name: str, policy: list[str], prune: Callable[[str, list[str]], Pruned]) -> None:
+    pruned = prune(name, policy)
+    assert pruned.again.code == pruned.applied.code
+    assert pruned.again.json["outcome"] is None
+    assert pruned.at_last == pruned.after
+    assert not [path for path in pruned.at_last if path.endswith(".ckptctl")]
 
 
 @pytest.mark.parametrize("policy", POLICIES[:1] + POLICIES[4:5], ids=" ".join)

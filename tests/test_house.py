@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -29,6 +30,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -241,20 +243,23 @@ def depth(node: ast.AST) -> int:
     return deepest
 
 
-FUNCTIONS = [function for path in MODULES for function in functions_of(path)]
+@cache
+def all_functions() -> tuple[Function, ...]:
+    """Those of the whole package."""
+    return tuple(function for path in MODULES for function in functions_of(path))
 
 
 def test_functions_are_small_and_even() -> None:
-    lines = sorted(function.lines for function in FUNCTIONS)
-    assert [function for function in FUNCTIONS if function.lines > 40] == []
+    lines = sorted(function.lines for function in all_functions())
+    assert [function for function in all_functions() if function.lines > 40] == []
     assert median(lines) <= 7
     assert lines[len(lines) * 9 // 10] <= 20
 
 
 def test_nesting_ends_at_two_unless_a_function_says_why() -> None:
-    deep = [function for function in FUNCTIONS if function.depth > 2]
+    deep = [function for function in all_functions() if function.depth > 2]
     assert [function for function in deep if not function.excused] == []
-    assert len(deep) <= len(FUNCTIONS) / 50, "exceptions are few"
+    assert len(deep) <= len(all_functions()) / 50, "exceptions are few"
 
 
 @pytest.mark.parametrize(
@@ -310,8 +315,14 @@ MAY_MOVE = {("ckptctl/cli/_console.py", "write_whole")}
 STORES = re.compile(r"ckptctl/stores/[\w/]+\.py")
 
 
-def mentions_of(path: Path) -> Iterator[tuple[str, str]]:
+@cache
+def mentions_of(path: Path) -> tuple[tuple[str, str], ...]:
     """Every attribute and import of a module, called or not, as (outermost function or method, dotted name)."""
+    return tuple(find_mentions(path))
+
+
+def find_mentions(path: Path) -> Iterator[tuple[str, str]]:
+    """As `mentions_of`, one by one."""
     for name, function in outer_functions(tree_of(path)):
         for node in ast.walk(function):
             if isinstance(node, ast.ImportFrom):
@@ -530,3 +541,23 @@ def test_check_names_what_a_python_lacks_and_how_to_set_up(tmp_path: Path) -> No
 
 def test_the_licence_is_the_one_that_is_declared() -> None:
     assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text()
+
+
+INTERRUPTED = """
+import signal, subprocess, sys
+from tests.conftest import let_children_be_interrupted
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+let_children_be_interrupted()
+told = "import signal; print(*(signal.getsignal(it) is signal.SIG_IGN for it in (2, 15, 1)))"
+subprocess.run([sys.executable, "-c", told], check=True)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.raise_signal(number)
+print("alive")
+"""
+
+
+def test_what_the_tests_start_is_interrupted_though_a_shell_has_them_ignore_it() -> None:
+    """As it does with ``check &`` and nohup."""
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False", "False", "alive"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -40,8 +41,9 @@ class Commands(TyperGroup):
             formatter.write_dl(list(TOPICS.items()))
 
 
+@cache
 def load_command(name: str) -> Any:  # noqa: ANN401 - as above
-    """Import one command's module and make the command of it."""
+    """Import one command's module and make the command of it: once, however often a process calls the program."""
     module = import_module(f"ckptctl.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command(name, epilog=getattr(module, "EPILOG", None))(module.command)

@@ -73,7 +73,7 @@ class ScoreConflict(NamedTuple):
             metric=self.metric,
             trusted=self.trusted,
             other=self.other,
-            files=self.files,
+            files=tuple(self.files.items()),
         )
 
 

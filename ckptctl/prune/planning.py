@@ -152,7 +152,8 @@ def find_refusal(job: PruneJob, planned: PlannedPrune, *, is_dry: bool = False) 
         verb = "pass" if objection.override == "--empty-run" else "raise"
         hint = f"{verb} {objection.override} to allow it" if objection.override else None
         path = planned.root if len(job.stores) == 1 else None
-        return Refused("the plan is refused", note=objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
+        text = objection.text if isinstance(objection.text, str) else "the plan is refused"
+        return Refused(text, note=objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
     try:
         for store in planned.owners if planned.plan.changed and not is_dry else ():
             require_writable(store, path=store.url, done=NOTHING)
@@ -315,9 +316,8 @@ def look_again(job: PruneJob, planned: PlannedPrune) -> tuple[PlannedPrune, tupl
     fresh = {} if objections else {it.path: it for it in again.plan.changed}
     same = {it.path for it in planned.plan.changed if _are_same(it, fresh.get(it.path))}
     note = objections[0].text if objections else None
-    changed = tuple(
-        Failure(it.path, "changed since the plan", note=note) for it in planned.plan.changed if it.path not in same
-    )
+    why = note if isinstance(note, str) else "changed since the plan"
+    changed = tuple(Failure(it.path, why, note=note) for it in planned.plan.changed if it.path not in same)
     runs = tuple(
         run._replace(verdicts=tuple(it for it in run.verdicts if not it.is_change or it.path in same))
         for run in planned.plan.runs

@@ -111,8 +111,8 @@ def _pin_passed(until: str, reason: str | None) -> str:
     return f"its pin has passed (until {until}){f': {reason}' if reason else ''}"
 
 
-def _score_conflict(path: str, metric: str, trusted: Score, other: Score, files: Mapping[str, str]) -> str:
-    names = {**_SOURCES, **files}
+def _score_conflict(path: str, metric: str, trusted: Score, other: Score, files: Sequence[tuple[str, str]]) -> str:
+    names = {**_SOURCES, **dict(files)}
     one, two = (f"{names[it.source]} says {it.text or it.value}" for it in (trusted, other))
     zero = " (0 may mean: not logged)" if other.source == "name" and other.value == 0 else ""
     return f"{path}: {metric}: {one}, {two}{zero}: the first counts"

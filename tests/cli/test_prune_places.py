@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import BEST, LAST, NAMES, call, checkpoints_in, listing, make_run
+from tests.cli.calls import BEST, LAST, NAMES, PROGRAM, call, checkpoints_in, environment, listing, make_run
+from tests.terminal import Terminal
 
 OLDEST = NAMES[0]
 
@@ -81,3 +83,50 @@ def test_nothing_is_slimmed_where_nobody_asks_for_that(places: Path) -> None:
     sizes = {path: os.path.getsize(path) for path in places.rglob("*.ckpt")}
     assert call("prune", "a", "b", "--keep-last", "3", "--yes").code == 0
     assert {path: os.path.getsize(path) for path in places.rglob("*.ckpt")}.items() <= sizes.items()
+
+
+def test_the_home_of_a_person_is_refused_and_that_of_a_service_is_not(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = pwd.getpwuid(0)
+    fields = dict(zip(("name", "passwd", "uid", "gid", "gecos", "dir", "shell"), entry, strict=True))
+    people = {33: places / "a", 999: places / "ab", 1000: places / "b"}
+    homes = [pwd.struct_passwd({**fields, "uid": uid, "dir": str(home)}.values()) for uid, home in people.items()]
+    monkeypatch.setattr(pwd, "getpwall", lambda: homes)
+    answers = {name: call("prune", name, "--keep-last", "1", "--yes") for name in ("a", "ab", "b")}
+    assert {name: it.code for name, it in answers.items()} == {"a": 0, "ab": 0, "b": 6}
+    assert len(checkpoints_in(places / "b/run")) == len(NAMES)
+
+
+# A last look, after a plan was written down
+
+
+def test_a_run_inside_of_one_that_loses_nothing_is_looked_at_again(places: Path) -> None:
+    (places / "a/run" / LAST).rename(places / "a" / LAST)
+    answer = call("prune", "a", "--keep-last", "1", "--plan-out", "plan.json")
+    assert answer.code == 0, answer.err
+    answer = call("apply", "plan.json", "--yes")
+    assert answer.code == 0, answer.err
+    assert checkpoints_in(places / "a") == [LAST]
+    assert checkpoints_in(places / "a/run") == [BEST]
+
+
+def test_a_link_that_came_in_another_place_since_the_plan_holds_its_target(places: Path) -> None:
+    assert call("prune", "a", "b", "--keep-last", "1", "--plan-out", "plan.json").code == 0
+    (places / "b/mine.ckpt").symlink_to(f"../a/run/{OLDEST}")
+    answer = call("apply", "plan.json", "--yes")
+    assert answer.code == 3, answer.err
+    assert f"a/run/{OLDEST}" in answer.err
+    assert checkpoints_in(places / "a/run") == sorted([OLDEST, LAST])
+    assert checkpoints_in(places / "b/run") == [LAST]
+
+
+@pytest.mark.tty
+def test_where_it_asks_a_run_inside_of_one_that_loses_nothing_is_looked_at_again_too(places: Path) -> None:
+    (places / "a/run" / LAST).rename(places / "a" / LAST)
+    command = [*PROGRAM, "prune", "a", "--keep-last", "1"]
+    with Terminal(command, cwd=places, env=environment(), columns=200) as terminal:
+        code, text = terminal.finish({"for good? [y/N]": "y\n"})
+    assert code == 0, text
+    assert checkpoints_in(places / "a") == [LAST]
+    assert checkpoints_in(places / "a/run") == [BEST]

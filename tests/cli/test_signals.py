@@ -32,7 +32,7 @@ def started(run: Path) -> subprocess.Popen[bytes]:
 def begun(run: Path) -> subprocess.Popen[bytes]:
     """One that has begun to delete."""
     child = started(run)
-    until = monotonic() + 60
+    until = monotonic() + 300
     while (run / NAMES[20]).exists():
         assert child.poll() is None, child.communicate()
         assert monotonic() < until
@@ -87,7 +87,7 @@ def test_a_killed_prune_leaves_every_checkpoint_whole_or_gone(run: Path) -> None
 def reading(tree: Path) -> subprocess.Popen[bytes]:
     """One that has opened the tree."""
     child = started(tree)
-    until = monotonic() + 60
+    until = monotonic() + 300
     while tree not in opened(child.pid):
         assert child.poll() is None, child.communicate()
         assert monotonic() < until
@@ -119,7 +119,8 @@ def test_an_interrupt_while_it_reads_changes_nothing(run: Path) -> None:
     assert len(left) == COUNT or b"Deleted" in said
 
 
-def test_an_interrupt_before_it_is_up_is_no_crash(run: Path) -> None:
+def test_an_interrupt_before_it_is_up_is_no_crash(tmp_path: Path) -> None:
+    run = save(tmp_path, NAMES[:3])
     early = """
 class Interrupt:
     def find_spec(self, name, *_):
@@ -133,7 +134,7 @@ main()
     command = [sys.executable, "-c", f"import os, signal, sys\n{early}", *PRUNE, str(run)]
     ran = subprocess.run(command, env=environment(), capture_output=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
-    assert len(os.listdir(run)) == COUNT
+    assert len(os.listdir(run)) == 3
 
 
 def test_a_second_interrupt_leaves_at_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -490,9 +490,9 @@ ALL_RULES: tuple[Rule, ...] = (
 def test_a_long_run_is_judged_in_no_time(rule: Rule) -> None:
     """Where each checkpoint looked at all others, it would take minutes."""
     run = run_of(*(save(f"epoch={n}.ckpt", 1 / (n + 1), step=n, at=n * HOUR // 10) for n in range(3000)))
-    begun = perf_counter()
+    begun = process_time()
     assert plan(run, rule).dropped
-    assert perf_counter() - begun < 20
+    assert process_time() - begun < 20
 
 
 def test_a_list_of_trainings_own_that_will_lose_names_is_told() -> None:

@@ -79,7 +79,7 @@ def exchange(path: str, link: str) -> bool:
 
 def put_back(path: str, link: str) -> None:
     """Trade back; the link may be on its way to somewhere for a moment, and its place may be taken for good."""
-    until = monotonic() + 1
+    until = monotonic() + 10
     while not exchange(path, link):
         if monotonic() > until:
             target = os.readlink(link) if os.path.islink(link) else None

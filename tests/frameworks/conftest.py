@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
@@ -22,6 +23,14 @@ from ckptctl.cli import main
 RUNS = int(os.environ.get("CKPTCTL_RUNS", "40"))
 FIRST_SEED = int(os.environ.get("CKPTCTL_SEED", "0"))
 CASES = os.environ.get("CKPTCTL_CASES")
+IMPORTS = {"test_inside_keras.py": "keras", "test_keras.py": "keras", "test_lightning.py": "lightning"}
+"""Files that import a framework when they are collected, with the marker of all their tests."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out a file whose marker ``-m`` rules out: to import its framework takes seconds."""
+    marker = IMPORTS.get(collection_path.name)
+    return True if marker and f"not {marker}" in config.getoption("markexpr") else None
 
 
 class Answer(NamedTuple):

@@ -1,26 +1,36 @@
 """Frameworks too heavy or too choosy for the tests' own environment, each in one of its own.
 
-    python -m tests.frameworks.environments            makes all of them, below .envs/
+    python -m tests.frameworks.environments            makes all of them
     python -m tests.frameworks.environments torch jax  makes these
 
-``FRAMEWORK_ENVS`` names another folder for them. One that was made for the same requirements is left as it is. A test
-runs a script of ``writers/`` in one, and is skipped with the reason where it has not been made.
+They lie in the user's cache, in ``ckptctl-tests/environments``, each under its name and a hash of all that it is made
+of, so that every checkout uses the same ones; ``FRAMEWORK_ENVS`` names another folder, where they lie under their names
+alone. One that was made to the end is left as it is. A test runs a script of ``writers/`` in one, and is skipped with
+the reason where it has not been made.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDER = os.environ.get("FRAMEWORK_ENVS") or os.path.join(ROOT, ".envs")
+CONSTRAINTS = os.path.join(ROOT, "constraints.txt")
+GIVEN = os.environ.get("FRAMEWORK_ENVS")
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+FOLDER = GIVEN or os.path.join(CACHE, "ckptctl-tests", "environments")
 WRITERS = os.path.join(HERE, "writers")
 STAMP = "made-of.txt"
 """In an environment that was made to the end: what it was made of."""
@@ -54,6 +64,15 @@ class Environment(NamedTuple):
         """All requirements, one a line, in the order in which they are installed."""
         return "".join(f"{line}\n" for line in (*self.first, *self.then, *self.bare))
 
+    @property
+    def digest(self) -> str:
+        """A short hash of the requirements, the constraints that hold, and the Python and machine that they are for."""
+        parts = [self.text, platform.python_version(), sys.base_prefix, platform.machine()]
+        if self.constrained:
+            with open(CONSTRAINTS, encoding="utf-8") as held:
+                parts.append(held.read())
+        return sha256("\0".join(parts).encode()).hexdigest()[:12]
+
 
 ENVIRONMENTS = {
     "torch": Environment(
@@ -80,15 +99,20 @@ ENVIRONMENTS = {
 }
 
 
+def folder_of(name: str) -> str:
+    """Where an environment is, or will be."""
+    return os.path.join(FOLDER, name if GIVEN else f"{name}-{ENVIRONMENTS[name].digest}")
+
+
 def python_of(name: str) -> str:
-    """Where the Python of an environment is, or will be."""
-    return os.path.join(FOLDER, name, "bin", "python")
+    """Its Python."""
+    return os.path.join(folder_of(name), "bin", "python")
 
 
 def find(name: str) -> str | None:
     """The Python of an environment that was made to the end, and of what the table says today; else None."""
     try:
-        with open(os.path.join(FOLDER, name, STAMP), encoding="utf-8") as stamp:
+        with open(os.path.join(folder_of(name), STAMP), encoding="utf-8") as stamp:
             return python_of(name) if stamp.read() == ENVIRONMENTS[name].text else None
     except FileNotFoundError:
         return None
@@ -121,14 +145,14 @@ def ask(name: str, script: str, *args: str, limit: float = 300) -> Any:  # noqa:
 
 def make(name: str) -> None:
     """Make an environment anew; raises CalledProcessError or TimeoutExpired where it cannot be made."""
-    environment, folder = ENVIRONMENTS[name], os.path.join(FOLDER, name)
+    environment, folder = ENVIRONMENTS[name], folder_of(name)
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     with open(os.path.join(folder, "first.txt"), "w", encoding="utf-8") as held:
         held.writelines(f"{line}\n" for line in environment.first)
     holding = ["-c", held.name]
     if environment.constrained:
-        holding += ["-c", os.path.join(ROOT, "constraints.txt")]
+        holding += ["-c", CONSTRAINTS]
     install(name, [*holding, *environment.first])
     install(name, [*holding, *environment.then])
     install(name, ["--no-deps", *environment.bare])
@@ -142,18 +166,29 @@ def install(name: str, words: Sequence[str]) -> None:
         subprocess.run([python_of(name), "-m", "pip", "install", "-q", *words], check=True, timeout=LIMIT)
 
 
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Let nobody else make an environment meanwhile; also who is killed lets go."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(f"{folder_of(name)}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def main(names: Sequence[str]) -> int:
-    """Make the environments that are named, or all; each that failed is named, and then the exit code is 1."""
-    failed = [name for name in names or list(ENVIRONMENTS) if not attempt(name)]
-    return 1 if failed else 0
+    """Make the environments that are named, or all, two at a time; the exit code is 1 if any could not be made."""
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(attempt, names or list(ENVIRONMENTS)))
+    return 0 if all(made) else 1
 
 
 def attempt(name: str) -> bool:
     """Make an environment unless it is there, and tell about it."""
     start = time.monotonic()
     try:
-        if find(name) is None:
-            make(name)
+        with locked(name):
+            if find(name) is None:
+                make(name)
     except (OSError, subprocess.SubprocessError) as error:
         print(f"environment {name!r} not made: {error}", file=sys.stderr)  # noqa: T201 - this is a command
         return False

@@ -44,6 +44,7 @@ def left_of(held: Sequence[Run], plan: Plan) -> list[Run]:
 @FEW
 @given(trees(), policies(), RULES, st.integers(0, 4))
 def test_adding_a_rule_never_drops_more_in_any_group(held: list[Run], policy: Policy, rule: Rule, place: int) -> None:
+    policy = policy._replace(relink=False)  # a rule that ranks tells where a best link goes
     more = policy._replace(rules=(*policy.rules[:place], rule, *policy.rules[place:]))
     assert gone(plan_runs(held, more, NOW)) <= gone(plan_runs(held, policy, NOW))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 
-def is_gone(pid: int, *, seconds: float = 10) -> bool:
+def is_gone(pid: int, *, seconds: float = 60) -> bool:
     """Whether a process ends in time; one that nobody has asked for its end counts as gone."""
     until = monotonic() + seconds
     while _is_there(pid) and monotonic() < until:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from struct import pack
 from threading import Thread
 from time import monotonic, sleep
 from typing import TypeVar
@@ -40,8 +41,9 @@ STATE = {"state_dict": {"w": make_tensor([1, 2, 3, 4], (4,))}, "epoch": 1}
 ARGS = dictionary(args=global_("argparse", "Namespace") + b")\x81}b")
 ENUM = dictionary(kind=global_("mine", "Kind") + b"K\x01\x85R")
 FUTURE = pack_zip({"archive/data.pkl": b"\x80\x02}.", "archive/version": b"99\n"})
-LONG = torch_file(b"\x80\x02](" + (b"](" + b"]" * 1000 + b"e") * 900 + b"e.")
-"""Nine hundred thousand empty lists: a second for torch, and 50 MB."""
+PADDING = b"X" + pack("<I", 8 << 20) + bytes(8 << 20)
+LONG = torch_file(b"\x80\x02](" + PADDING + (b"](" + b"]" * 1000 + b"e") * 900 + b"e.")
+"""Nine hundred thousand empty lists: a second for torch, and 50 MB; our own reading may take four, by its length."""
 NAME = "epoch=1-step=1.ckpt"
 
 
@@ -49,12 +51,6 @@ NAME = "epoch=1-step=1.ckpt"
 def loader() -> Iterator[TorchLoader]:
     with start_torch() as started:
         yield started
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own reading may take its time: where coverage is measured, it takes six times as long."""
-    monkeypatch.setattr("ckptctl.formats.pickle.vm.PickleLimits.allow", lambda *_: 100.0)
 
 
 def look(folder: Path, content: bytes, loader: TorchLoader, *, allow: tuple[str, ...] = ()) -> VerifyResult:
@@ -139,7 +135,7 @@ def test_what_takes_too_long_is_ended_at_the_limit_and_told(tmp_path: Path, load
     examined = look(tmp_path, LONG, loader._replace(seconds=0.2))
     assert ids(examined) == ["load-failed"]
     assert "seconds" in worded(examined.flaws[0].text)
-    assert monotonic() - begun < 20
+    assert monotonic() - begun < 60
     assert look(tmp_path / "next", encode_torch(STATE), loader).loaded == 1
 
 
@@ -196,12 +192,12 @@ def test_an_interruption_ends_it_and_its_process(tmp_path: Path, is_loading: boo
         (os.killpg if to_all else os.kill)(parent.pid, signal.SIGINT)
         _, said = parent.communicate()
     assert (parent.returncode, said) == (130, "")
-    assert is_gone(int(child), seconds=1)
+    assert is_gone(int(child))
 
 
 def wait_for(find: Callable[[], T]) -> T:
-    """What comes up within half a minute."""
-    until = monotonic() + 30
+    """What comes up within some minutes."""
+    until = monotonic() + 300
     while monotonic() < until:
         with suppress(FileNotFoundError):
             if found := find():

@@ -181,6 +181,13 @@ def test_a_save_after_the_last_that_is_said_to_be_done_is_in_doubt(
     assert marks(tmp_path) == {"cloth-1": "complete", "cloth-2": "complete", "cloth-10": newest}
 
 
+def test_what_is_said_to_be_done_further_down_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = KILN._replace(pointers=(STEP._replace(commits=True),))
+    files = {f"r/{path}": data for path, data in POTS.items()}
+    read(tmp_path, monkeypatch, row, {**files, "r/newest": b"2"})
+    assert marks(tmp_path)["r/pot_10.clay"] == "unknown: newest says 2: it is not known to be done"
+
+
 @pytest.mark.parametrize("text", [b"3", b"x", b""], ids=["one that is gone", "no number", "nothing"])
 def test_where_nothing_is_known_to_be_done_none_is_in_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes
@@ -208,6 +215,8 @@ def test_a_link_is_one_to_a_checkpoint_by_its_end_by_its_name_or_by_its_text(tmp
         "b": "/old/epoch=2.ckpt/",
         "notes": "diary",
         "c": "ckpt_7.pt",
+        "epoch_9.pth": "elsewhere",
+        "ep1-ba2-rank0.pt": "elsewhere",
     }
     for path, text in links.items():
         (tmp_path / path).symlink_to(text)
@@ -215,5 +224,6 @@ def test_a_link_is_one_to_a_checkpoint_by_its_end_by_its_name_or_by_its_text(tmp
     assert targets(run) == {
         "a": ("epoch=1.ckpt", "ok"),
         "b": NOWHERE,
+        "ep1-ba2-rank0.pt": NOWHERE,
         "gone.ckpt": NOWHERE,
     }

@@ -461,3 +461,41 @@ def test_what_a_file_may_name_that_cannot_be_read_is_in_doubt() -> None:
     (run,) = scan(store, Options(now=store.clock() + 3600 * 10**9))
     assert [it.state for it in run.checkpoints] == ["doubtful"] * 3
     assert worded(run.checkpoints[0].note) == "r/latest cannot be read, and may name it"
+
+
+# Folders of any name, and second names
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        pytest.param("weights_7", (None, None, 7), id="a number alone counts saves"),
+        pytest.param("epoch_7", (7, None, None), id="an epoch"),
+        pytest.param("step_700", (None, 700, None), id="a step"),
+        pytest.param("for-the-paper", (None, None, None), id="a person's name"),
+    ],
+)
+def test_a_folder_of_any_name_says_its_number_as_a_file_would(
+    name: str, numbers: tuple[int | None, int | None, int | None]
+) -> None:
+    (found,) = run_of(f"{name}/__0_0.distcp", f"{name}/.metadata").checkpoints
+    assert (found.layout, (found.epoch, found.step, found.counter)) == ("dcp", numbers)
+    assert ("named" in found.roles) == (numbers == (None, None, None))
+
+
+@pytest.mark.parametrize("second", ["last-epoch=3-step=30.ckpt", "last.ckpt", "mine.ckpt"])
+def test_a_second_name_of_a_numbered_checkpoints_file_stands_for_it(tmp_path: Path, second: str) -> None:
+    first = "epoch=3-step=30.ckpt"
+    (tmp_path / first).write_bytes(WHOLE)
+    os.link(tmp_path / first, tmp_path / second)
+    (run,) = scan(open_url(str(tmp_path)), Options())
+    assert paths(run) == [first]
+    assert run.checkpoints[0].aliases == (second,)
+    assert run.pointers == (Pointer(second, "hardlink", first, "ok"),)
+
+
+def test_second_names_of_which_none_is_numbered_are_all_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(WHOLE)
+    os.link(tmp_path / "last.ckpt", tmp_path / "mine.ckpt")
+    (run,) = scan(open_url(str(tmp_path)), Options())
+    assert sorted(paths(run)) == ["last.ckpt", "mine.ckpt"]

@@ -12,7 +12,7 @@ import pytest
 
 import ckptctl.layouts
 from ckptctl.layouts.schema import FilePlace, Layout, MetricSource, RecordedMetric
-from tests.cli.calls import HOUR, call
+from tests.cli.calls import HOUR, call, remember, save, watch
 from tests.layouts.tree import torch_file
 
 WHOLE = torch_file()
@@ -136,6 +136,8 @@ CASES = (
          {"pot_1.clay": {"a": 3, "b": 5}, "pot_2.clay": {"a": 2}}),
     Case("in folders below a run that lies further down", LINES, {"r/pot_1.clay": WHOLE, "r/d/log.json":
          '{"at": 1, "a": 1}\n', "d/log.json": '{"at": 1, "b": 1}\n'}, {"pot_1.clay": {"a": 1}}),
+    Case("in one folder below a run", LINES._replace(path="d/log.json"), {"r/pot_1.clay": WHOLE, "r/d/log.json":
+         '{"at": 1, "a": 1}\n', "r/e/log.json": '{"at": 1, "b": 1}\n'}, {"pot_1.clay": {"a": 1}}),
     Case("of several beside it the later named", CSV._replace(path="*.csv"), {
         **pots(1), "a.csv": table(("at", "a"), (1, 2)), "b.csv": table(("at", "a"), (1, 3))}, {"pot_1.clay": {"a": 3}}),
     Case("of the first source that tells it", CSV, {**pots(1), "m.csv": table(("at", "a"), (1, 2))},
@@ -283,3 +285,77 @@ def test_of_two_places_the_first_that_is_there_counts(tmp_path: Path, monkeypatc
     rows = table(("at", "val_a", "val_b"), (1, 2, 3))
     noted = {f"{name}.json": {"watch": {"by": by}} for name, by in (("d", "a"), ("e", "b"))}
     assert read(tmp_path, row, {**pots(1), "m.csv": rows, **noted}, monkeypatch)["monitor"] == "val_a"
+
+
+# In the weights' own file
+
+ITSELF = MetricSource("", "inside", "torch", take=("loss", "stats/*"), numbers={"epoch": "epoch", "step": "done"})
+
+
+def test_a_file_tells_its_own_scores_and_the_numbers_that_its_name_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = torch_file({"epoch": 3, "done": 70, "loss": 0.5, "stats": {"acc": 0.25}, "lr": 1.0})
+    run = read(tmp_path, KILN._replace(sources=(ITSELF,)), {"vase.clay": inside, **pots(5)}, monkeypatch)
+    assert scores(run) == {"vase.clay": {"loss": 0.5, "stats/acc": 0.25}, "pot_5.clay": {}}
+    assert {it["path"]: (it["epoch"], it["step"]) for it in run["checkpoints"]}["vase.clay"] == (3, 70)
+
+
+def test_a_file_is_not_opened_for_what_a_table_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = torch_file({"loss": 0.5, "stats": {"acc": 0.25}})
+    files = {"pot_1.clay": inside, "pot_2.clay": inside, "m.csv": table(("at", "loss"), (1, 0.75))}
+    row = KILN._replace(sources=(CSV, ITSELF))
+    told = {"pot_1.clay": {"loss": 0.75}, "pot_2.clay": {"loss": 0.5, "stats/acc": 0.25}}
+    assert scores(read(tmp_path, row, files, monkeypatch)) == told
+    (run,) = call("ls", tmp_path, "--json", "--exact").json["runs"]
+    assert scores(run) == {"pot_1.clay": {"loss": 0.75, "stats/acc": 0.25}, "pot_2.clay": told["pot_2.clay"]}
+
+
+def test_a_file_that_cannot_be_read_is_told_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read(tmp_path, KILN._replace(sources=(ITSELF,)), {"vase.clay": WHOLE[:-30], **pots(5)}, monkeypatch)
+    assert scores(run) == {"vase.clay": {}, "pot_5.clay": {}}
+    assert "vase.clay: " in call("ls", tmp_path).err
+
+
+def test_what_training_ranked_by_may_be_saved_by_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = RecordedMetric("args.bin", "inside", "torch", monitor="by", mode="up", modes={"true": "max"})
+    row = LOOM._replace(recorded=(noted,))
+    files = {"cloth-1/weave.mark": b"x", "cloth-1/args.bin": torch_file({"by": "acc", "up": True})}
+    run = read(tmp_path, row, files, monkeypatch)
+    assert (run["monitor"], run["mode"]) == ("acc", "max")
+
+
+def test_a_column_may_tell_the_step_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = KILN._replace(sources=(CSV._replace(by="name", numbers={"step": "done"}),))
+    rows = table(("at", "done", "a"), ("vase.clay", 70, 1), ("pot_5.clay", 80, 1))
+    run = read(tmp_path, row, {**pots(5), "vase.clay": WHOLE, "m.csv": rows}, monkeypatch)
+    assert {it["path"]: it["step"] for it in run["checkpoints"]} == {"vase.clay": 70, "pot_5.clay": 5}
+
+
+@pytest.mark.parametrize("said", ["-1", "nan", "inf", ""])
+def test_what_counts_nothing_numbers_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    row = KILN._replace(sources=(CSV._replace(by="name", numbers={"epoch": "round", "step": "done"}),))
+    run = read(
+        tmp_path,
+        row,
+        {"vase.clay": WHOLE, "m.csv": table(("at", "round", "done"), ("vase.clay", said, said))},
+        monkeypatch,
+    )
+    assert [(it["epoch"], it["step"]) for it in run["checkpoints"]] == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "known"),
+    [("val", {"val/loss"}), ("r/val", {"val/loss"}), ("myval", {"val/loss", "loss"}), ("my_val", {"val/loss", "loss"})],
+)
+def test_the_folder_of_a_run_may_be_the_front_of_its_metrics_name(tmp_path: Path, folder: str, known: set[str]) -> None:
+    name = "loss=0.80.ckpt"
+    callbacks = watch(f"/old/{folder}", {name: 0.8}, monitor="val/loss")
+    save(tmp_path / folder, [name], remember(callbacks=callbacks))
+    (run,) = call("ls", tmp_path, "--json").json["runs"]
+    assert set(scores(run)[name]) == known
+
+
+def test_an_empty_file_is_told_to_be_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read(tmp_path, KILN._replace(sources=(ITSELF,)), {"vase.clay": b"", **pots(5)}, monkeypatch)
+    assert "vase.clay: empty file: left out" in call("ls", tmp_path).err

@@ -365,7 +365,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tree: Path, kind: str) -> No
     start = time.monotonic()
     with pytest.raises(OSError, match=r"x\.ckpt"), local.open_url(str(tree)).open("x.ckpt"):
         pass
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 60  # it would wait for a writer for ever
 
 
 def test_a_device_is_refused(tree: Path) -> None:
@@ -666,7 +666,7 @@ def test_a_parent_swapped_for_a_link_all_the_while_never_leads_outside(tree: Pat
     done = threading.Event()
 
     def swap() -> None:
-        end, swaps = time.monotonic() + 60, 0
+        end, swaps = time.monotonic() + 600, 0
         while time.monotonic() < end and (swaps < 500 or len(seen) < 2):
             (tree / "run1").rename(tree / "aside")
             (tree / "run1").symlink_to(outside)

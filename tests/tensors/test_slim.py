@@ -330,6 +330,7 @@ def test_random_models_come_out_as_they_were(tmp_path: Path, seed: int) -> None:
 
 
 @needs_torch
+@pytest.mark.usefixtures("unhurried")
 def test_2500_tensors_come_out_as_they_were(tmp_path: Path) -> None:
     import torch
 
