@@ -61,7 +61,8 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
     shown = chain([first] if first else [], seen)
     root = "." if len(stores) > 1 else stores[0].url
     if bare:
-        console.hand_over(_paths(shown, root), null=options.null)
+        paths_shown = (locate(root, it.path) for view in shown for it in view.run.checkpoints)
+        console.hand_over(((path, "") for path in paths_shown), null=options.null)
     else:
         console.answer(_write(shown, root, options, console, scanning.now))
     require_all_listed(console)
@@ -69,7 +70,9 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
 
 def _write(views: Iterable[RunView], root: str, options: ListOptions, console: Console, now: int) -> Iterator[str]:
     if options.json:
-        return _json(views, root)
+        from ckptctl.render.json import ls
+
+        return ls(views, root=root)
     if options.explains:
         return _explain(views, root, console)
     if console.is_terminal or console.has_color:
@@ -110,16 +113,6 @@ def _look(
             yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
     if has_any and not is_known:
         console.warn(f"--sort {choice.key.name}: no checkpoint has it, so they stand in the order of saving")
-
-
-def _paths(views: Iterable[RunView], root: str) -> Iterator[tuple[str, str]]:
-    return ((locate(root, it.path), "") for seen in views for it in seen.run.checkpoints)
-
-
-def _json(views: Iterable[RunView], root: str) -> Iterator[str]:
-    from ckptctl.render.json import ls
-
-    return ls(views, root=root)
 
 
 def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[str]:

@@ -108,14 +108,14 @@ def _choose(path: str, wanted: AverageOptions, scanning: Options, console: Conso
     """The best under a folder, by the ranking of ``best``; raises what that raises."""
     places = wanted.top_k or 0
     search = BestSearch(BestQuery(places, wanted.monitor, wanted.mode.value, None, scanning.now, scanning.equals), path)
-    for sight in scan_stores(open_stores([path]), scanning, console):
-        with locate_errors(sight.store):
-            search.show(sight.store, sight.run)
-    leaders = search.close()
-    print_doubts(console, leaders, asked=wanted.mode)
-    if len(leaders.places) < 2:  # noqa: PLR2004 - a mean needs two
+    for located in scan_stores(open_stores([path]), scanning, console):
+        with locate_errors(located.store):
+            search.show(located.store, located.run)
+    result = search.close()
+    print_doubts(console, result, asked=wanted.mode)
+    if len(result.places) < 2:  # noqa: PLR2004 - a mean needs two
         raise NoCheckpoint("only one checkpoint has a score, and one has no mean", path=path)
-    return [ResolvedCheckpoint(it.store, it.run, it.ranked.checkpoint) for it in leaders.places]
+    return [ResolvedCheckpoint(it.store, it.run, it.ranked.checkpoint) for it in result.places]
 
 
 def _read_weights(text: str | None, count: int) -> list[float]:
