@@ -91,14 +91,14 @@ def restore(typed: Sequence[str] | None, console: Console, *, json: bool) -> Non
 def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[TrashedPrune]:
     """The prunes in the trash that are meant, oldest first."""
     found = [find_one_trashed(txid, paths)] if txid else list(find_trashed(paths))
-    chosen = [it for it in found if it.store.clock() - it.transaction.deed.since >= older]
-    return sorted(chosen, key=lambda it: it.transaction.deed.since)
+    chosen = [it for it in found if it.store.clock() - it.transaction.intent.since >= older]
+    return sorted(chosen, key=lambda it: it.transaction.intent.since)
 
 
 def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose: bool) -> None:
     """List what lies there."""
     trashed = [
-        words.TrashedItems(it.store.url, it.transaction.deed, tuple(restorable_items(it.store, it.transaction)))
+        words.TrashedItems(it.store.url, it.transaction.intent, tuple(restorable_items(it.store, it.transaction)))
         for it in found
     ]
     if json:
@@ -135,7 +135,7 @@ def undo_some(paths: Sequence[str], console: Console, *, json: bool) -> None:
 
 
 def _put_back_one(find: TrashedPrune, item: TransactionItem) -> TrashChange:
-    store, txid = find.store, find.transaction.deed.txid
+    store, txid = find.store, find.transaction.intent.txid
     with locate_errors(store), acquire_lock(store, "restore"):
         recover(store)
         change = restore_items(store, [item])
@@ -153,9 +153,9 @@ def empty_prunes(found: Sequence[TrashedPrune], console: Console, *, has_consent
     for find in found:
         with locate_errors(find.store), acquire_lock(find.store, "trash empty"):
             recover(find.store)
-            transaction = load_transaction(find.store, find.transaction.deed.txid)
+            transaction = load_transaction(find.store, find.transaction.intent.txid)
             changes.append(
-                empty_transaction(find.store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
+                empty_transaction(find.store, transaction) if transaction else TrashChange(find.transaction.intent.txid)
             )
     print_changes(changes, found[0].store.url, console, json=json)
 
@@ -175,7 +175,7 @@ def _question(found: Sequence[TrashedPrune]) -> str:
 
 def _find_item(path: str, found: Sequence[TrashedPrune]) -> tuple[TrashedPrune, TransactionItem]:
     """The newest checkpoint in a trash that was at a path; raises NotFound."""
-    newest = sorted(found, key=lambda it: it.transaction.deed.since, reverse=True)
+    newest = sorted(found, key=lambda it: it.transaction.intent.since, reverse=True)
     there = ((find, item) for find in newest for item in restorable_items(find.store, find.transaction))
     for find, item in there:
         if abspath(join(find.store.url, item.path)) == abspath(path):

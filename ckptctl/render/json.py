@@ -212,7 +212,7 @@ def trash(found: Iterable[TrashedItems]) -> Iterator[str]:
 
 
 def _trashed(trashed: TrashedItems) -> Value:
-    transaction = trashed.deed
+    transaction = trashed.intent
     items: Value = [{**write_path("path", it.path), "bytes": it.size, "files": it.files} for it in trashed.items]
     until = None if transaction.until is None else write_time(transaction.until)
     told: dict[str, Value] = {"since": write_time(transaction.since), "until": until, "checkpoints": items}
