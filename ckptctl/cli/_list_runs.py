@@ -101,10 +101,11 @@ def _look(
 
     Warns at the end where no checkpoint has the number to sort by.
     """
-    is_known = has_any = False
+    name, has_any = choice.key.name, False
+    is_known = name == "step" or name in _PLAIN
     for located in located_runs:
         has_any = has_any or bool(located.run.checkpoints)
-        is_known = is_known or has_key(located.run, choice.key)
+        is_known = is_known or any(score_of(it, name) for it in located.run.checkpoints)
         run = relocate(located.run, located.store.url) if many else located.run
         seen = view_run(run, monitor=options.monitor, mode=options.mode)
         met = filter_checkpoints(run, choice.filters, choice.now)
@@ -112,7 +113,7 @@ def _look(
         if met or not choice.filters:
             yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
     if has_any and not is_known:
-        console.warn(f"--sort {choice.key.name}: no checkpoint has it, so they stand in the order of saving")
+        console.warn(f"--sort {name}: no checkpoint has it, so they stand in the order of saving")
 
 
 def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[str]:
@@ -193,11 +194,6 @@ def parse_key(text: str) -> SortKey:
         hint = "step, epoch, size, age, name or a metric; add :desc to turn it round"
         raise UsageError("--sort needs a key", hint=hint)
     return SortKey(name, bool(mark) and order == "desc")
-
-
-def has_key(run: Run, key: SortKey) -> bool:
-    """Whether there is anything to sort by."""
-    return key.name == "step" or key.name in _PLAIN or any(score_of(it, key.name) for it in run.checkpoints)
 
 
 def sort_run(run: Run, key: SortKey, limit: int | None) -> Run:

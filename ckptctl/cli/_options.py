@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
 from ckptctl.render.text import locate, quote
 
@@ -82,11 +81,6 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 Trash = Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
 TrashFor = Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")]
 AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")]
-
-
-def read_time(text: str | None) -> int | None:
-    """Nanoseconds, from what was typed, if it was; raises UsageError."""
-    return None if text is None else parse_duration(text) * NANOSECONDS
 
 
 def group_of(root: str, path: str, by: GroupName) -> str:

@@ -13,7 +13,7 @@ from ckptctl.cli._console import Console
 from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import PruneConsent, prune
 from ckptctl.core.retention.rules import TopK
-from ckptctl.core.units import NANOSECONDS
+from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import CkptctlError, PathMissing, UsageError
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
@@ -86,7 +86,7 @@ def command(
         job = make_prune_job(asked, open_separate_stores(paths))
         return prune(job, consent, console, request=asked, json=json, verbose=bool(verbose))
 
-    raise typer.Exit(once() if every is None else repeat(once, opt.read_time(every) or 0, console))
+    raise typer.Exit(once() if every is None else repeat(once, parse_duration(every) * NANOSECONDS, console))
 
 
 SIGNALLED = 128

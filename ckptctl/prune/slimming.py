@@ -90,7 +90,8 @@ def _plan_files(
     dropped: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for entry in kept:
-        if slimming.files or not entry.size or not _is_torch(slimming, slim, entry):  # an empty one is a done-mark
+        is_torch = not slimming.require or is_covered_by(slimming.require, slim.place_of(entry))
+        if slimming.files or not entry.size or not is_torch:  # an empty one is a done-mark
             steps.append(SlimStep(entry, "keep", entry.size or 0))
             continue
         with _naming_file(slim.place_of(entry)), store.open(entry.path) as source:
@@ -99,11 +100,6 @@ def _plan_files(
         dropped.update(dict.fromkeys(cut.dropped))
         unknown.update(dict.fromkeys(cut.unknown))
     return steps, tuple(dropped), tuple(unknown)
-
-
-def _is_torch(slimming: Slimming, slim: SlimPlan, entry: Entry) -> bool:
-    """Whether a file is one of those of torch's that the layout speaks of."""
-    return not slimming.require or is_covered_by(slimming.require, slim.place_of(entry))
 
 
 @contextmanager
