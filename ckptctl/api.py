@@ -40,7 +40,6 @@ from ckptctl.scan.targets import (
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from ckptctl.core.filters import Filter
     from ckptctl.core.retention.guard import Objection
     from ckptctl.core.retention.plan import Verdict
     from ckptctl.core.transaction import Outcome, TrashChange
@@ -167,16 +166,12 @@ def last(
     found = [
         (newest, store)
         for store, run in _find_listed(path, options)
-        if (newest := find_newest(run.checkpoints, partial(_meets, wanted, options.now), resumable=resumable))
+        if (newest := find_newest(run.checkpoints, partial(meets_all, wanted, now=options.now), resumable=resumable))
     ]
     if not found:
         raise NoCheckpoint("no checkpoint found", path=read_paths(path)[0], hint="see what there is: ckptctl ls")
     newest, store = max(found, key=lambda it: it[0].modified)
     return absolute_checkpoint(store, store.url, newest)
-
-
-def _meets(filters: tuple[Filter, ...], now: int, checkpoint: Checkpoint) -> bool:
-    return meets_all(filters, checkpoint, now)
 
 
 class CheckpointDetails(NamedTuple):

@@ -97,37 +97,24 @@ def read_word(kind: str, text: str) -> Any:  # noqa: ANN401 - by the kind
 _FLAGS = dict.fromkeys(["1", "true", "yes", "on"], True) | dict.fromkeys(["0", "false", "no", "off", ""], False)
 
 
-def _refuse(value: object, what: str) -> UsageError:
-    return UsageError(f"{value!r} is not {what}")
+def _typed(what: str, *types: type) -> Callable[[object], Any]:
+    """A reader of values of these very types: true is no number."""
+
+    def read(value: object) -> Any:  # noqa: ANN401 - of one of the types
+        if type(value) not in types:
+            raise UsageError(f"{value!r} is not {what}")
+        return value
+
+    return read
 
 
-def _read_number(value: object) -> int:
-    if type(value) is not int:
-        raise _refuse(value, "a whole number")
-    return value
+_read_number = _typed("a whole number", int)
+_read_text = _typed("a text in quotes", str)
 
 
-def _read_count(value: object) -> int:
+def _read_count(value: object) -> object:
     if _read_number(value) < 0:
-        raise _refuse(value, "a number from 0")
-    return _read_number(value)
-
-
-def _read_float(value: object) -> float:
-    if type(value) not in (int, float):
-        raise _refuse(value, "a number")
-    return float(str(value))
-
-
-def _read_flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _refuse(value, "true or false")
-    return value
-
-
-def _read_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise _refuse(value, "a text in quotes")
+        raise UsageError(f"{value!r} is not a number from 0")
     return value
 
 
@@ -135,7 +122,7 @@ def _read_texts(value: object) -> list[str]:
     """One or several; numbers as texts, for ``keep-step = [100, 200]`` and ``keep-every = 1000``."""
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(it, str) or type(it) is int for it in items):
-        raise _refuse(value, "a list of texts")
+        raise UsageError(f"{value!r} is not a list of texts")
     return [str(it) for it in items]
 
 
@@ -146,7 +133,7 @@ def _read_size(value: object) -> str:
 
 def _read_duration(value: object) -> str:
     parse_duration(_read_text(value))
-    return _read_text(value)
+    return str(value)
 
 
 def _read_age(value: object) -> str:
@@ -156,7 +143,7 @@ def _read_age(value: object) -> str:
 def _one_of(*words: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in words:
-            raise _refuse(value, f"one of {', '.join(words)}")
+            raise UsageError(f"{value!r} is not one of {', '.join(words)}")
         return str(value)
 
     return read
@@ -166,8 +153,8 @@ _KINDS: dict[str, Callable[[object], Any]] = {
     "age": _read_age,
     "count": _read_count,
     "duration": _read_duration,
-    "flag": _read_flag,
-    "float": _read_float,
+    "flag": _typed("true or false", bool),
+    "float": lambda it: float(str(_typed("a number", int, float)(it))),
     "group": _one_of("run", "parent", "all"),
     "mode": _one_of("min", "max", "auto"),
     "number": _read_number,

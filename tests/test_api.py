@@ -19,7 +19,7 @@ import pytest
 
 import ckptctl
 from ckptctl import Refused, UsageError, apply, best, last, plan_prune, scan, show, undo, verify
-from ckptctl.cli._policy_flags import Flags
+from ckptctl.cli._policy_flags import FLAGS
 from ckptctl.prune.policy_options import PolicyOptions
 from tests.cli.calls import BEST, HOUR, LAST, NAMES, age, call, checkpoints_in, listing, make_run, save, state
 from tests.doors import assert_same, options_of
@@ -104,7 +104,7 @@ def test_the_options_of_a_plan_are_the_flags_of_the_command() -> None:
     asked = {*inspect.signature(command).parameters}
     shown = {"dry_run", "check", "yes", "plan_out", "every", "json", "color", "verbose", "paths"}
     assert said == {"filter" if name == "filters" else name for name in asked - shown}
-    assert Flags._fields == PolicyOptions._fields
+    assert tuple(FLAGS) == PolicyOptions._fields
 
 
 # Both doors

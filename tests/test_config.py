@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.cli._policy_flags import Flags
+from ckptctl.cli._policy_flags import FLAGS
 from ckptctl.config import POLICY_KEYS, Settings, find_line, find_settings, read_policy_file
 from ckptctl.errors import UsageError
 
@@ -197,5 +197,5 @@ def test_a_policy_file_that_is_not_there_or_not_understood_is_refused(
 
 
 def test_a_policy_may_say_whatever_a_flag_may() -> None:
-    flags = {name.replace("_", "-") for name in Flags._fields} - {"policy", "filters"}
+    flags = {name.replace("_", "-") for name in FLAGS} - {"policy", "filters"}
     assert POLICY_KEYS.keys() == flags | {"filter", "trash", "trash-for"}

@@ -40,12 +40,3 @@ TOPICS = {
     "doctor, config, demo": "Find what is wrong; show the settings; try it out.",
 }
 """The commands as the root's help shows them, on a screen of 24 lines: those that go together in one line."""
-
-
-def __getattr__(name: str) -> object:
-    """The app, when someone asks for it: completions and the reference are generated from it."""
-    if name != "app":
-        raise AttributeError(f"module 'ckptctl.cli' has no attribute '{name}'")
-    from ckptctl.cli._app import app
-
-    return app

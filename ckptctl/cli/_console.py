@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from ckptctl.core.model import Text
+from ckptctl.core.model import Run, Text
 from ckptctl.errors import CkptctlError, Refused, StorageFailed
-from ckptctl.render.text import encode, escape, warning
+from ckptctl.render.text import encode, escape, locate, warning
 from ckptctl.stores import open_store, require_writable
 
 
@@ -89,6 +89,12 @@ class Console:
     def warn(self, text: Text, where: str = "") -> None:
         """Write a warning line, of what is at a path."""
         self.remark(warning(text, where))
+
+    def warn_of_run(self, root: str, run: Run) -> None:
+        """Warn of what a person should know of a run."""
+        for notice in run.notices:
+            self.warn(notice, locate(root, run.path))
+        self.trouble += not run.listed
 
     def ask(self, question: str) -> bool:
         """Whether the person says yes; an empty line and the end of input say no."""

@@ -8,21 +8,13 @@ from math import inf, isnan
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    filter_checkpoints,
-    open_stores,
-    read_options,
-    require_all_listed,
-    require_found,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, filter_checkpoints, require_all_listed, require_found, scan_stores
 from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.ranking import RunView, infer_mode, score_of, view_run
 from ckptctl.errors import UsageError
 from ckptctl.render.text import locate
+from ckptctl.scan.targets import NameOptions, open_stores, read_options
 
 MOST_COLORED = 200
 """Rows of a run in colour; plain rows stream four hundred times faster."""
@@ -69,7 +61,8 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
     shown = chain([first] if first else [], seen)
     root = "." if len(stores) > 1 else stores[0].url
     if bare:
-        console.hand_over(_paths(shown, root), null=options.null)
+        paths_shown = (locate(root, it.path) for view in shown for it in view.run.checkpoints)
+        console.hand_over(((path, "") for path in paths_shown), null=options.null)
     else:
         console.answer(_write(shown, root, options, console, scanning.now))
     require_all_listed(console)
@@ -77,7 +70,9 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
 
 def _write(views: Iterable[RunView], root: str, options: ListOptions, console: Console, now: int) -> Iterator[str]:
     if options.json:
-        return _json(views, root)
+        from ckptctl.render.json import ls
+
+        return ls(views, root=root)
     if options.explains:
         return _explain(views, root, console)
     if console.is_terminal or console.has_color:
@@ -106,10 +101,11 @@ def _look(
 
     Warns at the end where no checkpoint has the number to sort by.
     """
-    is_known = has_any = False
+    name, has_any = choice.key.name, False
+    is_known = name == "step" or name in _PLAIN
     for located in located_runs:
         has_any = has_any or bool(located.run.checkpoints)
-        is_known = is_known or has_key(located.run, choice.key)
+        is_known = is_known or any(score_of(it, name) for it in located.run.checkpoints)
         run = relocate(located.run, located.store.url) if many else located.run
         seen = view_run(run, monitor=options.monitor, mode=options.mode)
         met = filter_checkpoints(run, choice.filters, choice.now)
@@ -117,17 +113,7 @@ def _look(
         if met or not choice.filters:
             yield seen._replace(run=shown, hidden=len(run.checkpoints) - len(shown.checkpoints))
     if has_any and not is_known:
-        console.warn(f"--sort {choice.key.name}: no checkpoint has it, so they stand in the order of saving")
-
-
-def _paths(views: Iterable[RunView], root: str) -> Iterator[tuple[str, str]]:
-    return ((locate(root, it.path), "") for seen in views for it in seen.run.checkpoints)
-
-
-def _json(views: Iterable[RunView], root: str) -> Iterator[str]:
-    from ckptctl.render.json import ls
-
-    return ls(views, root=root)
+        console.warn(f"--sort {name}: no checkpoint has it, so they stand in the order of saving")
 
 
 def _explain(views: Iterable[RunView], root: str, console: Console) -> Iterator[str]:
@@ -208,11 +194,6 @@ def parse_key(text: str) -> SortKey:
         hint = "step, epoch, size, age, name or a metric; add :desc to turn it round"
         raise UsageError("--sort needs a key", hint=hint)
     return SortKey(name, bool(mark) and order == "desc")
-
-
-def has_key(run: Run, key: SortKey) -> bool:
-    """Whether there is anything to sort by."""
-    return key.name == "step" or key.name in _PLAIN or any(score_of(it, key.name) for it in run.checkpoints)
 
 
 def sort_run(run: Run, key: SortKey, limit: int | None) -> Run:

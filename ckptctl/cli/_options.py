@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ckptctl.core.units import NANOSECONDS, parse_duration
 from ckptctl.errors import UsageError
 from ckptctl.render.text import locate, quote
 
@@ -51,6 +50,8 @@ Paths = Annotated[
     typer.Argument(metavar="[PATH]...", help="Folders, globs or URLs; default: here.", show_default=False),
 ]
 Path = Annotated[str, typer.Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
+Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
+OneCheckpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]
 Monitor = Annotated[
     str | None, typer.Option(metavar="NAME", help="Metric to rank by; default: the one training recorded.")
 ]
@@ -80,11 +81,6 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 Trash = Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
 TrashFor = Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")]
 AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")]
-
-
-def read_time(text: str | None) -> int | None:
-    """Nanoseconds, from what was typed, if it was; raises UsageError."""
-    return None if text is None else parse_duration(text) * NANOSECONDS
 
 
 def group_of(root: str, path: str, by: GroupName) -> str:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from ckptctl.api import plan_job
 from ckptctl.cli._console import Console, refuse_without_consent, write_whole
 from ckptctl.cli._signals import defer_signals
-from ckptctl.cli._targets import print_notices
 from ckptctl.core.model import Run
 from ckptctl.core.retention.guard import Objection
 from ckptctl.core.retention.plan import Plan
@@ -116,7 +115,7 @@ def _plan(job: PruneJob, consent: PruneConsent, console: Console) -> PlannedPrun
 def print_unshown(console: Console, store: ReadStore, run: Run) -> None:
     """Warn of what a person should know of a run; on a screen that stands below the plan."""
     if not (run.checkpoints and console.is_terminal):
-        print_notices(console, store, run)
+        console.warn_of_run(store.url, run)
 
 
 def _warn_of_idle(planned: PlannedPrune, console: Console) -> None:

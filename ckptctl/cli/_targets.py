@@ -1,4 +1,4 @@
-"""The stores that a command names, scanned as its options say."""
+"""The runs that a command is about: scanned, filtered, and what is wrong with the answer told."""
 
 from __future__ import annotations
 
@@ -12,18 +12,7 @@ from ckptctl.errors import NoCheckpoint, PartlyDone
 from ckptctl.render.columns import write_count
 from ckptctl.render.text import locate
 from ckptctl.scan.runs import Options, scan
-from ckptctl.scan.targets import (
-    NameOptions,
-    expand_globs,
-    locate_errors,
-    open_separate_stores,
-    open_stores,
-    read_options,
-)
 from ckptctl.stores import ReadStore
-
-__all__ = ["NameOptions", "expand_globs", "locate_errors", "open_separate_stores", "open_stores", "read_options"]
-"""Decided below the command line, in `scan.targets`."""
 
 
 class LocatedRun(NamedTuple):
@@ -36,7 +25,7 @@ class LocatedRun(NamedTuple):
 def scan_stores(stores: Sequence[ReadStore], options: Options, console: Console) -> Iterator[LocatedRun]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
     for located in (LocatedRun(store, run) for store in stores for run in scan(store, options)):
-        print_notices(console, *located)
+        console.warn_of_run(located.store.url, located.run)
         if located.run.checkpoints or located.run.pointers:
             yield located
 
@@ -52,13 +41,6 @@ def filter_runs(located_runs: Iterable[LocatedRun], filters: tuple[Filter, ...],
 def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple[Checkpoint, ...]:
     """What of a run meets every filter."""
     return tuple(it for it in run.checkpoints if meets_all(filters, it, now)) if filters else run.checkpoints
-
-
-def print_notices(console: Console, store: ReadStore, run: Run) -> None:
-    """Warn of what a person should know of a run."""
-    for notice in run.notices:
-        console.warn(notice, locate(store.url, run.path))
-    console.trouble += not run.listed
 
 
 def print_restart_warning(console: Console, located: LocatedRun) -> None:

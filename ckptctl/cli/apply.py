@@ -10,10 +10,10 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._pruning import PruneConsent, prune
-from ckptctl.cli._targets import open_stores
 from ckptctl.prune.plan_file import narrow_to_plan, read_plan, refuse_stale
 from ckptctl.prune.planning import make_prune_job
 from ckptctl.prune.policy_options import configure
+from ckptctl.scan.targets import open_stores
 
 EPILOG = """Examples:
 

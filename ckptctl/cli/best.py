@@ -10,20 +10,13 @@ import typer
 from ckptctl.best import BestCheckpoint, BestQuery, BestResult, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    locate_errors,
-    open_stores,
-    read_options,
-    require_all_listed,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, require_all_listed, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
 EPILOG = """Examples:
@@ -65,24 +58,24 @@ def command(
     scanning = read_options(
         NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True
     )
-    wish = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
+    query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
     if group_by is opt.GroupName.all:
-        search = BestSearch(wish, path)
+        search = BestSearch(query, path)
         worth = scanning._replace(is_worth=None if exact else search.could_place)
         found = [(path, _search(_scan(stores, worth, console, healthy=healthy), search))]
     else:
-        found = search_by_group(_scan(stores, scanning, console, healthy=healthy), wish, group_by, path, console)
-    for _, leaders in found:
-        print_doubts(console, leaders, asked=mode)
+        found = search_by_group(_scan(stores, scanning, console, healthy=healthy), query, group_by, path, console)
+    for _, result in found:
+        print_doubts(console, result, asked=mode)
     if json:
         from ckptctl.render.json import best, bests
 
-        told = [(group, it.metric, [each.ranked for each in it.places]) for group, it in found]
-        console.answer(best(told[0][2], told[0][1]) if group_by is opt.GroupName.all else bests(told))
+        rankings = [(group, it.metric, [each.ranked for each in it.places]) for group, it in found]
+        console.answer(best(rankings[0][2], rankings[0][1]) if group_by is opt.GroupName.all else bests(rankings))
     else:
-        console.hand_over((_show(it, score=score) for _, leaders in found for it in leaders.places), null=null)
-    for _, leaders in found if link is not None else ():
-        link_best(console, leaders.places[0], link or "")
+        console.hand_over((_show(it, score=score) for _, result in found for it in result.places), null=null)
+    for _, result in found if link is not None else ():
+        link_best(console, result.places[0], link or "")
     require_all_listed(console)
 
 
@@ -101,7 +94,7 @@ def _keep_healthy(located: LocatedRun) -> LocatedRun:
 
 
 def _search(located_runs: Iterable[LocatedRun], search: BestSearch) -> BestResult:
-    """The contest of all runs; what cannot place is not read."""
+    """The best of all runs; what cannot be among them is not read."""
     for located in located_runs:
         with locate_errors(located.store):
             search.show(located.store, located.run)
@@ -111,7 +104,7 @@ def _search(located_runs: Iterable[LocatedRun], search: BestSearch) -> BestResul
 def search_by_group(
     located_runs: Iterable[LocatedRun], query: BestQuery, by: opt.GroupName, path: str, console: Console
 ) -> list[tuple[str, BestResult]]:
-    """A contest for each group, with its path; one without a score is told; raises NotFound where none has any."""
+    """The best of each group, with its path; one without a score is told; raises NotFound where none has any."""
     searches: dict[str, BestSearch] = {}
     for store, run in located_runs:
         group = opt.group_of(store.url, run.path, by)
@@ -135,20 +128,20 @@ def _show(best: BestCheckpoint, *, score: bool) -> tuple[str, str]:
     return path, f"\t{write_score(best.ranked.score)}" if score else ""
 
 
-def print_doubts(console: Console, leaders: BestResult, *, asked: opt.ModeName) -> None:
+def print_doubts(console: Console, result: BestResult, *, asked: opt.ModeName) -> None:
     """Warn where the mode, the first place or the choice of the last may be a mistake."""
     from ckptctl.core.ranking import find_best_doubt, find_mode_doubt, make_tie_note
 
-    store, _, first = leaders.places[0]
+    store, _, first = result.places[0]
     shown = first._replace(checkpoint=first.checkpoint._replace(path=locate(store.url, first.checkpoint.path)))
-    name = leaders.metric.name
-    tie = make_tie_note(leaders.places[-1].ranked.score, name) if leaders.is_tied else None
-    for doubt in filter(None, (find_mode_doubt(leaders.metric, asked.value), find_best_doubt(shown, name), tie)):
+    name = result.metric.name
+    tie = make_tie_note(result.places[-1].ranked.score, name) if result.is_tied else None
+    for doubt in filter(None, (find_mode_doubt(result.metric, asked.value), find_best_doubt(shown, name), tie)):
         console.warn(doubt)
 
 
 def link_best(console: Console, best: BestCheckpoint, name: str) -> None:
-    """Make the link in the leader's own run; raises Refused, OSError."""
+    """Make the link in the best one's own run; raises Refused, OSError."""
     from ckptctl.prune.best_last_links import make_link, plan_link
 
     store, run = best.store, best.run

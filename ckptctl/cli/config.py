@@ -6,8 +6,8 @@ import os
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import expand_globs
 from ckptctl.config import find_settings
+from ckptctl.scan.targets import expand_globs
 
 EPILOG = """Examples:
 

@@ -10,12 +10,12 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.model import Note
 from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.resolve import resolve_checkpoint
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 

@@ -9,13 +9,14 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import NameOptions, open_stores, print_notices, read_options, require_found
+from ckptctl.cli._targets import require_found
 from ckptctl.core.findings import DoctorContext, FindingCount, Report, relocate_report
 from ckptctl.doctor import DoctorVisit
 from ckptctl.errors import Damaged
 from ckptctl.layouts.index import LayoutIndex
 from ckptctl.render import findings as screens
 from ckptctl.scan.runs import Options, choose_layouts, scan
+from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
@@ -83,7 +84,7 @@ def _visit_one(store: ReadStore, scanning: Options, context: DoctorContext, cons
         if run.checkpoints or run.pointers or not run.listed:
             yield rounds.visit(run)
         else:  # what was named is a checkpoint itself
-            print_notices(console, store, run)
+            console.warn_of_run(store.url, run)
     yield from rounds.finish()
 
 

@@ -12,12 +12,11 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import print_unshown
-from ckptctl.cli._resolve import OneCheckpoint
-from ckptctl.cli._targets import NameOptions
 from ckptctl.core.retention.plan import explain
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure
 from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_below, split_place
+from ckptctl.scan.targets import NameOptions
 from ckptctl.stores import open_store
 
 EPILOG = """Examples:
@@ -31,7 +30,7 @@ EPILOG = """Examples:
 @takes_flags
 def command(
     flags: PolicyOptions,
-    checkpoint: OneCheckpoint,
+    checkpoint: opt.OneCheckpoint,
     root: Annotated[
         str | None, typer.Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
     ] = None,

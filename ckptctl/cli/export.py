@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import chain
 from math import inf, isnan, nan
@@ -14,17 +14,7 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
 from ckptctl.cli._list_runs import SortKey, parse_key, sort_run
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    filter_runs,
-    locate_errors,
-    open_stores,
-    read_options,
-    require_all_listed,
-    require_found,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, filter_runs, require_all_listed, require_found, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
@@ -41,6 +31,7 @@ from ckptctl.core.ranking import (
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
+from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
@@ -85,7 +76,7 @@ def command(
     _check_output(output, ext or ())
     console, stores = Console(), open_stores(paths)
     scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
-    terms = ExportOptions(len(stores) > 1 and form is not ExportFormat.yaml, scanning.now, top_k, monitor, mode.value)
+    terms = ExportOptions(len(stores) > 1 and form is not ExportFormat.yaml, top_k, monitor, mode.value)
     wanted = tuple(map(parse_filter, filters or ()))
     located_runs = filter_runs(scan_stores(stores, scanning, console), wanted, scanning.now)
     if form is ExportFormat.yaml or top_k is not None:
@@ -94,7 +85,8 @@ def command(
         extracts = (ExportedRun(store, _look(store, run, terms)) for store, run in located_runs)
     first = next(extracts, None)
     require_found(first, stores, wanted)
-    pieces = _WRITERS[form](_arrange(chain([first] if first else [], extracts), parse_key(sort), limit), terms)
+    arranged = _arrange(chain([first] if first else [], extracts), parse_key(sort), limit)
+    pieces = _write(form, arranged, scanning.now)
     if output is None:
         console.answer(pieces)
     else:
@@ -116,7 +108,6 @@ class ExportOptions(NamedTuple):
 
     many: bool
     """Whether runs of several places stand together, and so have paths as seen from here."""
-    now: int
     top_k: int | None
     monitor: str | None
     mode: str
@@ -192,19 +183,25 @@ def _look(store: ReadStore, run: Run, options: ExportOptions) -> RunView:
     return view_run(relocate(run, store.url) if options.many else run, monitor=options.monitor, mode=options.mode)
 
 
-def _json(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
-    from ckptctl.render.json import export
+def _write(form: ExportFormat, extracts: Iterable[ExportedRun], now: int) -> Iterator[str]:
+    match form:
+        case ExportFormat.json:
+            from ckptctl.render.json import export
 
-    return export(it.seen.run for it in extracts)
+            return export(it.seen.run for it in extracts)
+        case ExportFormat.jsonl:
+            from ckptctl.render.json import lines
+
+            return (piece for it in extracts for piece in lines(it.seen.run))
+        case ExportFormat.csv:
+            return _csv(extracts)
+        case ExportFormat.yaml:
+            return _yaml(extracts)
+        case ExportFormat.markdown:
+            return _markdown(extracts, now)
 
 
-def _jsonl(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
-    from ckptctl.render.json import lines
-
-    return (piece for it in extracts for piece in lines(it.seen.run))
-
-
-def _csv(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _csv(extracts: Iterable[ExportedRun]) -> Iterator[str]:
     """All runs are read before the first line: each metric of any has a column."""
     from ckptctl.render.columns import metrics_of
     from ckptctl.render.export import csv_header, csv_rows
@@ -216,16 +213,16 @@ def _csv(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[st
         yield from csv_rows(run, metrics)
 
 
-def _markdown(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:
+def _markdown(extracts: Iterable[ExportedRun], now: int) -> Iterator[str]:
     from ckptctl.render.columns import metrics_of
     from ckptctl.render.export import markdown_listing
 
     views = [it.seen for it in extracts]
     names = [name for name in metrics_of(it.run for it in views) if name not in COUNTERS]
-    return markdown_listing(views, options.now, names)
+    return markdown_listing(views, now, names)
 
 
-def _yaml(extracts: Iterable[ExportedRun], options: ExportOptions) -> Iterator[str]:  # noqa: ARG001 - the form of a writer
+def _yaml(extracts: Iterable[ExportedRun]) -> Iterator[str]:
     """Absolute paths and scores, NaN as the callback stores it: the infinity that is worst."""
     from ckptctl.render.export import best_k_models
 
@@ -246,12 +243,3 @@ def _as_recorded(checkpoint: Checkpoint, run: Run) -> float:
     value = nan if score is None else score.value
     worst = -inf if run.mode == "max" else inf
     return worst if isnan(value) else value
-
-
-_WRITERS: dict[ExportFormat, Callable[[Iterable[ExportedRun], ExportOptions], Iterator[str]]] = {
-    ExportFormat.json: _json,
-    ExportFormat.jsonl: _jsonl,
-    ExportFormat.csv: _csv,
-    ExportFormat.yaml: _yaml,
-    ExportFormat.markdown: _markdown,
-}

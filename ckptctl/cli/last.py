@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    open_stores,
-    print_restart_warning,
-    read_options,
-    require_all_listed,
-    require_found,
-    scan_stores,
-)
-from ckptctl.core.filters import Filter, meets_all, parse_filter
+from ckptctl.cli._targets import LocatedRun, print_restart_warning, require_all_listed, require_found, scan_stores
+from ckptctl.core.filters import meets_all, parse_filter
 from ckptctl.core.model import Checkpoint, Note
-from ckptctl.core.ranking import in_save_order
+from ckptctl.core.ranking import find_newest, in_save_order
 from ckptctl.render.text import locate
+from ckptctl.scan.targets import NameOptions, open_stores, read_options
 
 EPILOG = """Examples:
 
@@ -53,10 +46,11 @@ def command(
     console, stores = Console(), open_stores([path])
     scanning = read_options(NameOptions(template, layout, ext, equals), resumable=resumable)
     wanted = tuple(map(parse_filter, filters or ()))
+    is_wanted = partial(meets_all, wanted, now=scanning.now)
     found = [
         (located, newest)
         for located in scan_stores(stores, scanning, console)
-        if (newest := _newest(located, wanted, scanning.now, resumable=resumable)) is not None
+        if (newest := find_newest(located.run.checkpoints, is_wanted, resumable=resumable)) is not None
     ]
     require_found(found, stores, wanted)
     latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
@@ -82,16 +76,3 @@ def _warn_of_newer(console: Console, located: LocatedRun, newest: Checkpoint) ->
         if newer.state != "complete":
             where = locate(located.store.url, newer.path)
             console.warn(Note("newer", path=where, state=newer.public_state, why=newer.note))
-
-
-def _newest(located: LocatedRun, filters: tuple[Filter, ...], now: int, *, resumable: bool) -> Checkpoint | None:
-    """The end of a run's order, among the complete ones."""
-    complete = [
-        checkpoint
-        for checkpoint in in_save_order(located.run.checkpoints)
-        if checkpoint.state == "complete"
-        and not checkpoint.is_made
-        and (checkpoint.resumable is True or not resumable)
-        and meets_all(filters, checkpoint, now)
-    ]
-    return complete[-1] if complete else None

@@ -10,17 +10,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import (
-    LocatedRun,
-    NameOptions,
-    locate_errors,
-    open_separate_stores,
-    print_restart_warning,
-    read_options,
-    require_all_listed,
-    require_found,
-    scan_stores,
-)
+from ckptctl.cli._targets import LocatedRun, print_restart_warning, require_all_listed, require_found, scan_stores
 from ckptctl.core.model import Checkpoint, Note
 from ckptctl.core.ranking import (
     Metric,
@@ -37,6 +27,7 @@ from ckptctl.prune.best_last_links import LinkPlan, LinkType, make_link, plan_li
 from ckptctl.render.text import escape, locate, measure, shorten
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, locate_errors, open_separate_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
 EPILOG = """Examples:

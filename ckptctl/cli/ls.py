@@ -8,7 +8,7 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._list_runs import ListOptions, list_runs
-from ckptctl.cli._targets import NameOptions
+from ckptctl.scan.targets import NameOptions
 
 EPILOG = """Examples:
 

@@ -8,8 +8,6 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve import Checkpoints
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.units import NANOSECONDS, parse_duration, parse_moment
 from ckptctl.errors import UsageError
 from ckptctl.render.notes import describe_note
@@ -17,6 +15,7 @@ from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import Pin, find_pin
 from ckptctl.scan.pins import pin as write
 from ckptctl.scan.resolve import resolve_listed
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import require_writable
 
 UNCHANGED = "no pin was changed"
@@ -31,7 +30,7 @@ EPILOG = """Examples:
 
 
 def command(
-    checkpoints: Checkpoints,
+    checkpoints: opt.Checkpoints,
     span: Annotated[str | None, typer.Option("--for", metavar="TIME", help="For so long: 12h, 30d.")] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Until then, in UTC: 2026-12-24.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; plans and listings tell it.")] = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import sleep
 from typing import Annotated
 
 import typer
@@ -10,12 +12,13 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import PruneConsent, prune
-from ckptctl.cli._repeat import repeat
-from ckptctl.cli._targets import NameOptions, expand_globs, open_separate_stores
 from ckptctl.core.retention.rules import TopK
-from ckptctl.errors import UsageError
+from ckptctl.core.units import NANOSECONDS, parse_duration
+from ckptctl.errors import CkptctlError, PathMissing, UsageError
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
+from ckptctl.render.text import error_lines
+from ckptctl.scan.targets import NameOptions, expand_globs, open_separate_stores
 
 EPILOG = """Examples:
 
@@ -83,4 +86,35 @@ def command(
         job = make_prune_job(asked, open_separate_stores(paths))
         return prune(job, consent, console, request=asked, json=json, verbose=bool(verbose))
 
-    raise typer.Exit(once() if every is None else repeat(once, opt.read_time(every) or 0, console))
+    raise typer.Exit(once() if every is None else repeat(once, parse_duration(every) * NANOSECONDS, console))
+
+
+SIGNALLED = 128
+"""Exit codes from here on tell of a signal that came while something was being deleted."""
+LEAST = 1
+"""Seconds between two rounds."""
+
+
+def repeat(once: Callable[[], int], pause: int, console: Console) -> int:
+    """Call a command, and again after ``pause`` nanoseconds, until a signal; returns its exit code.
+
+    What goes wrong in a round is told, and the next one tries again: a run without a checkpoint may have one then. Only
+    a command line that cannot be obeyed, and a place that is not there at first, end it. A signal between two rounds
+    ends it at once; one that comes while something is deleted, after the item in hand.
+    """
+    code = _do_once(once, console, (UsageError, PathMissing))
+    while code < SIGNALLED:
+        sleep(max(LEAST, pause / NANOSECONDS))
+        code = _do_once(once, console, (UsageError,))
+    return code
+
+
+def _do_once(once: Callable[[], int], console: Console, final: tuple[type[CkptctlError], ...]) -> int:
+    """One round; its exit code, also of an error, unless that is of a kind that ends it all."""
+    try:
+        return once()
+    except final:
+        raise
+    except CkptctlError as error:
+        console.remark(error_lines(error, error.done))
+        return error.exit_code

@@ -11,8 +11,6 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._pruning import PruneConsent, prune
-from ckptctl.cli._resolve import Checkpoints
-from ckptctl.cli._targets import NameOptions, open_stores, read_options
 from ckptctl.core.model import relocate_path
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
@@ -20,6 +18,7 @@ from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
 from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
 from ckptctl.scan.resolve import is_link
+from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EPILOG = """Examples:
@@ -35,7 +34,7 @@ EmptyRun = Annotated[
 
 
 def command(
-    checkpoints: Checkpoints,
+    checkpoints: opt.Checkpoints,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
     trash: opt.Trash = False,

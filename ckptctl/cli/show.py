@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from ckptctl.cli import _options as opt
-from ckptctl.cli._resolve import OneCheckpoint
 from ckptctl.cli._show_checkpoint import ShowOptions, show_one
-from ckptctl.cli._targets import NameOptions, read_options
+from ckptctl.scan.targets import NameOptions, read_options
 
 EPILOG = """Examples:
 
@@ -21,7 +20,7 @@ EPILOG = """Examples:
 
 
 def command(
-    checkpoint: OneCheckpoint,
+    checkpoint: opt.OneCheckpoint,
     tensors: Annotated[bool, typer.Option("--tensors", help="A line for each tensor.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="The names of the tensors as a tree, with sizes.")] = False,
     template: opt.TemplateText = None,

@@ -15,9 +15,7 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._resolve import Checkpoints
 from ckptctl.cli._signals import defer_signals
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules.named import matches_path
@@ -34,6 +32,7 @@ from ckptctl.render.notes import describe_error
 from ckptctl.render.text import locate
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import open_store, require_writable
 
 EPILOG = """Examples:
@@ -53,7 +52,7 @@ class SlimFormat(str, Enum):
 
 
 def command(
-    checkpoints: Checkpoints,
+    checkpoints: opt.Checkpoints,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")
     ] = None,
@@ -86,18 +85,8 @@ def command(
     found = configure(PolicyOptions(), checkpoints) if in_place else EffectiveConfig(PolicyOptions())
     keeps, keeps_for = found.choose_trash(trash=trash, trash_for=trash_for)
     scanning = read_options(NameOptions(template, layout, ext, equals))
-    terms = SlimRequest(
-        output,
-        bare=bare,
-        to=to.value,
-        is_dry=dry_run,
-        has_consent=yes,
-        json=json,
-        keeps=keeps,
-        keeps_for=keeps_for,
-        spared=found.spared,
-    )
-    slim_all(checkpoints, terms, scanning)
+    request = SlimRequest(output, bare, to.value, dry_run, yes, json, keeps, keeps_for, found.spared)
+    slim_all(checkpoints, request, scanning)
 
 
 NOTHING = "nothing was changed"
@@ -183,8 +172,10 @@ def slim_all(paths: Sequence[str], request: SlimRequest, scanning: Options) -> N
         _require_consent(jobs, console, request)
     if request.is_dry:
         done = SlimOutcome(jobs)
+    elif request.output is not None:
+        done = _copy_all(jobs, failures, progress)
     else:
-        done = (_copy_all if request.output is not None else _slim_all)(jobs, request, failures, progress)
+        done = _slim_all(jobs, request, failures, progress)
     progress.clear()
     _answer(done, request, console)
     if failures.count:
@@ -200,13 +191,16 @@ def _plan_all(targets: Sequence[ResolvedCheckpoint], request: SlimRequest, failu
     return jobs
 
 
-def _copy_all(jobs: Sequence[SlimJob], request: SlimRequest, failures: SlimFailures, progress: Progress) -> SlimOutcome:
+def _copy_all(jobs: Sequence[SlimJob], failures: SlimFailures, progress: Progress) -> SlimOutcome:
     """Write the copies, and tell which were."""
-    del request
     done = []
     for job in jobs:
         with failures.catching(job.path):
-            _copy(job, progress)
+            folder, name = os.path.split(job.place)
+            os.makedirs(folder or ".", exist_ok=True)
+            place = require_writable(open_store(folder or "."), path=job.place)
+            copy_slimmed(CopyJob(job.target.store, job.slim, place, progress.add), name)
+            progress.count()
             done.append(job)
     return SlimOutcome(done)
 
@@ -303,15 +297,6 @@ def _require_consent(jobs: Sequence[SlimJob], console: Console, request: SlimReq
     question = partial(screens.slim_question, [job.line for job in jobs], trash=request.keeps)
     if refusal := refuse_without_consent(console, question, to="slim in place without being asked", done=NOTHING):
         raise refusal
-
-
-def _copy(job: SlimJob, progress: Progress) -> None:
-    """Write one copy; raises Damaged, OSError."""
-    folder, name = os.path.split(job.place)
-    os.makedirs(folder or ".", exist_ok=True)
-    place = require_writable(open_store(folder or "."), path=job.place)
-    copy_slimmed(CopyJob(job.target.store, job.slim, place, progress.add), name)
-    progress.count()
 
 
 def _answer(done: SlimOutcome, request: SlimRequest, console: Console) -> None:

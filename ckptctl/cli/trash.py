@@ -8,32 +8,28 @@ from enum import Enum
 from functools import partial
 from os.path import abspath, dirname
 from posixpath import join
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
-from ckptctl.cli._targets import locate_errors
 from ckptctl.core.transaction import TransactionItem, TrashChange
 from ckptctl.core.units import NANOSECONDS, parse_duration, write_size
 from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
 from ckptctl.prune.journal import load_transaction, trash_folder_of
 from ckptctl.prune.lock import acquire_lock
-from ckptctl.prune.recovery import TrashedPrune, find_trashed
+from ckptctl.prune.recovery import TrashedPrune, find_one_trashed, find_trashed, undo_prune
 from ckptctl.prune.trash import (
     discard_transaction,
     empty_transaction,
     recover,
     restorable_items,
     restore_items,
-    undo_transaction,
 )
 from ckptctl.render import outcome as words
 from ckptctl.render.columns import write_count
-
-if TYPE_CHECKING:
-    from ckptctl.cli._console import Console
+from ckptctl.scan.targets import locate_errors
 
 EPILOG = """Examples:
 
@@ -89,23 +85,20 @@ def restore(typed: Sequence[str] | None, console: Console, *, json: bool) -> Non
     if txid is None:
         undo_some(paths, console, json=json)
     else:
-        undo_all(require_one(txid, paths), console, json=json)
+        undo_all(find_one_trashed(txid, paths), console, json=json)
 
 
 def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[TrashedPrune]:
     """The prunes in the trash that are meant, oldest first."""
-    found = [require_one(txid, paths)] if txid else list(find_trashed(paths))
-    chosen = [it for it in found if it.store.clock() - it.transaction.deed.since >= older]
-    return sorted(chosen, key=lambda it: it.transaction.deed.since)
+    found = [find_one_trashed(txid, paths)] if txid else list(find_trashed(paths))
+    chosen = [it for it in found if it.store.clock() - it.transaction.intent.since >= older]
+    return sorted(chosen, key=lambda it: it.transaction.intent.since)
 
 
 def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose: bool) -> None:
     """List what lies there."""
-    from ckptctl.prune.trash import restorable_items
-    from ckptctl.render.outcome import TrashedItems, trash_rows, trash_screen
-
     trashed = [
-        TrashedItems(it.store.url, it.transaction.deed, tuple(restorable_items(it.store, it.transaction)))
+        words.TrashedItems(it.store.url, it.transaction.intent, tuple(restorable_items(it.store, it.transaction)))
         for it in found
     ]
     if json:
@@ -113,9 +106,9 @@ def show(found: Sequence[TrashedPrune], console: Console, *, json: bool, verbose
 
         console.answer(as_json(trashed))
     elif console.is_terminal:
-        console.answer(trash_screen(trashed, max((it.store.clock() for it in found), default=0), verbose=verbose))
+        console.answer(words.trash_screen(trashed, max((it.store.clock() for it in found), default=0), verbose=verbose))
     else:
-        console.answer(trash_rows(trashed))
+        console.answer(words.trash_rows(trashed))
 
 
 _ID = re.compile(r"[0-9a-f]{4,8}")
@@ -129,27 +122,9 @@ def split_arguments(typed: Sequence[str] | None) -> tuple[str | None, list[str]]
     return None, [first, *rest]
 
 
-def require_one(txid: str | None, paths: Sequence[str]) -> TrashedPrune:
-    """The prune with an identifier, or the newest that lies in a trash; raises NotFound."""
-    found = [it for it in find_trashed(paths) if it.transaction.deed.txid.startswith(txid or "")]
-    if not found:
-        what = f"no prune {txid} is in a trash" if txid else "no trash"
-        hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
-        raise NotFound(f"{what} here, above or below", path=paths[0], hint=hint, id="no-trash")
-    if txid and len(found) > 1:
-        names = ", ".join(it.transaction.deed.txid for it in found)
-        raise NotFound(f"{txid} may be {names}", path=paths[0], hint="write more of it", id="no-trash")
-    return max(found, key=lambda it: it.transaction.deed.since)
-
-
-def undo_all(find: TrashedPrune, console: Console, *, json: bool) -> None:
+def undo_all(trashed: TrashedPrune, console: Console, *, json: bool) -> None:
     """Undo a whole prune, and tell it; raises Refused where nothing could be put back, PartlyDone where not all."""
-    store = find.store
-    with locate_errors(store), acquire_lock(store, "undo"):
-        earlier = recover(store)
-        transaction = load_transaction(store, find.transaction.deed.txid)
-        change = undo_transaction(store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
-    print_changes([*(it for it in earlier if it.txid != change.txid), change], store.url, console, json=json)
+    print_changes(undo_prune(trashed), trashed.store.url, console, json=json)
 
 
 def undo_some(paths: Sequence[str], console: Console, *, json: bool) -> None:
@@ -160,7 +135,7 @@ def undo_some(paths: Sequence[str], console: Console, *, json: bool) -> None:
 
 
 def _put_back_one(find: TrashedPrune, item: TransactionItem) -> TrashChange:
-    store, txid = find.store, find.transaction.deed.txid
+    store, txid = find.store, find.transaction.intent.txid
     with locate_errors(store), acquire_lock(store, "restore"):
         recover(store)
         change = restore_items(store, [item])
@@ -178,9 +153,9 @@ def empty_prunes(found: Sequence[TrashedPrune], console: Console, *, has_consent
     for find in found:
         with locate_errors(find.store), acquire_lock(find.store, "trash empty"):
             recover(find.store)
-            transaction = load_transaction(find.store, find.transaction.deed.txid)
+            transaction = load_transaction(find.store, find.transaction.intent.txid)
             changes.append(
-                empty_transaction(find.store, transaction) if transaction else TrashChange(find.transaction.deed.txid)
+                empty_transaction(find.store, transaction) if transaction else TrashChange(find.transaction.intent.txid)
             )
     print_changes(changes, found[0].store.url, console, json=json)
 
@@ -200,7 +175,7 @@ def _question(found: Sequence[TrashedPrune]) -> str:
 
 def _find_item(path: str, found: Sequence[TrashedPrune]) -> tuple[TrashedPrune, TransactionItem]:
     """The newest checkpoint in a trash that was at a path; raises NotFound."""
-    newest = sorted(found, key=lambda it: it.transaction.deed.since, reverse=True)
+    newest = sorted(found, key=lambda it: it.transaction.intent.since, reverse=True)
     there = ((find, item) for find in newest for item in restorable_items(find.store, find.transaction))
     for find, item in there:
         if abspath(join(find.store.url, item.path)) == abspath(path):

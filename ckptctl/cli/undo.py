@@ -8,7 +8,8 @@ import typer
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli.trash import require_one, split_arguments, undo_all
+from ckptctl.cli.trash import split_arguments, undo_all
+from ckptctl.prune.recovery import find_one_trashed
 
 EPILOG = """Examples:
 
@@ -30,4 +31,4 @@ def command(words: Words = None, json: opt.Json = False) -> None:
     Everything goes to where it was, byte for byte, with its times. What is in the way stays.
     """
     txid, paths = split_arguments(words)
-    undo_all(require_one(txid, paths), Console(), json=json)
+    undo_all(find_one_trashed(txid, paths), Console(), json=json)

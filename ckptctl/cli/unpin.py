@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._resolve import Checkpoints
-from ckptctl.cli._targets import NameOptions, read_options
 from ckptctl.cli.pin import UNCHANGED
 from ckptctl.errors import NotFound
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import unpin
 from ckptctl.scan.resolve import resolve_listed
+from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import require_writable
 
 EPILOG = """Examples:
@@ -21,7 +20,7 @@ EPILOG = """Examples:
 """
 
 
-def command(checkpoints: Checkpoints, layout: opt.LayoutName = None, ext: opt.Extensions = None) -> None:
+def command(checkpoints: opt.Checkpoints, layout: opt.LayoutName = None, ext: opt.Extensions = None) -> None:
     """Let checkpoints go by the rules again.
 
     Nothing is deleted but the pin. One that is not pinned is told; where none is, the exit code is 4.

@@ -12,7 +12,7 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
-from ckptctl.cli._targets import NameOptions, expand_globs, print_notices, read_options, require_all_listed
+from ckptctl.cli._targets import require_all_listed
 from ckptctl.errors import Damaged, NoCheckpoint
 from ckptctl.formats.contents import VerifyResult
 from ckptctl.render import findings as screens
@@ -20,6 +20,7 @@ from ckptctl.render.text import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoint
 from ckptctl.scan.runs import Options, scan
+from ckptctl.scan.targets import NameOptions, expand_globs, read_options
 from ckptctl.stores import open_store
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _find_in(path: str, scanning: Options, console: Console) -> Iterator[Resolve
     store = open_store(path)
     for run in scan(store, scanning):
         if run.checkpoints or not run.listed:
-            print_notices(console, store, run)
+            console.warn_of_run(store.url, run)
         yield from (ResolvedCheckpoint(store, run, it) for it in run.checkpoints)
 
 

@@ -241,7 +241,7 @@ def _write_deed(plan: Plan, store: ReadStore, options: ApplyOptions, batches: Se
 
 @contextmanager
 def _begun(store: Store, transaction: Transaction) -> Iterator[Journal]:
-    """The journal of a deed, on the disk with all that is intended; raises StorageFailed where it cannot be."""
+    """The journal of a transaction, on the disk with all that is intended; raises StorageFailed where it cannot be."""
     with ExitStack() as opened:
         try:
             store.make_folder(trash_folder_of(transaction.txid))

@@ -55,9 +55,9 @@ _STRANGE = "it does not say what it should"
 
 
 class JournaledTransaction(NamedTuple):
-    """A deed, and how far it came."""
+    """What a transaction is to do, and how far it came."""
 
-    deed: Transaction
+    intent: Transaction
     state: TransactionState = "open"
     gone: frozenset[int] = frozenset()
     """The numbers of the items that are not to come back: they may be removed already."""
@@ -67,15 +67,15 @@ class JournaledTransaction(NamedTuple):
     @property
     def folder(self) -> str:
         """Where it lies."""
-        return trash_folder_of(self.deed.txid)
+        return trash_folder_of(self.intent.txid)
 
     def items(self, *, gone: bool) -> list[TransactionItem]:
         """The items that are not to come back, or the others."""
-        return [item for number, item in enumerate(self.deed.items) if (number in self.gone) == gone]
+        return [item for number, item in enumerate(self.intent.items) if (number in self.gone) == gone]
 
 
 class Journal:
-    """The open journal of a deed."""
+    """The open journal of a transaction."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -134,7 +134,7 @@ def _is_whole(line: bytes) -> bool:
 
 @contextmanager
 def begin_journal(store: Store, transaction: Transaction) -> Iterator[Journal]:
-    """Write down a deed before any of it is done, with room reserved for what will be done; raises OSError."""
+    """Write down what is to be done before any of it is, with room reserved for what will be done; raises OSError."""
     intents = b"".join(map(encode_record, _intents_of(transaction)))
     replacements = sum(len(item.parts) for item in transaction.items if item.is_slim)
     room = len(intents) + _RECORD * (len(transaction.items) + 4) + _HEIR * replacements
@@ -144,7 +144,7 @@ def begin_journal(store: Store, transaction: Transaction) -> Iterator[Journal]:
 
 
 def _intents_of(transaction: Transaction) -> Iterator[dict[str, object]]:
-    """A deed as records: what it is, with how many follow, and each of those."""
+    """A transaction as records: what it is, with how many follow, and each of those."""
     told = transaction._asdict()
     yield {"journal": VERSION, **told, "items": len(transaction.items), "lists": len(transaction.lists)}
     yield from ({**item._asdict(), "parts": item.parts} for item in transaction.items)
@@ -199,7 +199,7 @@ def _require_times(head: Mapping[str, Any]) -> None:
 
 
 def _require_own_places(transaction: Transaction) -> None:
-    """Raise ValueError where something is said to lie elsewhere than in the deed's own folder: anybody's."""
+    """Raise ValueError where something is said to lie elsewhere than in the transaction's own folder: anybody's."""
     own = trash_folder_of(transaction.txid)
     places = {part.place for item in transaction.items for part in item.parts}.union(
         it.place for it in transaction.lists
@@ -234,17 +234,17 @@ def _follow(transaction: JournaledTransaction, records: Sequence[Mapping[str, An
     """How far it came; raises ValueError for what no journal says."""
     for record in records:
         gone = transaction.gone.union(record.get("gone", ()))
-        deed = _inherit(transaction.deed, *record["heir"]) if "heir" in record else transaction.deed
-        transaction = transaction._replace(deed=deed, gone=gone, state=record.get("state", transaction.state))
+        intent = _inherit(transaction.intent, *record["heir"]) if "heir" in record else transaction.intent
+        transaction = transaction._replace(intent=intent, gone=gone, state=record.get("state", transaction.state))
     if transaction.state not in get_args(TransactionState) or not transaction.gone.issubset(
-        range(len(transaction.deed.items))
+        range(len(transaction.intent.items))
     ):
         raise ValueError
     return transaction
 
 
 def _inherit(transaction: Transaction, number: int, part: int, replacement: Sequence[Any]) -> Transaction:
-    """The deed with the heir of one part; raises ValueError for one that it has not."""
+    """The transaction with the replacement of one part; raises ValueError for one that it has not."""
     if not (0 <= number < len(transaction.items) and 0 <= part < len(transaction.items[number].parts)):
         raise ValueError
     items, parts = list(transaction.items), list(transaction.items[number].parts)
@@ -275,8 +275,8 @@ def load_transactions(store: Store) -> tuple[list[JournaledTransaction], dict[st
         except (OSError, Damaged) as error:
             strange[txid] = str(error)
             continue
-        if transaction is None or transaction.deed.txid != txid:
+        if transaction is None or transaction.intent.txid != txid:
             strange[txid] = "" if transaction is None else "its journal is of another prune"
         else:
             found.append(transaction)
-    return sorted(found, key=lambda it: it.deed.since), strange
+    return sorted(found, key=lambda it: it.intent.since), strange

@@ -82,7 +82,8 @@ class PolicyOptions(NamedTuple):
     max_delete_size: str | None = None
 
 
-_LISTS = frozenset({"keep_best", "keep_every", "keep_step", "keep", "filters"})
+LISTS = frozenset({"keep_best", "keep_every", "keep_step", "keep", "filters"})
+"""Options that may be repeated."""
 _TEXTS = frozenset({"keep_within", "keep_newer_than", "max_size", "free", "min_age", "max_delete_size"})
 """Sizes and lengths of time, which a program may give as a number of bytes and a timedelta."""
 
@@ -90,7 +91,7 @@ _TEXTS = frozenset({"keep_within", "keep_newer_than", "max_size", "free", "min_a
 def read_policy_options(given: Mapping[str, Any]) -> PolicyOptions:
     """The options among the arguments of a call, by the names that flags have."""
     held = {_field_of(name): value for name, value in given.items() if _field_of(name) in PolicyOptions._fields}
-    lists = {name: read_texts(held[name]) for name in _LISTS if held.get(name) is not None}
+    lists = {name: read_texts(held[name]) for name in LISTS if held.get(name) is not None}
     texts = {name: _read_text(held[name]) for name in _TEXTS if held.get(name) is not None}
     return PolicyOptions(**{**held, **lists, **texts})
 

@@ -48,25 +48,25 @@ def find_unfinished(store: ReadStore) -> list[tuple[str, str]]:
     except OSError as error:
         return [("", error.strerror or str(error))]
     others = "it is another user's, who can finish it by any prune there, or take it back by ckptctl undo"
-    return [*((it.deed.txid, "" if own else others) for it, own in found), *strange.items()]
+    return [*((it.intent.txid, "" if own else others) for it, own in found), *strange.items()]
 
 
 def find_one_trashed(txid: str | None, paths: Sequence[str]) -> TrashedPrune:
     """The prune with an identifier, or the newest that lies in a trash; raises NotFound."""
-    found = [it for it in find_trashed(paths) if it.transaction.deed.txid.startswith(txid or "")]
+    found = [it for it in find_trashed(paths) if it.transaction.intent.txid.startswith(txid or "")]
     if not found:
         what = f"no prune {txid} is in a trash" if txid else "no trash"
         hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
         raise NotFound(f"{what} here, above or below", path=paths[0], hint=hint, id="no-trash")
     if txid and len(found) > 1:
-        names = ", ".join(it.transaction.deed.txid for it in found)
+        names = ", ".join(it.transaction.intent.txid for it in found)
         raise NotFound(f"{txid} may be {names}", path=paths[0], hint="write more of it", id="no-trash")
-    return max(found, key=lambda it: it.transaction.deed.since)
+    return max(found, key=lambda it: it.transaction.intent.since)
 
 
 def find_trashed_of(txid: str, paths: Sequence[str]) -> list[TrashedPrune]:
     """What one prune left in the trash of each root that it worked in; raises NotFound."""
-    found = [it for it in find_trashed(sorted({*paths})) if it.transaction.deed.txid == txid]
+    found = [it for it in find_trashed(sorted({*paths})) if it.transaction.intent.txid == txid]
     if not found:
         hint = "what was deleted without the trash cannot come back"
         raise NotFound(f"no prune {txid} is in a trash", path=paths[0] if paths else None, hint=hint, id="no-trash")
@@ -75,21 +75,20 @@ def find_trashed_of(txid: str, paths: Sequence[str]) -> list[TrashedPrune]:
 
 def undo_trashed(found: Sequence[TrashedPrune]) -> TrashChange:
     """Put everything of a prune back; all paths are absolute."""
-    changes = [_undo(it) for it in found]
-    back = tuple(path for it in changes for path in it.back)
-    failed = tuple(failure for it in changes for failure in it.failed)
-    return TrashChange(found[0].transaction.deed.txid, back, failed=failed)
+    changes = [(it.store.url, undo_prune(it)[-1]) for it in found]
+    back = tuple(make_absolute(root, path) for root, it in changes for path in it.back)
+    failed = tuple(it._replace(path=make_absolute(root, it.path)) for root, each in changes for it in each.failed)
+    return TrashChange(found[0].transaction.intent.txid, back, failed=failed)
 
 
-def _undo(find: TrashedPrune) -> TrashChange:
-    store, txid = find.store, find.transaction.deed.txid
+def undo_prune(trashed: TrashedPrune) -> list[TrashChange]:
+    """Put back what a prune left in one trash; first what became of what others had left there unfinished."""
+    store, txid = trashed.store, trashed.transaction.intent.txid
     with locate_errors(store), acquire_lock(store, "undo"):
-        recover(store)
+        earlier = recover(store)
         transaction = load_transaction(store, txid)
         change = undo_transaction(store, transaction) if transaction else TrashChange(txid)
-    back = tuple(make_absolute(store.url, it) for it in change.back)
-    failed = tuple(it._replace(path=make_absolute(store.url, it.path)) for it in change.failed)
-    return change._replace(back=back, failed=failed)
+    return [*(it for it in earlier if it.txid != change.txid), change]
 
 
 def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:

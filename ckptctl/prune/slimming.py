@@ -77,7 +77,7 @@ def _plan_export(store: ReadStore, slim: SlimPlan) -> SlimPlan:
     files = _files_of(slim.checkpoint)
     if slim.checkpoint.unit == "dir" or len(files) != 1:
         raise Refused("only a single file can be written as safetensors", id="cannot-slim")
-    with _told(slim.place_of(files[0])):
+    with _naming_file(slim.place_of(files[0])):
         export = open_export(CheckpointFiles(store, slim.checkpoint), slim.place_of(files[0]), slim.drop)
     return slim._replace(steps=(SlimStep(files[0], "export", export.size),), dropped=("all but the weights",))
 
@@ -90,10 +90,11 @@ def _plan_files(
     dropped: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for entry in kept:
-        if slimming.files or not entry.size or not _is_torch(slimming, slim, entry):  # an empty one is a done-mark
+        is_torch = not slimming.require or is_covered_by(slimming.require, slim.place_of(entry))
+        if slimming.files or not entry.size or not is_torch:  # an empty one is a done-mark
             steps.append(SlimStep(entry, "keep", entry.size or 0))
             continue
-        with _told(slim.place_of(entry)), store.open(entry.path) as source:
+        with _naming_file(slim.place_of(entry)), store.open(entry.path) as source:
             cut = open_slimmed(source, slim.drop, bare=slim.wish.bare)
             steps.append(SlimStep(entry, "rewrite", cut.size))
         dropped.update(dict.fromkeys(cut.dropped))
@@ -101,13 +102,8 @@ def _plan_files(
     return steps, tuple(dropped), tuple(unknown)
 
 
-def _is_torch(slimming: Slimming, slim: SlimPlan, entry: Entry) -> bool:
-    """Whether a file is one of those of torch's that the layout speaks of."""
-    return not slimming.require or is_covered_by(slimming.require, slim.place_of(entry))
-
-
 @contextmanager
-def _told(place: str) -> Iterator[None]:
+def _naming_file(place: str) -> Iterator[None]:
     """Give a refusal its id, and the name of the file that it is about, where there are several."""
     try:
         yield
@@ -146,13 +142,13 @@ class ObservedRun(NamedTuple):
     """Nanoseconds since 1970, by the clock that stamps the files."""
 
 
-def slim_older(observed: ObservedRun, drawn: RunPlan, policy: Policy) -> RunPlan:
+def slim_older(observed: ObservedRun, run_plan: RunPlan, policy: Policy) -> RunPlan:
     """The plan of a run with all slimmed but the newest that can resume; what is not certain stays as it is."""
     if policy.resumable is None:
-        return drawn
-    answers = {it.checkpoint.path: _answer(observed.store, it.checkpoint) for it in find_resume_candidates(drawn)}
+        return run_plan
+    answers = {it.checkpoint.path: _answer(observed.store, it.checkpoint) for it in find_resume_candidates(run_plan)}
     chosen = slim_all_but_newest(
-        observed.run, drawn, policy, {path: it for path, it in answers.items() if it is not None}
+        observed.run, run_plan, policy, {path: it for path, it in answers.items() if it is not None}
     )
     return chosen._replace(verdicts=tuple(_keep_doubtful(observed, chosen.verdicts)))
 

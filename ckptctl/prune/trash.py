@@ -80,12 +80,12 @@ def _recover(store: Store, transaction: JournaledTransaction) -> TrashChange:
 
 def _finish_undo(store: Store, transaction: JournaledTransaction) -> TrashChange:
     """Make whole what an undo left that was cut off: a family half in its places; a journal of what is all back."""
-    items = transaction.deed.items
+    items = transaction.intent.items
     change = restore_items(store, [it for it in items if _is_split(store, it)])
     is_empty = not any(_is_there(store, part.place) for item in items for part in item.parts)
-    if is_empty and _is_back(store, transaction.deed):
+    if is_empty and _is_back(store, transaction.intent):
         return undo_transaction(store, transaction)._replace(back=change.back)
-    return change._replace(txid=transaction.deed.txid)
+    return change._replace(txid=transaction.intent.txid)
 
 
 def _is_back(store: ReadStore, transaction: Transaction) -> bool:
@@ -104,7 +104,7 @@ def _is_split(store: ReadStore, item: TransactionItem) -> bool:
 def empty_expired(store: Store, now: int) -> list[TrashChange]:
     """Empty what has lain in the trash for as long as it was to; to be called with the lock held. Raises OSError."""
     kept = [it for it in load_transactions(store)[0] if it.state == "kept" and is_own_transaction(store, it)]
-    return [empty_transaction(store, it) for it in kept if it.deed.until is not None and it.deed.until <= now]
+    return [empty_transaction(store, it) for it in kept if it.intent.until is not None and it.intent.until <= now]
 
 
 def undo_transaction(store: Store, transaction: JournaledTransaction) -> TrashChange:
@@ -115,10 +115,10 @@ def undo_transaction(store: Store, transaction: JournaledTransaction) -> TrashCh
     """
     change = restore_items(store, transaction.items(gone=False))
     if not change.failed:
-        if _is_back(store, transaction.deed):
-            change = change._replace(failed=tuple(_restore_names(store, transaction.deed)))
+        if _is_back(store, transaction.intent):
+            change = change._replace(failed=tuple(_restore_names(store, transaction.intent)))
         discard_transaction(store, transaction.folder)
-    return change._replace(txid=transaction.deed.txid)
+    return change._replace(txid=transaction.intent.txid)
 
 
 def _restore_names(store: Store, transaction: Transaction) -> Iterator[Failure]:
@@ -134,10 +134,10 @@ def empty_transaction(store: Store, transaction: JournaledTransaction) -> TrashC
     if transaction.state != "emptying":
         with resume_journal(store, transaction) as journal:
             journal.note_state("emptying")
-    change = purge_items(store, transaction.deed.items)
+    change = purge_items(store, transaction.intent.items)
     if not change.failed:
         discard_transaction(store, transaction.folder)
-    return change._replace(txid=transaction.deed.txid)
+    return change._replace(txid=transaction.intent.txid)
 
 
 def restorable_items(store: ReadStore, transaction: JournaledTransaction) -> list[TransactionItem]:

@@ -203,7 +203,7 @@ def trash(found: Iterable[TrashedItems]) -> Iterator[str]:
 
 
 def _trashed(trashed: TrashedItems) -> Value:
-    transaction = trashed.transaction
+    transaction = trashed.intent
     items: Value = [{**write_path("path", it.path), "bytes": it.size, "files": it.files} for it in trashed.items]
     until = None if transaction.until is None else write_time(transaction.until)
     command: dict[str, Value] = {"command": transaction.command, "policy": write_text(transaction.words)}

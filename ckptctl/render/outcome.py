@@ -60,7 +60,7 @@ class TrashedItems(NamedTuple):
 
     root: str
     """As the user knows it."""
-    transaction: Transaction
+    intent: Transaction
     items: tuple[TransactionItem, ...]
     """Those that are there still."""
 
@@ -86,7 +86,7 @@ def trash_screen(found: Sequence[TrashedItems], now: int, *, verbose: bool = Fal
         yield "The trash is empty.\n"
         return
     for trashed in found:
-        transaction = trashed.transaction
+        transaction = trashed.intent
         until = "" if transaction.until is None else f", {_describe_end(transaction.until, now)}"
         age = write_age((now - transaction.since) / NANOSECONDS)
         what = f"{write_count(len(trashed.items), 'checkpoint')}, {write_size(trashed.size)}"
@@ -106,11 +106,10 @@ def trash_rows(found: Sequence[TrashedItems]) -> Iterator[str]:
     """A line for each checkpoint in the trash, tab-separated under a line of heads."""
     yield "id\tsince\tuntil\tbytes\tpath\n"
     for trashed in found:
-        transaction = trashed.transaction
-        until = "" if transaction.until is None else write_time(transaction.until)
+        until = "" if trashed.intent.until is None else write_time(trashed.intent.until)
         for item in trashed.items:
             path = escape(locate(trashed.root, item.path))
-            yield f"{escape(transaction.txid)}\t{write_time(transaction.since)}\t{until}\t{item.size}\t{path}\n"
+            yield f"{escape(trashed.intent.txid)}\t{write_time(trashed.intent.since)}\t{until}\t{item.size}\t{path}\n"
 
 
 _PATH_LEAST = 16

@@ -35,7 +35,9 @@ def main() -> int:
     """Write the files, or tell which are stale."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
-    parser.add_argument("--app", default="ckptctl.cli:app", help="the Typer app, as module:name, beside its ALIASES")
+    parser.add_argument(
+        "--app", default="ckptctl.cli._app:app", help="the Typer app, as module:name, beside its ALIASES"
+    )
     parser.add_argument("--to", default=ROOT, help="the folder to write below")
     options = parser.parse_args()
     sys.path[1:1] = [os.getcwd(), ROOT]  # behind this folder: its modules have plain names

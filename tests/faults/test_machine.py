@@ -282,7 +282,7 @@ class Machine(RuleBasedStateMachine):
     def _kept(self, back: int = 0) -> JournaledTransaction | None:
         """The newest that is kept, or one before it."""
         found = [it for it in load_transactions(self.store)[0] if it.state == "kept"]
-        return load_transaction(self.store, found[-1 - back % len(found)].deed.txid) if found else None
+        return load_transaction(self.store, found[-1 - back % len(found)].intent.txid) if found else None
 
     # What is true then
 

@@ -38,14 +38,14 @@ ITEMS = (
     ),
 )
 KIN = (RetainedFile("r/b.3", (5, 9), 20, 7), RetainedFile("r/b.4", "etag", 0, 8))
-DEED = Transaction(
+INTENT = Transaction(
     "t", "prune", "Keep the last 1.", 42, ITEMS, (RosterEdit("r/checkpoint", f"{TRASH}/t/list.0", 99),), True, 77
 )
 
 
-def store_with(deed: Transaction = DEED) -> MemoryStore:
-    store = MemoryStore(folders=[trash_folder_of(deed.txid)])
-    with begin_journal(store, deed):
+def store_with(intent: Transaction = INTENT) -> MemoryStore:
+    store = MemoryStore(folders=[trash_folder_of(intent.txid)])
+    with begin_journal(store, intent):
         pass
     return store
 
@@ -59,24 +59,24 @@ def test_what_is_intended_is_read_as_it_was_written() -> None:
     store = store_with()
     found = load_transaction(store, "t")
     assert found is not None
-    assert found._replace(end=0) == JournaledTransaction(DEED)
+    assert found._replace(end=0) == JournaledTransaction(INTENT)
     assert found.folder == f"{TRASH}/t"
 
 
 def test_a_name_that_is_no_text_comes_back_byte_for_byte() -> None:
     path = "r/\udcff\n\x1b\"'.ckpt"
     item = ITEMS[0]._replace(path=path, parts=(RenameStep(path, f"{TRASH}/t/0", (1, 2)),))
-    found = load_transaction(store_with(DEED._replace(items=(item,))), "t")
+    found = load_transaction(store_with(INTENT._replace(items=(item,))), "t")
     assert found is not None
-    assert found.deed.items == (item,)
+    assert found.intent.items == (item,)
 
 
 def test_what_was_done_adds_up() -> None:
     store = store_with()
-    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(INTENT)) as journal:
         journal.note_gone([1])
         journal.note_gone([0])
-    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(INTENT)) as journal:
         journal.note_state("kept")
     found = load_transaction(store, "t")
     assert found is not None
@@ -88,9 +88,9 @@ def test_what_was_done_adds_up() -> None:
 
 def test_room_is_reserved_for_all_that_it_will_say() -> None:
     items = tuple(ITEMS[0] for _ in range(1000))
-    store = store_with(DEED._replace(items=items, lists=()))
+    store = store_with(INTENT._replace(items=items, lists=()))
     size = len(content(store))
-    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(INTENT)) as journal:
         for first in range(0, 1000, 250):
             journal.note_gone(range(first, first + 250))
         journal.note_state("emptying")
@@ -138,8 +138,8 @@ STRANGE = {
     "no journal": {"gone": [1]},
     "a field is missing": {"journal": 1, "items": 0, "lists": 0},
     "no numbers": {"journal": 1, "items": "x", "lists": None},
-    "no time": {"journal": 1, **DEED._asdict(), "items": 0, "lists": 0, "since": "x"},
-    "no end of its time": {"journal": 1, **DEED._asdict(), "items": 0, "lists": 0, "until": "x"},
+    "no time": {"journal": 1, **INTENT._asdict(), "items": 0, "lists": 0, "since": "x"},
+    "no end of its time": {"journal": 1, **INTENT._asdict(), "items": 0, "lists": 0, "until": "x"},
 }
 
 
@@ -163,22 +163,22 @@ HEIR = Replacement((5, 9), 4, 1_700_000_000_000_000_001)
 
 def test_what_takes_a_place_is_told_with_its_identity() -> None:
     items = (ITEMS[0], ITEMS[1]._replace(is_slim=True, times=(("r", 5), ("r/b", 6)), kin=KIN))
-    store = store_with(DEED._replace(items=items))
-    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
+    store = store_with(INTENT._replace(items=items))
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(INTENT)) as journal:
         journal.note_replacement(1, 1, HEIR)
         journal.note_replacement(1, 0, HEIR._replace(identity="etag"))
     found = load_transaction(store, "t")
     assert found is not None
     first, second = items[1].parts
     parts = (first._replace(heir=HEIR._replace(identity="etag")), second._replace(heir=HEIR))
-    assert found.deed.items == (items[0], items[1]._replace(parts=parts))
+    assert found.intent.items == (items[0], items[1]._replace(parts=parts))
 
 
 def test_room_is_reserved_for_every_heir() -> None:
     items = tuple(ITEMS[1]._replace(is_slim=True) for _ in range(1000))
-    store = store_with(DEED._replace(items=items))
+    store = store_with(INTENT._replace(items=items))
     size = len(content(store))
-    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(DEED)) as journal:
+    with resume_journal(store, load_transaction(store, "t") or JournaledTransaction(INTENT)) as journal:
         for number in range(1000):
             for part in range(2):
                 journal.note_replacement(number, part, Replacement((2**64, 2**64), 2**63, 2**63))
@@ -213,26 +213,26 @@ def test_a_journal_that_tells_of_a_place_outside_of_its_own_folder_is_damage(pla
     """Where several people share a root, one could else have another's checkpoint removed by somebody who may."""
     item = ITEMS[0]._replace(parts=(RenameStep("r/a.ckpt", place, (5, 7)),))
     with pytest.raises(Damaged):
-        load_transaction(store_with(DEED._replace(items=(item,))), "t")
+        load_transaction(store_with(INTENT._replace(items=(item,))), "t")
     listed = RosterEdit("r/checkpoint", place, 99)
     with pytest.raises(Damaged):
-        load_transaction(store_with(DEED._replace(lists=(listed,))), "t")
+        load_transaction(store_with(INTENT._replace(lists=(listed,))), "t")
 
 
 def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why() -> None:
     files = {
         f"{trash_folder_of('torn')}/{NAME}": encode_record({"journal": 1})[:5],
         f"{trash_folder_of('broken')}/{NAME}": encode_record({"journal": 9}),
-        f"{trash_folder_of('moved')}/{NAME}": content(store_with(DEED)),
+        f"{trash_folder_of('moved')}/{NAME}": content(store_with(INTENT)),
         f"{trash_folder_of('bare')}/0": b"x",
     }
     store = MemoryStore(files)
     for txid, since in (("late", 9), ("soon", 3)):
         store.make_folder(trash_folder_of(txid))
-        with begin_journal(store, DEED._replace(txid=txid, since=since, items=(), lists=())):
+        with begin_journal(store, INTENT._replace(txid=txid, since=since, items=(), lists=())):
             pass
     found, strange = load_transactions(store)
-    assert [it.deed.txid for it in found] == ["soon", "late"]
+    assert [it.intent.txid for it in found] == ["soon", "late"]
     assert strange == {
         "torn": "",
         "bare": "",
@@ -249,10 +249,10 @@ def test_a_journal_that_the_disk_does_not_give_leaves_the_others_readable() -> N
             return super().open(path)
 
     store = Failing({f"{trash_folder_of('bad')}/{NAME}": b"x"}, folders=[trash_folder_of("t")])
-    with begin_journal(store, DEED):
+    with begin_journal(store, INTENT):
         pass
     found, strange = load_transactions(store)
-    assert [it.deed.txid for it in found] == ["t"]
+    assert [it.intent.txid for it in found] == ["t"]
     assert "the disk fails" in strange["bad"]
 
 

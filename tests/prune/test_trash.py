@@ -162,7 +162,7 @@ def test_where_its_folder_is_gone_it_stays_and_says_so() -> None:
 
 def test_a_folder_that_went_on_with_what_had_come_back_is_no_failure() -> None:
     store = set_aside({f"{run}/epoch={n}.ckpt": WHOLE for run in "ab" for n in range(2)})
-    first, second = loaded(store).deed.items
+    first, second = loaded(store).intent.items
     store.write(second.path, b"newer")
     assert undo_transaction(store, loaded(store)).back == (first.path,)
     store.delete_exact(store.stat("a"))
@@ -289,9 +289,9 @@ def test_what_the_journal_calls_gone_is_removed_by_the_next_call_and_told() -> N
 
 def test_what_has_lain_there_for_its_time_goes_with_the_next_prune() -> None:
     store = set_aside(order=PRUNE._replace(keeps_for=7 * DAY))
-    until = loaded(store).deed.until
+    until = loaded(store).intent.until
     assert until is not None
-    assert until == loaded(store).deed.since + 7 * DAY
+    assert until == loaded(store).intent.since + 7 * DAY
     assert empty_expired(store, until - 1) == []
     assert [it.txid for it in empty_expired(store, until)] == ["t"]
     store = set_aside(order=PRUNE._replace(keeps_for=0))
@@ -395,8 +395,8 @@ def test_a_prune_that_is_cut_off_anywhere_is_done_or_was_never_begun(files: dict
         assert left == after
         states.add("done")
         if kept is not None:
-            assert [it.path for it in restorable_items(store, kept)] == [it.path for it in kept.deed.items]
-            assert len(kept.deed.items) == len(going)
+            assert [it.path for it in restorable_items(store, kept)] == [it.path for it in kept.intent.items]
+            assert len(kept.intent.items) == len(going)
             undo_transaction(store, kept)
             assert contents(store) == files
     assert states == {"never begun", "done"}
@@ -586,7 +586,7 @@ def test_a_list_does_not_come_back_that_names_what_went_another_way_since() -> N
 
 def test_where_somebody_emptied_the_trash_by_hand_the_list_of_training_stays_corrected() -> None:
     store = set_aside({**FAMILY, "r/checkpoint": STATE})
-    for item in loaded(store).deed.items:
+    for item in loaded(store).intent.items:
         for part in item.parts:
             store.delete_exact(store.stat(part.place))
     corrected = read(store, "r/checkpoint")
@@ -622,7 +622,7 @@ def test_the_mark_of_a_training_that_saves_anew_what_a_prune_was_about_to_take_s
         if not was_cut:
             break
         marks = {
-            item.marker for it in load_transactions(store)[0] for item in it.deed.items if whole_in_place(store, item)
+            item.marker for it in load_transactions(store)[0] for item in it.intent.items if whole_in_place(store, item)
         }
         ours = {path for path in marks & contents(store).keys() if read(store, path)}
         for path in marks - ours:
