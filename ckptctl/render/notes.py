@@ -194,6 +194,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "in-progress-name": "its name is that of a save under way",
     "unfinished-marker": "its writer's marker says unfinished",
     "cut-document": "{name} is cut short",
+    "newer-than-mark": "{name} is newer than the mark that says it is done",
     "lacks-usual": "it lacks {name}, which all others here have",
     "missing-everywhere": "{why}, as in all others here",
     "fewer-ranks": "it has the files of {ranks} ranks, others of {most}",

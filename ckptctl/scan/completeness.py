@@ -40,7 +40,10 @@ def check_completeness(
     prove = {"file": _prove_file, "family": _prove_family, "dir": _prove_folder}[kind]
     whole, why = (False, lacks) if lacks else prove(store, layout, parts)
     if marks and whole is not False and why is None:
-        whole = None if _is_outdated(entries, marks) else True
+        newer = _find_newer(entries, marks)
+        if newer is not None:
+            return ("doubtful", newer) if age >= QUIET else ("live", Note("incomplete-yet", why=newer, age=age))
+        whole = True
     if whole is None and why is not None:
         return "doubtful", why
     if whole or (whole is None and age >= QUIET):
@@ -81,11 +84,12 @@ def _find_marks(layout: Layout, entries: Sequence[Entry]) -> tuple[frozenset[str
     return marks, None if missing is None else Note("missing-file", name=missing[0].rpartition("/")[2])
 
 
-def _is_outdated(entries: Iterable[Entry], marks: Collection[str]) -> bool:
-    """Whether something was written after the done-mark: the mark may be of an earlier save of the same name."""
+def _find_newer(entries: Iterable[Entry], marks: Collection[str]) -> Note | None:
+    """What was written after the done-mark, if anything: the mark may be of an earlier save of the same name."""
     files = [it for it in entries if it.kind == "file"]
     newest = max((it.modified or 0 for it in files if it.path in marks), default=0)
-    return any((it.modified or 0) > newest for it in files)
+    newer = next((it for it in files if (it.modified or 0) > newest), None)
+    return None if newer is None else Note("newer-than-mark", name=newer.path.rpartition("/")[2])
 
 
 def classify_unfinished(entries: Sequence[Entry], now: int, why: Note | None = None) -> tuple[State, Note]:

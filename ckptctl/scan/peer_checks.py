@@ -119,19 +119,17 @@ def _doubt_all(checkpoints: list[Checkpoint], layout: str) -> list[Checkpoint]:
 
 
 def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoint]:
-    """One with fewer ranks than all others may be half written; where several have as few, the cluster changed."""
+    """One with fewer ranks than others in a kind of file may be half written; of several the cluster changed."""
     own = [it for it in checkpoints if it.layout == layout.name]
     counts = {it.path: _count_ranks(layout.ranks, Entries.of(it.entries).inside) for it in own}
-    if not any(counts.values()):
-        return checkpoints
-    complete = [it.path for it in own if it.state == "complete"]
-    common = Counter(counts[path] for path in complete)
-    most = max(counts.values())
-    few = {path: counts[path] for path in complete if counts[path] < most and common[counts[path]] < _SEVERAL}
-    return [
-        it._replace(state="doubtful", note=Note("fewer-ranks", ranks=few[it.path], most=most)) if it.path in few else it
-        for it in checkpoints
-    ]
+    common = Counter(counts[it.path] for it in own if it.state == "complete")
+    most = [max(kind) for kind in zip(*counts.values(), strict=True)]
+    few: dict[str, Note] = {}
+    for it in own:
+        lacking = [(has, of) for has, of in zip(counts[it.path], most, strict=True) if 0 < has < of]
+        if lacking and it.state == "complete" and common[counts[it.path]] < _SEVERAL:
+            few[it.path] = Note("fewer-ranks", ranks=lacking[0][0], most=lacking[0][1])
+    return [it._replace(state="doubtful", note=few[it.path]) if it.path in few else it for it in checkpoints]
 
 
 _SEVERAL = 3
@@ -139,6 +137,6 @@ _SEVERAL = 3
 
 
 @lru_cache(512)  # the folders of one training hold the same names
-def _count_ranks(patterns: tuple[str, ...], names: tuple[str, ...]) -> int:
-    """The most ranks that a pattern finds."""
-    return max(len(ranks_in(pattern, names)) for pattern in patterns)
+def _count_ranks(patterns: tuple[str, ...], names: tuple[str, ...]) -> tuple[int, ...]:
+    """How many ranks each pattern finds; of a kind that is not there at all none."""
+    return tuple(len(ranks_in(pattern, names)) for pattern in patterns)

@@ -183,9 +183,9 @@ class _Index:
         return self.by_name.get(text.strip().replace("\\", "/").rstrip("/").rpartition("/")[2])
 
     def find_step(self, text: str) -> str | None:
-        """The checkpoint of a number; a word is a name."""
+        """The checkpoint of a number, which may be its name; a word is a name."""
         plain = text.strip()
-        return self.by_step.get(int(plain)) if plain.isdecimal() else self.find(plain)
+        return (self.by_step.get(int(plain)) if plain.isdecimal() else None) or self.find(plain)
 
 
 def _read_one(store: ReadStore, path: str, spec: PointerFile, index: _Index, layout: str) -> FrameworkPointers:
@@ -202,7 +202,7 @@ def _read_one(store: ReadStore, path: str, spec: PointerFile, index: _Index, lay
     rosters = (Roster(path, "json" if kind == "json" else "textproto", known, spec.listing, spec.listed),)
     if name is None:
         return FrameworkPointers(rosters=rosters if listed else ())
-    target = index.find_step(name) if spec.value == "step" else index.find(name)
+    target = index.find_step(name) if spec.value in {"step", "json"} else index.find(name)
     return FrameworkPointers((Pointer(path, kind, target, "ok" if target else "dangling"),), rosters if listed else ())
 
 
@@ -218,6 +218,8 @@ def _names_in(data: bytes, spec: PointerFile) -> tuple[str | None, Sequence[str]
 
         named = json.field(data, spec.field) if spec.field else None
         listed = json.names(data, spec.listing, spec.listed) if spec.listing else []
+        if isinstance(named, int) and not isinstance(named, bool):
+            named = str(named)
         return (named if isinstance(named, str) and named else None), listed
     text = data.decode().strip()
     return (text or None), ()
