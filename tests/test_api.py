@@ -305,6 +305,15 @@ def test_a_plan_is_stale_where_the_configuration_changed_since(run: Path) -> Non
     assert NAMES[0] in names_of(plan_prune(run.parent, keep_last=1).keeps)
 
 
+def test_both_doors_obey_what_is_configured_of_a_folder_that_is_named_by_its_url(run: Path) -> None:
+    (run.parent / "ckptctl.toml").write_text(f'keep = ["{NAMES[0]}"]\n')
+    url = f"file://{run}"
+    assert NAMES[0] in names_of(plan_prune(url, keep_last=1).keeps)
+    said = call("prune", url, "--keep-last", "1", "-n", "--json").json["runs"][0]["verdicts"]
+    assert [it["path"] for it in said if it["action"] == "drop"] == NAMES[1:3]
+    assert len(plan_prune(url, keep_last=1).apply().dropped) == len(NAMES) - 2
+
+
 def test_a_plan_that_could_not_begin_may_be_applied_again(run: Path) -> None:
     plan = plan_prune(run, keep_last=1)
     with acquire_lock(require_writable(open_store(str(run))), "prune"), pytest.raises(Locked):
