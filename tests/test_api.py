@@ -22,7 +22,7 @@ import pytest
 import ckptctl
 from ckptctl import Refused, UsageError, apply, best, last, plan_prune, scan, show, undo, verify
 from ckptctl.cli._policy_flags import Flags
-from ckptctl.errors import Locked
+from ckptctl.errors import CkptctlError, Locked
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.policy_options import PolicyOptions
 from ckptctl.stores import open_store, require_writable
@@ -303,6 +303,14 @@ def test_a_plan_is_stale_where_the_configuration_changed_since(run: Path) -> Non
         plan.apply()
     assert checkpoints_in(run) == NAMES
     assert NAMES[0] in names_of(plan_prune(run.parent, keep_last=1).keeps)
+
+
+def test_both_doors_say_that_all_is_left_alone_where_no_run_has_a_metric(run: Path) -> None:
+    save(run.parent / "b", ["epoch=0-step=1.ckpt", "epoch=1-step=2.ckpt"])
+    with pytest.raises(CkptctlError) as error:
+        plan_prune(run.parent / "b", top_k=1)
+    said = call("prune", run.parent / "b", "--top-k", "1", "-n", "--json").error["hint"]
+    assert said == error.value.hint == "no checkpoint has a metric: left alone"
 
 
 def test_both_doors_obey_what_is_configured_of_a_folder_that_is_named_by_its_url(run: Path) -> None:
