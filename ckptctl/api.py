@@ -16,7 +16,7 @@ from ckptctl.core.filters import meets_all
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import find_newest
 from ckptctl.core.units import write_size
-from ckptctl.errors import NoCheckpoint, Refused
+from ckptctl.errors import CkptctlError, NoCheckpoint, Refused
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import (
     NameOptions,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from ckptctl.core.retention.plan import Verdict
     from ckptctl.core.transaction import Outcome, TrashChange
     from ckptctl.formats.contents import Contents, VerifyResult  # noqa: TC004 - who shows a checkpoint has loaded it
-    from ckptctl.prune.apply import ApplyOptions
     from ckptctl.prune.planning import PlannedPrune, PruneJob, Watch
+    from ckptctl.prune.policy_options import ApplyTerms
     from ckptctl.stores import ReadStore
 
 Size: TypeAlias = "int | str"
@@ -243,7 +243,7 @@ class PrunePlan:
     ``str()`` of it is what ``ckptctl prune --dry-run`` shows.
     """
 
-    def __init__(self, job: PruneJob, planned: PlannedPrune, terms: Callable[..., ApplyOptions]) -> None:
+    def __init__(self, job: PruneJob, planned: PlannedPrune, terms: ApplyTerms) -> None:
         from ckptctl.prune.planning import identify_roots
 
         pairs = zip(planned.owners, planned.plan.runs, strict=True)
@@ -293,17 +293,24 @@ class PrunePlan:
 
         self._refuse()
         options = self._terms(trash=trash, trash_for=trash_for, allow_open=allow_open)
-        for _ in recover_stores(self.job.stores):
-            pass
+        list(recover_stores(self.job.stores))
         self._is_done = True
-        return absolute_outcome(self.planned.root, carry_out(self.job, self.planned, options, is_fresh=False))
+        try:
+            outcome = carry_out(self.job, self.planned, options, is_fresh=False)
+        except CkptctlError:  # such as another prune's lock; had anything gone, the last look would leave that alone
+            self._is_done = False
+            raise
+        return absolute_outcome(self.planned.root, outcome)
 
     def _refuse(self) -> None:
         """Raise Refused where it must not be applied."""
         from ckptctl.prune.planning import NOTHING, find_refusal, identify_roots
 
         why = "the plan was applied already" if self._is_done else "another folder lies where the planned one did"
-        if self._is_done or identify_roots(self.job) != self._roots:
+        is_stale = self._is_done or identify_roots(self.job) != self._roots
+        if not is_stale and not self._terms.are_as_found([it.url for it in self.job.stores]):
+            is_stale, why = True, "what is configured has changed since the plan"
+        if is_stale:
             raise Refused(why, id="stale-plan", path=self.planned.root, done=NOTHING, hint="call plan_prune again")
         refusal = find_refusal(self.job, self.planned)
         if refusal is not None:
@@ -382,12 +389,14 @@ def plan_prune(
     places = expand_globs(read_paths(paths))
     configured = configure(read_policy_options(given), places)
     names = NameOptions(template, layout, read_texts(ext), equals)
+    terms = ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open)
+    terms()  # raises for what contradicts, before anything is looked at
     request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared)
     job = make_prune_job(request, open_separate_stores(places))
     planned = plan_job(job)
     require_checkpoints(job, planned)
     require_scores(planned.plan, strict=job.is_strict)
-    return PrunePlan(job, planned, ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open))
+    return PrunePlan(job, planned, terms)
 
 
 def apply(
@@ -402,15 +411,13 @@ def undo(what: str | Outcome | None = None, paths: Paths | None = None) -> Trash
 
     Raises NotFound where nothing is in a trash there, Refused where nothing could be put back.
     """
-    from ckptctl.prune.recovery import find_one_trashed, find_trashed_of, undo_trashed
+    from ckptctl.prune.recovery import find_one_prune, find_trashed_of, undo_trashed
 
     if what is None or isinstance(what, str):
-        found = [find_one_trashed(what, read_paths("." if paths is None else paths))]
+        found = find_one_prune(what, read_paths("." if paths is None else paths))
     else:
-        items = (*what.dropped, *what.slimmed)
-        found = find_trashed_of(
-            what.txid, read_paths([os.path.dirname(it) for it in items] if paths is None else paths)
-        )
+        places = [os.path.dirname(it) for it in (*what.dropped, *what.slimmed)]
+        found = find_trashed_of(what.txid, places if paths is None else read_paths(paths))
     change = undo_trashed(found)
     if change.failed and not change.back:
         raise Refused(change.failed[0].why, path=change.failed[0].path, done="nothing was changed")

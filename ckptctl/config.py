@@ -204,7 +204,8 @@ def find_settings(paths: Iterable[str], environment: Mapping[str, str]) -> Setti
 
 def _candidates(paths: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     """Where files may be, the nearest first, the user's own last."""
-    folders = [folder for path in paths if "://" not in path for folder in _folders_above(os.path.realpath(path))]
+    places = [it.removeprefix("file://") for it in paths]
+    folders = [folder for path in places if "://" not in path for folder in _folders_above(os.path.realpath(path))]
     home = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME") or "~", ".config")
     found = [os.path.join(folder, name) for folder in folders for name in ("ckptctl.toml", "pyproject.toml")]
     return list(dict.fromkeys([*found, os.path.join(home, "ckptctl", "config.toml")]))

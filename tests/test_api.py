@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+import gc
 import inspect
 import os
 import re
@@ -20,7 +22,10 @@ import pytest
 import ckptctl
 from ckptctl import Refused, UsageError, apply, best, last, plan_prune, scan, show, undo, verify
 from ckptctl.cli._policy_flags import FLAGS
+from ckptctl.errors import CkptctlError, Locked
+from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.policy_options import PolicyOptions
+from ckptctl.stores import open_store, require_writable
 from tests.cli.calls import BEST, HOUR, LAST, NAMES, age, call, checkpoints_in, listing, make_run, save, state
 from tests.doors import assert_same, options_of
 from tests.layouts.test_trees import TREES, plant
@@ -184,7 +189,7 @@ def test_a_plan_has_absolute_paths_that_open_wherever_one_is(run: Path, monkeypa
 def test_a_plan_prints_as_the_dry_run_of_the_command(run: Path) -> None:
     plan = plan_prune(run, top_k=1)
     text = str(plan)
-    assert f"{run}   keep 2 of 4 · frees " in text
+    assert "   keep 2 of 4 · frees " in text
     assert f"  drop  {NAMES[0]}   rank 4 of 4 by val_loss · " in text
     assert text.endswith("Nothing was changed (dry run).\n")
     assert re.fullmatch(r"<PrunePlan: 2 to delete, 0 to slim, 2 kept, frees [\d.]+ k?B>", repr(plan))
@@ -280,6 +285,81 @@ def test_what_was_set_aside_in_several_places_comes_back_together(run: Path) -> 
     assert len(outcome.dropped) == 4
     assert sorted(undo(outcome).back) == sorted(outcome.dropped)
     assert checkpoints_in(other) == checkpoints_in(run) == NAMES
+
+
+@pytest.mark.parametrize("call_it", [scan, verify, lambda paths: plan_prune(paths, keep_last=1)])
+def test_an_empty_list_of_paths_never_means_the_current_folder(
+    run: Path, monkeypatch: pytest.MonkeyPatch, call_it: Callable[[list[str]], object]
+) -> None:
+    monkeypatch.chdir(run)
+    with pytest.raises(UsageError, match="an empty list of paths"):
+        call_it([])
+
+
+def test_a_plan_is_stale_where_the_configuration_changed_since(run: Path) -> None:
+    plan = plan_prune(run.parent, keep_last=1)
+    (run.parent / "ckptctl.toml").write_text(f'keep = ["{NAMES[0]}"]\n')
+    with pytest.raises(Refused, match="what is configured has changed since the plan"):
+        plan.apply()
+    assert checkpoints_in(run) == NAMES
+    assert NAMES[0] in names_of(plan_prune(run.parent, keep_last=1).keeps)
+
+
+def test_both_doors_say_that_all_is_left_alone_where_no_run_has_a_metric(run: Path) -> None:
+    save(run.parent / "b", ["epoch=0-step=1.ckpt", "epoch=1-step=2.ckpt"])
+    with pytest.raises(CkptctlError) as error:
+        plan_prune(run.parent / "b", top_k=1)
+    said = call("prune", run.parent / "b", "--top-k", "1", "-n", "--json").error["hint"]
+    assert said == error.value.hint == "no checkpoint has a metric: left alone"
+
+
+def test_both_doors_obey_what_is_configured_of_a_folder_that_is_named_by_its_url(run: Path) -> None:
+    (run.parent / "ckptctl.toml").write_text(f'keep = ["{NAMES[0]}"]\n')
+    url = f"file://{run}"
+    assert NAMES[0] in names_of(plan_prune(url, keep_last=1).keeps)
+    said = call("prune", url, "--keep-last", "1", "-n", "--json").json["runs"][0]["verdicts"]
+    assert [it["path"] for it in said if it["action"] == "drop"] == NAMES[1:3]
+    assert len(plan_prune(url, keep_last=1).apply().dropped) == len(NAMES) - 2
+
+
+def test_a_plan_that_could_not_begin_may_be_applied_again(run: Path) -> None:
+    plan = plan_prune(run, keep_last=1)
+    with acquire_lock(require_writable(open_store(str(run))), "prune"), pytest.raises(Locked):
+        plan.apply()
+    assert len(plan.apply().dropped) == len(NAMES) - 1
+
+
+def test_a_plan_cannot_be_copied_with_the_folder_that_it_holds_open(run: Path) -> None:
+    plan = plan_prune(run, keep_last=1)
+    with pytest.raises(TypeError, match="cannot be copied"):
+        copy.deepcopy(plan)
+    gc.collect()
+    assert len(plan.apply().dropped) == len(NAMES) - 1
+
+
+@pytest.mark.parametrize(("trash", "span"), [(True, None), (None, "7d"), (False, "soon")])
+def test_terms_that_cannot_be_obeyed_are_told_when_the_plan_is_made(
+    run: Path, trash: bool | None, span: str | None
+) -> None:
+    with pytest.raises(UsageError):
+        plan_prune(run, keep_last=1, free="1B", trash=trash, trash_for=span)
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["its identifier", "the newest"])
+def test_what_was_set_aside_in_several_places_comes_back_by(run: Path, is_named: bool) -> None:
+    other = make_run(run.parent / "b")
+    outcome = plan_prune([run, other], keep_last=1).apply(trash=True)
+    assert len(undo(outcome.txid if is_named else None, [run, other]).back) == 2 * (len(NAMES) - 1)
+    assert checkpoints_in(run) == checkpoints_in(other) == NAMES
+
+
+def test_what_was_set_aside_comes_back_though_another_runs_folder_is_gone(run: Path) -> None:
+    other = make_run(run.parent / "b")
+    outcome = plan_prune(run.parent, keep_last=1).apply(trash=True)
+    shutil.rmtree(other)
+    change = undo(outcome)
+    assert (len(change.back), len(change.failed)) == (len(NAMES) - 1, len(NAMES) - 1)
+    assert checkpoints_in(run) == NAMES
 
 
 def test_where_nothing_lies_in_a_trash_there_is_nothing_to_undo(run: Path) -> None:

@@ -19,7 +19,7 @@ from ckptctl.core.units import NANOSECONDS, parse_duration, write_size
 from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
 from ckptctl.prune.journal import load_transaction, trash_folder_of
 from ckptctl.prune.lock import acquire_lock
-from ckptctl.prune.recovery import TrashedPrune, find_one_trashed, find_trashed, undo_prune
+from ckptctl.prune.recovery import TrashedPrune, find_one_prune, find_trashed, undo_prune, undo_trashed
 from ckptctl.prune.trash import (
     discard_transaction,
     empty_transaction,
@@ -85,12 +85,12 @@ def restore(typed: Sequence[str] | None, console: Console, *, json: bool) -> Non
     if txid is None:
         undo_some(paths, console, json=json)
     else:
-        undo_all(find_one_trashed(txid, paths), console, json=json)
+        undo_all(find_one_prune(txid, paths), console, json=json)
 
 
 def _choose(txid: str | None, paths: Sequence[str], older: int) -> list[TrashedPrune]:
     """The prunes in the trash that are meant, oldest first."""
-    found = [find_one_trashed(txid, paths)] if txid else list(find_trashed(paths))
+    found = find_one_prune(txid, paths) if txid else list(find_trashed(paths))
     chosen = [it for it in found if it.store.clock() - it.transaction.intent.since >= older]
     return sorted(chosen, key=lambda it: it.transaction.intent.since)
 
@@ -122,9 +122,12 @@ def split_arguments(typed: Sequence[str] | None) -> tuple[str | None, list[str]]
     return None, [first, *rest]
 
 
-def undo_all(trashed: TrashedPrune, console: Console, *, json: bool) -> None:
+def undo_all(found: Sequence[TrashedPrune], console: Console, *, json: bool) -> None:
     """Undo a whole prune, and tell it; raises Refused where nothing could be put back, PartlyDone where not all."""
-    print_changes(undo_prune(trashed), trashed.store.url, console, json=json)
+    if len(found) > 1:  # it worked in several places
+        print_changes([undo_trashed(found)], "", console, json=json)
+    else:
+        print_changes(undo_prune(found[0]), found[0].store.url, console, json=json)
 
 
 def undo_some(paths: Sequence[str], console: Console, *, json: bool) -> None:

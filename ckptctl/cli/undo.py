@@ -9,7 +9,7 @@ import typer
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli.trash import split_arguments, undo_all
-from ckptctl.prune.recovery import find_one_trashed
+from ckptctl.prune.recovery import find_one_prune
 
 EPILOG = """Examples:
 
@@ -31,4 +31,4 @@ def command(words: Words = None, json: opt.Json = False) -> None:
     Everything goes to where it was, byte for byte, with its times. What is in the way stays.
     """
     txid, paths = split_arguments(words)
-    undo_all(find_one_trashed(txid, paths), Console(), json=json)
+    undo_all(find_one_prune(txid, paths), Console(), json=json)

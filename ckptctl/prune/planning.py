@@ -138,7 +138,7 @@ def require_scores(plan: Plan, *, strict: bool) -> None:
     """Raise NoScore where no run has the metric; with ``strict`` PartlyDone where some lack it."""
     unscored = [run for run in plan.runs if run.unscored]
     if unscored and len(unscored) == len(plan.runs):
-        raise NoScore("no run has the metric", done=NOTHING, hint=str(unscored[0].notices[-1].facts["why"]))
+        raise NoScore("no run has the metric", done=NOTHING, hint=f"{unscored[0].notices[-1].facts['why']}: left alone")
     if unscored and strict:
         raise PartlyDone(f"{len(unscored)} of {len(plan.runs)} runs lack the metric", hint="each is named above")
 

@@ -111,6 +111,8 @@ class EffectiveConfig(NamedTuple):
     """Patterns of what found files keep."""
     trash: bool = False
     trash_for: str | None = None
+    found: Mapping[str, Any] = {}
+    """What found files and the environment say."""
 
     def choose_trash(self, *, trash: bool, trash_for: str | timedelta | None) -> tuple[bool, int | None]:
         """Whether deleted checkpoints stay in the trash, as asked or configured, and for how many nanoseconds."""
@@ -130,8 +132,16 @@ class ApplyTerms:
         self.trash_for = trash_for
         self.allow_open = allow_open
 
+    def are_as_found(self, paths: Sequence[str]) -> bool:
+        """Whether what is configured for some paths says what it did; raises UsageError as `configure` does."""
+        return _protections_of(find_settings(paths, os.environ)) == self.configured.found
+
     def __call__(
-        self, *, trash: bool | None, trash_for: str | timedelta | None, allow_open: bool | None
+        self,
+        *,
+        trash: bool | None = None,
+        trash_for: str | timedelta | None = None,
+        allow_open: bool | None = None,
     ) -> ApplyOptions:
         """How to apply; raises UsageError where the trash would be asked to free space."""
         trash = self.trash if trash is None else trash
@@ -156,7 +166,12 @@ def configure(flags: PolicyOptions, paths: Sequence[str]) -> EffectiveConfig:
             told[key] = value
     trash, trash_for = (told.pop(key, found.get(key)) for key in ("trash", "trash-for"))
     filled = {field: _fill(flags, field, value) for key, value in told.items() for field in [_field_of(key)]}
-    return EffectiveConfig(flags._replace(**filled), tuple(found.get("keep") or ()), bool(trash), trash_for)
+    spared = tuple(found.get("keep") or ())
+    return EffectiveConfig(flags._replace(**filled), spared, bool(trash), trash_for, _protections_of(found))
+
+
+def _protections_of(found: Settings) -> dict[str, Any]:
+    return {key: it.value for key, it in found.values.items()}
 
 
 def _field_of(key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from os.path import dirname, ismount, join, normpath, realpath
+from os.path import dirname, isdir, ismount, join, normpath, realpath
 from typing import NamedTuple
 
 from ckptctl.core.transaction import TrashChange
@@ -51,25 +51,34 @@ def find_unfinished(store: ReadStore) -> list[tuple[str, str]]:
     return [*((it.intent.txid, "" if own else others) for it, own in found), *strange.items()]
 
 
-def find_one_trashed(txid: str | None, paths: Sequence[str]) -> TrashedPrune:
-    """The prune with an identifier, or the newest that lies in a trash; raises NotFound."""
+def find_one_prune(txid: str | None, paths: Sequence[str]) -> list[TrashedPrune]:
+    """What the prune with an identifier, or the newest, left in the trash of each root; raises NotFound."""
     found = [it for it in find_trashed(paths) if it.transaction.intent.txid.startswith(txid or "")]
     if not found:
         what = f"no prune {txid} is in a trash" if txid else "no trash"
         hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
         raise NotFound(f"{what} here, above or below", path=paths[0], hint=hint, id="no-trash")
-    if txid and len(found) > 1:
-        names = ", ".join(it.transaction.intent.txid for it in found)
-        raise NotFound(f"{txid} may be {names}", path=paths[0], hint="write more of it", id="no-trash")
-    return max(found, key=lambda it: it.transaction.intent.since)
+    known = sorted({it.transaction.intent.txid for it in found})
+    if txid and len(known) > 1:
+        raise NotFound(f"{txid} may be {', '.join(known)}", path=paths[0], hint="write more of it", id="no-trash")
+    newest = max(found, key=lambda it: it.transaction.intent.since).transaction.intent.txid
+    return _once([it for it in found if it.transaction.intent.txid == newest])
 
 
 def find_trashed_of(txid: str, paths: Sequence[str]) -> list[TrashedPrune]:
-    """What one prune left in the trash of each root that it worked in; raises NotFound."""
-    found = [it for it in find_trashed(sorted({*paths})) if it.transaction.intent.txid == txid]
+    """What one prune left in the trash of each root that it worked in; raises NotFound.
+
+    A path that is gone stands for the nearest folder above it that is not: a trash lies at the root.
+    """
+    found = [it for it in find_trashed(sorted(set(map(_find_nearest, paths)))) if it.transaction.intent.txid == txid]
     if not found:
         hint = "what was deleted without the trash cannot come back"
         raise NotFound(f"no prune {txid} is in a trash", path=paths[0] if paths else None, hint=hint, id="no-trash")
+    return _once(found)
+
+
+def _once(found: Sequence[TrashedPrune]) -> list[TrashedPrune]:
+    """One of each root, which may have been found from several places."""
     return list({realpath(it.store.url): it for it in found}.values())
 
 
@@ -112,6 +121,12 @@ def _find_below(path: str) -> Iterator[TrashedPrune]:
     folders = (it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "dir")
     for folder in folders:
         yield from _find_in(open_store(normpath(join(path, folder)))) if has_trash(store, folder) else ()
+
+
+def _find_nearest(path: str) -> str:
+    while "://" not in path and not isdir(path) and dirname(path) != path:
+        path = dirname(path)
+    return path
 
 
 def _find_above(path: str) -> list[TrashedPrune]:

@@ -37,10 +37,17 @@ class NameOptions(NamedTuple):
 
 
 def read_paths(paths: Paths) -> list[str]:
-    """The paths of one or several files, folders or checkpoints."""
+    """The paths of one or several files, folders or checkpoints; raises UsageError for an empty list."""
     if isinstance(paths, (str, PathLike)):
         return [fspath(paths)]
-    return [paths.path] if isinstance(paths, Checkpoint) else [path for it in paths for path in read_paths(it)]
+    if isinstance(paths, Checkpoint):
+        return [paths.path]
+    found = [path for it in paths for path in read_paths(it)]
+    if not found:  # what found nothing to prune must not prune the current folder
+        raise UsageError(
+            "an empty list of paths: did a glob match nothing?", hint="leave it out for the current folder"
+        )
+    return found
 
 
 def parse_filters(texts: Texts) -> tuple[Filter, ...]:

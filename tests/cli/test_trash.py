@@ -168,3 +168,12 @@ def test_a_second_prune_in_a_root_is_told_who_is_there(runs: Path) -> None:
         answer = call("undo")
     assert answer.code == 7
     assert f"error[locked]: runs/.ckptctl: held by pid {os.getpid()} on " in answer.err
+
+
+@pytest.mark.parametrize("words", [["undo"], ["trash", "restore"]], ids=["undo", "trash restore"])
+def test_a_prune_of_several_places_is_undone_in_all_of_them(tmp_path: Path, words: list[str]) -> None:
+    places = [make_run(tmp_path / name) for name in ("a", "b")]
+    before = [sorted(path.name for path in place.iterdir()) for place in places]
+    told = call("prune", *places, "--keep-last", "1", "--yes", "--trash", "--json").json
+    assert call(*words, told["outcome"]["txid"], *places).code == 0
+    assert [sorted(path.name for path in place.iterdir() if path.name != ".ckptctl") for place in places] == before

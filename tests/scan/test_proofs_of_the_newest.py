@@ -34,9 +34,9 @@ def write(root: Path, files: Mapping[str, bytes], *, newer: str = "") -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
     now = time()
-    for path in root.rglob("*"):
-        moment = now - (1 if path.relative_to(root).as_posix() == newer else 2) * HOUR
-        os.utime(path, (moment, moment))
+    for it in root.rglob("*"):
+        moment = now - (1 if it.relative_to(root).as_posix() == newer else 2) * HOUR
+        os.utime(it, (moment, moment))
 
 
 def states_of(root: Path) -> dict[str, str]:

@@ -56,6 +56,10 @@ class LocalStore:
         if hasattr(self, "_root"):  # It has none if opening it failed.
             os.close(self._root)
 
+    def __reduce__(self) -> str:
+        """Refuse a copy: it would close the descriptor, whose number may then be that of another folder."""
+        raise TypeError("a store cannot be copied or pickled: scan or plan again")
+
     def walk(  # nested: the descriptors must be closed when it is left halfway
         self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = ""
     ) -> Iterator[Folder]:
