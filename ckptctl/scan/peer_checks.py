@@ -126,7 +126,8 @@ def _doubt_fewer(checkpoints: list[Checkpoint], layout: Layout) -> list[Checkpoi
     most = [max(kind) for kind in zip(*counts.values(), strict=True)]
     few: dict[str, Note] = {}
     for it in own:
-        lacking = [(has, of) for has, of in zip(counts[it.path], most, strict=True) if 0 < has < of]
+        held = counts[it.path]  # a kind of which no rank has one is left out on purpose, but not all kinds at once
+        lacking = [(has, of) for has, of in zip(held, most, strict=True) if has < of and (has or not any(held))]
         if lacking and it.state == "complete" and common[counts[it.path]] < _SEVERAL:
             few[it.path] = Note("fewer-ranks", ranks=lacking[0][0], most=lacking[0][1])
     return [it._replace(state="doubtful", note=few[it.path]) if it.path in few else it for it in checkpoints]

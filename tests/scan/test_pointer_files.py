@@ -102,7 +102,7 @@ def test_an_empty_file_names_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         pytest.param({"best": {"name": "a/pot_2.clay"}}, {"known.json": ("pot_2.clay", "ok")}, id="one"),
         pytest.param({"best": {"name": "pot_3.clay"}}, {"known.json": NOWHERE}, id="one that is gone"),
-        pytest.param({"best": {"name": 2}}, {}, id="a number"),
+        pytest.param({"best": {"name": 2}}, {"known.json": ("pot_2.clay", "ok")}, id="a number"),
         pytest.param({"best": {"name": ""}}, {}, id="nothing"),
         pytest.param({"saves": [{"name": "pot_2.clay"}]}, {}, id="a list alone"),
         pytest.param(b'{"best": {"na', {"known.json": NOWHERE}, id="a document that is cut off"),
