@@ -15,9 +15,7 @@ from ckptctl.prune.planning import make_prune_job
 from ckptctl.prune.policy_options import configure
 from ckptctl.scan.targets import open_stores
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl prune runs/ --top-k 3 --plan-out plan.json
   ckptctl apply plan.json --yes
 """

@@ -31,9 +31,7 @@ from ckptctl.stores import open_store, require_writable
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.average import AverageInput, plan_average
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl average epoch=3.ckpt epoch=4.ckpt epoch=5.ckpt -o mean.ckpt
   ckptctl average a.ckpt b.ckpt --weights 0.7,0.3 -o mean.safetensors
   ckptctl average runs/a --top-k 5 --monitor val_loss -o mean.ckpt

@@ -19,9 +19,7 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl best runs/ --monitor val_loss
   python train.py --resume "$(ckptctl best runs/a --monitor val_acc)"
   ckptctl best runs/ -k 3 --score

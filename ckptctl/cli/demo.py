@@ -11,9 +11,7 @@ from ckptctl.cli._console import Console
 from ckptctl.demo import write_demo
 from ckptctl.render.text import escape
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl demo
   ckptctl demo /tmp/runs
 """

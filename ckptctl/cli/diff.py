@@ -19,9 +19,7 @@ from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl diff epoch=3.ckpt epoch=4.ckpt
   ckptctl diff last.ckpt model.safetensors --json | jq .changed
 """

@@ -19,9 +19,7 @@ from ckptctl.scan.runs import Options, choose_layouts, scan
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl doctor runs/
   ckptctl doctor runs/a --monitor val_loss --mode min
   ckptctl doctor runs/ --json | jq '.findings[] | select(.severity == "error")'

@@ -19,9 +19,7 @@ from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_belo
 from ckptctl.scan.targets import NameOptions
 from ckptctl.stores import open_store
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl explain runs/a/epoch=3.ckpt --top-k 3 --keep-last 1
   ckptctl explain runs/a/epoch=3.ckpt --keep-daily 7 --in runs/a
 """

@@ -18,25 +18,14 @@ from ckptctl.cli._targets import LocatedRun, filter_runs, require_all_listed, re
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
-from ckptctl.core.ranking import (
-    COUNTERS,
-    Metric,
-    RunView,
-    choose_metric,
-    find_mode_doubt,
-    rank,
-    score_of,
-    view_run,
-)
+from ckptctl.core.ranking import COUNTERS, Metric, RunView, choose_metric, find_mode_doubt, rank, score_of, view_run
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl export runs/ --format csv -o runs.csv
   ckptctl export runs/ --format jsonl | jq .path
   ckptctl export runs/a --format yaml --top-k 3

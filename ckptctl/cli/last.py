@@ -16,9 +16,7 @@ from ckptctl.core.ranking import find_newest, in_save_order
 from ckptctl.render.text import locate
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl last runs/a
   ckptctl last runs/a --resumable
   python train.py --resume "$(ckptctl last runs/a)"

@@ -30,9 +30,7 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, open_separate_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl link runs/ --best --monitor val_loss
   ckptctl link runs/a --last --name latest
   ckptctl link runs/ --last --best --dry-run

@@ -10,9 +10,7 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._list_runs import ListOptions, list_runs
 from ckptctl.scan.targets import NameOptions
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl ls runs/
   ckptctl ls runs/ --sort val_loss --limit 5
   ckptctl ls runs/ -0 | xargs -0 du -ch

@@ -20,9 +20,7 @@ from ckptctl.stores import require_writable
 
 UNCHANGED = "no pin was changed"
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl pin runs/a/epoch=3.ckpt
   ckptctl pin runs/a/checkpoint-500 --for 30d --reason paper
   ckptctl pin runs/a/best.ckpt --until 2026-12-24

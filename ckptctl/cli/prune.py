@@ -20,9 +20,7 @@ from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
 from ckptctl.render.text import error_lines
 from ckptctl.scan.targets import NameOptions, expand_globs, open_separate_stores
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl prune runs/ --top-k 3 --dry-run
   ckptctl prune runs/ --top-k 3 --monitor val_loss --mode min --keep-last 1
   ckptctl prune runs/ --keep-every 10epochs --yes --max-delete 50

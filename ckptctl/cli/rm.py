@@ -21,9 +21,7 @@ from ckptctl.scan.resolve import is_link
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl rm runs/a/epoch=3.ckpt
   ckptctl rm runs/a/checkpoint-500 runs/a/checkpoint-1000 --trash
 """

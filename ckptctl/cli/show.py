@@ -10,9 +10,7 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._show_checkpoint import ShowOptions, show_one
 from ckptctl.scan.targets import NameOptions, read_options
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl show runs/a/last.ckpt
   ckptctl show runs/bert/checkpoint-500 --tensors
   ckptctl show model.pt --json | jq .contents.parts

@@ -35,9 +35,7 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import open_store, require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl slim runs/a/last.ckpt -o small.ckpt
   ckptctl slim runs/a/*.ckpt --in-place --trash
   ckptctl slim last.ckpt --to safetensors -o model.safetensors

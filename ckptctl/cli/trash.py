@@ -20,20 +20,12 @@ from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
 from ckptctl.prune.journal import load_transaction, trash_folder_of
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.prune.recovery import TrashedPrune, find_one_trashed, find_trashed, undo_prune
-from ckptctl.prune.trash import (
-    discard_transaction,
-    empty_transaction,
-    recover,
-    restorable_items,
-    restore_items,
-)
+from ckptctl.prune.trash import discard_transaction, empty_transaction, recover, restorable_items, restore_items
 from ckptctl.render import outcome as words
 from ckptctl.render.columns import write_count
 from ckptctl.scan.targets import locate_errors
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl trash ls runs/
   ckptctl trash restore runs/a/epoch=3.ckpt
   ckptctl trash empty runs/ --older-than 7d

@@ -11,9 +11,7 @@ from ckptctl.cli._console import Console
 from ckptctl.cli.trash import split_arguments, undo_all
 from ckptctl.prune.recovery import find_one_trashed
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl undo runs/
   ckptctl undo 7f3a90c1
   ckptctl undo 7f3a90c1 runs/

@@ -26,9 +26,7 @@ from ckptctl.stores import open_store
 if TYPE_CHECKING:
     from ckptctl.sandbox.torch_load import TorchLoader
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl verify runs/
   ckptctl verify runs/a/last.ckpt --deep --load
   ckptctl verify runs/ --finite -q

@@ -5,12 +5,11 @@ From nanoGPT ``train.py``. ``best_val_loss`` is this save's: it is set to what w
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="nanogpt",
-        unit="file",
         extensions=(".pt",),
         names=(r"(?P<last>ckpt)\.pt",),
         sources=(
@@ -24,7 +23,6 @@ LAYOUTS: tuple[Layout, ...] = (
             ),
         ),
         slimming=Slimming(drop=("optimizer",)),
-        is_proved=True,
         is_generic=True,  # its children number theirs, by names that are nobody's own
         examples=("ckpt.pt",),
     ),
