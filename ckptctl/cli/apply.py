@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -22,7 +22,7 @@ EXAMPLES = """
 
 
 def command(
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="What prune --plan-out wrote.", show_default=False)],
+    plan: Annotated[str, Argument(metavar="PLAN", help="What prune --plan-out wrote.", show_default=False)],
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
     trash: opt.Trash = False,
@@ -47,4 +47,4 @@ def command(
     consent = PruneConsent(
         is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="apply"
     )
-    raise typer.Exit(prune(job, consent, Console(color.value), json=json, verbose=bool(verbose)))
+    raise Exit(prune(job, consent, Console(color.value), json=json, verbose=bool(verbose)))

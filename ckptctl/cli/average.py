@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Annotated, NamedTuple
 
-import typer
+from typer import Argument, Option
 
 from ckptctl.best import BestQuery, BestSearch
 from ckptctl.cli import _options as opt
@@ -39,14 +39,10 @@ EXAMPLES = """
 
 
 def command(
-    checkpoints: Annotated[
-        list[str], typer.Argument(metavar="CKPT...", help="Checkpoints; with --top-k a folder of them.")
-    ],
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="OUT", help="The new file, .safetensors or torch's.")
-    ],
-    weights: Annotated[str | None, typer.Option(metavar="W,W,…", help="How much each counts; default: alike.")] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", help="The N best in the folder.")] = None,
+    checkpoints: Annotated[list[str], Argument(metavar="CKPT...", help="Checkpoints; with --top-k a folder of them.")],
+    output: Annotated[str, Option("-o", "--output", metavar="OUT", help="The new file, .safetensors or torch's.")],
+    weights: Annotated[str | None, Option(metavar="W,W,…", help="How much each counts; default: alike.")] = None,
+    top_k: Annotated[int | None, Option("--top-k", metavar="N", help="The N best in the folder.")] = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     template: opt.TemplateText = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.api import plan_job
 from ckptctl.cli import _options as opt
@@ -30,7 +30,7 @@ def command(
     flags: PolicyOptions,
     checkpoint: opt.OneCheckpoint,
     root: Annotated[
-        str | None, typer.Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
+        str | None, Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
     ] = None,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,

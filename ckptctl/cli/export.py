@@ -9,7 +9,7 @@ from math import inf, isnan, nan
 from os.path import realpath
 from typing import Annotated, NamedTuple
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
@@ -44,11 +44,11 @@ class ExportFormat(str, Enum):
 
 def command(
     paths: opt.Paths = None,
-    form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.json,
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
-    sort: Annotated[str, typer.Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
-    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
+    form: Annotated[ExportFormat, Option("--format", help="What to write.")] = ExportFormat.json,
+    output: Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
+    top_k: Annotated[int | None, Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
+    sort: Annotated[str, Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
+    limit: Annotated[int | None, Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
     filters: opt.Filters = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,

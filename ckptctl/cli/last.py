@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -25,7 +25,7 @@ EXAMPLES = """
 
 def command(
     path: opt.Path = ".",
-    resumable: Annotated[bool, typer.Option("--resumable", help="Skip what holds no optimizer state.")] = False,
+    resumable: Annotated[bool, Option("--resumable", help="Skip what holds no optimizer state.")] = False,
     group_by: opt.Grouping = opt.GroupName.all,
     filters: opt.Filters = None,
     template: opt.TemplateText = None,

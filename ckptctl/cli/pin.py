@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -29,9 +29,9 @@ EXAMPLES = """
 
 def command(
     checkpoints: opt.Checkpoints,
-    span: Annotated[str | None, typer.Option("--for", metavar="TIME", help="For so long: 12h, 30d.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Until then, in UTC: 2026-12-24.")] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; plans and listings tell it.")] = None,
+    span: Annotated[str | None, Option("--for", metavar="TIME", help="For so long: 12h, 30d.")] = None,
+    until: Annotated[str | None, Option(metavar="DATE", help="Until then, in UTC: 2026-12-24.")] = None,
+    reason: Annotated[str | None, Option(metavar="TEXT", help="Why; plans and listings tell it.")] = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
 ) -> None:

@@ -10,7 +10,7 @@ from os.path import abspath, dirname
 from posixpath import join
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
@@ -42,16 +42,16 @@ class TrashAction(str, Enum):
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID] [PATH]...", help="Which prune, and where; to restore, also checkpoints."),
+    Argument(metavar="[ID] [PATH]...", help="Which prune, and where; to restore, also checkpoints."),
 ]
-OlderThan = Annotated[str, typer.Option(metavar="TIME", help="Empty only what was set aside longer ago: 7d.")]
+OlderThan = Annotated[str, Option(metavar="TIME", help="Empty only what was set aside longer ago: 7d.")]
 
 
 def command(
-    action: Annotated[TrashAction, typer.Argument(metavar="ACTION", help="ls, restore or empty.")],
+    action: Annotated[TrashAction, Argument(metavar="ACTION", help="ls, restore or empty.")],
     words: Words = None,
     older_than: OlderThan = "0",
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before emptying.")] = False,
+    yes: Annotated[bool, Option("-y", "--yes", help="Do not ask before emptying.")] = False,
     json: opt.Json = False,
     color: opt.Color = opt.ColorName.auto,
     verbose: opt.Verbose = 0,

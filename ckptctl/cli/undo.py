@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -19,7 +19,7 @@ EXAMPLES = """
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID] [PATH]...", help="Which prune, and where; default: the newest, here."),
+    Argument(metavar="[ID] [PATH]...", help="Which prune, and where; default: the newest, here."),
 ]
 
 

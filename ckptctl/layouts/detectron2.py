@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, PointerFile, Slimming
 
+_LOG = MetricSource(
+    "metrics.json", "beside", "jsonl", column="iteration", by="step", reach=19, take=("*/*", "*loss*", "*accuracy*")
+)
+
 LAYOUTS: tuple[Layout, ...] = (
     FileLayout(
         name="detectron2",
@@ -20,18 +24,7 @@ LAYOUTS: tuple[Layout, ...] = (
             inference_* profiler-trace-iter*.json *_coco_format.json *_coco_format.json.lock""".split()
         ),
         pointers=(PointerFile("last_checkpoint", "name"),),
-        sources=(
-            MetricSource(
-                "metrics.json",
-                "beside",
-                "jsonl",
-                column="iteration",
-                by="step",
-                reach=19,
-                take=("*/*", "*loss*", "*accuracy*"),
-            ),
-            MetricSource("", "inside", "torch", take=(), numbers={"step": "iteration"}),
-        ),
+        sources=(_LOG, MetricSource("", "inside", "torch", take=(), numbers={"step": "iteration"})),
         step_base=1,
         slimming=Slimming(drop=("optimizer", "scheduler", "trainer")),
         examples=("model_0004999.pth", "model_final.pth", "model_best.pth"),

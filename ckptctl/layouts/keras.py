@@ -10,6 +10,7 @@ from ckptctl.layouts.schema import FamilyLayout, FileLayout, FolderLayout, Layou
 
 _BESIDE = ("*.csv", "*.log", "events.out.tfevents.*", "train", "validation")
 _ENTANGLED = Slimming(refuse="HDF5 does not shrink: what is kept would have to be copied to a new file")
+_STATE = MetricSource("training_metadata.json", "inside", "json", take=(), numbers={"epoch": "epoch", "batch": "batch"})
 
 LAYOUTS: tuple[Layout, ...] = (
     # The callback forbids anything else in this folder, and removes it with all that it holds when training ends.
@@ -19,11 +20,7 @@ LAYOUTS: tuple[Layout, ...] = (
         sentinels=(("training_metadata.json", "latest.weights.h5"),),
         required=("latest.weights.h5", "training_metadata.json"),
         beside=_BESIDE,
-        sources=(
-            MetricSource(
-                "training_metadata.json", "inside", "json", take=(), numbers={"epoch": "epoch", "batch": "batch"}
-            ),
-        ),
+        sources=(_STATE,),
         epoch_base=1,
         slimming=Slimming(refuse="it only serves to resume training"),
         examples=("backup", "training_backup"),

@@ -11,6 +11,9 @@ from ckptctl.layouts.schema import FileLayout, FolderLayout, Layout, MetricSourc
 
 _DIGIT = "[0-9]"
 _BESIDE = ("sample", "logs", "wandb", "*.toml", "*.json", "*.txt", "*.log", "events.out.tfevents.*")
+_STATE = MetricSource(
+    "train_state.json", "inside", "json", take=(), numbers={"epoch": "current_epoch", "step": "current_step"}
+)
 
 LAYOUTS: tuple[Layout, ...] = (
     FolderLayout(
@@ -21,15 +24,7 @@ LAYOUTS: tuple[Layout, ...] = (
         required=("random_states_0.pkl",),
         ranks=(r"random_states_(\d+)\.pkl",),
         beside=_BESIDE,
-        sources=(
-            MetricSource(
-                "train_state.json",
-                "inside",
-                "json",
-                take=(),
-                numbers={"epoch": "current_epoch", "step": "current_step"},
-            ),
-        ),
+        sources=(_STATE,),
         epoch_base=1,
         slimming=Slimming(refuse="it is only there to resume from"),
         examples=("mychar-000010-state", "mychar-step00001000-state", "mychar-state"),

@@ -14,26 +14,9 @@ _SNAPSHOT = "checkpoint_manager_snapshot.json"
 _NAMES = (r"checkpoint_(?P<index>0\d{5})", r"checkpoint_(?P<stamp>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+)")
 _BESIDE = (
     _SNAPSHOT,
-    ".validate_storage_marker",
-    "result.json",
-    "progress.csv",
-    "params.json",
-    "params.pkl",
-    "error.txt",
-    "error.pkl",
-    "stdout",
-    "stderr",
-    "tuner.pkl",
-    "trainer.pkl",
-    "trainable.pkl",
-    "experiment_state-*.json",
-    "basic-variant-state-*.json",
-    "search*state-*",
-    "scheduler-state-*",
-    "events.out.tfevents.*",
-    "rank_*",
-    ".tune_metadata",
-    ".is_checkpoint",
+    *""".validate_storage_marker result.json progress.csv params.json params.pkl error.txt error.pkl stdout stderr
+    tuner.pkl trainer.pkl trainable.pkl experiment_state-*.json basic-variant-state-*.json search*state-*
+    scheduler-state-* events.out.tfevents.* rank_* .tune_metadata .is_checkpoint""".split(),
 )
 _POINTERS = (
     PointerFile(

@@ -21,6 +21,9 @@ _LOG = MetricSource(
     take=("test_*", "train_loss*", "train_acc*", "train_class_*"),
 )
 _EPOCH_INSIDE = MetricSource("", "inside", "torch", take=(), numbers={"epoch": "epoch"})
+_METRIC = MetricSource(
+    "", "inside", "torch", take=("metric",), names={"metric": "eval_metric"}, numbers={"epoch": "epoch"}
+)
 
 LAYOUTS: tuple[Layout, ...] = (
     FileLayout(
@@ -33,9 +36,7 @@ LAYOUTS: tuple[Layout, ...] = (
         in_progress=(r"tmp\.pth\.tar", r"recovery_tmp\.pth\.tar"),
         sources=(
             MetricSource("summary.csv", "beside", "csv", column="epoch", by="epoch", take=("train_*", "eval_*")),
-            MetricSource(
-                "", "inside", "torch", take=("metric",), names={"metric": "eval_metric"}, numbers={"epoch": "epoch"}
-            ),
+            _METRIC,
         ),
         recorded=(
             RecordedMetric(
