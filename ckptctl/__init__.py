@@ -47,43 +47,17 @@ if TYPE_CHECKING:
     from ckptctl.formats.contents import VerifyResult as VerifyResult
 del TYPE_CHECKING
 
-_API, _MODEL, _OUTCOME, _ERRORS = "ckptctl.api", "ckptctl.core.model", "ckptctl.core.transaction", "ckptctl.errors"
-_HOMES = {
-    "Checkpoint": _MODEL,
-    "CheckpointDetails": _API,
-    "CkptctlError": _ERRORS,
-    "Contents": "ckptctl.formats.contents",
-    "Entry": _MODEL,
-    "Failure": _OUTCOME,
-    "Flaw": "ckptctl.formats.contents",
-    "NoCheckpoint": _ERRORS,
-    "NoScore": _ERRORS,
-    "NotFound": _ERRORS,
-    "Objection": "ckptctl.core.retention.guard",
-    "Outcome": _OUTCOME,
-    "PartlyDone": _ERRORS,
-    "Pointer": _MODEL,
-    "PrunePlan": _API,
-    "Reason": "ckptctl.core.retention.rules.protocol",
-    "Refused": _ERRORS,
-    "Run": _MODEL,
-    "Runs": _API,
-    "Score": _MODEL,
-    "Stray": _MODEL,
-    "Tensor": "ckptctl.formats.contents",
-    "TrashChange": _OUTCOME,
-    "UsageError": _ERRORS,
-    "Verdict": "ckptctl.core.retention.plan",
-    "VerifyResult": "ckptctl.formats.contents",
-    "apply": _API,
-    "best": _API,
-    "last": _API,
-    "plan_prune": _API,
-    "scan": _API,
-    "show": _API,
-    "undo": _API,
-    "verify": _API,
+_NAMES = {
+    "ckptctl.api": "CheckpointDetails PrunePlan Runs apply best last plan_prune scan show undo verify",
+    "ckptctl.core.model": "Checkpoint Entry Pointer Run Score Stray",
+    "ckptctl.core.retention.guard": "Objection",
+    "ckptctl.core.retention.plan": "Verdict",
+    "ckptctl.core.retention.rules.protocol": "Reason",
+    "ckptctl.core.transaction": "Failure Outcome TrashChange",
+    "ckptctl.errors": "CkptctlError NoCheckpoint NoScore NotFound PartlyDone Refused UsageError",
+    "ckptctl.formats.contents": "Contents Flaw Tensor VerifyResult",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 """Public name to its module, which is imported when the name is first asked for: start-up is paid at every TAB."""
 
 __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - a list it is

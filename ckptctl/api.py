@@ -182,12 +182,7 @@ class CheckpointDetails(NamedTuple):
 
 
 def show(
-    checkpoint: Path,
-    *,
-    template: str | None = None,
-    layout: str | None = None,
-    ext: Texts = (),
-    equals: str = "=",
+    checkpoint: Path, *, template: str | None = None, layout: str | None = None, ext: Texts = (), equals: str = "="
 ) -> CheckpointDetails:
     """What is known of a checkpoint, and what is inside; its weights are not read, and nothing of it is executed."""
     from ckptctl.scan.inspect import read_checkpoint

@@ -46,7 +46,7 @@ def load_command(name: str) -> Any:  # noqa: ANN401 - as above
     """Import one command's module and make the command of it: once, however often a process calls the program."""
     module = import_module(f"ckptctl.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, epilog=getattr(module, "EPILOG", None))(module.command)
+    single.command(name, epilog=f"Examples:\n\n\b{module.EXAMPLES}")(module.command)
     return typer.main.get_command(single)
 
 

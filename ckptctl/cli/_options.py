@@ -6,7 +6,7 @@ from enum import Enum
 from os.path import dirname
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from ckptctl.errors import UsageError
 from ckptctl.render.text import locate, quote
@@ -47,40 +47,38 @@ class KindName(str, Enum):
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATH]...", help="Folders, globs or URLs; default: here.", show_default=False),
+    Argument(metavar="[PATH]...", help="Folders, globs or URLs; default: here.", show_default=False),
 ]
-Path = Annotated[str, typer.Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
-Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
-OneCheckpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]
-Monitor = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Metric to rank by; default: the one training recorded.")
-]
-ModeOption = Annotated[ModeName, typer.Option(help="Whether less or more is better.")]
-Threshold = Annotated[float | None, typer.Option(metavar="X", help="Only scores strictly better than X count.")]
+Path = Annotated[str, Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
+Checkpoints = Annotated[list[str], Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
+OneCheckpoint = Annotated[str, Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]
+Monitor = Annotated[str | None, Option(metavar="NAME", help="Metric to rank by; default: the one training recorded.")]
+ModeOption = Annotated[ModeName, Option(help="Whether less or more is better.")]
+Threshold = Annotated[float | None, Option(metavar="X", help="Only scores strictly better than X count.")]
 TemplateText = Annotated[
-    str | None, typer.Option("--template", metavar="TEXT", help="How names were made: '{epoch:02d}-{val_loss:.2f}'.")
+    str | None, Option("--template", metavar="TEXT", help="How names were made: '{epoch:02d}-{val_loss:.2f}'.")
 ]
-LayoutName = Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
-Extensions = Annotated[list[str] | None, typer.Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
-Equals = Annotated[str, typer.Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
-Grouping = Annotated[GroupName, typer.Option("--group-by", help="One answer for all, each folder, or each run.")]
+LayoutName = Annotated[str | None, Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
+Extensions = Annotated[list[str] | None, Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
+Equals = Annotated[str, Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
+Grouping = Annotated[GroupName, Option("--group-by", help="One answer for all, each folder, or each run.")]
 Filters = Annotated[
     list[str] | None,
-    typer.Option("--filter", metavar="KEY<X", help="Only those that meet it: 'size>1GB', 'age>7d', 'val_loss<0.5'."),
+    Option("--filter", metavar="KEY<X", help="Only those that meet it: 'size>1GB', 'age>7d', 'val_loss<0.5'."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Paths only.")]
-Null = Annotated[bool, typer.Option("-0", "--null", help="Paths only, each ended by a NUL.")]
-Exact = Annotated[bool, typer.Option("--exact", help="Read every checkpoint's own state.")]
-Color = Annotated[ColorName, typer.Option(help="When to use colour.")]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, show_default=False, help="A line a decision.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, Option("-q", "--quiet", help="Paths only.")]
+Null = Annotated[bool, Option("-0", "--null", help="Paths only, each ended by a NUL.")]
+Exact = Annotated[bool, Option("--exact", help="Read every checkpoint's own state.")]
+Color = Annotated[ColorName, Option(help="When to use colour.")]
+Verbose = Annotated[int, Option("-v", "--verbose", count=True, show_default=False, help="A line a decision.")]
 
 
-DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Show the plan, change nothing.")]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
-Trash = Annotated[bool, typer.Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
-TrashFor = Annotated[str | None, typer.Option(metavar="TIME", help="As --trash, for so long: 7d.")]
-AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Let also those go that a process is reading.")]
+DryRun = Annotated[bool, Option("-n", "--dry-run", help="Show the plan, change nothing.")]
+Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
+Trash = Annotated[bool, Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
+TrashFor = Annotated[str | None, Option(metavar="TIME", help="As --trash, for so long: 7d.")]
+AllowOpen = Annotated[bool, Option("--allow-open", help="Let also those go that a process is reading.")]
 
 
 def group_of(root: str, path: str, by: GroupName) -> str:

@@ -8,48 +8,44 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, get_args, get_type_hints
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.prune.policy_options import LISTS, PolicyOptions
 
 FLAGS: Mapping[str, Any] = {
-    "policy": typer.Option(metavar="FILE|NAME", help="A policy of ckptctl.toml, or a file that holds one."),
-    "top_k": typer.Option("--top-k", metavar="N", help="Keep the N best; -1 keeps all."),
-    "keep_best": typer.Option(metavar="METRIC[:MODE]=N", help="Keep the N best by METRIC; repeatable."),
-    "keep_last": typer.Option(metavar="N", help="Keep the N newest."),
-    "keep_every": typer.Option(metavar="N[steps|epochs]", help="Keep one at every N; repeatable."),
-    "keep_within": typer.Option(metavar="TIME", help="Keep those less than TIME older than the run's newest: 12h, 7d."),
-    "keep_newer_than": typer.Option(metavar="TIME", help="Keep those younger than TIME."),
-    "keep_hourly": typer.Option(metavar="N", help="Keep the newest of each of the last N hours that hold one."),
-    "keep_daily": typer.Option(metavar="N", help="The same by days, in UTC."),
-    "keep_weekly": typer.Option(metavar="N", help="The same by weeks, from Monday on."),
-    "keep_monthly": typer.Option(metavar="N", help="The same by months."),
-    "keep_step": typer.Option(metavar="S,...", help="Keep these steps."),
-    "keep": typer.Option(metavar="GLOB", help="Keep names that match; repeatable."),
-    "global_best": typer.Option(metavar="N", help="Keep the N best of all runs, beside what is kept of each."),
-    "group_by": typer.Option(help="Apply rules to each run, to the runs of one folder together, or to all."),
-    "filters": typer.Option(
-        "--filter", metavar="KEY<X", help="Only these may go: 'size>1GB', 'age>7d', 'val_loss>0.5'."
-    ),
-    "resumable": typer.Option(
-        metavar="N", min=0, help="Of what stays, slim all but the newest N: only weights are left."
-    ),
-    "max_size": typer.Option(metavar="SIZE", help="Let more go, worst first, until all fit into SIZE."),
-    "max_files": typer.Option(metavar="N", min=0, help="The same, until N files are left."),
-    "free": typer.Option(metavar="SIZE", help="The same, until SIZE is free on the disk."),
-    "partial": typer.Option("--partial", help="Let leftovers of killed saves go too."),
-    "relink": typer.Option("--relink", help="Move last and best links to what stays."),
+    "policy": Option(metavar="FILE|NAME", help="A policy of ckptctl.toml, or a file that holds one."),
+    "top_k": Option("--top-k", metavar="N", help="Keep the N best; -1 keeps all."),
+    "keep_best": Option(metavar="METRIC[:MODE]=N", help="Keep the N best by METRIC; repeatable."),
+    "keep_last": Option(metavar="N", help="Keep the N newest."),
+    "keep_every": Option(metavar="N[steps|epochs]", help="Keep one at every N; repeatable."),
+    "keep_within": Option(metavar="TIME", help="Keep those less than TIME older than the run's newest: 12h, 7d."),
+    "keep_newer_than": Option(metavar="TIME", help="Keep those younger than TIME."),
+    "keep_hourly": Option(metavar="N", help="Keep the newest of each of the last N hours that hold one."),
+    "keep_daily": Option(metavar="N", help="The same by days, in UTC."),
+    "keep_weekly": Option(metavar="N", help="The same by weeks, from Monday on."),
+    "keep_monthly": Option(metavar="N", help="The same by months."),
+    "keep_step": Option(metavar="S,...", help="Keep these steps."),
+    "keep": Option(metavar="GLOB", help="Keep names that match; repeatable."),
+    "global_best": Option(metavar="N", help="Keep the N best of all runs, beside what is kept of each."),
+    "group_by": Option(help="Apply rules to each run, to the runs of one folder together, or to all."),
+    "filters": Option("--filter", metavar="KEY<X", help="Only these may go: 'size>1GB', 'age>7d', 'val_loss>0.5'."),
+    "resumable": Option(metavar="N", min=0, help="Of what stays, slim all but the newest N: only weights are left."),
+    "max_size": Option(metavar="SIZE", help="Let more go, worst first, until all fit into SIZE."),
+    "max_files": Option(metavar="N", min=0, help="The same, until N files are left."),
+    "free": Option(metavar="SIZE", help="The same, until SIZE is free on the disk."),
+    "partial": Option("--partial", help="Let leftovers of killed saves go too."),
+    "relink": Option("--relink", help="Move last and best links to what stays."),
     "monitor": get_args(opt.Monitor)[1],
     "mode": get_args(opt.ModeOption)[1],
     "threshold": get_args(opt.Threshold)[1],
-    "tie": typer.Option(metavar="WHICH", help="Of equal scores: earliest (default) or latest."),
-    "drop_unranked": typer.Option("--drop-unranked", help="Let checkpoints without a score go."),
-    "no_protect_last": typer.Option("--no-protect-last", help="Let the newest go."),
-    "min_age": typer.Option(metavar="TIME", help="Leave younger ones alone: auto (default), 10m, 2h."),
-    "strict": typer.Option("--strict", help="Exit 3 when some run lacks the metric."),
-    "max_delete": typer.Option(metavar="N", min=0, help="Refuse a plan that takes more."),
-    "max_delete_size": typer.Option(metavar="SIZE", help="Refuse a plan that takes more."),
+    "tie": Option(metavar="WHICH", help="Of equal scores: earliest (default) or latest."),
+    "drop_unranked": Option("--drop-unranked", help="Let checkpoints without a score go."),
+    "no_protect_last": Option("--no-protect-last", help="Let the newest go."),
+    "min_age": Option(metavar="TIME", help="Leave younger ones alone: auto (default), 10m, 2h."),
+    "strict": Option("--strict", help="Exit 3 when some run lacks the metric."),
+    "max_delete": Option(metavar="N", min=0, help="Refuse a plan that takes more."),
+    "max_delete_size": Option(metavar="SIZE", help="Refuse a plan that takes more."),
 }
 """How each of `PolicyOptions` is typed, in the order of the help."""
 _CHOICES = {"group_by": opt.GroupName, "mode": opt.ModeName}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -15,16 +15,14 @@ from ckptctl.prune.planning import make_prune_job
 from ckptctl.prune.policy_options import configure
 from ckptctl.scan.targets import open_stores
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl prune runs/ --top-k 3 --plan-out plan.json
   ckptctl apply plan.json --yes
 """
 
 
 def command(
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="What prune --plan-out wrote.", show_default=False)],
+    plan: Annotated[str, Argument(metavar="PLAN", help="What prune --plan-out wrote.", show_default=False)],
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
     trash: opt.Trash = False,
@@ -49,4 +47,4 @@ def command(
     consent = PruneConsent(
         is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="apply"
     )
-    raise typer.Exit(prune(job, consent, Console(color.value), json=json, verbose=bool(verbose)))
+    raise Exit(prune(job, consent, Console(color.value), json=json, verbose=bool(verbose)))

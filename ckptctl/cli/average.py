@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Annotated, NamedTuple
 
-import typer
+from typer import Argument, Option
 
 from ckptctl.best import BestQuery, BestSearch
 from ckptctl.cli import _options as opt
@@ -31,9 +31,7 @@ from ckptctl.stores import open_store, require_writable
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.average import AverageInput, plan_average
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl average epoch=3.ckpt epoch=4.ckpt epoch=5.ckpt -o mean.ckpt
   ckptctl average a.ckpt b.ckpt --weights 0.7,0.3 -o mean.safetensors
   ckptctl average runs/a --top-k 5 --monitor val_loss -o mean.ckpt
@@ -41,14 +39,10 @@ EPILOG = """Examples:
 
 
 def command(
-    checkpoints: Annotated[
-        list[str], typer.Argument(metavar="CKPT...", help="Checkpoints; with --top-k a folder of them.")
-    ],
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="OUT", help="The new file, .safetensors or torch's.")
-    ],
-    weights: Annotated[str | None, typer.Option(metavar="W,W,…", help="How much each counts; default: alike.")] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", help="The N best in the folder.")] = None,
+    checkpoints: Annotated[list[str], Argument(metavar="CKPT...", help="Checkpoints; with --top-k a folder of them.")],
+    output: Annotated[str, Option("-o", "--output", metavar="OUT", help="The new file, .safetensors or torch's.")],
+    weights: Annotated[str | None, Option(metavar="W,W,…", help="How much each counts; default: alike.")] = None,
+    top_k: Annotated[int | None, Option("--top-k", metavar="N", help="The N best in the folder.")] = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     template: opt.TemplateText = None,

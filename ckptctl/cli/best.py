@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.best import BestCheckpoint, BestQuery, BestResult, BestSearch
 from ckptctl.cli import _options as opt
@@ -19,9 +19,7 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl best runs/ --monitor val_loss
   python train.py --resume "$(ckptctl best runs/a --monitor val_acc)"
   ckptctl best runs/ -k 3 --score
@@ -30,16 +28,16 @@ EPILOG = """Examples:
 
 def command(
     path: opt.Path = ".",
-    places: Annotated[int, typer.Option("-k", "--top", metavar="N", help="How many; -1 for all.")] = 1,
-    score: Annotated[bool, typer.Option("--score", help="The score beside each path.")] = False,
-    link: Annotated[str | None, typer.Option("--link", metavar="NAME", help="Also link NAME to the best.")] = None,
+    places: Annotated[int, Option("-k", "--top", metavar="N", help="How many; -1 for all.")] = 1,
+    score: Annotated[bool, Option("--score", help="The score beside each path.")] = False,
+    link: Annotated[str | None, Option("--link", metavar="NAME", help="Also link NAME to the best.")] = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     threshold: opt.Threshold = None,
     group_by: opt.Grouping = opt.GroupName.all,
     filters: opt.Filters = None,
     exact: opt.Exact = False,
-    healthy: Annotated[bool, typer.Option("--healthy", help="Pass over what 'verify' finds broken.")] = False,
+    healthy: Annotated[bool, Option("--healthy", help="Pass over what 'verify' finds broken.")] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,

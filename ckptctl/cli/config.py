@@ -9,9 +9,7 @@ from ckptctl.cli._console import Console
 from ckptctl.config import find_settings
 from ckptctl.scan.targets import expand_globs
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl config
   ckptctl config runs/
   ckptctl config runs/ --json

@@ -5,22 +5,20 @@ from __future__ import annotations
 import shlex
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit
 
 from ckptctl.cli._console import Console
 from ckptctl.demo import write_demo
 from ckptctl.render.text import escape
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl demo
   ckptctl demo /tmp/runs
 """
 
 
 def command(
-    folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="A new folder; default: ckptctl-demo.")] = None,
+    folder: Annotated[str | None, Argument(metavar="[DIR]", help="A new folder; default: ckptctl-demo.")] = None,
 ) -> None:
     """Write small real runs, and show the commands on them."""
     from ckptctl.cli.main import run
@@ -37,5 +35,5 @@ def command(
         console.answer([f"\n$ ckptctl {escape(shlex.join(argv))}\n"])
         code = run(argv)
         if code:
-            raise typer.Exit(code)
+            raise Exit(code)
     console.answer([f"\nTry more: ckptctl --help. When done: {escape(shlex.join(['rm', '-r', target]))}\n"])

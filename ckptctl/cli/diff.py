@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -19,17 +19,15 @@ from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl diff epoch=3.ckpt epoch=4.ckpt
   ckptctl diff last.ckpt model.safetensors --json | jq .changed
 """
 
 
 def command(
-    old: Annotated[str, typer.Argument(metavar="A", help="A file, a folder, or the stem of a family.")],
-    new: Annotated[str, typer.Argument(metavar="B", help="Another; it may be of another format.")],
+    old: Annotated[str, Argument(metavar="A", help="A file, a folder, or the stem of a family.")],
+    new: Annotated[str, Argument(metavar="B", help="Another; it may be of another format.")],
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-import typer
+from typer import Exit
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -19,9 +19,7 @@ from ckptctl.scan.runs import Options, choose_layouts, scan
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl doctor runs/
   ckptctl doctor runs/a --monitor val_loss --mode min
   ckptctl doctor runs/ --json | jq '.findings[] | select(.severity == "error")'
@@ -53,7 +51,7 @@ def command(
     if not json:
         console.say(screens.closing(reports.count))
     if reports.count.errors:
-        raise typer.Exit(Damaged.exit_code)
+        raise Exit(Damaged.exit_code)
 
 
 class CountedReports:

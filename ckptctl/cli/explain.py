@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.api import plan_job
 from ckptctl.cli import _options as opt
@@ -19,9 +19,7 @@ from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_belo
 from ckptctl.scan.targets import NameOptions
 from ckptctl.stores import open_store
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl explain runs/a/epoch=3.ckpt --top-k 3 --keep-last 1
   ckptctl explain runs/a/epoch=3.ckpt --keep-daily 7 --in runs/a
 """
@@ -32,7 +30,7 @@ def command(
     flags: PolicyOptions,
     checkpoint: opt.OneCheckpoint,
     root: Annotated[
-        str | None, typer.Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
+        str | None, Option("--in", metavar="PATH", help="What prune would be called on; default: its folder.")
     ] = None,
     exact: opt.Exact = False,
     template: opt.TemplateText = None,

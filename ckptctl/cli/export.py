@@ -9,7 +9,7 @@ from math import inf, isnan, nan
 from os.path import realpath
 from typing import Annotated, NamedTuple
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
@@ -18,25 +18,14 @@ from ckptctl.cli._targets import LocatedRun, filter_runs, require_all_listed, re
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.names.parse import EXTENSIONS
-from ckptctl.core.ranking import (
-    COUNTERS,
-    Metric,
-    RunView,
-    choose_metric,
-    find_mode_doubt,
-    rank,
-    score_of,
-    view_run,
-)
+from ckptctl.core.ranking import COUNTERS, Metric, RunView, choose_metric, find_mode_doubt, rank, score_of, view_run
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl export runs/ --format csv -o runs.csv
   ckptctl export runs/ --format jsonl | jq .path
   ckptctl export runs/a --format yaml --top-k 3
@@ -55,11 +44,11 @@ class ExportFormat(str, Enum):
 
 def command(
     paths: opt.Paths = None,
-    form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.json,
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
-    sort: Annotated[str, typer.Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
-    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
+    form: Annotated[ExportFormat, Option("--format", help="What to write.")] = ExportFormat.json,
+    output: Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
+    top_k: Annotated[int | None, Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
+    sort: Annotated[str, Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
+    limit: Annotated[int | None, Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
     filters: opt.Filters = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -16,9 +16,7 @@ from ckptctl.core.ranking import find_newest, in_save_order
 from ckptctl.render.text import locate
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl last runs/a
   ckptctl last runs/a --resumable
   python train.py --resume "$(ckptctl last runs/a)"
@@ -27,7 +25,7 @@ EPILOG = """Examples:
 
 def command(
     path: opt.Path = ".",
-    resumable: Annotated[bool, typer.Option("--resumable", help="Skip what holds no optimizer state.")] = False,
+    resumable: Annotated[bool, Option("--resumable", help="Skip what holds no optimizer state.")] = False,
     group_by: opt.Grouping = opt.GroupName.all,
     filters: opt.Filters = None,
     template: opt.TemplateText = None,

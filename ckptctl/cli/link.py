@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -30,9 +30,7 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, open_separate_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl link runs/ --best --monitor val_loss
   ckptctl link runs/a --last --name latest
   ckptctl link runs/ --last --best --dry-run
@@ -41,14 +39,14 @@ EPILOG = """Examples:
 
 def command(
     paths: opt.Paths = None,
-    last: Annotated[bool, typer.Option("--last", help="Link last to the newest.")] = False,
-    best: Annotated[bool, typer.Option("--best", help="Link best to the best.")] = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name for the link.")] = None,
-    kind: Annotated[opt.KindName, typer.Option(help="What to make.")] = opt.KindName.symlink,
+    last: Annotated[bool, Option("--last", help="Link last to the newest.")] = False,
+    best: Annotated[bool, Option("--best", help="Link best to the best.")] = False,
+    name: Annotated[str | None, Option(metavar="NAME", help="Another name for the link.")] = None,
+    kind: Annotated[opt.KindName, Option(help="What to make.")] = opt.KindName.symlink,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     threshold: opt.Threshold = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Show the links, make none.")] = False,
+    dry_run: Annotated[bool, Option("-n", "--dry-run", help="Show the links, make none.")] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._list_runs import ListOptions, list_runs
 from ckptctl.scan.targets import NameOptions
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl ls runs/
   ckptctl ls runs/ --sort val_loss --limit 5
   ckptctl ls runs/ -0 | xargs -0 du -ch
@@ -21,17 +19,15 @@ EPILOG = """Examples:
 
 def command(
     paths: opt.Paths = None,
-    runs: Annotated[bool, typer.Option("--runs", help="One row a run.")] = False,
-    metrics: Annotated[bool, typer.Option("--metrics", help="A column for every metric.")] = False,
-    sort: Annotated[str, typer.Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
-    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
+    runs: Annotated[bool, Option("--runs", help="One row a run.")] = False,
+    metrics: Annotated[bool, Option("--metrics", help="A column for every metric.")] = False,
+    sort: Annotated[str, Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
+    limit: Annotated[int | None, Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
     filters: opt.Filters = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
     exact: opt.Exact = False,
-    explain_layout: Annotated[
-        bool, typer.Option("--explain-layout", help="By what each layout was recognised.")
-    ] = False,
+    explain_layout: Annotated[bool, Option("--explain-layout", help="By what each layout was recognised.")] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -20,9 +20,7 @@ from ckptctl.stores import require_writable
 
 UNCHANGED = "no pin was changed"
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl pin runs/a/epoch=3.ckpt
   ckptctl pin runs/a/checkpoint-500 --for 30d --reason paper
   ckptctl pin runs/a/best.ckpt --until 2026-12-24
@@ -31,9 +29,9 @@ EPILOG = """Examples:
 
 def command(
     checkpoints: opt.Checkpoints,
-    span: Annotated[str | None, typer.Option("--for", metavar="TIME", help="For so long: 12h, 30d.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Until then, in UTC: 2026-12-24.")] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; plans and listings tell it.")] = None,
+    span: Annotated[str | None, Option("--for", metavar="TIME", help="For so long: 12h, 30d.")] = None,
+    until: Annotated[str | None, Option(metavar="DATE", help="Until then, in UTC: 2026-12-24.")] = None,
+    reason: Annotated[str | None, Option(metavar="TEXT", help="Why; plans and listings tell it.")] = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import sleep
 from typing import Annotated
 
-import typer
+from typer import Exit, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -20,9 +20,7 @@ from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
 from ckptctl.render.text import error_lines
 from ckptctl.scan.targets import NameOptions, expand_globs, open_separate_stores
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl prune runs/ --top-k 3 --dry-run
   ckptctl prune runs/ --top-k 3 --monitor val_loss --mode min --keep-last 1
   ckptctl prune runs/ --keep-every 10epochs --yes --max-delete 50
@@ -34,12 +32,12 @@ def command(
     flags: PolicyOptions,
     paths: opt.Paths = None,
     dry_run: opt.DryRun = False,
-    check: Annotated[bool, typer.Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
+    check: Annotated[bool, Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
     yes: opt.Yes = False,
     plan_out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the plan, for 'ckptctl apply FILE'; change nothing.")
+        str | None, Option(metavar="FILE", help="Write the plan, for 'ckptctl apply FILE'; change nothing.")
     ] = None,
-    every: Annotated[str | None, typer.Option(metavar="TIME", help="Do it again and again: 5m; needs --yes.")] = None,
+    every: Annotated[str | None, Option(metavar="TIME", help="Do it again and again: 5m; needs --yes.")] = None,
     trash: opt.Trash = False,
     trash_for: opt.TrashFor = None,
     allow_open: opt.AllowOpen = False,
@@ -86,7 +84,7 @@ def command(
         job = make_prune_job(asked, open_separate_stores(paths))
         return prune(job, consent, console, request=asked, json=json, verbose=bool(verbose))
 
-    raise typer.Exit(once() if every is None else repeat(once, parse_duration(every) * NANOSECONDS, console))
+    raise Exit(once() if every is None else repeat(once, parse_duration(every) * NANOSECONDS, console))
 
 
 SIGNALLED = 128

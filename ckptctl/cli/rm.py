@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os.path import normpath, split
 from typing import Annotated
 
-import typer
+from typer import Exit, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -21,15 +21,13 @@ from ckptctl.scan.resolve import is_link
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 from ckptctl.stores import ReadStore
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl rm runs/a/epoch=3.ckpt
   ckptctl rm runs/a/checkpoint-500 runs/a/checkpoint-1000 --trash
 """
 
 EmptyRun = Annotated[
-    bool, typer.Option("--empty-run", help="Let a run lose its last complete checkpoint.", show_default=False)
+    bool, Option("--empty-run", help="Let a run lose its last complete checkpoint.", show_default=False)
 ]
 
 
@@ -63,7 +61,7 @@ def command(
     consent = PruneConsent(
         is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="rm"
     )
-    raise typer.Exit(prune(job, consent, Console(color.value), json=json, verbose=True))
+    raise Exit(prune(job, consent, Console(color.value), json=json, verbose=True))
 
 
 def policy_for_named(checkpoints: Sequence[str], stores: Sequence[ReadStore]) -> Policy:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Exit, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._show_checkpoint import ShowOptions, show_one
 from ckptctl.scan.targets import NameOptions, read_options
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl show runs/a/last.ckpt
   ckptctl show runs/bert/checkpoint-500 --tensors
   ckptctl show model.pt --json | jq .contents.parts
@@ -21,8 +19,8 @@ EPILOG = """Examples:
 
 def command(
     checkpoint: opt.OneCheckpoint,
-    tensors: Annotated[bool, typer.Option("--tensors", help="A line for each tensor.")] = False,
-    tree: Annotated[bool, typer.Option("--tree", help="The names of the tensors as a tree, with sizes.")] = False,
+    tensors: Annotated[bool, Option("--tensors", help="A line for each tensor.")] = False,
+    tree: Annotated[bool, Option("--tree", help="The names of the tensors as a tree, with sizes.")] = False,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
@@ -40,4 +38,4 @@ def command(
     form = ShowOptions(tensors, tree, json, color.value)
     code = show_one(checkpoint, form, read_options(NameOptions(template, layout, ext, equals)))
     if code:
-        raise typer.Exit(code)
+        raise Exit(code)

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import partial
 from typing import Annotated, NamedTuple
 
-import typer
+from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
@@ -35,9 +35,7 @@ from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import open_store, require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl slim runs/a/last.ckpt -o small.ckpt
   ckptctl slim runs/a/*.ckpt --in-place --trash
   ckptctl slim last.ckpt --to safetensors -o model.safetensors
@@ -53,12 +51,10 @@ class SlimFormat(str, Enum):
 
 def command(
     checkpoints: opt.Checkpoints,
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")
-    ] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Put it in place of the whole one.")] = False,
-    bare: Annotated[bool, typer.Option("--bare", help="Keep the mapping with the weights alone.")] = False,
-    to: Annotated[SlimFormat, typer.Option("--to", help="What to write of a file.")] = SlimFormat.torch,
+    output: Annotated[str | None, Option("-o", "--output", metavar="OUT", help="The copy, or its folder.")] = None,
+    in_place: Annotated[bool, Option("--in-place", help="Put it in place of the whole one.")] = False,
+    bare: Annotated[bool, Option("--bare", help="Keep the mapping with the weights alone.")] = False,
+    to: Annotated[SlimFormat, Option("--to", help="What to write of a file.")] = SlimFormat.torch,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
     trash: opt.Trash = False,

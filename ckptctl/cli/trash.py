@@ -10,7 +10,7 @@ from os.path import abspath, dirname
 from posixpath import join
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, refuse_without_consent
@@ -19,7 +19,13 @@ from ckptctl.core.units import NANOSECONDS, parse_duration, write_size
 from ckptctl.errors import NotFound, PartlyDone, Refused, UsageError
 from ckptctl.prune.journal import load_transaction, trash_folder_of
 from ckptctl.prune.lock import acquire_lock
-from ckptctl.prune.recovery import TrashedPrune, find_one_prune, find_trashed, undo_prune, undo_trashed
+from ckptctl.prune.recovery import (
+    TrashedPrune,
+    find_one_prune,
+    find_trashed,
+    undo_prune,
+    undo_trashed,
+)
 from ckptctl.prune.trash import (
     discard_transaction,
     empty_transaction,
@@ -31,9 +37,7 @@ from ckptctl.render import outcome as words
 from ckptctl.render.columns import write_count
 from ckptctl.scan.targets import locate_errors
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl trash ls runs/
   ckptctl trash restore runs/a/epoch=3.ckpt
   ckptctl trash empty runs/ --older-than 7d
@@ -50,16 +54,16 @@ class TrashAction(str, Enum):
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID] [PATH]...", help="Which prune, and where; to restore, also checkpoints."),
+    Argument(metavar="[ID] [PATH]...", help="Which prune, and where; to restore, also checkpoints."),
 ]
-OlderThan = Annotated[str, typer.Option(metavar="TIME", help="Empty only what was set aside longer ago: 7d.")]
+OlderThan = Annotated[str, Option(metavar="TIME", help="Empty only what was set aside longer ago: 7d.")]
 
 
 def command(
-    action: Annotated[TrashAction, typer.Argument(metavar="ACTION", help="ls, restore or empty.")],
+    action: Annotated[TrashAction, Argument(metavar="ACTION", help="ls, restore or empty.")],
     words: Words = None,
     older_than: OlderThan = "0",
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before emptying.")] = False,
+    yes: Annotated[bool, Option("-y", "--yes", help="Do not ask before emptying.")] = False,
     json: opt.Json = False,
     color: opt.Color = opt.ColorName.auto,
     verbose: opt.Verbose = 0,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli.trash import split_arguments, undo_all
 from ckptctl.prune.recovery import find_one_prune
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl undo runs/
   ckptctl undo 7f3a90c1
   ckptctl undo 7f3a90c1 runs/
@@ -21,7 +19,7 @@ EPILOG = """Examples:
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID] [PATH]...", help="Which prune, and where; default: the newest, here."),
+    Argument(metavar="[ID] [PATH]...", help="Which prune, and where; default: the newest, here."),
 ]
 
 

@@ -12,9 +12,7 @@ from ckptctl.scan.resolve import resolve_listed
 from ckptctl.scan.targets import NameOptions, read_options
 from ckptctl.stores import require_writable
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl unpin runs/a/epoch=3.ckpt
   ckptctl unpin runs/a/checkpoint-*
 """

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from os.path import isdir
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
@@ -26,9 +26,7 @@ from ckptctl.stores import open_store
 if TYPE_CHECKING:
     from ckptctl.sandbox.torch_load import TorchLoader
 
-EPILOG = """Examples:
-
-\b
+EXAMPLES = """
   ckptctl verify runs/
   ckptctl verify runs/a/last.ckpt --deep --load
   ckptctl verify runs/ --finite -q
@@ -38,20 +36,20 @@ EPILOG = """Examples:
 def command(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Checkpoints, or folders of them; default: here.", show_default=False),
+        Argument(metavar="[PATH]...", help="Checkpoints, or folders of them; default: here.", show_default=False),
     ] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, and prove each checksum.")] = False,
-    finite: Annotated[bool, typer.Option("--finite", help="Find tensors that hold NaN or infinity.")] = False,
-    load: Annotated[bool, typer.Option("--load", help="Have torch load what passed, of its own formats.")] = False,
+    deep: Annotated[bool, Option("--deep", help="Read every byte, and prove each checksum.")] = False,
+    finite: Annotated[bool, Option("--finite", help="Find tensors that hold NaN or infinity.")] = False,
+    load: Annotated[bool, Option("--load", help="Have torch load what passed, of its own formats.")] = False,
     allow: Annotated[
-        list[str] | None, typer.Option("--allow", metavar="GLOB", help="Names that pickles may have; repeatable.")
+        list[str] | None, Option("--allow", metavar="GLOB", help="Names that pickles may have; repeatable.")
     ] = None,
     template: opt.TemplateText = None,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the paths of those that are not well.")] = False,
-    null: Annotated[bool, typer.Option("-0", "--null", help="As -q, each path ended by a NUL.")] = False,
+    quiet: Annotated[bool, Option("-q", "--quiet", help="Only the paths of those that are not well.")] = False,
+    null: Annotated[bool, Option("-0", "--null", help="As -q, each path ended by a NUL.")] = False,
     json: opt.Json = False,
 ) -> None:
     """Find truncated, corrupt, incomplete, suspicious checkpoints.
@@ -78,7 +76,7 @@ def command(
         torch = loader.version if loader else ""
         console.say(screens.verify_closing(seen.tally, seconds=progress.seconds if deep else 0, torch=torch))
     if seen.tally.broken or seen.tally.suspect:
-        raise typer.Exit(Damaged.exit_code)
+        raise Exit(Damaged.exit_code)
     require_all_listed(console)
 
 

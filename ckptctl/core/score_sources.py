@@ -68,9 +68,7 @@ class ScoreConflict(NamedTuple):
     def note(self) -> Note:
         """What a person should know of it."""
         path, metric, trusted, other, files = self
-        return Note(
-            "score-conflict", path=path, metric=metric, trusted=trusted, other=other, files=tuple(files.items())
-        )
+        return Note("score-conflict", path=path, metric=metric, trusted=trusted, other=other, files=(*files.items(),))
 
 
 def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:

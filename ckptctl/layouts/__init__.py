@@ -6,89 +6,16 @@ and witnesses beside them, fit.
 
 from __future__ import annotations
 
-from ckptctl.layouts import (
-    accelerate,
-    allennlp,
-    boosting,
-    catalyst,
-    composer,
-    coqui,
-    deepspeed,
-    detectron2,
-    espnet,
-    fairseq,
-    fastai,
-    generic,
-    ignite,
-    keras,
-    kohya,
-    lerobot,
-    lightning,
-    litgpt,
-    megatron,
-    mmengine,
-    nanogpt,
-    nemo,
-    nemo_rl,
-    nnunet,
-    open_clip,
-    openpcdet,
-    orbax,
-    paddle,
-    ray,
-    rsl_rl,
-    speechbrain,
-    stable_baselines3,
-    tensorflow,
-    timm,
-    torch_dcp,
-    torchtune,
-    transformers,
-    ultralytics,
-    verl,
-    yolox,
-)
+from importlib import import_module
+
 from ckptctl.layouts.schema import Layout
 
-LAYOUTS: tuple[Layout, ...] = (
-    *nemo.LAYOUTS,
-    *lightning.LAYOUTS,
-    *transformers.LAYOUTS,
-    *ray.LAYOUTS,
-    *nemo_rl.LAYOUTS,
-    *verl.LAYOUTS,
-    *lerobot.LAYOUTS,
-    *litgpt.LAYOUTS,
-    *torchtune.LAYOUTS,
-    *megatron.LAYOUTS,
-    *composer.LAYOUTS,
-    *speechbrain.LAYOUTS,
-    *orbax.LAYOUTS,
-    *kohya.LAYOUTS,
-    *keras.LAYOUTS,
-    *paddle.LAYOUTS,
-    *stable_baselines3.LAYOUTS,
-    *tensorflow.LAYOUTS,
-    *allennlp.LAYOUTS,
-    *catalyst.LAYOUTS,
-    *espnet.LAYOUTS,
-    *fairseq.LAYOUTS,
-    *mmengine.LAYOUTS,
-    *ultralytics.LAYOUTS,
-    *timm.LAYOUTS,
-    *detectron2.LAYOUTS,
-    *yolox.LAYOUTS,
-    *openpcdet.LAYOUTS,
-    *nnunet.LAYOUTS,
-    *coqui.LAYOUTS,
-    *open_clip.LAYOUTS,
-    *rsl_rl.LAYOUTS,
-    *nanogpt.LAYOUTS,
-    *ignite.LAYOUTS,
-    *fastai.LAYOUTS,
-    *boosting.LAYOUTS,
-    *deepspeed.LAYOUTS,
-    *accelerate.LAYOUTS,
-    *torch_dcp.LAYOUTS,
-    *generic.LAYOUTS,
+_MODULES = """
+    nemo lightning transformers ray nemo_rl verl lerobot litgpt torchtune megatron composer speechbrain orbax kohya
+    keras paddle stable_baselines3 tensorflow allennlp catalyst espnet fairseq mmengine ultralytics timm detectron2
+    yolox openpcdet nnunet coqui open_clip rsl_rl nanogpt ignite fastai boosting deepspeed accelerate torch_dcp
+    generic
+"""
+LAYOUTS: tuple[Layout, ...] = tuple(
+    row for name in _MODULES.split() for row in import_module(f"ckptctl.layouts.{name}").LAYOUTS
 )

@@ -7,12 +7,11 @@ examples. ``checkpoint_N`` counts saves, not steps; scripts choose any name (``s
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="accelerate",
-        unit="dir",
         names=(
             r"checkpoint_(?P<index>0|[1-9]\d*)",
             r"checkpoint-(?P<step>\d+)",

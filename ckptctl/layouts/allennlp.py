@@ -8,7 +8,7 @@ that ``metrics_epoch_0.json`` is about it; in 1 both count from 0. In the middle
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FamilyLayout, Layout, MetricSource, Slimming
 
 _KIND = r"(?:(?P<lead>model)|training)_state_"
 _RANK = r"(?:_w(?P<rank>\d+))?\.th"
@@ -31,47 +31,39 @@ _AFTER = MetricSource(
 _AT = _AFTER._replace(offset=0)
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FamilyLayout(
         name="allennlp",
-        unit="family",
         names=(rf"{_KIND}(?P<stem>e(?P<epoch>\d+)_b(?P<index>0)){_RANK}",),
         required=_WHOLE,
         beside=_BESIDE,
         sources=(_AFTER,),
         epoch_base=1,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("model_state_e1_b0.th", "training_state_e1_b0.th", "model_state_e12_b0_w1.th"),
     ),
-    Layout(
+    FamilyLayout(
         name="allennlp-batches",
-        unit="family",
         names=(rf"{_KIND}(?P<stem>e(?P<epoch>\d+)_b(?P<index>[1-9]\d*)){_RANK}",),
         required=_WHOLE,
         beside=_BESIDE,
         epoch_base=1,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("model_state_e1_b500.th", "training_state_e0_b20.th"),
     ),
-    Layout(
+    FamilyLayout(
         name="allennlp-epochs",
-        unit="family",
         names=(rf"{_KIND}(?P<stem>epoch_(?P<epoch>\d+))\.th",),
         required=_WHOLE,
         beside=_BESIDE,
         sources=(_AT,),
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("model_state_epoch_0.th", "training_state_epoch_12.th"),
     ),
-    Layout(
+    FamilyLayout(
         name="allennlp-best",
-        unit="family",
         names=(rf"(?P<stem>(?P<best>best)){_RANK}",),
         neighbors=("metrics_epoch_*.json", "model_state_e*.th"),
         beside=_BESIDE,
-        is_proved=True,
         examples=("best.th", "best_w0.th"),
     ),
 )

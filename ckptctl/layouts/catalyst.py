@@ -7,7 +7,7 @@ notes is the epoch.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, RecordedMetric, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, PointerFile, RecordedMetric, Slimming
 
 _BESIDE = ("*.storage.json", "*.csv", "*_log", "logs", "*_logger", "tensorboard", "code", "*.yml", "*.json", "trace")
 _MODEL = MetricSource(
@@ -19,9 +19,8 @@ _WATCHED = RecordedMetric(
 
 LAYOUTS: tuple[Layout, ...] = (
     # The saves of a model and of a runner are listed apart.
-    Layout(
+    FileLayout(
         name="catalyst-model",
-        unit="file",
         extensions=(".pth",),
         names=(r"model\.(?P<epoch>\d{4,})\.pth", r"model\.(?P<best>best)\.pth", r"model\.(?P<last>last)\.pth"),
         neighbors=("model.storage.json",),
@@ -30,12 +29,10 @@ LAYOUTS: tuple[Layout, ...] = (
         sources=(_MODEL,),
         recorded=(_WATCHED,),
         epoch_base=1,
-        is_proved=True,
         examples=("model.0001.pth", "model.best.pth", "model.last.pth"),
     ),
-    Layout(
+    FileLayout(
         name="catalyst-runner",
-        unit="file",
         extensions=(".pth",),
         names=(r"runner\.(?P<epoch>\d{4,})\.pth", r"runner\.(?P<best>best)\.pth", r"runner\.(?P<last>last)\.pth"),
         neighbors=("runner.storage.json",),
@@ -45,7 +42,6 @@ LAYOUTS: tuple[Layout, ...] = (
         recorded=(_WATCHED._replace(path="runner.storage.json"),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer_state_dict", "scheduler_state_dict", "criterion_state_dict")),
-        is_proved=True,
         examples=("runner.0001.pth", "runner.best.pth", "runner.last.pth"),
     ),
 )

@@ -8,7 +8,7 @@ in ``.symlink``.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import FamilyLayout, FolderLayout, Layout, PointerFile, Slimming
 
 _STEM = r"(?P<stem>ep(?P<epoch>\d+)-ba(?P<step>\d+))-rank(?P<rank>\d+)"
 _BESIDE = ("latest-rank*", "*.symlink", "huggingface", "*.yaml", "*.log", "*.txt", "metadata.json")
@@ -18,9 +18,8 @@ _RESUMING = tuple(
 )
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="composer-sharded",
-        unit="dir",
         names=(r"ep(?P<epoch>\d+)-ba(?P<step>\d+)",),
         sentinels=(".metadata", "__*_*.distcp"),
         written_last=True,
@@ -32,15 +31,13 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="weights and optimizer state share its shards"),
         examples=("ep1-ba2", "ep0-ba1000"),
     ),
-    Layout(
+    FamilyLayout(
         name="composer",
-        unit="family",
         names=(rf"{_STEM}\.pt",),
         beside=_BESIDE,
         pointers=_POINTERS,
         epoch_base=1,
         slimming=Slimming(drop=_RESUMING),
-        is_proved=True,
         examples=("ep1-ba2-rank0.pt", "ep0-ba1000-rank11.pt"),
     ),
     # Compressed, or DeepSpeed's tar: neither format tells cheaply where it ends.

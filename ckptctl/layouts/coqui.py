@@ -6,12 +6,11 @@ done. The loss inside is ``{"train_loss", "eval_loss"}``, in old releases a plai
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="coqui",
-        unit="file",
         extensions=(".pth",),
         names=(r"checkpoint_(?P<step>\d+)\.pth", r"(?P<best>best)_model(?:_(?P<step>\d+))?\.pth"),
         neighbors=("trainer_[0-9]*_log.txt", "best_model_[0-9]*.pth", "config.json"),
@@ -30,7 +29,6 @@ LAYOUTS: tuple[Layout, ...] = (
             ),
         ),
         slimming=Slimming(drop=("optimizer", "scheduler", "scaler")),
-        is_proved=True,
         examples=("checkpoint_10000.pth", "best_model_9731.pth", "best_model.pth"),
     ),
 )

@@ -7,7 +7,7 @@ pipeline are numbered with gaps, so that nobody can tell that a layer's file is 
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, PointerFile, Slimming
 
 _BESIDE = tuple(
     """latest latest_universal zero_to_fp32.py events.out.tfevents.* tensorboard logs wandb configs *.log
@@ -15,9 +15,8 @@ _BESIDE = tuple(
 )
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="deepspeed-universal",
-        unit="dir",
         names=(r"(?P<derived>(?:global_step(?P<step>\d+)|.+)_universal)",),
         sentinels=(("zero", "*_model_states.pt"),),
         hints=("zero", "tmp"),
@@ -27,9 +26,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="each parameter's weights lie beside its optimizer state"),
         examples=("global_step1000_universal", "after-warmup_universal"),
     ),
-    Layout(
+    FolderLayout(
         name="deepspeed",
-        unit="dir",
         names=(
             r"global_step_?(?P<step>\d+)",
             r"(?:step|iter|iteration)[-_]?(?P<step>\d+)",

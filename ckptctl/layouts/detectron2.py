@@ -7,12 +7,15 @@ saved last, ``model_best.pth`` too. An evaluation's row has the very iteration; 
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, PointerFile, Slimming
+
+_LOG = MetricSource(
+    "metrics.json", "beside", "jsonl", column="iteration", by="step", reach=19, take=("*/*", "*loss*", "*accuracy*")
+)
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="detectron2",
-        unit="file",
         extensions=(".pth",),
         names=(r"model_(?P<step>\d{7,})\.pth", r"model_(?P<final>final)\.pth", r"model_(?P<best>best)\.pth"),
         neighbors=("last_checkpoint", "metrics.json", "model_[0-9][0-9][0-9][0-9][0-9][0-9][0-9]*.pth"),
@@ -21,21 +24,9 @@ LAYOUTS: tuple[Layout, ...] = (
             inference_* profiler-trace-iter*.json *_coco_format.json *_coco_format.json.lock""".split()
         ),
         pointers=(PointerFile("last_checkpoint", "name"),),
-        sources=(
-            MetricSource(
-                "metrics.json",
-                "beside",
-                "jsonl",
-                column="iteration",
-                by="step",
-                reach=19,
-                take=("*/*", "*loss*", "*accuracy*"),
-            ),
-            MetricSource("", "inside", "torch", take=(), numbers={"step": "iteration"}),
-        ),
+        sources=(_LOG, MetricSource("", "inside", "torch", take=(), numbers={"step": "iteration"})),
         step_base=1,
         slimming=Slimming(drop=("optimizer", "scheduler", "trainer")),
-        is_proved=True,
         examples=("model_0004999.pth", "model_final.pth", "model_best.pth"),
     ),
 )

@@ -8,12 +8,11 @@ be links to each other (``ave`` to ``ave_1best`` to an epoch).
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="espnet",
-        unit="file",
         extensions=(".pth",),
         names=(
             r"(?P<epoch>\d+)epoch\.pth",
@@ -39,7 +38,6 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         epoch_base=1,
         slimming=Slimming(drop=("optimizers", "schedulers", "scaler", "reporter")),
-        is_proved=True,
         examples=(
             "1epoch.pth",
             "checkpoint.pth",

@@ -7,14 +7,13 @@ digits that only part equal scores (since 0.10.1; before, two decimals and none)
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FamilyLayout, Layout, Slimming
 
 _MEMBER = r"(?:-(?:shard|model_part-)(?P<shard>\d+))?\.pt"
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FamilyLayout(
         name="fairseq",
-        unit="family",
         names=(
             rf"(?P<stem>checkpoint(?P<epoch>\d+)){_MEMBER}",
             rf"(?P<stem>checkpoint_(?P<epoch>\d+)_(?P<step>\d+)){_MEMBER}",
@@ -29,7 +28,6 @@ LAYOUTS: tuple[Layout, ...] = (
         epoch_base=1,
         digits=3,
         slimming=Slimming(drop=("last_optimizer_state",)),
-        is_proved=True,
         examples=tuple(
             """checkpoint5.pt checkpoint_1_1000.pt checkpoint_best.pt checkpoint_last-shard0.pt
             checkpoint.best_loss_2.3457.pt checkpoint5-model_part-1.pt crash.pt""".split()

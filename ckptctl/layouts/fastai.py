@@ -7,12 +7,11 @@ from 0, in the table too. ``model.pth`` is what did best; ``every_epoch`` number
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="fastai",
-        unit="file",
         extensions=(".pth",),
         names=(r"model_(?P<epoch>0|[1-9]\d{0,4})\.pth", r"(?P<best>model)\.pth"),
         neighbors=("../history.csv",),
@@ -27,7 +26,6 @@ LAYOUTS: tuple[Layout, ...] = (
             ),
         ),
         slimming=Slimming(drop=("opt",)),
-        is_proved=True,
         examples=("model_3.pth", "model.pth"),
     ),
 )

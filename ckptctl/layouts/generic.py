@@ -12,7 +12,7 @@ own ImageNet example, written over at each epoch; MoCo and others number it.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout
+from ckptctl.layouts.schema import FamilyLayout, FileLayout, Layout
 
 _EXTENSION = r"\.(?:pt|pth|pth\.tar|th|safetensors)"
 _EXTENSIONS = (".pt", ".pth", ".pth.tar", ".th", ".safetensors", ".bin")
@@ -52,9 +52,8 @@ _STEM = rf"(?P<stem>{_EPOCH}|{_STEP})"
 _TOGETHER = r"optimi[sz]er|optim|opt|lr_scheduler|scheduler|sched|scaler|ema|net_?D|D|disc|discriminator|critic|decoder"
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FamilyLayout(
         name="generic-parts",
-        unit="family",
         extensions=(".pt", ".pth"),
         names=(rf"(?:(?P<lead>model|net_?G|G|gen|generator|actor|encoder)|{_TOGETHER})[-_.]{_STEM}\.pth?",),
         neighbors=tuple(
@@ -62,13 +61,11 @@ LAYOUTS: tuple[Layout, ...] = (
             net*D_*[0-9].pt* D_*[0-9].pt* disc*[0-9].pt* critic*[0-9].pt* decoder*[0-9].pt*""".split()
         ),
         beside=_BESIDE,
-        is_proved=True,
         is_generic=True,
         examples=("netG_epoch_24.pth", "model_epoch_3.pt", "generator-step-1000.pt"),
     ),
-    Layout(
+    FileLayout(
         name="generic",
-        unit="file",
         extensions=_EXTENSIONS,
         names=(
             rf"{_PLAIN}{_CALLED}{_EPOCH}[-_]{_STEP}{_EXTENSION}",
@@ -86,7 +83,6 @@ LAYOUTS: tuple[Layout, ...] = (
             r"(?P<last>checkpoint)\.pth\.tar",
         ),
         beside=_BESIDE,
-        is_proved=True,
         is_generic=True,
         examples=tuple(
             """epoch_10.pt myrun-epoch10.pth resnet50_epoch_3_step_1200.pth model_ep3.th step-1000.safetensors

@@ -9,7 +9,7 @@ alone the iteration unless told otherwise.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, Slimming
 
 _SCORE = r"(?P<value>-?\d+(?:\.\d{4})?|nan|-?inf)"
 _LESS_IS_BETTER = (
@@ -24,9 +24,8 @@ _SLIMMING = Slimming(drop=("optimizer", "lr_scheduler", "trainer", "checkpointer
 _BESIDE = ("events.out.tfevents.*", "*.log", "*.json", "*.yaml")
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="ignite",
-        unit="file",
         extensions=(".pt", ".pth"),
         names=(
             rf"(?:[^=/]*?_)?[A-Za-z]+_epoch=(?P<epoch>\d+){_EXTENSION}",
@@ -41,7 +40,6 @@ LAYOUTS: tuple[Layout, ...] = (
         in_progress=(r"tmp[a-z0-9_]{8}",),
         always="max",
         slimming=_SLIMMING,
-        is_proved=True,
         examples=tuple(
             """best_model_3_val_acc=0.8100.pt best_model_12_neg_val_loss=-0.1234.pt
             best_model_12_val_loss=-0.1234.pt model_key_metric=0.8512.pt best_model_val_accuracy=0.7700.pt
@@ -49,15 +47,13 @@ LAYOUTS: tuple[Layout, ...] = (
             training_checkpoint_5000.pt""".split()
         ),
     ),
-    Layout(
+    FileLayout(
         name="ignite-periodic",
-        unit="file",
         extensions=(".pt", ".pth"),
         names=(rf"(?:[A-Za-z][A-Za-z_]*_)?checkpoint_(?P<step>\d+){_EXTENSION}",),
         neighbors=("*[a-z]_[0-9]*_*=*.pt", "*_key_metric=*.pt"),
         beside=_BESIDE,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("checkpoint_5000.pt", "run_checkpoint_700.pt"),
     ),
 )

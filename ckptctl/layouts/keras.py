@@ -6,33 +6,28 @@ From keras ``src/callbacks/model_checkpoint.py``, ``src/callbacks/backup_and_res
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FamilyLayout, FileLayout, FolderLayout, Layout, MetricSource, Slimming
 
 _BESIDE = ("*.csv", "*.log", "events.out.tfevents.*", "train", "validation")
 _ENTANGLED = Slimming(refuse="HDF5 does not shrink: what is kept would have to be copied to a new file")
+_STATE = MetricSource("training_metadata.json", "inside", "json", take=(), numbers={"epoch": "epoch", "batch": "batch"})
 
 LAYOUTS: tuple[Layout, ...] = (
     # The callback forbids anything else in this folder, and removes it with all that it holds when training ends.
-    Layout(
+    FolderLayout(
         name="keras-backup",
-        unit="dir",
         names=(r"(?P<last>.+)",),
         sentinels=(("training_metadata.json", "latest.weights.h5"),),
         required=("latest.weights.h5", "training_metadata.json"),
         beside=_BESIDE,
-        sources=(
-            MetricSource(
-                "training_metadata.json", "inside", "json", take=(), numbers={"epoch": "epoch", "batch": "batch"}
-            ),
-        ),
+        sources=(_STATE,),
         epoch_base=1,
         slimming=Slimming(refuse="it only serves to resume training"),
         examples=("backup", "training_backup"),
     ),
     # The map names the shards; it is written anew after each of them.
-    Layout(
+    FamilyLayout(
         name="keras-sharded",
-        unit="family",
         names=(r"(?P<stem>(?P<free>.+?))(?:_(?P<shard>\d{5})\.weights\.h5|(?P<lead>\.weights)\.json)",),
         manifest="*.weights.json",
         neighbors=("*.weights.json", "*_00000.weights.h5"),
@@ -40,17 +35,14 @@ LAYOUTS: tuple[Layout, ...] = (
         beside=_BESIDE,
         epoch_base=1,
         slimming=_ENTANGLED,
-        is_proved=True,
         examples=("sh.weights.json", "sh_00000.weights.h5", "model.07-0.42_00001.weights.h5"),
     ),
-    Layout(
+    FileLayout(
         name="keras",
-        unit="file",
         extensions=(".weights.h5", ".keras", ".hdf5", ".h5"),
         beside=_BESIDE,
         epoch_base=1,
         slimming=_ENTANGLED,
-        is_proved=True,
         examples=("05-0.32.keras", "model.07-0.4215.weights.h5", "best.keras", "weights.05-0.32.hdf5"),
     ),
 )

@@ -7,37 +7,30 @@ The last model has no number: only beside numbered ones does it show what it is.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, FolderLayout, Layout, MetricSource, Slimming
 
 _DIGIT = "[0-9]"
 _BESIDE = ("sample", "logs", "wandb", "*.toml", "*.json", "*.txt", "*.log", "events.out.tfevents.*")
+_STATE = MetricSource(
+    "train_state.json", "inside", "json", take=(), numbers={"epoch": "current_epoch", "step": "current_step"}
+)
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="kohya-state",
-        unit="dir",
         names=(r".+-(?P<epoch>\d{6})-state", r".+-step(?P<step>\d{8})-state", r"(?P<last>.+-state)"),
         sentinels=("random_states_0.pkl", "train_state.json"),
         hints=("model*.safetensors", "pytorch_model*", "optimizer*.bin", "scheduler*.bin"),
         required=("random_states_0.pkl",),
         ranks=(r"random_states_(\d+)\.pkl",),
         beside=_BESIDE,
-        sources=(
-            MetricSource(
-                "train_state.json",
-                "inside",
-                "json",
-                take=(),
-                numbers={"epoch": "current_epoch", "step": "current_step"},
-            ),
-        ),
+        sources=(_STATE,),
         epoch_base=1,
         slimming=Slimming(refuse="it is only there to resume from"),
         examples=("mychar-000010-state", "mychar-step00001000-state", "mychar-state"),
     ),
-    Layout(
+    FolderLayout(
         name="kohya-diffusers",
-        unit="dir",
         names=(r".+-(?P<epoch>\d{6})", r".+-step(?P<step>\d{8})"),
         sentinels=("model_index.json",),
         hints=("unet", "vae", "text_encoder"),
@@ -47,9 +40,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="it holds nothing but weights"),
         examples=("mymodel-000002", "mymodel-step00000500"),
     ),
-    Layout(
+    FileLayout(
         name="kohya",
-        unit="file",
         names=(
             r"(?P<series>.+)-(?P<epoch>\d{6})\.safetensors",
             r"(?P<series>.+)-step(?P<step>\d{8})\.safetensors",
@@ -59,7 +51,6 @@ LAYOUTS: tuple[Layout, ...] = (
         beside=_BESIDE,
         epoch_base=1,
         slimming=Slimming(refuse="it holds nothing but weights"),
-        is_proved=True,
         examples=("mychar-000010.safetensors", "mychar-step00001000.safetensors", "mychar.safetensors"),
     ),
 )

@@ -6,12 +6,11 @@ Read in lerobot's common/train_utils.py and scripts/lerobot_train.py. ``pretrain
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="lerobot",
-        unit="dir",
         names=(r"(?P<step>\d{6,})",),
         sentinels=("pretrained_model", "training_state"),
         required=("pretrained_model", "training_state*"),

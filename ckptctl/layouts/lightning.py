@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, RunLog, Slimming
+from ckptctl.layouts.schema import FileLayout, FolderLayout, OriginFile, RunLog, Slimming
 
 _RESERVED = (
     r"(?P<exception>on_exception)(?:-v(?P<version>\d{1,18}))?\.\w+",
@@ -25,9 +25,8 @@ _RESUMING = Slimming(
 """What ``save_weights_only`` leaves out; and the weights that ``WeightAveraging`` keeps beside the averaged ones."""
 
 LAYOUTS = (
-    Layout(
+    FolderLayout(
         name="lightning-deepspeed",
-        unit="dir",
         extensions=(".ckpt",),
         sentinels=("zero_to_fp32.py", "latest"),
         written_last=True,
@@ -37,9 +36,8 @@ LAYOUTS = (
         marker=_MARKER,
         examples=("epoch=1-step=2.ckpt", "last.ckpt"),
     ),
-    Layout(
+    FolderLayout(
         name="lightning-sharded",
-        unit="dir",
         extensions=(".ckpt",),
         sentinels=("meta.pt", ".metadata", "__0_0.distcp"),
         written_last=True,
@@ -49,9 +47,8 @@ LAYOUTS = (
         marker=_MARKER,
         examples=("epoch=1-step=2.ckpt", "last.ckpt"),
     ),
-    Layout(
+    FileLayout(
         name="lightning",
-        unit="file",
         extensions=(".ckpt",),
         beside=_BESIDE,
         reserved=_RESERVED,
@@ -60,7 +57,6 @@ LAYOUTS = (
         origins=(OriginFile("config.yaml", ("ckpt_path",), "ckpt_path: runs/a/x"),),  # of LightningCLI, and of Hydra
         logs=_LOGS,
         records="lightning",
-        is_proved=True,
         examples=tuple(
             """epoch=3-step=1000.ckpt epoch=2-val_loss=0.12-v1.ckpt last.ckpt hpc_ckpt_2.ckpt
             on_exception.ckpt epoch=1-val/loss=0.40.ckpt""".split()

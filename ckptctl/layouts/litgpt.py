@@ -6,12 +6,11 @@ logged tables count micro-batches, the folders optimizer steps, so that no row c
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, OriginFile, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, OriginFile, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="litgpt",
-        unit="dir",
         names=(r"step-(?P<step>\d{6,8})", r"(?P<final>final)"),
         sentinels=("lit_model.pth*",),
         required=("lit_model.pth*", "model_config.yaml|hyperparameters.yaml|lit_config.json"),

@@ -8,7 +8,7 @@ not delete it.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, PointerFile, Slimming
 
 _NAMES = (r"iter_(?P<step>\d{7,})", r"(?P<final>release)")
 _POINTERS = (PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),)
@@ -18,9 +18,8 @@ _BESIDE = tuple(
 )
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="megatron",
-        unit="dir",
         names=_NAMES,
         sentinels=("__*_*.distcp", ".metadata", ("common.pt", "metadata.json")),
         hints=("common.pt", "metadata.json"),
@@ -32,9 +31,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="weights and optimizer state share its files"),
         examples=("iter_0000500", "iter_0125000", "release"),
     ),
-    Layout(
+    FolderLayout(
         name="megatron-legacy",
-        unit="dir",
         names=_NAMES,
         sentinels=("mp_rank_*",),
         required=("mp_rank_*",),

@@ -7,7 +7,7 @@ and training rows that have both: so those of epochs and of iterations are layou
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, PointerFile, Slimming
+from ckptctl.layouts.schema import FileLayout, FolderLayout, Layout, MetricSource, OriginFile, PointerFile, Slimming
 
 _BEST = r"(?:(?P<best>best)_[^/]+_)?"
 """One for each metric, its slashes written ``_``; training itself removes the one before."""
@@ -34,9 +34,8 @@ _SLIMMING = Slimming(drop=("optimizer", "param_schedulers", "message_hub", "opti
 _WITNESSES = ("last_checkpoint", "*.log.json")
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="mmengine-fsdp",
-        unit="dir",
         extensions=(".pth",),
         names=_FOLDERS,
         sentinels=("rank[0-9]*.pth",),
@@ -50,9 +49,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="each rank's file holds weights and optimizer state together"),
         examples=("epoch_12.pth", "iter_20000.pth", "best_coco_bbox_mAP_epoch_12.pth"),
     ),
-    Layout(
+    FolderLayout(
         name="mmengine-colossalai",
-        unit="dir",
         extensions=(".pth",),
         names=_FOLDERS,
         sentinels=(("meta.pth", "model"),),
@@ -65,9 +63,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(files=("optimizer", "scheduler"), require=("model",)),
         examples=("epoch_3.pth", "iter_2000.pth"),
     ),
-    Layout(
+    FolderLayout(
         name="mmengine-deepspeed",
-        unit="dir",
         extensions=(".pth",),
         names=_FOLDERS,
         sentinels=("*_model_states.pt",),
@@ -85,9 +82,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="under ZeRO the optimizer's files hold the only full-precision weights"),
         examples=("epoch_12.pth", "iter_20000.pth"),
     ),
-    Layout(
+    FileLayout(
         name="mmengine",
-        unit="file",
         extensions=(".pth",),
         names=(_EPOCH + _PUBLISHED, _LATEST),
         neighbors=_WITNESSES,
@@ -96,15 +92,13 @@ LAYOUTS: tuple[Layout, ...] = (
         sources=(*_EPOCH_SOURCES, _EPOCH_NUMBERS),
         epoch_base=1,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=tuple(
             """epoch_12.pth best_coco_bbox_mAP_epoch_12.pth epoch_12-1a2b3c4d.pth
             best_accuracy_top1_epoch_9-0f1e2d3c.pth latest.pth""".split()
         ),
     ),
-    Layout(
+    FileLayout(
         name="mmengine-iter",
-        unit="file",
         extensions=(".pth",),
         names=(_ITER + _PUBLISHED,),
         neighbors=_WITNESSES,
@@ -113,7 +107,6 @@ LAYOUTS: tuple[Layout, ...] = (
         sources=_ITER_SOURCES,
         epoch_base=1,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("iter_20000.pth", "best_mIoU_iter_16000.pth", "iter_20000-1a2b3c4d.pth"),
     ),
 )

@@ -5,26 +5,19 @@ From nanoGPT ``train.py``. ``best_val_loss`` is this save's: it is set to what w
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
+
+_BEST = MetricSource(
+    "", "inside", "torch", take=("best_val_loss",), names={"best_val_loss": "val_loss"}, numbers={"step": "iter_num"}
+)
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="nanogpt",
-        unit="file",
         extensions=(".pt",),
         names=(r"(?P<last>ckpt)\.pt",),
-        sources=(
-            MetricSource(
-                "",
-                "inside",
-                "torch",
-                take=("best_val_loss",),
-                names={"best_val_loss": "val_loss"},
-                numbers={"step": "iter_num"},
-            ),
-        ),
+        sources=(_BEST,),
         slimming=Slimming(drop=("optimizer",)),
-        is_proved=True,
         is_generic=True,  # its children number theirs, by names that are nobody's own
         examples=("ckpt.pt",),
     ),

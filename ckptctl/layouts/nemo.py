@@ -8,7 +8,7 @@ each rank's folder, and its EMA twin (``-EMA``) goes with it. While a checkpoint
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FamilyLayout, FolderLayout, Layout, Slimming
 
 _BESIDE = tuple(
     """*.nemo hparams.yaml cmd-args.log git-info.log lightning_logs.txt nemo_error_log.txt nemo_log_*
@@ -19,9 +19,8 @@ _MARKER = "-unfinished"
 _SLIMMING = Slimming(refuse="weights and optimizer state share its files")
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="nemo-dir",
-        unit="dir",
         names=_FOLDERS,
         sentinels=("weights",),
         hints=("context",),
@@ -35,9 +34,8 @@ LAYOUTS: tuple[Layout, ...] = (
             "default--reduced_train_loss=1.9012-epoch=0-step=99",
         ),
     ),
-    Layout(
+    FolderLayout(
         name="nemo-dist",
-        unit="dir",
         names=_FOLDERS,
         sentinels=("__*_*.distcp", ".metadata", "metadata.json"),
         hints=("common.pt",),
@@ -48,9 +46,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=_SLIMMING,
         examples=("megatron_gpt--val_loss=2.34-step=1000-consumed_samples=256000.0-last",),
     ),
-    Layout(
+    FamilyLayout(
         name="nemo",
-        unit="family",
         names=(r"(?P<stem>(?P<free>.+?--[A-Za-z][^/]*?=[^/]*?))(?:-EMA|(?P<lead>))\.ckpt",),
         neighbors=tuple(
             """*--*-last.ckpt *.nemo *-unfinished mp_rank_* tp_rank_* fsdp_shard_* ../nemo_log_*
@@ -66,7 +63,6 @@ LAYOUTS: tuple[Layout, ...] = (
         marker=_MARKER,
         slimming=Slimming(drop=("optimizer_states", "lr_schedulers", "callbacks", "loops"), scores=("callbacks",)),
         records="lightning",
-        is_proved=True,
         examples=(
             "megatron_gpt--val_loss=2.3456-epoch=1.ckpt",
             "Conformer--val_wer=0.1234-epoch=9-last.ckpt",

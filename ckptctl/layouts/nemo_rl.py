@@ -7,12 +7,11 @@ called ``val:NAME`` or ``train:NAME``; steps count from 1.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, RecordedMetric, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, MetricSource, RecordedMetric, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="nemo_rl",
-        unit="dir",
         names=(r"step_(?P<step>\d+)",),
         sentinels=("training_info.json",),
         hints=("policy", "value"),

@@ -6,12 +6,11 @@ From nnUNet ``nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py``. ``current_epoc
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="nnunet",
-        unit="file",
         extensions=(".pth",),
         names=(
             r"checkpoint_(?P<last>latest)\.pth",
@@ -25,7 +24,6 @@ LAYOUTS: tuple[Layout, ...] = (
         sources=(MetricSource("", "inside", "torch", take=(), numbers={"epoch": "current_epoch"}),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer_state", "grad_scaler_state")),
-        is_proved=True,
         examples=("checkpoint_latest.pth", "checkpoint_best.pth", "checkpoint_final.pth"),
     ),
 )

@@ -6,16 +6,15 @@ are those done, so the first is 1, in ``results.jsonl`` too. The latest is writt
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, Slimming
+from ckptctl.layouts.schema import FileLayout, FolderLayout, Layout, MetricSource, OriginFile, Slimming
 
 _RESULTS = MetricSource(
     "results.jsonl", "beside", "jsonl", column="epoch", by="epoch", take=("*-val-*", "*_to_*", "*loss*", "*-top[0-9]*")
 )
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="open_clip-sharded",
-        unit="dir",
         names=(r"epoch_(?P<epoch>\d+)", r"epoch_(?P<last>latest)"),
         sentinels=("_metadata_extra.pt",),
         hints=(".metadata", "__[0-9]*_[0-9]*.distcp"),
@@ -33,9 +32,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="weights and optimizer state lie in the same shards"),
         examples=("epoch_3", "epoch_latest"),
     ),
-    Layout(
+    FileLayout(
         name="open_clip",
-        unit="file",
         extensions=(".pt",),
         names=(r"epoch_(?P<epoch>\d+)\.pt", r"epoch_(?P<last>latest)\.pt"),
         neighbors=("results.jsonl", "epoch_latest.pt", "../params.txt"),
@@ -48,7 +46,6 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer", "scaler")),
-        is_proved=True,
         examples=("epoch_3.pt", "epoch_latest.pt"),
     ),
 )

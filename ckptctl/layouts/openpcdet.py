@@ -6,19 +6,17 @@ every few minutes in between. Metrics go to the log and TensorBoard alone.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="openpcdet",
-        unit="file",
         extensions=(".pth",),
         names=(r"checkpoint_epoch_(?P<epoch>\d+)\.pth", r"(?P<last>latest)_model\.pth"),
         neighbors=("checkpoint_epoch_[0-9]*.pth", "../train_*.log", "../log_train_*.txt"),
         sources=(MetricSource("", "inside", "torch", take=(), numbers={"epoch": "epoch", "step": "it"}),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer_state",)),
-        is_proved=True,
         examples=("checkpoint_epoch_80.pth", "latest_model.pth"),
     ),
 )

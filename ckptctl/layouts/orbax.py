@@ -9,7 +9,7 @@ Steps of before 0.5.11 have no file of their own in their folder, and are not re
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, MetricSource, Slimming
 
 _STEP = r"(?:.+_)?(?P<step>\d+)"
 _BESIDE = tuple(
@@ -28,9 +28,8 @@ _ITEMS = Slimming(
 """Where the program saved them as items of their own; in one tree they cannot be parted."""
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="orbax-maxtext",
-        unit="dir",
         names=(_STEP,),
         sentinels=(("_CHECKPOINT_METADATA", "items"), ("commit_success.txt", "items")),
         required=("items", "_CHECKPOINT_METADATA|commit_success.txt"),
@@ -43,9 +42,8 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     # A lone "checkpoint" is no sentinel: TensorFlow leaves one in the folder of a whole run. Nor is "default", in which
     # loggers of Lightning keep runs.
-    Layout(
+    FolderLayout(
         name="orbax",
-        unit="dir",
         names=(_STEP,),
         sentinels=(
             "_CHECKPOINT_METADATA",
@@ -63,9 +61,8 @@ LAYOUTS: tuple[Layout, ...] = (
         examples=("20", "00000030", "checkpoint_100", "step_1000"),
     ),
     # Saved by hand, under a name of the user's choice.
-    Layout(
+    FolderLayout(
         name="orbax-named",
-        unit="dir",
         names=(r"(?P<free>(?!.*\.orbax-checkpoint-tmp).+)",),
         sentinels=("_CHECKPOINT_METADATA",),
         required=("_CHECKPOINT_METADATA",),

@@ -8,7 +8,7 @@ where ``.pdema`` holds the raw ones), the optimizer ``.pdopt``, what an evaluati
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, MetricSource, Slimming
 
 _MEMBER = r"\.(?:(?P<lead>pdparams)|pdopt|pdema|pdstates|states)"
 """An evaluation leaves a ``.pdstates`` for epochs too that are not saved: weights lead."""
@@ -22,9 +22,8 @@ _INFO = MetricSource("{name}.info.json", "inside", "json", take=("metric",))
 
 LAYOUTS: tuple[Layout, ...] = (
     # A number may be the name of a run's folder as well: not weights in it, the description written first proves it.
-    Layout(
+    FolderLayout(
         name="paddle-uniform",
-        unit="dir",
         names=(r"(?P<epoch>\d+)",),
         sentinels=(("*.info.json", "*.pdparams"),),
         hints=("*.info.json",),
@@ -34,9 +33,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=_SLIMMING,
         examples=("0", "12"),
     ),
-    Layout(
+    FolderLayout(
         name="paddle-seg",
-        unit="dir",
         names=(r"iter_(?P<step>\d+)",),
         sentinels=("model.pdparams", "model.pdopt"),
         required=("model.pdparams", "model.pdopt"),
@@ -45,9 +43,8 @@ LAYOUTS: tuple[Layout, ...] = (
         examples=("iter_1000",),
     ),
     # In Detection beside the family of the same name: the weights once more, for inference.
-    Layout(
+    FolderLayout(
         name="paddle-best",
-        unit="dir",
         names=(r"(?P<best>best_model|best_accuracy)", r"(?P<final>model_final)"),
         sentinels=("model.pdparams", "best_model.pdparams", "best_accuracy.pdparams", "model_final.pdparams"),
         required=("*.pdparams",),

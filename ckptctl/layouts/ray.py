@@ -8,32 +8,15 @@ it committed in a snapshot, and refuses to go on where one that it lists is gone
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, PointerFile, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, MetricSource, PointerFile, Slimming
 
 _SNAPSHOT = "checkpoint_manager_snapshot.json"
 _NAMES = (r"checkpoint_(?P<index>0\d{5})", r"checkpoint_(?P<stamp>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+)")
 _BESIDE = (
     _SNAPSHOT,
-    ".validate_storage_marker",
-    "result.json",
-    "progress.csv",
-    "params.json",
-    "params.pkl",
-    "error.txt",
-    "error.pkl",
-    "stdout",
-    "stderr",
-    "tuner.pkl",
-    "trainer.pkl",
-    "trainable.pkl",
-    "experiment_state-*.json",
-    "basic-variant-state-*.json",
-    "search*state-*",
-    "scheduler-state-*",
-    "events.out.tfevents.*",
-    "rank_*",
-    ".tune_metadata",
-    ".is_checkpoint",
+    *""".validate_storage_marker result.json progress.csv params.json params.pkl error.txt error.pkl stdout stderr
+    tuner.pkl trainer.pkl trainable.pkl experiment_state-*.json basic-variant-state-*.json search*state-*
+    scheduler-state-* events.out.tfevents.* rank_* .tune_metadata .is_checkpoint""".split(),
 )
 _POINTERS = (
     PointerFile(
@@ -63,9 +46,8 @@ _SOURCES = (
 _IN_PROGRESS = (r"checkpoint_tmp_[0-9a-f]+",)
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="ray-rllib",
-        unit="dir",
         names=(*_NAMES, r"(?P<free>.+)"),
         sentinels=("rllib_checkpoint.json", "algorithm_state.pkl", "algorithm_state.msgpck"),
         beside=_BESIDE,
@@ -75,9 +57,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=Slimming(refuse="what resuming needs and what policies need lie in the same pickles"),
         examples=("checkpoint_000010", "my-policy"),
     ),
-    Layout(
+    FolderLayout(
         name="ray",
-        unit="dir",
         names=_NAMES,
         sentinels=("*",),
         neighbors=(_SNAPSHOT, "result.json", "params.json", "../experiment_state-*.json", ".metadata.json"),

@@ -7,19 +7,17 @@ go to TensorBoard alone.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="rsl_rl",
-        unit="file",
         extensions=(".pt",),
         names=(r"model_(?P<step>0|[1-9]\d{0,8})\.pt",),
         neighbors=("git", "params", "exported"),
         beside=("git", "params", "exported", "videos", "events.out.tfevents.*", "wandb", "*.diff"),
         sources=(MetricSource("", "inside", "torch", take=(), numbers={"step": "iter"}),),
         slimming=Slimming(drop=("optimizer_state_dict", "rnd_optimizer_state_dict")),
-        is_proved=True,
         examples=("model_0.pt", "model_1500.pt"),
     ),
 )

@@ -6,6 +6,7 @@ A *glob* is matched against one name with ``fnmatch``; a *pattern* is a regular 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Unit
@@ -213,3 +214,9 @@ class Layout(NamedTuple):
     def family(self) -> str:
         """Which framework it is of, for layouts of one training in one folder."""
         return self.name.partition("-")[0]
+
+
+FolderLayout = partial(Layout, unit="dir")
+FileLayout = partial(Layout, unit="file", is_proved=True)
+FamilyLayout = partial(Layout, unit="family", is_proved=True)
+"""What a row is a call of, by its unit; most formats of files show by themselves that they are whole."""

@@ -7,12 +7,11 @@ second, and the last number parts saves of one second; ``epoch`` is known where 
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="speechbrain",
-        unit="dir",
         names=(r"CKPT\+\d{4}-\d\d-\d\d\+\d\d-\d\d-\d\d\+(?P<version>\d+)", r"CKPT\+(?P<free>.+)"),
         sentinels=("CKPT.yaml",),
         hints=("brain.ckpt", "counter.ckpt", "model.ckpt", "optimizer.ckpt", "scheduler.ckpt", "normalizer.ckpt"),

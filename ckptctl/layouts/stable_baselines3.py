@@ -7,7 +7,7 @@ checkpoint of the same number of environment steps: the two callbacks count call
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FamilyLayout, Layout, MetricSource, Slimming
 
 _EVALUATIONS = MetricSource(
     "evaluations.npz",
@@ -20,9 +20,8 @@ _EVALUATIONS = MetricSource(
 """What EvalCallback measured: mean over the episodes, called as in its logger."""
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FamilyLayout(
         name="stable_baselines3",
-        unit="family",
         names=(
             r"(?P<series>.+?)_(?:replay_buffer_|vecnormalize_)?(?P<step>\d+)_steps\.(?:(?P<lead>zip)|pkl)",
             r"(?P<best>best_model)\.(?P<lead>zip)",
@@ -33,7 +32,6 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
         sources=(_EVALUATIONS, _EVALUATIONS._replace(place="above")),
         slimming=Slimming(files=("*_replay_buffer_*.pkl",), require=("*.zip",)),
-        is_proved=True,
         examples=(
             "rl_model_1000_steps.zip",
             "rl_model_replay_buffer_1000_steps.pkl",

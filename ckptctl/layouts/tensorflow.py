@@ -8,16 +8,15 @@ saves. What ``keep_checkpoint_every_n_hours`` keeps is left out of the state fil
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, PointerFile, Slimming
 
 _MEMBER = r"\.(?:index|meta|(?P<lead>data)-(?P<shard>\d{5})-of-(?P<of>\d{5}))"
 """Data leads: an ``.index`` alone is as likely of a vector search (faiss) as of a checkpoint."""
 _LOGS = ("events.out.tfevents.*", "*.csv", "*.log", "train", "validation", "eval", "eval_*", "logs")
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="savedmodel",
-        unit="dir",
         names=(r"(?P<export>.+)",),
         sentinels=(("saved_model.pb", "variables"),),
         required=("saved_model.pb", "variables"),

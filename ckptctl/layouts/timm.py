@@ -7,7 +7,7 @@ that, so three names may be one file. The extension says tar, the content is tor
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, RecordedMetric, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, OriginFile, RecordedMetric, Slimming
 
 _BESIDE = ("summary.csv", "args.yaml", "train-batch-*.jpg", "log.txt", "events.out.tfevents.*")
 _WITNESSES = ("summary.csv", "args.yaml", "checkpoint-[0-9]*.pth.tar", "recovery-[0-9]*.pth.tar", "last.pth.tar")
@@ -21,11 +21,13 @@ _LOG = MetricSource(
     take=("test_*", "train_loss*", "train_acc*", "train_class_*"),
 )
 _EPOCH_INSIDE = MetricSource("", "inside", "torch", take=(), numbers={"epoch": "epoch"})
+_METRIC = MetricSource(
+    "", "inside", "torch", take=("metric",), names={"metric": "eval_metric"}, numbers={"epoch": "epoch"}
+)
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="timm",
-        unit="file",
         extensions=(".pth.tar",),
         names=(r"checkpoint-(?P<epoch>\d+)\.pth\.tar", r"model_(?P<best>best)\.pth\.tar", r"(?P<last>last)\.pth\.tar"),
         neighbors=_WITNESSES,
@@ -34,9 +36,7 @@ LAYOUTS: tuple[Layout, ...] = (
         in_progress=(r"tmp\.pth\.tar", r"recovery_tmp\.pth\.tar"),
         sources=(
             MetricSource("summary.csv", "beside", "csv", column="epoch", by="epoch", take=("train_*", "eval_*")),
-            MetricSource(
-                "", "inside", "torch", take=("metric",), names={"metric": "eval_metric"}, numbers={"epoch": "epoch"}
-            ),
+            _METRIC,
         ),
         recorded=(
             RecordedMetric(
@@ -50,53 +50,44 @@ LAYOUTS: tuple[Layout, ...] = (
             ),
         ),
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("checkpoint-12.pth.tar", "model_best.pth.tar", "last.pth.tar"),
     ),
-    Layout(  # in the middle of an epoch, so that nothing which was measured at its end is about it
+    FileLayout(  # in the middle of an epoch, so that nothing which was measured at its end is about it
         name="timm-recovery",
-        unit="file",
         extensions=(".pth.tar",),
         names=(r"(?P<recovery>recovery)-(?P<epoch>\d+)-\d+\.pth\.tar",),
         neighbors=_WITNESSES,
         beside=_BESIDE,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("recovery-3-500.pth.tar",),
     ),
-    Layout(  # a hard link of the moment, which timm never rotates; the number counts finished epochs
+    FileLayout(  # a hard link of the moment, which timm never rotates; the number counts finished epochs
         name="timm-milestone",
-        unit="file",
         extensions=(".pth.tar",),
         names=(r"(?P<named>milestone)-\d+\.pth\.tar",),
         neighbors=_WITNESSES,
         beside=_BESIDE,
         slimming=_SLIMMING,
-        is_proved=True,
         examples=("milestone-50.pth.tar",),
     ),
-    Layout(
+    FileLayout(
         name="mae",
-        unit="file",
         extensions=(".pth",),
         names=(r"checkpoint-(?P<epoch>\d+)\.pth", r"checkpoint-(?P<best>best)(?:-ema)?\.pth"),
         neighbors=("log.txt",),
         beside=("log.txt", "events.out.tfevents.*", "*.yaml"),
         sources=(_LOG, _EPOCH_INSIDE),
         slimming=Slimming(drop=("optimizer", "scaler")),
-        is_proved=True,
         examples=("checkpoint-799.pth", "checkpoint-best.pth", "checkpoint-best-ema.pth"),
     ),
-    Layout(
+    FileLayout(
         name="detr",
-        unit="file",
         extensions=(".pth",),
         names=(r"checkpoint(?P<epoch>\d{4,})\.pth", r"(?P<last>checkpoint)\.pth", r"(?P<best>best)_checkpoint\.pth"),
         neighbors=("log.txt",),
         beside=("log.txt", "eval", "eval.pth", "events.out.tfevents.*"),
         sources=(_LOG, _EPOCH_INSIDE),
         slimming=Slimming(drop=("optimizer", "lr_scheduler", "scaler")),
-        is_proved=True,
         examples=("checkpoint0099.pth", "checkpoint.pth", "best_checkpoint.pth"),
     ),
 )

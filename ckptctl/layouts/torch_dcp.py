@@ -7,14 +7,13 @@ may be in the safetensors format instead, merged out of ``sharded/``.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, Slimming
 
 _SLIMMING = Slimming(refuse="weights and optimizer state share its files")
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="torchtitan",
-        unit="dir",
         names=(r"step-(?P<step>\d+)",),
         sentinels=("__*_*.distcp", ".metadata", "model.safetensors.index.json"),
         hints=("sharded",),
@@ -25,9 +24,8 @@ LAYOUTS: tuple[Layout, ...] = (
         slimming=_SLIMMING,
         examples=("step-0", "step-500", "step-100000"),
     ),
-    Layout(
+    FolderLayout(
         name="dcp",
-        unit="dir",
         names=(r"(?P<free>(?!(?:pytorch_model_fsdp|optimizer)_\d+$)(?!.*\.ckpt$).+)",),
         sentinels=("__*_*.distcp",),
         written_last=True,

@@ -7,12 +7,11 @@ Meta checkpointer to this day, it is a single file in ``recipe_state/`` beside. 
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="torchtune",
-        unit="dir",
         names=(r"epoch_(?P<epoch>\d+)", r"step_(?P<step>\d+)"),
         sentinels=("recipe_state.pt", "original_repo_id.json", "adapter_model.pt"),
         hints=("model-*-of-*", "model.safetensors", "adapter_model.*", "adapter_config.json"),

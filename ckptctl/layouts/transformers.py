@@ -7,7 +7,7 @@ weeks of 2025 in ``tmp-checkpoint-XXXXXXXX``. What lies in the output folder its
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, PointerFile, RecordedMetric, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, MetricSource, OriginFile, PointerFile, RecordedMetric, Slimming
 
 _BESIDE = tuple(
     """runs logs wandb completions events.out.tfevents.* *.log README.md config.json generation_config.json
@@ -24,9 +24,8 @@ _SIGNS = tuple(
 )
 _RESUME = ("optimizer.*", "optimizer_0", "scheduler.*", "scaler.*", "rng_state*.pth", "rank*-of-*-optimizer.pt")
 
-_PLAIN = Layout(
+_PLAIN = FolderLayout(
     name="transformers",
-    unit="dir",
     names=(r"checkpoint-(?P<step>\d+)",),
     sentinels=("trainer_state.json",),
     hints=_SIGNS,

@@ -9,7 +9,7 @@ they are no epoch's.
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, OriginFile, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, OriginFile, Slimming
 
 _NAMES = (r"epoch(?P<epoch>\d+)\.pt", r"(?P<last>last)\.pt", r"(?P<best>best)\.pt")
 _METRICS = ("train/*", "metrics/*", "val/*")
@@ -20,9 +20,8 @@ _BESIDE = tuple(
 _EXAMPLES = ("last.pt", "best.pt", "epoch3.pt", "epoch100.pt")
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="yolov5",
-        unit="file",
         extensions=(".pt",),
         names=_NAMES,
         neighbors=("../opt.yaml",),
@@ -30,12 +29,10 @@ LAYOUTS: tuple[Layout, ...] = (
         origins=(OriginFile("opt.yaml", ("weights", "resume"), "weights: runs/a/x"),),
         sources=(MetricSource("results.csv", "above", "csv", column="epoch", by="epoch", take=_METRICS),),
         slimming=Slimming(drop=("optimizer",)),
-        is_proved=True,
         examples=_EXAMPLES,
     ),
-    Layout(
+    FileLayout(
         name="ultralytics",
-        unit="file",
         extensions=(".pt",),
         names=_NAMES,
         neighbors=("../args.yaml", "../results.csv"),
@@ -46,7 +43,6 @@ LAYOUTS: tuple[Layout, ...] = (
             MetricSource("results.csv", "above", "csv", column="epoch", by="epoch", offset=1, take=_METRICS),
         ),
         slimming=Slimming(drop=("optimizer", "scaler")),
-        is_proved=True,
         examples=_EXAMPLES,
     ),
 )

@@ -7,12 +7,11 @@ models, the tracker last. Verl's own retention empties old folders of their mode
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, PointerFile, Slimming
+from ckptctl.layouts.schema import FolderLayout, Layout, PointerFile, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FolderLayout(
         name="verl",
-        unit="dir",
         names=(r"global_step_(?P<step>\d+)",),
         sentinels=("actor", "critic", "model_world_size_*_rank_*.pt", "fsdp_config.json"),
         hints=("data.pt", "data_*.pt", "huggingface", "dist_ckpt"),

@@ -6,12 +6,11 @@ done; ``curr_ap`` the average precision of this save (``best_ap`` that of the be
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import Layout, MetricSource, Slimming
+from ckptctl.layouts.schema import FileLayout, Layout, MetricSource, Slimming
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+    FileLayout(
         name="yolox",
-        unit="file",
         extensions=(".pth",),
         names=(
             r"epoch_(?P<epoch>\d+)_ckpt\.pth",
@@ -23,7 +22,6 @@ LAYOUTS: tuple[Layout, ...] = (
         sources=(MetricSource("", "inside", "torch", take=("curr_ap",), numbers={"epoch": "start_epoch"}),),
         epoch_base=1,
         slimming=Slimming(drop=("optimizer",)),
-        is_proved=True,
         examples=tuple(
             "epoch_3_ckpt.pth latest_ckpt.pth last_epoch_ckpt.pth last_mosaic_epoch_ckpt.pth best_ckpt.pth".split()
         ),
