@@ -22,7 +22,8 @@ class Console:
 
     def __init__(self, color: str = "auto") -> None:
         self.is_terminal = sys.stdout.isatty()
-        self.has_color = _has_color(color, terminal=self.is_terminal)
+        can_color = os.environ.get("FORCE_COLOR") or (self.is_terminal and os.environ.get("TERM") != "dumb")
+        self.has_color = bool(not os.environ.get("NO_COLOR") and can_color) if color == "auto" else color == "always"
         self.can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
         self.trouble = 0
         """How many things could not be read."""
@@ -122,14 +123,6 @@ def _write_bytes(raw: bytes) -> None:
         sys.stdout.buffer.write(raw)
     except BrokenPipeError as error:
         raise ReaderGone from error
-
-
-def _has_color(asked: str, *, terminal: bool) -> bool:
-    if asked != "auto":
-        return asked == "always"
-    if os.environ.get("NO_COLOR"):
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
 
 
 def refuse_without_consent(console: Console, ask: Callable[[], str], *, to: str, done: str) -> Refused | None:

@@ -18,7 +18,9 @@ CLOSED_PIPE = 141
 
 def run(argv: list[str]) -> int:
     """Run a command line; returns the exit code."""
-    _open_what_is_closed()
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was started without (``>&-``): the next file opened would pass for it
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -35,13 +37,6 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         _abandon_output_if_stuck()
         return _print_error(StorageFailed(error.strerror or str(error), path=_path_of(error)), argv)
-
-
-def _open_what_is_closed() -> None:
-    """Give a process that was started without streams (``>&-``) its own: the next files opened would pass for them."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -83,7 +83,8 @@ def _records(  # nested: lines, of a file that may be broken
 def _collect(rows: csv.DictReader[str]) -> Table:
     table: dict[str, dict[int, list[LoggedValue]]] = {}
     for row in rows:
-        epoch, step = _count(row.get("epoch")), _count(row.get("step"))
+        counts = [_number(row.get("epoch")), _number(row.get("step"))]
+        epoch, step = (int(it) if it is not None and it.is_integer() else None for it in counts)
         if epoch is None:
             continue
         # Not its counters, not what is empty or no number, not what has no head (DictReader keeps that under None).
@@ -91,11 +92,6 @@ def _collect(rows: csv.DictReader[str]) -> Table:
         for name, logged in [(name, LoggedValue(step, text, it)) for name, text, it in cells if it is not None]:
             table.setdefault(name, {}).setdefault(epoch, []).append(logged)
     return table
-
-
-def _count(text: object) -> int | None:
-    number = _number(text)
-    return int(number) if number is not None and number.is_integer() else None
 
 
 def _number(text: object) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from time import gmtime, strftime
 from typing import Literal, NamedTuple
 
@@ -217,21 +216,22 @@ def tsv_header(metrics: Sequence[str] = ()) -> str:
 
 def tsv_rows(view: RunView, *, root: str = ".", metrics: Sequence[str] = ()) -> Iterator[str]:
     """A line for each checkpoint of a run, in pieces of many lines; what is missing is empty."""
-    lines = _tsv_lines(view, root, metrics)
-    while piece := "".join(islice(lines, BATCH)):
-        yield piece
-
-
-def _tsv_lines(view: RunView, root: str, metrics: Sequence[str]) -> Iterator[str]:
     links = links_of(view.run)
     watched = view.metric.name if view.metric else None
+    lines: list[str] = []
     for checkpoint in view.run.checkpoints:
+        if len(lines) == BATCH:
+            yield "".join(lines)
+            lines = []
         score = score_of(checkpoint, watched) if watched else None
         scores = [score, *(score_of(checkpoint, name) for name in metrics)]
         numbers = (checkpoint.epoch, checkpoint.step, watched, *(it and it.value for it in scores))
         when = write_time(checkpoint.modified) if checkpoint.modified else None
         counts = (checkpoint.size, checkpoint.files, when, ", ".join(marks_of(checkpoint, view, links)))
-        yield _join([locate(root, checkpoint.path), checkpoint.layout, checkpoint.public_state, *numbers, *counts])
+        facts = (checkpoint.layout, checkpoint.public_state, *numbers, *counts)
+        lines.append(_join([locate(root, checkpoint.path), *facts]))
+    if lines:
+        yield "".join(lines)
 
 
 def tsv_run_header() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
 from ckptctl.stores.protocols import (
@@ -101,21 +102,20 @@ class CachedStore:
     def open(self, path: str) -> Iterator[ReadableFile]:
         """Open a file; the small one that was opened last is read from memory."""
         if path == self._path:
-            yield HeldFile(self._held)
+            yield HeldFile(self._held, len(self._held))
             return
         with self._open(path) as source:
             if source.size <= SMALL:
                 self._path, self._held = path, source.read(0, source.size)
-            yield source if source.size > SMALL else HeldFile(self._held)
+            yield source if source.size > SMALL else HeldFile(self._held, source.size)
 
 
-class HeldFile:
+class HeldFile(NamedTuple):
     """A file that was read whole."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
+    data: bytes
+    size: int
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``."""
-        return self._data[offset : offset + length]
+        return self.data[offset : offset + length]

@@ -225,7 +225,12 @@ def _read_keyed(ending: NameParts, equals: str, grammar: NameGrammar) -> Name:
         field, rest = _part_value(piece, key)
         add_field(fields, key, field)
         key = _undouble(rest.lstrip(SEPARATORS).rstrip(" "))
-    add_field(fields, key, _read_last(pieces[-1]))
+    last = pieces[-1]
+    number, constant = take_number(last), take_constant(last)
+    if number and not _GOES_ON.match(last, number[1]):  # free text behind a number is left out
+        add_field(fields, key, read_field(number[0]))
+    elif text := constant[0] if constant else last.strip(" "):
+        add_field(fields, key, Field(text, None))
     return Name(fields, (), prefix, ending.version, ending.roles, ending.extension)
 
 
@@ -291,16 +296,6 @@ _GAP = re.compile(r"[-, ]+")
 
 _GOES_ON = re.compile(r"[^\W\d_]|_[0-9]")
 """What makes a number the beginning of a text: ``7b``, ``1_000`` (which only a template can tell from two numbers)."""
-
-
-def _read_last(piece: str) -> Field | None:
-    """The last value; free text behind a number is left out, any other text is the value."""
-    number = take_number(piece)
-    if number and not _GOES_ON.match(piece, number[1]):
-        return read_field(number[0])
-    constant = take_constant(piece)
-    text = constant[0] if constant else piece.strip(" ")
-    return Field(text, None) if text else None
 
 
 # Many names of one shape ---------------------------------------------------------------------------------------------

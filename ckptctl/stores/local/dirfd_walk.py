@@ -55,29 +55,20 @@ class DirfdWalk:
         """Open the folder ``name`` at ``depth``, below the one at the depth above; at 0 is the top, without a name."""
         if depth == 0:
             return self.at(0)
-        self._keep(depth, name, self.at(depth - 1))
+        self.at(depth - 1)
         self._names.append(name)
-        return self._open[depth]
+        return self.at(depth)
 
     def at(self, depth: int) -> int:
         """The folder at ``depth`` on the way to the one entered last; what is below it is left."""
-        self._leave(range(depth + 1, len(self._names) + 1))
         del self._names[depth:]
-        if depth not in self._open:
-            self._leave(range(1, depth))
-            for level, name in enumerate(self._names, 1):
-                self._keep(level, name, self._open[level - 1])
+        for level in [it for it in self._open if it > depth]:
+            os.close(self._open.pop(level))
+        for level in range(max(self._open) + 1, depth + 1):
+            self._open[level] = open_folder(self._names[level - 1], self._open[level - 1])
+            if level - self._KEPT in self._open and level > self._KEPT:  # the top always stays open
+                os.close(self._open.pop(level - self._KEPT))
         return self._open[depth]
-
-    def _keep(self, level: int, name: str, above: int) -> None:
-        self._open[level] = open_folder(name, above)
-        if level > self._KEPT:
-            self._leave(range(level - self._KEPT, level - self._KEPT + 1))
-
-    def _leave(self, levels: range) -> None:
-        for level in levels:
-            if level in self._open:
-                os.close(self._open.pop(level))
 
 
 def open_folder(name: str, above: int | None = None) -> int:
@@ -256,13 +247,12 @@ def describe_error(error: OSError) -> str:
 # Files
 
 
-class LocalFile:
+class LocalFile(NamedTuple):
     """An open regular file."""
 
-    def __init__(self, descriptor: int, size: int) -> None:
-        self.descriptor = descriptor
-        """What the kernel calls it, for copying without a way through here."""
-        self.size = size
+    descriptor: int
+    """What the kernel calls it, for copying without a way through here."""
+    size: int
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes; memory is never taken for more than the file has."""
