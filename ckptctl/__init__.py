@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ckptctl.core.model import Run as Run
     from ckptctl.core.model import Score as Score
     from ckptctl.core.model import Stray as Stray
-    from ckptctl.core.retention.guard import Objection as Objection
+    from ckptctl.core.retention.objections import Objection as Objection
     from ckptctl.core.retention.plan import Verdict as Verdict
     from ckptctl.core.retention.rules.protocol import Reason as Reason
     from ckptctl.core.transaction import Failure as Failure
@@ -50,7 +50,7 @@ del TYPE_CHECKING
 _NAMES = {
     "ckptctl.api": "CheckpointDetails PrunePlan Runs apply best last plan_prune scan show undo verify",
     "ckptctl.core.model": "Checkpoint Entry Pointer Run Score Stray",
-    "ckptctl.core.retention.guard": "Objection",
+    "ckptctl.core.retention.objections": "Objection",
     "ckptctl.core.retention.plan": "Verdict",
     "ckptctl.core.retention.rules.protocol": "Reason",
     "ckptctl.core.transaction": "Failure Outcome TrashChange",

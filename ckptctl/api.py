@@ -40,7 +40,7 @@ from ckptctl.scan.targets import (
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from ckptctl.core.retention.guard import Objection
+    from ckptctl.core.retention.objections import Objection
     from ckptctl.core.retention.plan import Verdict
     from ckptctl.core.transaction import Outcome, TrashChange
     from ckptctl.formats.contents import Contents, VerifyResult  # noqa: TC004 - who shows a checkpoint has loaded it

@@ -57,7 +57,7 @@ BREACHES = [
     pytest.param("render/text.py", "import ckptctl.render.columns", "render-layers", id="text imports columns"),
     pytest.param("scan/grouping.py", "import ckptctl.scan.runs", "scan-layers", id="grouping imports runs"),
     pytest.param("scan/novelty.py", "", "scan-layers", id="a new module of a package has no layer"),
-    pytest.param("prune/steps.py", "import ckptctl.prune.apply", "prune-layers", id="steps import what takes them"),
+    pytest.param("prune/batches.py", "import ckptctl.prune.apply", "prune-layers", id="steps import what takes them"),
     pytest.param(
         "doctor/pointer_checks.py", "import ckptctl.doctor.run_checks", "doctor-layers", id="a check, the doctor"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckptctl.core.model import Note
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 
 
 def worded(value: Any) -> Any:  # noqa: ANN401 - what comes out is as what goes in

@@ -10,7 +10,7 @@ from ckptctl.api import plan_job
 from ckptctl.cli._console import Console, refuse_without_consent, write_whole
 from ckptctl.cli._signals import defer_signals
 from ckptctl.core.model import Run
-from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan
 from ckptctl.core.retention.rules import KeepGlob, KeepSteps
 from ckptctl.core.retention.rules.protocol import RuleContext
@@ -32,7 +32,7 @@ from ckptctl.prune.planning import (
 )
 from ckptctl.prune.recovery import find_unfinished, recover_stores
 from ckptctl.render import plan as words
-from ckptctl.render.notes import describe_failure
+from ckptctl.render.note_texts import describe_failure
 from ckptctl.render.outcome import describe_change, describe_outcome
 from ckptctl.render.text import locate
 from ckptctl.stores import ReadStore

@@ -10,7 +10,7 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.core.units import NANOSECONDS, parse_duration, parse_moment
 from ckptctl.errors import UsageError
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.pins import Pin, find_pin
 from ckptctl.scan.pins import pin as write

@@ -28,7 +28,7 @@ from ckptctl.prune.journal import new_id
 from ckptctl.prune.policy_options import EffectiveConfig, PolicyOptions, configure
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
 from ckptctl.render import outcome as screens
-from ckptctl.render.notes import describe_error
+from ckptctl.render.note_texts import describe_error
 from ckptctl.render.text import locate
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoints
 from ckptctl.scan.runs import Options

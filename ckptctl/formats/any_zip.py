@@ -103,7 +103,7 @@ def _read_metadata(archive: ZipArchive) -> dict[str, Plain]:
         text = archive.read(VERSION_MEMBER, _MOST_JSON)
         found["stable_baselines3_version"] = str(text, "utf-8", "replace").strip()
     if b"metadata.json" in archive.members and archive.members[b"metadata.json"].method == STORED:
-        from ckptctl.formats.json_header import parse
+        from ckptctl.formats.strict_json import parse
 
         document = parse(archive.read(b"metadata.json", _MOST_JSON), "metadata.json")
         if type(document) is dict:

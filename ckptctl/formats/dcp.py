@@ -28,7 +28,7 @@ from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import LIMITS, GlobalName, OpaqueKey, PickledCall
 from ckptctl.formats.saved_values import items_of
 from ckptctl.formats.torch import CHECKS, is_dense, list_records, warn_oddities
-from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled, root_of
+from ckptctl.formats.torch_zip import DECODERS, PickledTensor, read_pickled, root_of
 from ckptctl.formats.zip import ByteSource, FileWindow, open_archive
 
 _SMALL = 8 << 10

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, Flaw, Tensor, part_of
-from ckptctl.formats.json_header import parse
+from ckptctl.formats.strict_json import parse
 from ckptctl.formats.zip import ByteSource
 
 _MOST_BYTES = 64 << 20

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Truncated
 from ckptctl.formats.contents import BITS, Contents, FileSet, Flaw, Piece, Storage, Tensor, part_of
-from ckptctl.formats.json_header import parse
+from ckptctl.formats.strict_json import parse
 from ckptctl.formats.zip import ByteSource
 
 MOST_HEADER = 100_000_000

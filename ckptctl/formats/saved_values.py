@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.vm import GlobalName, PickledCall, PickledOrderedDict
-from ckptctl.formats.torch_archive import DTYPE, PickledTensor, is_number
+from ckptctl.formats.torch_zip import DTYPE, PickledTensor, is_number
 
 Scalar = str | int | float
 Row = Mapping[str, Scalar]

@@ -28,7 +28,7 @@ from ckptctl.formats.pickle.allowlist import list_globals
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.vm import BARE, COMPUTED, LIMITS, UNSPEAKABLE
 from ckptctl.formats.saved_values import Keys, Measure, PickledArray, RowWalk, find_leaves
-from ckptctl.formats.torch_archive import (
+from ckptctl.formats.torch_zip import (
     DECODERS,
     PickledTensor,
     read_byteorder,

@@ -18,7 +18,7 @@ from ckptctl.formats.contents import BITS
 from ckptctl.formats.pickle.reader import ParsedPickle, read_pickles
 from ckptctl.formats.pickle.scan import find_ends
 from ckptctl.formats.pickle.vm import LIMITS, PersistentId
-from ckptctl.formats.torch_archive import (
+from ckptctl.formats.torch_zip import (
     DECODERS,
     UNSUPPORTED,
     StorageReference,

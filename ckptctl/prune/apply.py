@@ -33,10 +33,10 @@ from ckptctl.core.retention.plan import Verdict
 from ckptctl.core.transaction import STOPPED, Failure, Outcome, Transaction, TrashChange, combine_outcomes
 from ckptctl.errors import CkptctlError, Damaged, StorageFailed
 from ckptctl.prune import replace
+from ckptctl.prune.batches import Batch, MoveTask, describe_stuck, prepare_batches
 from ckptctl.prune.journal import TRASH, Journal, begin_journal, trash_folder_of
 from ckptctl.prune.lock import NOTHING, acquire_lock
 from ckptctl.prune.move import move_parts, write_replacements
-from ckptctl.prune.steps import Batch, MoveTask, describe_stuck, prepare_batches
 from ckptctl.prune.trash import (
     describe_error,
     discard_transaction,

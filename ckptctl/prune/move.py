@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ckptctl.prune import replace
-from ckptctl.prune.steps import MoveTask, entries_inside, parts_of
+from ckptctl.prune.batches import MoveTask, entries_inside, parts_of
 from ckptctl.stores import EntryInUse
 
 if TYPE_CHECKING:

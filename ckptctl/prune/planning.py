@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ckptctl.core.model import Pointer, Run, relocate, relocate_path
 from ckptctl.core.ranking import choose_metric
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.guard import Objection, RootFacts, find_objections
+from ckptctl.core.retention.objections import Objection, RootFacts, find_objections
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import TopK

@@ -19,7 +19,7 @@ from ckptctl.core.retention.slimming import SHARED, SlimOptions, SlimPlan, SlimS
 from ckptctl.errors import CkptctlError, Damaged, Refused
 from ckptctl.layouts.index import find_layout, find_slimming
 from ckptctl.layouts.schema import Slimming
-from ckptctl.prune.steps import store_path
+from ckptctl.prune.batches import store_path
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.inspect import CheckpointFiles
 from ckptctl.scan.peer_checks import check_against_peers

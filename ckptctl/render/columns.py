@@ -176,7 +176,7 @@ def marks_of(checkpoint: Checkpoint, view: RunView, links: Mapping[str, list[str
 
 
 def _describe_pin(checkpoint: Checkpoint) -> str:
-    from ckptctl.render.notes import describe_note  # few are pinned
+    from ckptctl.render.note_texts import describe_note  # few are pinned
 
     return escape(describe_note(checkpoint.pin or "pinned"))
 
@@ -185,7 +185,7 @@ def _describe_state(checkpoint: Checkpoint) -> str:
     """Its state, and why it is that."""
     if checkpoint.note is None:
         return checkpoint.public_state
-    from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
+    from ckptctl.render.note_texts import describe_note  # a run in which all is complete needs no texts
 
     return f"{checkpoint.public_state}: {escape(describe_note(checkpoint.note))}"
 

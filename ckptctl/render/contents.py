@@ -14,7 +14,7 @@ from ckptctl.render.text import clip, escape, fold, locate, measure, pad, pad_le
 
 if TYPE_CHECKING:  # `show` starts without what compares tensors
     from ckptctl.tensors.compare import Difference, TensorChange
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 
 _LEAD = 14
 """Cells before what a line says: two, a word, and a gap."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptctl.core.findings import Finding, FindingCount, Hint, Report
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import write_count
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 from ckptctl.render.text import escape, fold, locate, measure, name_within, pad, shorten
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import MISSING, metrics_of, write_count, write_epoch, write_score
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 from ckptctl.render.text import escape, locate, name_within
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Run, Text
-    from ckptctl.core.retention.guard import Objection
+    from ckptctl.core.retention.objections import Objection
     from ckptctl.core.retention.plan import Plan
 
 MOST_ROWS = 500

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ckptctl.config import Settings
     from ckptctl.core.findings import Finding, Report
     from ckptctl.core.model import Text
-    from ckptctl.core.retention.guard import Objection
+    from ckptctl.core.retention.objections import Objection
     from ckptctl.core.retention.plan import Explanation, Plan, RunPlan, Verdict
     from ckptctl.core.transaction import Failure, Outcome, TrashChange
     from ckptctl.render.outcome import TrashedItems
@@ -213,7 +213,7 @@ def _trashed(trashed: TrashedItems) -> Value:
 
 def error(trouble: CkptctlError) -> str:
     """An error, for stderr."""
-    from ckptctl.render.notes import describe_error
+    from ckptctl.render.note_texts import describe_error
 
     path = {"path": None} if trouble.path is None else write_path("path", trouble.path)
     hint = None if trouble.hint is None else write_text(trouble.hint)
@@ -303,7 +303,7 @@ def _run_plan(run: RunPlan, comma: str) -> Iterator[str]:
 
 def _text_of(text: Text) -> str:
     """What a note says."""
-    from ckptctl.render.notes import describe_note  # a run in which all is complete needs no texts
+    from ckptctl.render.note_texts import describe_note  # a run in which all is complete needs no texts
 
     return write_text(describe_note(text))
 
@@ -326,6 +326,6 @@ def _outcome(outcome: Outcome) -> Value:
 
 
 def _failure(failure: Failure, key: str) -> Value:
-    from ckptctl.render.notes import describe_failure
+    from ckptctl.render.note_texts import describe_failure
 
     return {**write_path("path", failure.path), key: write_text(describe_failure(failure))}

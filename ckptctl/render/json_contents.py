@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Checkpoint
 from ckptctl.render.json import Value, checkpoint, dump, write_batches, write_path, write_plain, write_text, write_texts
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 
 if TYPE_CHECKING:
     from ckptctl.formats.contents import Contents, Flaw, Tensor, VerifyResult

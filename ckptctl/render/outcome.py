@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ckptctl.core.transaction import STOPPED, Failure, Outcome, Transaction, TransactionItem, TrashChange
 from ckptctl.core.units import NANOSECONDS, write_age, write_size
 from ckptctl.render.columns import write_count, write_number, write_time
-from ckptctl.render.notes import describe_failure
+from ckptctl.render.note_texts import describe_failure
 from ckptctl.render.text import escape, fold, locate, measure, shorten
 
 

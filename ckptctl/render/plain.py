@@ -315,7 +315,7 @@ def evidence_rows(views: Iterable[RunView], *, root: str) -> Iterator[str]:
 
 def _describe_evidence(checkpoint: Checkpoint) -> str:
     """Why it is taken for what it is, escaped; a doubt comes with it."""
-    from ckptctl.render.notes import describe_note  # a listing needs no texts
+    from ckptctl.render.note_texts import describe_note  # a listing needs no texts
 
     why = escape(checkpoint.evidence or "its name")
     if checkpoint.state != "doubtful" or checkpoint.note is None:

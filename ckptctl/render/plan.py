@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.model import Note
-from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Explanation, Plan, RunPlan, Verdict
 from ckptctl.core.units import write_size
 from ckptctl.render.columns import show_name, write_count, write_epoch, write_number
-from ckptctl.render.notes import describe_note
+from ckptctl.render.note_texts import describe_note
 from ckptctl.render.text import clip, escape, fold, locate, measure, name_within, pad, pad_left, shorten
 
 _FEW = 3

@@ -135,7 +135,7 @@ def name_within(path: str, folder: str) -> str:
 
 def error_lines(error: CkptctlError, done: str | None = None) -> str:
     """What and where, then what was (not) done if anything could have been changed, then what to do next."""
-    from ckptctl.render.notes import describe_error  # a command that ends well needs no texts
+    from ckptctl.render.note_texts import describe_error  # a command that ends well needs no texts
 
     where = "" if error.path is None else f"{escape(error.path) or '.'}: "
     lines = [f"ckptctl: error[{error.id}]: {where}{escape(describe_error(error))}"]
@@ -148,7 +148,7 @@ def error_lines(error: CkptctlError, done: str | None = None) -> str:
 
 def warning(text: Text, where: str = "") -> str:
     """A line that warns, of what is at a path."""
-    from ckptctl.render.notes import describe_note  # as above
+    from ckptctl.render.note_texts import describe_note  # as above
 
     front = f"{escape(where)}: " if where else ""
     return f"warning: {front}{escape(describe_note(text))}\n"

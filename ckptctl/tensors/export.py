@@ -10,8 +10,8 @@ from ckptctl.errors import Refused
 from ckptctl.formats import read_file
 from ckptctl.formats.contents import Contents, FileSet, Tensor
 from ckptctl.formats.safetensors import MOST_HEADER, TYPES, read_metadata
-from ckptctl.formats.torch_archive import read_pickled
 from ckptctl.formats.torch_legacy import is_legacy, read_values
+from ckptctl.formats.torch_zip import read_pickled
 from ckptctl.formats.zip import ByteSource
 from ckptctl.formats.zip_writer import ArchiveDraft, WrittenMember
 from ckptctl.tensors.copy_check import verify_members, verify_records

@@ -24,7 +24,7 @@ from ckptctl.formats.pickle.vm import LIMITS, GlobalName
 from ckptctl.formats.pickle.writer import write_pickle
 from ckptctl.formats.saved_values import find_leaves
 from ckptctl.formats.torch import measure_storages
-from ckptctl.formats.torch_archive import DECODERS, PickledTensor, read_pickled, root_of
+from ckptctl.formats.torch_zip import DECODERS, PickledTensor, read_pickled, root_of
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive, printable_name
 from ckptctl.formats.zip_writer import ArchiveDraft, ZipWriter
 from ckptctl.tensors.copy_check import verify_members, verify_while_writing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ckptctl.render.notes import describe_pattern
+from ckptctl.render.note_texts import describe_pattern
 
 
 def code(text: str) -> str:

@@ -71,7 +71,7 @@ def test_the_best_of_a_folder_are_chosen_as_best_chooses_them(paths: list[Path],
 
 
 def test_the_optimizers_state_is_left_out_and_all_else_is_the_firsts(paths: list[Path], tmp_path: Path) -> None:
-    from ckptctl.formats.torch_archive import read_values
+    from ckptctl.formats.torch_zip import read_values
     from tests.formats.samples import Bytes
 
     call("average", *paths, "-o", tmp_path / "mean.ckpt")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ckptctl.formats.torch_archive import read_values
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
+from ckptctl.formats.torch_zip import read_values
 from ckptctl.prune.lock import acquire_lock
 from ckptctl.stores.local import open_url
 from tests.cli.calls import PROGRAM, Answer, age, call, environment, listing

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Pointer, PointerState
+from ckptctl.core.retention.decisions import LinkMove
 from ckptctl.core.retention.plan import RunPlan, plan_run
 from ckptctl.core.retention.policy import Policy, describe_policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.protocol import Rule
-from ckptctl.core.retention.verdicts import LinkMove
 from tests.core.samples import NOW, run_of, save
 
 OLD, BEST, NEW = (

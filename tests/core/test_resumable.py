@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Checkpoint, Origin, Pointer, Run
-from ckptctl.core.retention.guard import RootFacts, find_objections
+from ckptctl.core.retention.objections import RootFacts, find_objections
 from ckptctl.core.retention.plan import Plan, RunPlan, plan_run
 from ckptctl.core.retention.policy import Policy, describe_policy
 from ckptctl.core.retention.resumable import (

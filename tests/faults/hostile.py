@@ -531,7 +531,7 @@ def headers() -> Iterator[Sample]:
 
 
 def zips(canary: str) -> Iterator[Sample]:
-    from tests.formats.test_torch_archive import AMBIGUOUS
+    from tests.formats.test_torch_zip import AMBIGUOUS
 
     for name, (content, _) in AMBIGUOUS.items():
         yield Sample(f"20 {name}.pt", content)

@@ -343,7 +343,7 @@ def test_the_watch_sees_what_a_real_unpickler_does(tmp_path: Path) -> None:
 
 
 def test_the_reader_loads_no_unpickler_and_nothing_heavy() -> None:
-    code = "import sys; import ckptctl.formats.torch_archive, ckptctl.formats.quick_check; print(*sys.modules)"
+    code = "import sys; import ckptctl.formats.torch_zip, ckptctl.formats.quick_check; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
         capture_output=True,

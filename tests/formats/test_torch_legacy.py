@@ -9,9 +9,9 @@ import pytest
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.vm import PersistentId
 from ckptctl.formats.quick_check import prove_whole
-from ckptctl.formats.torch_archive import UNSUPPORTED, PickledTensor
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, read_values, scalar
 from ckptctl.formats.torch_writer import make_tensor
+from ckptctl.formats.torch_zip import UNSUPPORTED, PickledTensor
 from tests.formats.legacy import MAGIC, VERSION, encode_legacy, legacy_file
 from tests.formats.samples import Bytes, dictionary, fixture, global_, number, numbers, tensor, text
 from tests.wording import worded
@@ -233,10 +233,9 @@ def test_the_format_is_told_by_its_magic_number(head: bytes, legacy: bool) -> No
 
 
 def test_a_made_file_is_what_the_reader_of_the_zip_format_refuses() -> None:
-    from ckptctl.formats import torch_archive
 
     with pytest.raises(Damaged, match=r"before 1\.6"):
-        torch_archive.read_values(Bytes(encode_legacy({"epoch": 1})))
+        torch_zip.read_values(Bytes(encode_legacy({"epoch": 1})))
 
 
 def test_a_reference_of_five_items_is_read_as_one_of_six() -> None:

@@ -10,10 +10,9 @@ from struct import unpack
 
 import pytest
 
-from ckptctl.formats import torch_archive
 from ckptctl.formats.pickle import reader
-from ckptctl.formats.torch_archive import PickledTensor as Described
 from ckptctl.formats.torch_writer import encode_torch, make_tensor, write_torch
+from ckptctl.formats.torch_zip import PickledTensor as Described
 from tests.stores.memory import MemoryStore
 
 ATOMS = [
@@ -149,10 +148,10 @@ def test_the_torch_reader_finds_the_same_values_and_scalars() -> None:
     tensors = {"scalar": make_tensor([0.25]), "cube": make_tensor(range(24), (2, 3, 4))}
     store.write("a.pt", encode_torch({"plain": NESTS, **tensors}))
     with store.open("a.pt") as source:
-        values = torch_archive.read_values(source)
+        values = torch_zip.read_values(source)
         assert values["plain"] == NESTS
         assert values["cube"] == Described("float32", (2, 3, 4), (12, 4, 1), 0, "1")
-        assert torch_archive.scalar(source, values["scalar"]) == 0.25
+        assert torch_zip.scalar(source, values["scalar"]) == 0.25
 
 
 @pytest.mark.lightning

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from ckptctl.core.model import Origin, Pointer, Run, Stray, relocate
 from ckptctl.core.retention.audit import audit
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.guard import RootFacts, audit_all, find_objections
+from ckptctl.core.retention.decisions import LinkMove
+from ckptctl.core.retention.objections import RootFacts, audit_all, find_objections
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.protocol import Reason
 from ckptctl.core.retention.slimming import SlimPlan
-from ckptctl.core.retention.verdicts import LinkMove
 from tests.core.samples import HOUR, NOW, run_of, save, saves
 from tests.laws.cases import CASES, Case, policies, runs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckptctl.core.model import Note
-from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast

@@ -10,12 +10,12 @@ import pytest
 
 from ckptctl.core.model import Pointer, Run, Stray
 from ckptctl.core.ranking import Metric, RunView, rank, view_run
-from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.decisions import LinkMove
+from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.protocol import Reason
-from ckptctl.core.retention.verdicts import LinkMove
 from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render import json

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from ckptctl.core.ranking import Metric, Ranked, RunView, rank
-from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepGlob

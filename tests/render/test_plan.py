@@ -7,12 +7,12 @@ import pytest
 
 from ckptctl.core.model import Run, Stray
 from ckptctl.core.ranking import RunView
-from ckptctl.core.retention.guard import Objection
+from ckptctl.core.retention.decisions import Action
+from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan, RunPlan, Verdict, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, TopK
 from ckptctl.core.retention.rules.protocol import Reason
-from ckptctl.core.retention.verdicts import Action
 from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.render import plan as screens
 from ckptctl.render.outcome import describe_outcome

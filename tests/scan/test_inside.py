@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from ckptctl.errors import Damaged
-from ckptctl.formats.torch_archive import UNSUPPORTED
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
+from ckptctl.formats.torch_zip import UNSUPPORTED
 from ckptctl.scan.metrics.inside import read_attributes, read_row, read_rows
 from tests.formats.legacy import encode_legacy
 from tests.formats.samples import Bytes, dictionary, fixture, global_, number, pack_zip, tensor, text, torch_file

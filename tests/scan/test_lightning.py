@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptctl.core.score_sources import CallbackState, TrainingRecord
-from ckptctl.formats.torch_archive import read_values, scalar
+from ckptctl.formats.torch_zip import read_values, scalar
 from ckptctl.formats.zip import open_archive
 from ckptctl.scan.metrics.lightning import read_record, read_settings
 from tests.formats.samples import FIXTURES, fixture

@@ -16,7 +16,7 @@ from ckptctl.core.model import Entry
 from ckptctl.core.units import QUIET
 from ckptctl.layouts.index import find_layout
 from ckptctl.layouts.schema import Layout
-from ckptctl.render.notes import describe_pattern
+from ckptctl.render.note_texts import describe_pattern
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.stores import open_store
 from tests.cli.calls import HOUR, call

@@ -95,7 +95,7 @@ def equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - tensors
 def test_what_only_serves_to_resume_goes_and_all_else_stays(
     value: dict[str, object], drop: tuple[str, ...] | None, gone: tuple[str, ...]
 ) -> None:
-    from ckptctl.formats.torch_archive import read_values
+    from ckptctl.formats.torch_zip import read_values
 
     content = encode_torch(value)
     assert set(open_slimmed(Bytes(content), drop).dropped) == set(gone)
@@ -129,7 +129,7 @@ def test_what_is_not_known_to_serve_only_to_resume_stays(value: dict[str, object
     ],
 )
 def test_bare_keeps_the_mapping_with_the_weights_alone(value: dict[str, object], keys: set[str]) -> None:
-    from ckptctl.formats.torch_archive import read_values
+    from ckptctl.formats.torch_zip import read_values
 
     assert set(read_values(Bytes(slim(encode_torch(value), bare=True)))) == keys
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol, cast
 
+from ckptctl.core.names.glued_keys import SEPARATORS, is_known_metric, is_metric_key, longest_known_metric, read_words
 from ckptctl.core.names.tokens import (
     EXTENSIONS,
     VERSION,
@@ -27,7 +28,6 @@ from ckptctl.core.names.tokens import (
     take_constant,
     take_number,
 )
-from ckptctl.core.names.unkeyed import SEPARATORS, is_known_metric, is_metric_key, longest_known_metric, read_words
 
 __all__ = ["EXTENSIONS", "Field", "Name", "is_cut_by_slash", "parse", "parse_folder"]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from ckptctl.core.names.glued_keys import SEPARATORS
 from ckptctl.core.names.parse import LONGEST, Name, add_field
 from ckptctl.core.names.tokens import EXTENSIONS, Field, begins_with_role, read_field, split_endings, split_extension
-from ckptctl.core.names.unkeyed import SEPARATORS
 from ckptctl.errors import UsageError
 
 TemplateStyle = Literal["filename", "filepath"]

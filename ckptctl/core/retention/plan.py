@@ -9,12 +9,7 @@ from typing import Literal, NamedTuple
 from ckptctl.core.model import Checkpoint, Note, Roster, Run, Text
 from ckptctl.core.ranking import Metric, find_best_doubt, find_mode_doubt, in_save_order, was_restarted
 from ckptctl.core.retention.budget import Budget, BudgetCandidate, LinkCounts, apply_budget
-from ckptctl.core.retention.eligibility import Eligibility, RuleResult, evaluate_rules, find_eligible
-from ckptctl.core.retention.policy import Policy, describe_policy
-from ckptctl.core.retention.rules import TopK
-from ckptctl.core.retention.rules.protocol import Reason, RuleContext
-from ckptctl.core.retention.slimming import SlimPlan
-from ckptctl.core.retention.verdicts import (
+from ckptctl.core.retention.decisions import (
     Action,
     EvaluationContext,
     LinkMove,
@@ -23,6 +18,11 @@ from ckptctl.core.retention.verdicts import (
     find_doubts,
     make_evaluation_context,
 )
+from ckptctl.core.retention.eligibility import Eligibility, RuleResult, evaluate_rules, find_eligible
+from ckptctl.core.retention.policy import Policy, describe_policy
+from ckptctl.core.retention.rules import TopK
+from ckptctl.core.retention.rules.protocol import Reason, RuleContext
+from ckptctl.core.retention.slimming import SlimPlan
 
 
 class Verdict(NamedTuple):

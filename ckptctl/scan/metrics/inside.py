@@ -14,7 +14,7 @@ from functools import partial
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.vm import LIMITS, PickledCall
 from ckptctl.formats.saved_values import Measure, Row, RowWalk, find_node, items_of
-from ckptctl.formats.torch_archive import DECODERS, UNSUPPORTED, PickledTensor
+from ckptctl.formats.torch_zip import DECODERS, UNSUPPORTED, PickledTensor
 from ckptctl.formats.zip import ByteSource, ZipArchive, open_archive
 
 _DEEPEST = 6
@@ -87,10 +87,10 @@ def _open(source: ByteSource) -> tuple[object, Measure]:
 
 def _open_zip(archive: ZipArchive) -> tuple[object, Measure]:
     from ckptctl.formats.any_zip import VERSION_MEMBER
-    from ckptctl.formats.torch_archive import read_pickled, scalar
+    from ckptctl.formats.torch_zip import read_pickled, scalar
 
     if _JSON in archive.members and VERSION_MEMBER in archive.members:
-        from ckptctl.formats.json_header import parse
+        from ckptctl.formats.strict_json import parse
 
         return parse(archive.read(_JSON, LIMITS.data), "its member 'data'"), _measure_nothing
     return read_pickled(archive).value, partial(scalar, archive)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from ckptctl.core.score_sources import WORST, CallbackState, TrainingRecord
-from ckptctl.formats.torch_archive import read_values, scalar
+from ckptctl.formats.torch_zip import read_values, scalar
 from ckptctl.formats.zip import open_archive
 
 if TYPE_CHECKING:

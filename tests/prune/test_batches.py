@@ -11,7 +11,7 @@ from ckptctl.core.retention.plan import Plan, plan_run
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast
 from ckptctl.core.units import QUIET
-from ckptctl.prune.steps import Batch, MoveTask, parts_of, prepare_batches
+from ckptctl.prune.batches import Batch, MoveTask, parts_of, prepare_batches
 from ckptctl.scan.runs import Options, scan
 from tests.core.samples import NOW, run_of, save
 from tests.prune.test_apply import FAMILY, RANKS, STATE, WHOLE

@@ -13,7 +13,7 @@ import pytest
 import ckptctl
 from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
-from ckptctl.render.notes import TEXTS, describe_error, describe_note
+from ckptctl.render.note_texts import TEXTS, describe_error, describe_note
 
 CODE = Path(ckptctl.__file__).parent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckptctl.core.names.unkeyed import read_words
+from ckptctl.core.names.glued_keys import read_words
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from ckptctl.core.model import Checkpoint, Run, Stray
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.guard import RootFacts, find_objections
+from ckptctl.core.retention.objections import RootFacts, find_objections
 from ckptctl.core.retention.plan import Plan, plan_run, plan_runs
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepLast, KeepOthers, KeepSteps, TopK

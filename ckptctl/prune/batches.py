@@ -19,7 +19,7 @@ from ckptctl.scan.pointers import remove_from_roster
 from ckptctl.stores import EntryChanged
 
 if TYPE_CHECKING:
-    from ckptctl.core.retention.verdicts import LinkMove
+    from ckptctl.core.retention.decisions import LinkMove
     from ckptctl.stores import ReadStore
 
 

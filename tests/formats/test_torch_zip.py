@@ -8,7 +8,7 @@ import pytest
 
 from ckptctl.errors import Damaged
 from ckptctl.formats.pickle.vm import GlobalName, PickledCall
-from ckptctl.formats.torch_archive import UNSUPPORTED, PickledTensor, read_values, scalar
+from ckptctl.formats.torch_zip import UNSUPPORTED, PickledTensor, read_values, scalar
 from ckptctl.formats.zip import open_archive
 from tests.formats.samples import (
     Bytes,
