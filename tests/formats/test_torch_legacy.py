@@ -7,6 +7,7 @@ from struct import pack
 import pytest
 
 from ckptctl.errors import Damaged
+from ckptctl.formats import torch_zip
 from ckptctl.formats.pickle.vm import PersistentId
 from ckptctl.formats.quick_check import prove_whole
 from ckptctl.formats.torch_legacy import is_legacy, open_legacy, read_values, scalar

@@ -10,6 +10,7 @@ from struct import unpack
 
 import pytest
 
+from ckptctl.formats import torch_zip
 from ckptctl.formats.pickle import reader
 from ckptctl.formats.torch_writer import encode_torch, make_tensor, write_torch
 from ckptctl.formats.torch_zip import PickledTensor as Described
