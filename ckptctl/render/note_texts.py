@@ -47,68 +47,16 @@ def _ago(nanoseconds: int) -> str:
     return f"{write_age(nanoseconds / NANOSECONDS)} ago"
 
 
-def _cut_short(size: int, expected: int) -> str:
-    return f"cut short: {write_size(size)} of {write_size(expected)}"
-
-
-def _just_written(age: int) -> str:
-    return f"written {_ago(age)}"
-
-
-def _incomplete_yet(why: str, age: int) -> str:
-    return f"{why}, written {_ago(age)}"
-
-
-def _missing_rank(rank: Sequence[int], pattern: str) -> str:
-    return f"rank {', '.join(map(str, rank))} of {describe_pattern(pattern)} is missing"
-
-
-def _several_series(series: Sequence[str]) -> str:
-    return f"several series share its folder: {', '.join(series)}"
-
-
 def _rival_layouts(layouts: Sequence[str]) -> str:
     return f"it may be of {' or '.join(layouts)}"
-
-
-def _ambiguous_layout(layouts: Sequence[str]) -> str:
-    return f"{_rival_layouts(layouts)}: choose one with --layout"
 
 
 def _state(state: str, why: str | None) -> str:
     return f"{state}: {why}" if why else state
 
 
-def _too_young(count: int) -> str:
-    return f"{count} checkpoint{'s' * (count != 1)} too young to judge: left alone"
-
-
-def _newer(path: str, state: str, why: str | None) -> str:
-    return f"{path} is newer, but {_state(state, why)}"
-
-
-def _killed_save(why: str | None) -> str:
-    return f"left by a killed save: {why or 'not whole'}"
-
-
-def _in_doubt(why: str | None) -> str:
-    return f"it is in doubt whether it is whole{f': {why}' if why else ''}"
-
-
 def _unfinished_if_slimmed(state: str, why: str | None) -> str:
     return f"a listing would take it for unfinished then: {why or f'it is {state}'}"
-
-
-def _unlisted(path: str, why: str) -> str:
-    return f"{path or '.'}: {why}"
-
-
-def _pinned(until: str | None, reason: str | None) -> str:
-    return f"pinned{f' until {until}' if until else ''}{f': {reason}' if reason else ''}"
-
-
-def _pin_passed(until: str, reason: str | None) -> str:
-    return f"its pin has passed (until {until}){f': {reason}' if reason else ''}"
 
 
 def _score_conflict(path: str, metric: str, trusted: Score, other: Score, files: Sequence[tuple[str, str]]) -> str:
@@ -134,26 +82,10 @@ def _mode_against_name(metric: str, mode: str, told: str, *, asked: bool) -> str
     return f"{who} says {mode}, but '{metric}' reads as if {told} were better: {mode} counts"
 
 
-def _mixed_layouts(families: Sequence[str]) -> str:
-    return f"checkpoints of {' and '.join(families)} lie here: choose one with --layout"
-
-
-def _held(path: str, reasons: Sequence[Text]) -> str:
-    return f"'{path}' stays: {'; '.join(map(describe_note, reasons))}"
-
-
-def _stays_now(reasons: Sequence[Text]) -> str:
-    return f"stays now: {'; '.join(map(describe_note, reasons))}"
-
-
 def _of_several(paths: Sequence[str], why: str) -> str:
     from ckptctl.core.findings import describe_names  # only a doctor shows these
 
     return f"{describe_names(paths)}: {why}"
-
-
-def _with_size_and_age(why: str, size: int, age: int) -> str:
-    return f"{why}; {write_size(size)}, written {_ago(age)}"
 
 
 TEXTS: Mapping[str, str | Callable[..., str]] = {
@@ -161,7 +93,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "unreadable": "cannot be read: {why}",
     "empty-file": "empty file",
     "zeros": "it begins with nothing but zeros",
-    "cut-short": _cut_short,
+    "cut-short": lambda size, expected: f"cut short: {write_size(size)} of {write_size(expected)}",
     "end-record-missing": "cut short: end record missing",
     "footer-missing": "cut short: its footer is missing",
     "pickle-end-missing": "cut short: a pickle without its end",
@@ -186,11 +118,11 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "missing-file": "{name} is missing",
     "missing-shard": "{name} is missing",
     "missing-part": "{kind} {number} is missing",
-    "missing-rank": _missing_rank,
+    "missing-rank": lambda rank, pattern: f"rank {', '.join(map(str, rank))} of {describe_pattern(pattern)} is missing",
     "missing-share": "the share of {folder} is missing",
     # what its age, its name, its peers and its trackers tell
-    "just-written": _just_written,
-    "incomplete-yet": _incomplete_yet,
+    "just-written": lambda age: f"written {_ago(age)}",
+    "incomplete-yet": lambda why, age: f"{why}, written {_ago(age)}",
     "in-progress-name": "its name is that of a save under way",
     "unfinished-marker": "its writer's marker says unfinished",
     "cut-document": "{name} is cut short",
@@ -202,18 +134,18 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "unread-pointer": "{file} cannot be read, and may name it",
     "not-found-again": "{why}",
     # what it is
-    "ambiguous-layout": _ambiguous_layout,
-    "several-series": _several_series,
+    "ambiguous-layout": lambda layouts: f"{_rival_layouts(layouts)}: choose one with --layout",
+    "several-series": lambda series: f"several series share its folder: {', '.join(series)}",
     "nested-run": "a run lies in it: {name}",
     "odd-kind": "neither a file nor a folder",
     "generic-name": "named like a checkpoint, but of no framework, beside those of one",
     "not-understood": "not understood",
     "unknown-folder": "a folder that no layout knows",
     # notices of a run
-    "unlisted": _unlisted,
+    "unlisted": lambda path, why: f"{path or '.'}: {why}",
     "inside-a-checkpoint": "it is a checkpoint itself, or a part of some ({layout}): name the folder above it",
-    "pinned": _pinned,
-    "pin-passed": _pin_passed,
+    "pinned": lambda until, reason: f"pinned{f' until {until}' if until else ''}{f': {reason}' if reason else ''}",
+    "pin-passed": lambda until, reason: f"its pin has passed (until {until}){f': {reason}' if reason else ''}",
     "unreadable-pin": "{path} is taken for a pin for ever: {why}",
     "unreadable-side-file": "{path}: cannot be read: {why}",
     "broken-side-file": "{path}: {why}: left out",
@@ -233,25 +165,25 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "restarted": (
         "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
     ),
-    "mixed-layouts": _mixed_layouts,
+    "mixed-layouts": lambda families: f"checkpoints of {' and '.join(families)} lie here: choose one with --layout",
     "left-alone": "{why}: left alone",
     "state": _state,
-    "newer": _newer,
-    "too-young": _too_young,
-    "killed-save": _killed_save,
+    "newer": lambda path, state, why: f"{path} is newer, but {_state(state, why)}",
+    "too-young": lambda count: f"{count} checkpoint{'s' * (count != 1)} too young to judge: left alone",
+    "killed-save": lambda why: f"left by a killed save: {why or 'not whole'}",
     "not-slimmed": "not slimmed: {why}",
     "roster-corrected": "{path} lists {count} of what goes, and is corrected before",
-    "held": _held,
-    "stays-now": _stays_now,
+    "held": lambda path, reasons: f"'{path}' stays: {'; '.join(map(describe_note, reasons))}",
+    "stays-now": lambda reasons: f"stays now: {'; '.join(map(describe_note, reasons))}",
     # refusals to slim, and to compare
     "left-out": "{why}: not compared",
     "not-compared": "cannot be compared: {why}",
-    "in-doubt": _in_doubt,
+    "in-doubt": lambda why: f"it is in doubt whether it is whole{f': {why}' if why else ''}",
     "unfinished-if-slimmed": _unfinished_if_slimmed,
     # findings
     "bare-state": "its state is {state}",
     "of-several": _of_several,
-    "with-size-and-age": _with_size_and_age,
+    "with-size-and-age": lambda why, size, age: f"{why}; {write_size(size)}, written {_ago(age)}",
     "unfinished-save": "a save that was not finished: {why}",
     "newer-than-done": "newer than what training says is done: {why}",
     "rival-layouts": _rival_layouts,
