@@ -170,6 +170,11 @@ class Checkpoint(NamedTuple):
         return self.state if self.state not in _UNKNOWN else "unknown"  # type: ignore[return-value]
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether it says when it was saved."""
+        return (self.step, self.epoch, self.counter) != (None, None, None)
+
+    @property
     def is_set_aside(self) -> bool:
         """Whether rules pass it over: it is neither ranked nor counted, and stays."""
         return not SET_ASIDE.isdisjoint(self.roles)

@@ -158,12 +158,8 @@ def _id_of(checkpoint: Checkpoint) -> str:
 def _resumed_from(run: Run) -> frozenset[str]:
     """What training would take: what a name for the last stands for, else the highest number, whole or not."""
     named = {it.target for it in run.pointers if it.target and names_last(it.path)}
-    numbered = [
-        checkpoint
-        for checkpoint in run.checkpoints
-        if not (checkpoint.is_set_aside or _id_of(checkpoint) in _MARKED)
-        and any(number is not None for number in (checkpoint.step, checkpoint.epoch, checkpoint.counter))
-    ]
+    held = (it for it in run.checkpoints if not (it.is_set_aside or _id_of(it) in _MARKED))
+    numbered = [it for it in held if it.is_numbered]
     return frozenset(named or {it.path for it in in_save_order(numbered)[-1:]})
 
 

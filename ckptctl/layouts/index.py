@@ -102,9 +102,7 @@ class LayoutIndex:
             {it for layout in self.layouts if not layout.names for it in layout.extensions if layout.unit != "family"}
         )
         """Endings of names that are read by the grammar alone."""
-        self._rank_folders = [
-            (it, required_text(pattern), pattern) for it in self.layouts for pattern in it.rank_folders
-        ]
+        self._rank_folders = [(it, required_text(rank), rank) for it in self.layouts for rank in it.rank_folders]
 
     def _enter(self, layout: Layout) -> None:
         if layout.unit != "dir":
@@ -188,9 +186,8 @@ class LayoutIndex:
         known = self._contents.get(held)
         if known is None:
             order = {layout.name: place for place, layout in enumerate(self.layouts)}
-            markers = sorted(
-                self._find_clues(held), key=lambda it: (order[it[0].layout.name], not it[0].is_proof, it[1])
-            )
+            clues = self._find_clues(held)
+            markers = sorted(clues, key=lambda it: (order[it[0].layout.name], not it[0].is_proof, it[1]))
             strongest = list({marker.layout.name: (marker, what) for marker, what in reversed(markers)}.values())[::-1]
             known = sorted(strongest, key=lambda it: not it[0].is_proof)
             if len(self._contents) > _MEMORY:
@@ -237,9 +234,7 @@ class LayoutIndex:
 
     def rank_folder_of(self, name: str) -> Match | None:
         """The layout of which a folder holds one rank's share of the checkpoints of the folder above."""
-        rows = (
-            it for it, anchor, pattern in self._rank_folders if anchor in name and _compile(pattern).fullmatch(name)
-        )
+        rows = (it for it, text, pattern in self._rank_folders if text in name and _compile(pattern).fullmatch(name))
         return next((Match(it, {}) for it in rows), None)
 
 

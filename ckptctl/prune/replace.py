@@ -61,9 +61,8 @@ def require_retained(store: ReadStore, item: TransactionItem) -> None:
 
 def is_withdrawn(store: ReadStore, part: RenameStep) -> bool:
     """Whether an heir lies in the trash, and nothing at its place."""
-    return (
-        part.heir is not None and _stat(store, replacement_path(part)) is not None and _stat(store, part.path) is None
-    )
+    is_there = part.heir is not None and _stat(store, replacement_path(part)) is not None
+    return is_there and _stat(store, part.path) is None
 
 
 def is_restored(store: ReadStore, item: TransactionItem) -> bool:

@@ -98,19 +98,13 @@ def scan(
         run = _build(store, run_folder, index, options)
         if run is None:
             continue
-        if options.is_brief and all(map(_has_place, run.checkpoints)):
+        if options.is_brief and all(it.is_numbered or it.is_set_aside for it in run.checkpoints):
             yield run._replace(checkpoints=tuple(in_save_order(run.checkpoints)))
             continue
         run = collect_metrics(store, run, run_folder.sides, wanted)
         if options.stat and run.checkpoints:  # their order is known now
             run = run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
         yield run
-
-
-def _has_place(checkpoint: Checkpoint) -> bool:
-    """Whether its name says when it was saved, as far as that can be asked of a ``last``."""
-    numbers = (checkpoint.step, checkpoint.epoch, checkpoint.counter)
-    return numbers != (None, None, None) or checkpoint.is_set_aside
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
@@ -298,8 +292,7 @@ def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint
 
 def _is_plain(checkpoint: Checkpoint) -> bool:
     """Whether a name says which save it is."""
-    numbers = (checkpoint.epoch, checkpoint.step, checkpoint.counter)
-    return not checkpoint.roles and bool(checkpoint.metrics or any(it is not None for it in numbers))
+    return not checkpoint.roles and (bool(checkpoint.metrics) or checkpoint.is_numbered)
 
 
 def _mark(

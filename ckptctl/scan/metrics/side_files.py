@@ -142,7 +142,7 @@ def _is_wanting(claims: ScoreClaims, path: str) -> bool:
     """Whether a checkpoint has no metric yet, or no number to be ordered by."""
     it = claims.held[path]
     has_metric = any(name not in COUNTERS for name in (*it.metrics, *claims.by_path.get(path, ())))
-    return not has_metric or (it.step, it.epoch, it.counter) == (None, None, None)
+    return not has_metric or not it.is_numbered
 
 
 def _claim_rows(reader: SourceReader, source: MetricSource, own: Sequence[str], rows: Sequence[Row]) -> set[str]:
