@@ -39,13 +39,7 @@ class Console:
         """Write an answer, piece by piece as it comes."""
         for piece in pieces:
             _write(piece)
-        self._flush()
-
-    def _flush(self) -> None:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError as error:
-            raise ReaderGone from error
+        _write(flush=True)
 
     def hand_over(self, paths: Iterable[tuple[str, str]], *, null: bool) -> None:
         """Write paths for another program, each with what follows it: a line each, or their very bytes and a NUL.
@@ -60,20 +54,20 @@ class Console:
             shown = escape(path)
             escaped += shown != path
             _write(f"{shown}{rest}\n")
-        self._flush()
+        _write(flush=True)
         if escaped:
             names = "1 name is" if escaped == 1 else f"{escaped} names are"
             self.warn(f"{names} escaped here, and must not be used as written: -0 gives the exact bytes")
 
     def _hand_over_bytes(self, paths: Iterable[tuple[str, str]]) -> None:
-        self._flush()
+        _write(flush=True)
         for path, rest in paths:
             _write_bytes(encode(path + rest) + b"\0")
-        self._flush()
+        _write(flush=True)
 
     def remark(self, text: str) -> None:
         """Write a line about the answer, after what has been answered so far."""
-        self._flush()
+        _write(flush=True)
         try:
             sys.stderr.write(text if text.endswith("\n") else text + "\n")
             sys.stderr.flush()
@@ -99,7 +93,7 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Whether the person says yes; an empty line and the end of input say no."""
-        self._flush()
+        _write(flush=True)
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         try:
@@ -111,9 +105,11 @@ class Console:
             raise
 
 
-def _write(text: str) -> None:
+def _write(text: str = "", *, flush: bool = False) -> None:
     try:
         sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
     except BrokenPipeError as error:
         raise ReaderGone from error
 

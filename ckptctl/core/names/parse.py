@@ -108,7 +108,12 @@ def parse_folder(  # noqa: PLR0913 - what may be known of a folder
     usable = "" if equals in SEPARATORS else equals
     if extensions is not EXTENSIONS:
         extensions = sorted(filter(None, extensions), key=len, reverse=True)
-    grammar = _agree(paths, NameGrammar(known, usable, join, tuple(extensions)))
+    wordy = [path for path in paths if usable not in path] if usable else paths
+    grammar = NameGrammar(known, usable, join, tuple(extensions), reads_colons=len(wordy) == len(paths))
+    if len(wordy) > 1:  # what names without an equals sign mean, only siblings tell
+        endings = {split_extension(path, grammar.extensions) for path in wordy if len(path) <= LONGEST}
+        glued = (read_words(stem, known).glued for stem, _ in endings if not _equals_in(stem, grammar))
+        grammar = grammar._replace(versioned=_find_versioned(endings, join), signed=frozenset().union(*glued))
     if template is not None:
         return [_match(template, path, grammar) or _read(path, grammar) for path in paths]
     return _read_all(paths, grammar)
@@ -135,18 +140,6 @@ def is_cut_by_slash(folder_name: str, equals: str = "=") -> bool:
 
 
 # What the names of a folder agree on ---------------------------------------------------------------------------------
-
-
-def _agree(paths: Sequence[str], grammar: NameGrammar) -> NameGrammar:
-    """The grammar, with what only siblings tell of the names without an equals sign."""
-    wordy = [path for path in paths if grammar.equals not in path] if grammar.equals else list(paths)
-    if len(wordy) < len(paths):
-        grammar = grammar._replace(reads_colons=False)
-    if len(wordy) < 2:  # noqa: PLR2004 - nobody to agree with
-        return grammar
-    endings = {split_extension(path, grammar.extensions) for path in wordy if len(path) <= LONGEST}
-    glued = (read_words(stem, grammar.known).glued for stem, _ in endings if not _equals_in(stem, grammar))
-    return grammar._replace(versioned=_find_versioned(endings, grammar.join), signed=frozenset().union(*glued))
 
 
 def _find_versioned(endings: Iterable[tuple[str, str]], join: str) -> frozenset[tuple[str, str]]:

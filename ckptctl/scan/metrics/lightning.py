@@ -83,24 +83,20 @@ def _read_watches(values: Mapping[object, object], scalar: Scalar) -> Iterator[C
         name = _text(key if isinstance(key, str) else getattr(key, "name", None)) or ""
         match = _KEY.fullmatch(name)
         if isinstance(state, dict) and ("best_model_path" in state or (match and _NAME.fullmatch(match[1]))):
-            yield _read_watch(read_settings(name), state, scalar)
-
-
-def _read_watch(settings: Mapping[str, str], state: Mapping[object, object], scalar: Scalar) -> CallbackState:
-    models = state.get("best_k_models")
-    held = models.items() if isinstance(models, dict) else ()
-    scores = {path: _number(node, scalar) for path, node in held if isinstance(path, str)}
-    mode = _MODES.get(settings.get("mode"))
-    return CallbackState(
-        _text(state.get("monitor")) or settings.get("monitor"),
-        mode,
-        _text(state.get("dirpath")),
-        {path: score for path, score in scores.items() if score is not None},
-        _text(state.get("best_model_path")),
-        _text(state.get("last_model_path")),
-        _number(state.get("current_score"), scalar),
-        WORST.get(mode),
-    )
+            settings, models = read_settings(name), state.get("best_k_models")
+            held = models.items() if isinstance(models, dict) else ()
+            scores = {path: _number(node, scalar) for path, node in held if isinstance(path, str)}
+            mode = _MODES.get(settings.get("mode"))
+            yield CallbackState(
+                _text(state.get("monitor")) or settings.get("monitor"),
+                mode,
+                _text(state.get("dirpath")),
+                {path: score for path, score in scores.items() if score is not None},
+                _text(state.get("best_model_path")),
+                _text(state.get("last_model_path")),
+                _number(state.get("current_score"), scalar),
+                WORST.get(mode),
+            )
 
 
 def read_settings(key: str) -> dict[str, str]:

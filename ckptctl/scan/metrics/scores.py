@@ -7,7 +7,7 @@ from importlib import import_module
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
-from ckptctl.core.model import Checkpoint, Note, Run, Score
+from ckptctl.core.model import Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
 from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
 from ckptctl.errors import CkptctlError, Damaged
@@ -152,27 +152,22 @@ def _scores_of(claims: ScoreClaims, own: str, watch: CallbackState) -> Mapping[s
 def settle_claims(claims: ScoreClaims, watched: RecordedMonitor) -> Run:
     """The run with every claim settled, in order, with what its people should know."""
     disputes: list[ScoreConflict] = []
-    changed = {path: _settle_all(path, claims, disputes) for path in claims.by_path}
-    checkpoints = tuple(changed.get(path, checkpoint) for path, checkpoint in claims.held.items())
+    settled = dict(claims.held)
+    for path, metrics_said in claims.by_path.items():
+        metrics = dict(settled[path].metrics)
+        for name, said in metrics_said.items():
+            own = next((key for key in metrics if claims.is_named(key, name)), None)
+            named = [metrics.pop(own)] if own is not None else []
+            metrics[name], other = resolve_score([*said, *named])
+            disputes += [ScoreConflict(path, name, metrics[name], other, claims.files)] if other is not None else []
+        settled[path] = settled[path]._replace(metrics=metrics)
     notes = [it.note for it in sorted(disputes)[:MOST_DISPUTES]]
     if len(disputes) > MOST_DISPUTES:
         notes.append(Note("more-score-conflicts", count=len(disputes) - MOST_DISPUTES))
     return claims.run._replace(
-        checkpoints=tuple(in_save_order(checkpoints)),
+        checkpoints=tuple(in_save_order(settled.values())),
         monitor=watched[0],
         mode=watched[1] or claims.run.mode,
         step_base=max(claims.run.step_base, *(it.ahead for it in claims.records.values()), 0),
         notices=(*claims.notices, *notes),
     )
-
-
-def _settle_all(path: str, claims: ScoreClaims, disputes: list[ScoreConflict]) -> Checkpoint:
-    checkpoint = claims.held[path]
-    metrics = dict(checkpoint.metrics)
-    for name, said in claims.by_path.get(path, {}).items():
-        own = next((key for key in metrics if claims.is_named(key, name)), None)
-        named = [metrics.pop(own)] if own is not None else []
-        metrics[name], other = resolve_score([*said, *named])
-        if other is not None:
-            disputes.append(ScoreConflict(path, name, metrics[name], other, claims.files))
-    return checkpoint._replace(metrics=metrics)
