@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from ctypes.util import find_library
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -30,11 +32,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything of ours is imported."""
     let_children_be_interrupted()
+    config.pluginmanager.register(Watch())
     is_controller = bool(config.getoption("numprocesses", None))  # of workers, which run the tests
     if config.getoption("measure") and not is_controller:
         from tests.measuring import Measuring
 
         config.pluginmanager.register(Measuring())
+
+
+class Watch:
+    """Tells where a test hangs: pytest's own way (faulthandler_timeout) starts and joins a thread for each test."""
+
+    LONG, OFTEN = 600, 60
+    """Seconds: what takes longer is told; how often the time begins anew, at the start of a test."""
+
+    def __init__(self) -> None:
+        self.stream = os.dup(2)  # before pytest captures what tests write
+        self.begun = -float("inf")
+
+    def pytest_runtest_logstart(self) -> None:
+        """Begin anew now and then."""
+        if monotonic() - self.begun > self.OFTEN:
+            self.begun = monotonic()
+            faulthandler.dump_traceback_later(self.LONG, file=self.stream)
+
+    def pytest_unconfigure(self) -> None:
+        """Watch no longer."""
+        faulthandler.cancel_dump_traceback_later()
+        os.close(self.stream)
 
 
 def let_children_be_interrupted() -> None:
