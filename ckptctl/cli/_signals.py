@@ -34,9 +34,10 @@ class StopSignal:
 
 @contextmanager
 def defer_signals() -> Iterator[StopSignal]:
-    """Note signals instead of dying of them; the handlers are put back at the end."""
+    """Note signals instead of dying of them; the handlers are put back at the end. Under nohup they stay ignored."""
     stop = StopSignal()
-    before = {number: signal.signal(number, stop.note) for number in WATCHED}
+    heard = [number for number in WATCHED if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop.note) for number in heard}
     try:
         yield stop
     finally:

@@ -150,3 +150,14 @@ def test_the_handlers_are_put_back() -> None:
     with defer_signals() as stop:
         assert not stop()
     assert [signal.getsignal(number) for number in WATCHED] == before
+
+
+def test_a_signal_that_the_caller_ignores_does_not_stop_a_prune() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with defer_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
