@@ -136,10 +136,14 @@ def test_a_tracker_is_read_as_its_layout_says(name: str, data: bytes, said: str 
     assert read_tracker(MemoryStore({f"r/{name}": data}), f"r/{name}", LAYOUTS) == said
 
 
-def test_a_tracker_that_cannot_be_read_says_nothing() -> None:
-    store = Moody({"latest": b"global_step7"})
-    store.closed = frozenset({"latest"})
-    assert read_tracker(store, "latest", LAYOUTS) is None
+@pytest.mark.parametrize(
+    ("name", "data"), [("latest", b"global_step7"), ("checkpoint", b'model_checkpoint_path: "ckpt-7"\n')]
+)
+def test_a_tracker_that_cannot_be_read_says_nothing(name: str, data: bytes) -> None:
+    store = Moody({name: data})
+    assert read_tracker(store, name, LAYOUTS) is not None
+    store.closed = frozenset({name})
+    assert read_tracker(store, name, LAYOUTS) is None
 
 
 def one(layout: str, path: str = "r/x") -> Checkpoint:
