@@ -19,7 +19,7 @@ from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.pointers import LONGEST_NAME
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import SMALL, Folder, ReadStore, open_store
+from ckptctl.stores import SMALL, Folder, ReadStore, StoreView, open_store
 
 MOST_SIBLINGS = 100
 """Entries of a folder of which all are looked at; of more, siblings would cost more than what is asked for."""
@@ -172,25 +172,19 @@ class _Siblings:
         return Checkpoint(entry.path, "unknown", "dir", (entry, *inside))
 
 
-class FilteredStore:
+class FilteredStore(StoreView):
     """A store of which a walk sees only the top folder, and what may be part of some checkpoints in it."""
 
     def __init__(self, store: ReadStore, names: Sequence[str]) -> None:
+        super().__init__(store)
         self.names = tuple(names)
         self.beside: list[str] = []
         """All that the top folder holds."""
-        self.url = store.url
-        self.stat = store.stat
-        self.open = store.open
-        self.resolve = store.resolve
-        self.clock = store.clock
-        self.room = store.room
-        self._walk = store.walk
 
     def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
         """The top folder, and those below it whose names begin as a checkpoint's does."""
         del enter
-        for folder in self._walk(stat=stat, enter=lambda path: not path or path.startswith(self.names), top=top):
+        for folder in super().walk(stat=stat, enter=lambda path: not path or path.startswith(self.names), top=top):
             if not folder.path:
                 self.beside = [it.path for it in folder.entries if it.path not in self.names]
             is_large = not folder.path and len(folder.entries) > MOST_SIBLINGS

@@ -151,22 +151,33 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     if not (checkpoints or pointers or run_folder.failures):
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
+    return _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *hard]), index, options)
+
+
+def _make_run(
+    store: ReadStore,
+    found: tuple[RunFolder, DetectedAll],
+    made: tuple[list[Checkpoint], list[Pointer]],
+    index: LayoutIndex,
+    options: Options,
+) -> Run:
+    """The run of what was made of a folder, with what the files beside its checkpoints say of them."""
+    (run_folder, detected), (checkpoints, pointers) = found, made
     layouts = {it.layout.name: it.layout for it in detected.checkpoints}
+    held = list(layouts.values())
     files = [entry for entry in run_folder.entries if entry.kind == "file"]
     known = [it for it in index.layouts if it.name in layouts]
     named = read_pointers(store, files, checkpoints, known) if options.stat else FrameworkPointers()
     pins = {entry.path: entry for entry in run_folder.entries if entry.path.endswith(PIN)}
     checkpoints, broken = attach_pins(store, pins, checkpoints, options.now) if pins else (checkpoints, [])
-    pointers = [*pointers, *hard, *named.pointers]
+    pointers = [*pointers, *named.pointers]
     marked = _mark(checkpoints, pointers, run_folder, index)
-    held = list(layouts.values())
+    noted = {it.path for it in named.pointers}
     return Run(
         run_folder.path,
         tuple(_commit(marked, named, options.now) if named.committed or named.unread else marked),
         tuple(pointers),
-        tuple(_strays(run_folder, detected, index, {it.path for it in named.pointers}))
-        if held and options.stat
-        else (),
+        tuple(_strays(run_folder, detected, index, noted)) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
         epoch_base=max((it.epoch_base for it in held), default=0),

@@ -21,7 +21,7 @@ from ckptctl.errors import Damaged
 from ckptctl.layouts import LAYOUTS
 from ckptctl.scan.pointers import owners_of, resolve_link
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import ReadStore, Store, read_whole
+from ckptctl.stores import ReadStore, Store, StoreView, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.stores import Folder
@@ -179,22 +179,16 @@ def list_tree(
     return observer.close(store, [refine(run) for run in found])
 
 
-class _NamesWhereSettled:
+class _NamesWhereSettled(StoreView):
     """A store whose walk asks for no sizes and times in settled folders."""
 
     def __init__(self, store: ReadStore, is_settled: Callable[[str], bool]) -> None:
-        self.url = store.url
-        self.stat = store.stat
-        self.open = store.open
-        self.resolve = store.resolve
-        self.clock = store.clock
-        self.room = store.room
-        self._walk = store.walk
+        super().__init__(store)
         self._is_settled = is_settled
 
     def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
         """Every folder; entries have sizes and times only where they were asked for."""
-        for folder in self._walk(stat=False, enter=enter, top=top):
+        for folder in super().walk(stat=False, enter=enter, top=top):
             yield folder if not stat or self._is_settled(folder.path) else self._stat_all(folder)
 
     def _stat_all(self, folder: Folder) -> Folder:

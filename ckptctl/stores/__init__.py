@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from ckptctl.errors import Damaged, Refused
@@ -35,6 +35,7 @@ __all__ = [
     "ReadStore",
     "ReadableFile",
     "Store",
+    "StoreView",
     "open_store",
     "read_whole",
     "require_writable",
@@ -84,17 +85,31 @@ SMALL = 1 << 16
 """Bytes: more is not held, since of most files that are larger only an end is looked at."""
 
 
-class CachedStore:
-    """A store, for one scan: of a run's newest state scores, names and whether it is whole are asked one by one."""
+class StoreView:
+    """A store, to look at and no more; those made of it list or open something otherwise."""
 
     def __init__(self, store: ReadStore) -> None:
+        self._store = store
         self.url = store.url
-        self.walk = store.walk
         self.stat = store.stat
         self.resolve = store.resolve
         self.clock = store.clock
         self.room = store.room
-        self._open = store.open
+
+    def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
+        """The folders of the store."""
+        return self._store.walk(stat=stat, enter=enter, top=top)
+
+    def open(self, path: str) -> AbstractContextManager[ReadableFile]:
+        """Open a file of the store."""
+        return self._store.open(path)
+
+
+class CachedStore(StoreView):
+    """A store, for one scan: of a run's newest state scores, names and whether it is whole are asked one by one."""
+
+    def __init__(self, store: ReadStore) -> None:
+        super().__init__(store)
         self._path: str | None = None
         self._held = b""
 
@@ -104,7 +119,7 @@ class CachedStore:
         if path == self._path:
             yield HeldFile(self._held, len(self._held))
             return
-        with self._open(path) as source:
+        with super().open(path) as source:
             if source.size <= SMALL:
                 self._path, self._held = path, source.read(0, source.size)
             yield source if source.size > SMALL else HeldFile(self._held, source.size)

@@ -26,10 +26,10 @@ from ckptctl.layouts.index import LayoutIndex
 from ckptctl.prune.apply import ApplyOptions, apply
 from ckptctl.prune.journal import begin_journal, trash_folder_of
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import Folder, ReadableFile, ReadStore, open_store
+from ckptctl.stores import Folder, ReadableFile, ReadStore, StoreView, open_store
 from ckptctl.stores.local import open_url
 from tests.core.samples import run_of, save
-from tests.stores.memory import MemoryStore, ReadOnlyStore
+from tests.stores.memory import MemoryStore
 from tests.wording import worded
 
 HOUR = 3_600_000_000_000
@@ -416,4 +416,4 @@ def test_a_file_that_changes_between_two_looks_is_equal_to_none() -> None:
 def test_where_no_links_can_be_made_nothing_is_compared() -> None:
     store = Moody({"a": b"1", "b": b"1"})
     store.closed = frozenset({"a", "b"})
-    assert twins({}, "a", "b", store=ReadOnlyStore(store)) == []
+    assert twins({}, "a", "b", store=StoreView(store)) == []

@@ -21,10 +21,10 @@ from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.prune.apply import MOST_BYTES_WAITING, MOST_WAITING, ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import TRASH
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import EntryChanged
+from ckptctl.stores import EntryChanged, StoreView
 from ckptctl.stores.local import LocalStore, open_url
 from tests.core.samples import run_of
-from tests.stores.memory import MemoryStore, ReadOnlyStore
+from tests.stores.memory import MemoryStore
 
 WHOLE = encode_torch({"state_dict": {}})
 NAMES = [f"r/epoch={n}-val_loss=0.{5 - n}.ckpt" for n in range(4)]
@@ -558,7 +558,7 @@ def test_an_identifier_that_was_used_before_deletes_nothing_of_before() -> None:
 def test_a_store_that_is_read_only_is_refused_even_with_nothing_to_do() -> None:
     store = store_of()
     with pytest.raises(Refused, match="object stores are read-only") as caught:
-        apply(plan_of(store, keep=-1), ReadOnlyStore(store), ApplyOptions("t"))
+        apply(plan_of(store, keep=-1), StoreView(store), ApplyOptions("t"))
     assert caught.value.id == "read-only-store"
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ckptctl.core.model import Entry, EntryKind
-from ckptctl.stores import EntryChanged, Folder, LinkKind, LockHolder, ReadableFile, ReadStore, split_path
+from ckptctl.stores import EntryChanged, Folder, LinkKind, LockHolder, ReadableFile, split_path
 from ckptctl.stores.remote import group_by_folder
 
 _SECOND = 1_000_000_000
@@ -270,19 +270,6 @@ class MemoryStore:
         split_path(entry.path)
         if self.stat(entry.path) != entry:
             raise EntryChanged(errno.ESTALE, "changed since it was listed", entry.path)
-
-
-class ReadOnlyStore:
-    """The same files, that can only be looked at."""
-
-    def __init__(self, store: ReadStore) -> None:
-        self.url = store.url
-        self.walk = store.walk
-        self.stat = store.stat
-        self.open = store.open
-        self.resolve = store.resolve
-        self.clock = store.clock
-        self.room = store.room
 
 
 class _Bytes:
