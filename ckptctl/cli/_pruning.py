@@ -45,19 +45,12 @@ MOST_NAMED = 3
 class PruneConsent(NamedTuple):
     """How far a prune may go, and what becomes of what it deletes."""
 
+    options: ApplyOptions
     is_dry: bool = False
     is_check: bool = False
     plan_out: str | None = None
     """A file to write the plan to; then nothing is carried out."""
     has_consent: bool = False
-    keeps: bool = False
-    """Whether deleted checkpoints stay in the trash."""
-    keeps_for: int | None = None
-    """Nanoseconds after which the trash may be emptied."""
-    takes_open: bool = False
-    """Whether also a checkpoint is deleted that another process is reading."""
-    command: str = "prune"
-    """What the journal calls it."""
 
     @property
     def is_strict(self) -> bool:
@@ -94,7 +87,7 @@ def prune(
     if json:
         console.answer(_json_of(planned, outcome, is_dry=consent.is_dry))
     elif refusal is None:
-        _tell(planned, outcome, console, consent)
+        _print_end(planned, outcome, console, consent)
     else:
         _object_further(planned.objections[1:], console)
     if refusal is not None:
@@ -157,15 +150,13 @@ def _refuse(job: PruneJob, planned: PlannedPrune, consent: PruneConsent, console
     refusal = find_refusal(job, planned, is_dry=consent.is_dry)
     if refusal is not None or consent.is_dry or consent.has_consent or not planned.plan.changed:
         return refusal
-    question = partial(words.question, planned.plan, trash=consent.keeps)
+    question = partial(words.question, planned.plan, trash=consent.options.keeps)
     return refuse_without_consent(console, question, to="delete without being asked", done=NOTHING)
 
 
 def _carry_out(job: PruneJob, planned: PlannedPrune, consent: PruneConsent) -> tuple[Outcome, int]:
     """Apply; where a question stood, look again first: what changed meanwhile is left alone."""
-    options = ApplyOptions(
-        new_id(), consent.command, keeps=consent.keeps, keeps_for=consent.keeps_for, takes_open=consent.takes_open
-    )
+    options = consent.options._replace(txid=new_id())  # with --every each round is a prune of its own
     with defer_signals() as stop:
         outcome = carry_out(job, planned, options, stop, is_fresh=consent.has_consent)
     return outcome, stop.exit_code if stop() else 0
@@ -187,12 +178,13 @@ def _json_of(planned: PlannedPrune, outcome: Outcome | None, *, is_dry: bool) ->
     return as_json(planned.plan, dry_run=is_dry, objections=planned.objections, outcome=outcome)
 
 
-def _tell(planned: PlannedPrune, outcome: Outcome | None, console: Console, consent: PruneConsent) -> None:
+def _print_end(planned: PlannedPrune, outcome: Outcome | None, console: Console, consent: PruneConsent) -> None:
     """Say how it ended."""
     _object_further(planned.objections, console)
     if outcome is not None:
         aside = _size_of(planned.plan, outcome) if outcome.is_kept else None
-        seconds = None if consent.keeps_for is None else consent.keeps_for / NANOSECONDS
+        keeps_for = consent.options.keeps_for
+        seconds = None if keeps_for is None else keeps_for / NANOSECONDS
         console.say(describe_outcome(outcome, root=planned.root, set_aside=aside, seconds=seconds))
     elif consent.is_dry:
         console.say(words.dry_run(planned.plan))

@@ -42,9 +42,7 @@ def command(
     refuse_stale(planned, stores)
     configured = configure(planned.asked.options, [path for path, _ in planned.places])
     asked = planned.asked._replace(options=configured.flags, spared=configured.spared)
-    keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
+    options = configured.choose("apply", trash=trash, trash_for=trash_for, takes_open=allow_open)
     job = make_prune_job(asked, stores)._replace(narrow=partial(narrow_to_plan, plan=planned))
-    consent = PruneConsent(
-        is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="apply"
-    )
+    consent = PruneConsent(options, is_dry=dry_run, has_consent=yes)
     raise Exit(prune(job, consent, Console(color.value), json=json, verbose=bool(verbose)))

@@ -64,17 +64,15 @@ def command(
     flags = configured.flags._replace(policy=None)
     asked = PruneRequest(flags, NameOptions(template, layout, ext, equals), exact, configured.spared)
     policy = make_policy(flags, spared=configured.spared)
-    keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
-    opt.refuse_together(free=policy.budget.free is not None, trash=keeps)
+    options = configured.choose("prune", trash=trash, trash_for=trash_for, takes_open=allow_open)
+    opt.refuse_together(free=policy.budget.free is not None, trash=options.keeps)
     console = Console(color.value)
     consent = PruneConsent(
+        options,
         is_dry=dry_run or check or plan_out is not None,
         is_check=check,
         plan_out=plan_out,
         has_consent=yes,
-        keeps=keeps,
-        keeps_for=keeps_for,
-        takes_open=allow_open,
     )
     if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
         console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")

@@ -54,13 +54,11 @@ def command(
     policy = policy_for_named(checkpoints, stores)._replace(
         may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
     )
-    keeps, keeps_for = configured.choose_trash(trash=trash, trash_for=trash_for)
+    options = configured.choose("rm", trash=trash, trash_for=trash_for, takes_open=allow_open)
     scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
     limits = configured.flags
     job = PruneJob(stores, scanning, policy, limits.max_delete, read_size(limits.max_delete_size))
-    consent = PruneConsent(
-        is_dry=dry_run, has_consent=yes, keeps=keeps, keeps_for=keeps_for, takes_open=allow_open, command="rm"
-    )
+    consent = PruneConsent(options, is_dry=dry_run, has_consent=yes)
     raise Exit(prune(job, consent, Console(color.value), json=json, verbose=True))
 
 

@@ -79,9 +79,9 @@ def command(
     if (trash or trash_for is not None) and not in_place:
         raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
     found = configure(PolicyOptions(), checkpoints) if in_place else EffectiveConfig(PolicyOptions())
-    keeps, keeps_for = found.choose_trash(trash=trash, trash_for=trash_for)
+    options = found.choose("slim", trash=trash, trash_for=trash_for, takes_open=True)
     scanning = read_options(NameOptions(template, layout, ext, equals))
-    request = SlimRequest(output, bare, to.value, dry_run, yes, json, keeps, keeps_for, found.spared)
+    request = SlimRequest(output, options, bare, to.value, dry_run, yes, json, found.spared)
     slim_all(checkpoints, request, scanning)
 
 
@@ -93,15 +93,13 @@ class SlimRequest(NamedTuple):
 
     output: str | None
     """A file or a folder; None for in place."""
+    options: ApplyOptions
+    """In place: whether the originals stay in the trash, and for how long."""
     bare: bool = False
     to: str = "torch"
     is_dry: bool = False
     has_consent: bool = False
     json: bool = False
-    keeps: bool = False
-    """Whether in place what was there stays in the trash."""
-    keeps_for: int | None = None
-    """Nanoseconds after which the trash may be emptied."""
     spared: tuple[str, ...] = ()
     """Patterns of what a configuration file keeps as it is."""
 
@@ -237,9 +235,11 @@ def _apply(jobs: Sequence[SlimJob], request: SlimRequest, progress: Progress) ->
         for it in [slim.checkpoint]
     )
     plan = Plan(Policy(()), (RunPlan(jobs[0].target.run.path, verdicts),))
-    order = ApplyOptions(new_id(), "slim", keeps=request.keeps, keeps_for=request.keeps_for, takes_open=True)
+    options = request.options._replace(txid=new_id())  # each folder is a slimming of its own
     with defer_signals() as stop:
-        return apply(plan, store, order, ApplyCallbacks(tell=lambda _: progress.count(), tick=progress.add, stop=stop))
+        return apply(
+            plan, store, options, ApplyCallbacks(tell=lambda _: progress.count(), tick=progress.add, stop=stop)
+        )
 
 
 def _error_of(failure: Failure, *, is_skip: bool) -> CkptctlError:
@@ -290,7 +290,7 @@ def _require_consent(jobs: Sequence[SlimJob], console: Console, request: SlimReq
     if request.has_consent:
         return
     console.remark(screens.slim_closing([job.line for job in jobs], "would go"))
-    question = partial(screens.slim_question, [job.line for job in jobs], trash=request.keeps)
+    question = partial(screens.slim_question, [job.line for job in jobs], trash=request.options.keeps)
     if refusal := refuse_without_consent(console, question, to="slim in place without being asked", done=NOTHING):
         raise refusal
 

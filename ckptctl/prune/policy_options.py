@@ -114,11 +114,12 @@ class EffectiveConfig(NamedTuple):
     found: Mapping[str, Any] = {}
     """What found files and the environment say."""
 
-    def choose_trash(self, *, trash: bool, trash_for: str | timedelta | None) -> tuple[bool, int | None]:
-        """Whether deleted checkpoints stay in the trash, as asked or configured, and for how many nanoseconds."""
+    def choose(self, command: str, *, trash: bool, trash_for: str | timedelta | None, takes_open: bool) -> ApplyOptions:
+        """How to apply: whether deleted checkpoints stay in the trash, and for how long, is as asked or configured."""
         keeps = trash or trash_for is not None or self.trash
         text = trash_for or (self.trash_for if keeps else None)
-        return keeps, None if text is None else _read_span(_read_text(text))
+        keeps_for = None if text is None else _read_span(_read_text(text))
+        return ApplyOptions(new_id(), command, keeps=keeps, keeps_for=keeps_for, takes_open=takes_open)
 
 
 class ApplyTerms:
@@ -145,12 +146,14 @@ class ApplyTerms:
     ) -> ApplyOptions:
         """How to apply; raises UsageError where the trash would be asked to free space."""
         trash = self.trash if trash is None else trash
-        asked = self.configured.choose_trash(trash=bool(trash), trash_for=trash_for or self.trash_for)
-        keeps, keeps_for = (False, None) if trash is False else asked
-        if keeps and self.configured.flags.free is not None:
-            raise UsageError("free and trash contradict each other: the trash frees nothing", hint="leave one out")
         takes_open = self.allow_open if allow_open is None else allow_open
-        return ApplyOptions(new_id(), keeps=keeps, keeps_for=keeps_for, takes_open=takes_open)
+        until = trash_for or self.trash_for
+        options = self.configured.choose("prune", trash=bool(trash), trash_for=until, takes_open=takes_open)
+        if trash is False:
+            return options._replace(keeps=False, keeps_for=None)
+        if options.keeps and self.configured.flags.free is not None:
+            raise UsageError("free and trash contradict each other: the trash frees nothing", hint="leave one out")
+        return options
 
 
 def configure(flags: PolicyOptions, paths: Sequence[str]) -> EffectiveConfig:
