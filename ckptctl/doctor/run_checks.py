@@ -23,7 +23,7 @@ def examine_run(run: Run, context: DoctorContext) -> list[Finding]:
     return [finding for look in _LOOKS for finding in look(run, context)]
 
 
-def _see_listing(run: Run, context: DoctorContext) -> Iterator[Finding]:
+def _find_listing(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """Folders that could not be listed."""
     yield from (unlisted_finding(path, why) for path, why in context.failures.items())
     if not (run.listed or context.failures):
@@ -36,7 +36,7 @@ def unlisted_finding(path: str, why: str) -> Finding:
     return Finding("unreadable", "error", path, f"could not be listed: {why}", hint)
 
 
-def _see_notices(run: Run, context: DoctorContext) -> Iterator[Finding]:
+def _find_notices(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """What the scan noticed: sources that disagree, side files that cannot be read."""
     for notice in run.notices:
         if not (notice.id == "unlisted" and notice.facts["path"] in context.failures):
@@ -44,14 +44,14 @@ def _see_notices(run: Run, context: DoctorContext) -> Iterator[Finding]:
             yield Finding("notice", "advice", run.path, notice, hint)
 
 
-def _see_emptiness(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - every look takes both
+def _find_emptiness(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - every look takes both
     """A folder in which only names are left, none of which leads anywhere."""
     if run.pointers and not run.checkpoints and all(it.state in ("dangling", "loop") for it in run.pointers):
         hint = Hint("if its training is not to go on, remove {} by hand", (run.path,))
         yield Finding("empty-run", "advice", run.path, "holds links, and no checkpoint", hint)
 
 
-def _see_restart(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
+def _find_restart(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
     """Several trainings in one folder, one after the other."""
     candidates = [it for it in run.checkpoints if it.state == "complete" and not it.is_set_aside]
     later = [it.path for it in candidates if it.lineage]
@@ -64,7 +64,7 @@ def _see_restart(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa
     yield Finding("reused-folder", "advice", run.path, text, hint)
 
 
-def _see_mixture(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
+def _find_mixture(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
     """Several frameworks in one folder."""
     families = families_of(run.checkpoints)
     if len(families) > 1:
@@ -73,7 +73,7 @@ def _see_mixture(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa
         yield Finding("mixed-layouts", "advice", run.path, text, hint)
 
 
-def _see_mode(run: Run, context: DoctorContext) -> Iterator[Finding]:
+def _find_mode(run: Run, context: DoctorContext) -> Iterator[Finding]:
     """A mode that is not the one that the metric's name says."""
     metric = metric_of(run, context)
     doubt = find_mode_doubt(metric, context.mode) if metric else None
@@ -224,14 +224,14 @@ _FINDINGS: Mapping[str, Callable[[DoubtfulGroup], Finding]] = {
 }
 
 _LOOKS: tuple[Callable[[Run, DoctorContext], Iterator[Finding]], ...] = (
-    _see_listing,
+    _find_listing,
     find_broken_pointers,
     find_stale_rosters,
     find_stale_pointers,
     find_state_problems,
-    _see_emptiness,
-    _see_restart,
-    _see_mixture,
-    _see_mode,
-    _see_notices,
+    _find_emptiness,
+    _find_restart,
+    _find_mixture,
+    _find_mode,
+    _find_notices,
 )

@@ -42,13 +42,13 @@ def hold_file(place: FolderEntry, record: bytes) -> Iterator[LockHolder | None]:
     opened, is_ours, is_sure = _open_locked(place)
     try:
         if is_ours:
-            _tell(opened, record)
+            _write_holder(opened, record)
         yield None if is_ours else LockHolder(os.pread(opened, _LONGEST, 0).rstrip(b"\n"), is_sure)
     finally:
         os.close(opened)
 
 
-def _tell(opened: int, record: bytes) -> None:
+def _write_holder(opened: int, record: bytes) -> None:
     """Say who holds it; on a full disk it holds all the same, and what it guards may free some space."""
     with suppress(OSError):
         os.pwrite(opened, record.ljust(_LONGEST, b"\n")[:_LONGEST], 0)
