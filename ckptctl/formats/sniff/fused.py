@@ -11,7 +11,7 @@ import re
 _LONGEST_TEXT = 20
 """Bytes of a text that is stepped over within a run."""
 
-_PUT = rb"(?:q.|r.{4})?"
+_PUT = rb"(?:q.|r.{4}|\x94)?"
 _PLAIN = rb"(?:h.|j.{4}|ctorch\._utils\n_rebuild_tensor_v\d\n)%b\(\(.{6,120}?t%bQ.{6,90}?\)R%bt%bR%b" % ((_PUT,) * 5)
 """``torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``."""
 

@@ -19,6 +19,7 @@ _LEGACY_MOST = 60 << 10
 _SYSTEM_ENDS = b"uu."
 """How the third pickle of that format ends, which says on what machine it was written."""
 _TABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+_PICKLE_STEPS = 100
 _USER_BLOCKS = (0, 512, 1024, 2048, 4096)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
@@ -115,7 +116,7 @@ def _sniff_pickle(source: ByteSource, head: bytes) -> Sniffed:
         if start < 0:
             return Sniffed("broken" if source.size <= len(head) else "unknown")
         return sniff_state(_more(source, head), start + len(_SYSTEM_ENDS), bytes)
-    outline = read_outline(head)
+    outline = read_outline(head, steps=_PICKLE_STEPS)
     return Sniffed("pickle", numbers=read_counters(outline.value))
 
 

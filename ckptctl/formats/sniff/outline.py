@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ckptctl.formats.sniff.fused import QUIET, TENSOR
 
-_MOST_STEPS = 600
+MOST_STEPS = 600
 _MOST_LOOKUPS = 24
 _DEEPEST = 2
 """Marks: what lies deeper is stepped over."""
@@ -25,12 +25,19 @@ _MANY = 12
 """Items of a dictionary that tell what it is, where they are tensors."""
 _LONGEST_KEY = 255
 _STOP = ord(".")
-_STATE_ENDS = re.compile(rb"R(?:q.|r.{4})u", re.DOTALL)
+_MEMOIZE = 0x94
+_STATE_ENDS = re.compile(rb"R(?:q.|r.{4}|\x94)u", re.DOTALL)
 """The last tensor of a dictionary."""
 _STATE_ENDS_FAR = b"\0\0u"
 """The same, where the last tensor has a number of four bytes: quicker to find."""
+_STATE_ENDS_FRAMED = b"R\x94u"
+_FRAMED = (b"\x80\x04", b"\x80\x05")
+"""Protocols that number without saying the number."""
 _NEAR = 2048
-_METADATA_ENDS = b"usb"
+_METADATA_ENDS = b"sb"
+_BEFORE_METADATA_ENDS = frozenset({b"su", b"uu", b"ss", b"us"})
+_CALLBACKS = b"X\x09\0\0\0callbacks"
+"""The key behind those of Lightning's loops, which are many and tell nothing."""
 _INTEGERS = b"KMJ"
 _MODULES = (b"X\x08\0\0\0training", b"X\x0b\0\0\0_parameters", b"X\x0c\0\0\0_is_hf_initi")
 """How the attributes of a module of torch begin."""
@@ -80,9 +87,9 @@ class Outline(NamedTuple):
     """Offset behind what was walked."""
 
 
-def read_outline(data: bytes, start: int = 0) -> Outline:
+def read_outline(data: bytes, start: int = 0, steps: int = MOST_STEPS) -> Outline:
     """Walk the pickle that begins at ``start``, as far as it is there; whatever is odd ends the walk."""
-    walker = _Walker(data, start)
+    walker = _Walker(data, start, steps)
     try:
         walker.run()
     except _EnoughError:
@@ -95,29 +102,35 @@ def read_outline(data: bytes, start: int = 0) -> Outline:
 class _Walker:
     """The machine: a stack of nodes and leaves, with marks between."""
 
-    __slots__ = ("at", "data", "is_whole", "lookups", "marks", "memo", "stack")
+    __slots__ = ("at", "data", "is_whole", "lookups", "marks", "memo", "puts", "stack", "steps")
 
-    def __init__(self, data: bytes, start: int) -> None:
+    def __init__(self, data: bytes, start: int, steps: int) -> None:
         self.data = data
         self.at = start
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
+        self.puts = 0
+        """How many values were numbered without a number of their own."""
         self.is_whole = False
         self.lookups = _MOST_LOOKUPS
+        self.steps = steps
 
     def run(self) -> None:
         """Walk until the end, or until enough was done."""
         data, stack, memo = self.data, self.stack, self.memo
-        for _ in range(_MOST_STEPS):
+        for _ in range(self.steps):
             opcode = data[self.at]
             if opcode == 0x71:  # q
                 memo[data[self.at + 1]] = stack[-1]
                 self.at += 2
             elif opcode == 0x58:  # X
-                end = self.at + 5 + int.from_bytes(data[self.at + 1 : self.at + 5], "little")
-                stack.append(self.read_text(self.at + 5, end))
-                self.at = end
+                start = self.at + 5
+                self.at = start + unpack_from("<I", data, self.at + 1)[0]
+                stack.append(str(data[start : min(self.at, start + _LONGEST_KEY)], "utf-8", "replace"))
+            elif opcode == 0x4B:  # K
+                stack.append(data[self.at + 1])
+                self.at += 2
             elif opcode == _STOP:
                 self.at += 1
                 self.is_whole = True
@@ -125,10 +138,11 @@ class _Walker:
             else:
                 _OPCODES[opcode](self)
 
-    def read_text(self, start: int, end: int) -> object:
-        if end > len(self.data):
-            raise ValueError
-        return self.data[start : min(end, start + _LONGEST_KEY)].decode("utf-8", "replace")
+    def go(self, place: int) -> None:
+        """Go on at another place, behind what was passed over."""
+        if self.puts:
+            self.puts += self.data.count(_MEMOIZE, self.at, place)
+        self.at = place
 
     def close(self) -> object:
         """The outermost value, with what is on the stack put where it was to go."""
@@ -182,21 +196,23 @@ def _find_text(data: bytes, put: bytes, before: int) -> object:
 
 
 def _add_pairs(node: PickleNode, items: list[object]) -> None:
-    for value in items:
-        if isinstance(value, PickleNode) and value.shape == "skipped":
-            node.has_more = True
-            node.has_tensors |= value.has_tensors
-    kept = [value for value in items if not (isinstance(value, PickleNode) and value.shape == "skipped")]
-    node.items += zip(kept[::2], kept[1::2], strict=False)
+    if not _note_skipped(node, items):
+        node.items += zip(items[::2], items[1::2], strict=False)
 
 
 def _add_values(node: PickleNode, items: list[object]) -> None:
-    for value in items:
-        if isinstance(value, PickleNode) and value.shape == "skipped":
-            node.has_more = True
-            node.has_tensors |= value.has_tensors
-        else:
-            node.items.append((None, value))
+    if not _note_skipped(node, items):
+        node.items += [(None, value) for value in items]
+
+
+def _note_skipped(node: PickleNode, items: list[object]) -> bool:
+    """Whether what was to be added was stepped over: it is all that lies behind its mark."""
+    first = items[0] if items else None
+    if not isinstance(first, PickleNode) or first.shape != "skipped":
+        return False
+    node.has_more = True
+    node.has_tensors |= first.has_tensors
+    return True
 
 
 # Opcodes
@@ -217,8 +233,11 @@ def _mark(walker: _Walker) -> None:
     elif isinstance(key, PickleNode) and key.shape == "object" and data.startswith(_MODULES, walker.at):
         key.items.append(("_parameters", OPAQUE))
         raise _EnoughError
+    elif key == "loops" and (callbacks := data.find(_CALLBACKS, walker.at)) > 0:
+        walker.marks.pop()
+        walker.go(callbacks)
     elif len(walker.marks) > _DEEPEST:
-        stack.append(_skip(walker))
+        _skip(walker)
 
 
 def _pass_over_state(walker: _Walker, owner: PickleNode) -> None:
@@ -228,22 +247,23 @@ def _pass_over_state(walker: _Walker, owner: PickleNode) -> None:
     groups = walker.data.find(_GROUPS, walker.at)
     if groups < 0:
         raise _EnoughError
-    walker.at = groups
+    walker.go(groups)
 
 
-def _skip(walker: _Walker) -> PickleNode:
+def _skip(walker: _Walker) -> None:
     """Step over all up to what closes the mark."""
     node, depth, data = PickleNode("skipped"), 0, walker.data
-    for _ in range(_MOST_STEPS):
+    walker.stack.append(node)
+    for _ in range(MOST_STEPS):
         if run := QUIET.match(data, walker.at):
-            walker.at = run.end()
+            walker.go(run.end())
             node.has_tensors |= run.lastindex is not None
         opcode = data[walker.at]
         if opcode == 0x28:  # noqa: PLR2004 - (
             depth += 1
         elif opcode in b"tuedl\x8f\x90\x91":
             if not depth:
-                return node
+                return
             depth -= 1
         elif opcode == 0x51:  # noqa: PLR2004 - Q
             node.has_tensors = True
@@ -340,7 +360,7 @@ def _text(width: int) -> Callable[[_Walker], None]:
     def read(walker: _Walker) -> None:
         start = walker.at + 1 + width
         end = start + int.from_bytes(walker.data[walker.at + 1 : start], "little")
-        walker.stack.append(walker.read_text(start, end))
+        walker.stack.append(str(walker.data[start : min(end, start + _LONGEST_KEY)], "utf-8", "replace"))
         walker.at = end
 
     return read
@@ -391,7 +411,7 @@ def _take_tensor(walker: _Walker) -> bool:
     if found is None:
         return False
     walker.push(TENSOR_LEAF, 0)
-    walker.at = found.end()
+    walker.go(found.end())
     is_many = walker.marks and len(walker.stack) - walker.marks[-1] >= 2 * _MANY
     if is_many and walker.data[walker.at] != 0x75:  # noqa: PLR2004 - u
         _pass_over_tensors(walker)
@@ -403,14 +423,22 @@ def _pass_over_tensors(walker: _Walker) -> None:
     last = walker.stack[walker.marks[-1] :]
     if len(last) % 2 or any(value is not TENSOR_LEAF for value in last[1::2]):
         return
-    data = walker.data
-    near = _STATE_ENDS.search(data, walker.at, walker.at + _NEAR)
-    end = near.end() - 1 if near else data.find(_STATE_ENDS_FAR, walker.at) + 2
-    while not near and end > 1 and data[end - 6 : end - 4] != b"Rr":
-        end = data.find(_STATE_ENDS_FAR, end) + 2
-    if end <= 1:
+    data, start = walker.data, walker.at
+    near = _STATE_ENDS.search(data, start, start + _NEAR)
+    end = near.end() - 1 if near else _find_state_end(data, start)
+    if end < start:
         raise _EnoughError
-    walker.at = end
+    walker.go(end)
+
+
+def _find_state_end(data: bytes, start: int) -> int:
+    """Where a dictionary ends, of which the last tensor has a number of four bytes, or none; -1 where it does not."""
+    if data.startswith(_FRAMED):
+        return data.find(_STATE_ENDS_FRAMED, start) + len(_STATE_ENDS_FRAMED) - 1
+    end = data.find(_STATE_ENDS_FAR, start) + 2
+    while end > 1 and data[end - 6 : end - 4] != b"Rr":
+        end = data.find(_STATE_ENDS_FAR, end) + 2
+    return end if end > 1 else -1
 
 
 def _put_long(walker: _Walker) -> None:
@@ -419,7 +447,8 @@ def _put_long(walker: _Walker) -> None:
 
 
 def _memoize(walker: _Walker) -> None:
-    walker.memo[len(walker.memo)] = walker.stack[-1]
+    walker.memo[walker.puts] = walker.stack[-1]
+    walker.puts += 1
     walker.at += 1
 
 
@@ -477,9 +506,11 @@ def _dict(walker: _Walker) -> None:
         walker.push(PickleNode("dict"))
         return
     end = walker.data.find(_METADATA_ENDS, at)
+    while end > 0 and walker.data[end - 2 : end] not in _BEFORE_METADATA_ENDS:
+        end = walker.data.find(_METADATA_ENDS, end + 1)
     if end < 0:
-        raise ValueError
-    walker.at = end + len(_METADATA_ENDS)
+        raise _EnoughError
+    walker.go(end + len(_METADATA_ENDS))
 
 
 def _pop(walker: _Walker) -> None:

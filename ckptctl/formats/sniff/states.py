@@ -30,9 +30,8 @@ _END_WALKED = 4096
 _LAST_WITHIN = 400
 _PLAIN = (str, int, float, bool, type(None))
 _GROUPS = b"param_groups"
-_VALUE = rb"(?:[N\x88\x89]|K.|M..|J.{4}|G.{8})"
-_LAST_ITEMS = re.compile(rb"(?:(?:h.|j.{4}|X.\0\0\0\w{1,40}(?:q.|r.{4})?)" + _VALUE + rb"){1,20}u\.$", re.DOTALL)
-_LAST_ITEM = re.compile(rb"X(.)\0\0\0(\w{1,40}?)(?:q.|r.{4})?(K.|M..|J.{4}|G.{8})(?=[Xhju])", re.DOTALL)
+_PLAIN_VALUE = re.compile(rb"[N\x88\x89]|K.|M..|J.{4}|G.{8}", re.DOTALL)
+_PUT_LENGTHS = {ord("q"): 2, ord("r"): 5}
 _NUMBERS = {b"K": "<B", b"M": "<H", b"J": "<i", b"G": ">d"}
 
 
@@ -47,13 +46,32 @@ def sniff_state(data: bytes, start: int, read_end: Callable[[], bytes]) -> Sniff
 
 def read_last_counters(end: bytes) -> dict[str, float]:
     """The counters among the plain values that a pickle ends with, where its outermost value is a dictionary."""
-    last = _LAST_ITEMS.search(end, max(0, len(end) - _LAST_WITHIN))
-    found: dict[str, float] = {}
-    for length, key, raw in _LAST_ITEM.findall(last[0]) if last else ():
-        name = key.decode("utf-8", "replace")
-        if length[0] == len(key) and is_counter(name):
-            found[name] = unpack(_NUMBERS[raw[:1]], raw[1:])[0]
-    return found
+    if not end.endswith(b"u."):
+        return {}
+    at = max(0, len(end) - _LAST_WITHIN)
+    while (at := end.find(b"X", at)) >= 0:
+        items = _parse_items(end, at)
+        if items is not None:
+            return {key: number for key, number in items if is_counter(key)}
+        at += 1
+    return {}
+
+
+def _parse_items(end: bytes, at: int) -> list[tuple[str, float]] | None:
+    """The keys and numbers from ``at`` to the end; None where something else comes between."""
+    items: list[tuple[str, float]] = []
+    while at < len(end) - 2:
+        key_end = at + 5 + end[at + 1]
+        if end[at] != ord("X") or end[at + 2 : at + 5] != b"\0\0\0" or key_end >= len(end):
+            return None
+        key = end[at + 5 : key_end].decode("utf-8", "replace")
+        found = _PLAIN_VALUE.match(end, key_end + _PUT_LENGTHS.get(end[key_end], 0))
+        if found is None:
+            return None
+        if (form := _NUMBERS.get(found[0][:1])) is not None:
+            items.append((key, unpack(form, found[0][1:])[0]))
+        at = found.end()
+    return items if at == len(end) - 2 else None
 
 
 def classify(value: object, *, names_groups: bool = False) -> tuple[Kind, str]:
@@ -107,8 +125,7 @@ def read_counters(value: object) -> dict[str, float]:
     found: dict[str, float] = {}
     if not isinstance(value, PickleNode) or value.shape not in {"dict", "object"}:
         return found
-    for key, number in _counters_of(value):
-        found[key] = number
+    found.update(_counters_of(value))
     for key, below in value.items:
         if isinstance(key, str) and key in BELOW and isinstance(below, PickleNode):
             for name, number in _counters_of(below):
