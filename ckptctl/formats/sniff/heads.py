@@ -32,6 +32,7 @@ _OFFSETS = re.compile(rb'"data_offsets"\s*:\s*\[\s*\d{1,18}\s*,\s*(\d{1,18})\s*\
 _NAMES_WITHIN = 4096
 _HEADER_END = 512
 _LONGEST_HEADER = 1 << 32
+_SUPERBLOCK = 48
 _BASES: Mapping[int, int] = {0: 24, 1: 28, 2: 12, 3: 12}
 """Version of HDF5's superblock to the offset of its addresses."""
 _KERAS = (
@@ -42,7 +43,8 @@ _KERAS = (
     b"weight_names\0",
 )
 _KERAS3 = (b"vars\0", b"layers\0")
-_MSGPACK_MAPS = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
+_FLAX_HEAD = re.compile(rb"(?:[\x80-\x8f]|\xde..|\xdf....)(?:[\xa1-\xbf]|\xd9.)[ -~]", re.DOTALL)
+"""A map of msgpack that begins with a text."""
 _FLAX = re.compile(rb"(?:\xc7.|\xc8..|\xc9....|[\xd4-\xd8])\x01", re.DOTALL)
 """A value of type 1, as which flax writes arrays."""
 _FLAX_STEP = re.compile(
@@ -57,6 +59,8 @@ def sniff_source(source: ByteSource, name: str) -> Sniffed:
     if not source.size:
         return Sniffed("broken")
     head = source.read(0, _HEAD)
+    if not head:
+        return Sniffed("broken")
     for begins, look in _LOOKS.items():
         if head.startswith(begins):
             return look(source, head, name)
@@ -74,7 +78,7 @@ def _sniff_rest(source: ByteSource, head: bytes, name: str) -> Sniffed:
     tail = source.read(max(0, source.size - _TAIL), _TAIL)
     if tail == _TABLE or _SHARD.search(name):
         return Sniffed("tensorflow")
-    if head[0] in _MSGPACK_MAPS and _FLAX.search(head):
+    if _FLAX_HEAD.match(head) and _FLAX.search(head):
         return Sniffed("flax", numbers=_read_flax_step(head))
     if head[4:8] == b"TFL3" or (head[:1] == b"\x08" and (name.endswith(".onnx") or b"pytorch" in head[:32])):
         return Sniffed("exported")
@@ -110,7 +114,7 @@ def _sniff_gzip(source: ByteSource, head: bytes, name: str) -> Sniffed:  # noqa:
 
 
 def _sniff_pickle(source: ByteSource, head: bytes) -> Sniffed:
-    """torch's files from before 1.6, and pickles of anything."""
+    """Files of torch from before 1.6, and pickles of anything."""
     if _LEGACY in head[:_LEGACY_WITHIN]:
         start = head.find(_SYSTEM_ENDS, _LEGACY_WITHIN)
         if start < 0:
@@ -126,6 +130,8 @@ def _more(source: ByteSource, head: bytes) -> bytes:
 
 def _sniff_hdf5(source: ByteSource, head: bytes, base: int) -> Sniffed:
     """Keras writes attributes or groups of known names, all of them near the start."""
+    if len(head) < base + _SUPERBLOCK:
+        return Sniffed("broken")
     version = head[base + 8]
     if version in _BASES and head[base + (13 if version < 2 else 9)] == 8:  # noqa: PLR2004 - of one form, bytes of an offset
         at = base + _BASES[version] + 16
@@ -140,11 +146,11 @@ def _sniff_safetensors(source: ByteSource, head: bytes) -> Sniffed:
     """By the names in its header; one that ends before its last tensor does is broken."""
     length = int.from_bytes(head[:8], "little")
     if 8 + length > source.size:
-        return Sniffed("broken" if _NAME.search(head[:_NAMES_WITHIN]) or length < 1 << 27 else "unknown")
+        return Sniffed("broken" if _NAME.search(head[:_NAMES_WITHIN]) or head[8:10] == b'{"' else "unknown")
     last = (
         head[8 : 8 + length][-_HEADER_END:]
         if 8 + length <= len(head)
-        else source.read(8 + length - _HEADER_END, _HEADER_END)
+        else source.read(max(0, 8 + length - _HEADER_END), _HEADER_END)
     )
     if any(8 + length + int(end) > source.size for end in _OFFSETS.findall(last)):
         return Sniffed("broken")

@@ -39,5 +39,5 @@ class Sniffed(NamedTuple):
     kind: Kind
     program: str = ""
     """What wrote it, where the content says so: lightning, keras or sb3."""
-    numbers: Mapping[str, float] = {}  # noqa: RUF012 - never written to
+    numbers: Mapping[str, float] = {}
     """Numbers that count how far a training came, by their keys as written."""

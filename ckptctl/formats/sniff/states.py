@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from struct import unpack
 
 from ckptctl.formats.sniff.kinds import Kind, Sniffed
-from ckptctl.formats.sniff.outline import ARRAY_LEAF, TENSOR_LEAF, PickleNode, read_outline
+from ckptctl.formats.sniff.nodes import ARRAY_LEAF, TENSOR_LEAF, PickleNode
+from ckptctl.formats.sniff.outline import read_outline
 from ckptctl.formats.sniff.words import (
     BELOW,
     BESIDE,
@@ -87,7 +88,7 @@ def classify(value: object, *, names_groups: bool = False) -> tuple[Kind, str]:
         return "exported", ""
     keys = _keys_of(value)
     program = "lightning" if _LIGHTNING in keys else ""
-    found = _find_parts(value)
+    found = set(_find_parts(value, {}))
     if names_groups and (value.has_more or "weights" in found):
         found.add("optimizer")
     if program and _LIGHTNING_STATES in keys:
@@ -126,10 +127,10 @@ def read_counters(value: object) -> dict[str, float]:
     if not isinstance(value, PickleNode) or value.shape not in {"dict", "object"}:
         return found
     found.update(_counters_of(value))
-    for key, below in value.items:
-        if isinstance(key, str) and key in BELOW and isinstance(below, PickleNode):
-            for name, number in _counters_of(below):
-                found.setdefault(name, number)
+    belows = {key: below for key, below in value.items if isinstance(key, str) and key in BELOW}
+    for below in belows.values():
+        if isinstance(below, PickleNode):
+            found = dict(_counters_of(below)) | found
     return found
 
 
@@ -148,8 +149,18 @@ def _keys_of(node: PickleNode) -> frozenset[str]:
     return frozenset(key for key, _ in node.items if isinstance(key, str))
 
 
-def _find_parts(node: PickleNode, depth: int = 0) -> set[str]:
-    """What lies in a container: weights, optimizer, tensors under names of data or under unnamed ones."""
+def _find_parts(node: PickleNode, seen: dict[int, set[str]], depth: int = 0) -> set[str]:
+    """What lies in a container: weights, optimizer, tensors under names of data or under unnamed ones.
+
+    ``seen``: what was found in those that were looked into; a container may lie in many, and in itself.
+    """
+    if id(node) not in seen:
+        seen[id(node)] = set()
+        seen[id(node)] = _look_into(node, seen, depth)
+    return seen[id(node)]
+
+
+def _look_into(node: PickleNode, seen: dict[int, set[str]], depth: int) -> set[str]:
     keys = _keys_of(node)
     if keys >= _OPTIMIZER_KEYS:
         return {"optimizer"}
@@ -163,17 +174,19 @@ def _find_parts(node: PickleNode, depth: int = 0) -> set[str]:
         found.add(judge_names(tensors))
     for key, value in node.items if depth < _DEEPEST else ():
         if isinstance(value, PickleNode):
-            found |= _find_member(key, value, depth)
+            found |= _find_member(key, value, seen, depth)
     if node.has_tensors and not found:
         found.add("unnamed")
     return found & {"weights", "optimizer"} if node.shape == "object" else found
 
 
-def _find_member(key: object, value: PickleNode, depth: int) -> set[str]:
+def _find_member(key: object, value: PickleNode, seen: dict[int, set[str]], depth: int) -> set[str]:
     """What lies under one key: its own keys tell it, else the key's word."""
-    found = _find_parts(value, depth + 1)
-    if not isinstance(key, str) or has_word(key, SETTINGS) or is_beside(key):
-        return found & {"optimizer"} if isinstance(key, str) else found
+    found = _find_parts(value, seen, depth + 1)
+    if not isinstance(key, str):
+        return found
+    if has_word(key, SETTINGS) or is_beside(key):
+        return set()
     if has_word(key, OPTIMIZER) and (found or (value.has_more and value.shape != "object")):
         return {"optimizer"}
     is_filled = found or (value.has_more and value.shape == "dict") or (value.shape == "object" and value.has_tensors)
