@@ -1,4 +1,4 @@
-"""The kind of a file, from its head and its tail: nothing is executed, no framework is imported, 64 kB are read at most.
+"""The kind of a file from its head and its tail: nothing is executed, no framework imported, 64 kB read at most.
 
     sniffed = sniff(source, "model_3.pt")
     sniffed.kind in NOT_CHECKPOINT

@@ -15,7 +15,7 @@ _HEAD = 16 << 10
 _TAIL = 8
 _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _LEGACY_WITHIN = 32
-_LEGACY_MOST = 60 << 10
+_MOST = 60 << 10
 _SYSTEM_ENDS = b"uu."
 """How the third pickle of that format ends, which says on what machine it was written."""
 _TABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
@@ -125,7 +125,7 @@ def _sniff_pickle(source: ByteSource, head: bytes) -> Sniffed:
 
 
 def _more(source: ByteSource, head: bytes) -> bytes:
-    return head + source.read(len(head), _LEGACY_MOST - len(head)) if source.size > len(head) else head
+    return head + source.read(len(head), _MOST - len(head)) if source.size > len(head) else head
 
 
 def _sniff_hdf5(source: ByteSource, head: bytes, base: int) -> Sniffed:
@@ -137,9 +137,12 @@ def _sniff_hdf5(source: ByteSource, head: bytes, base: int) -> Sniffed:
         at = base + _BASES[version] + 16
         if base + int.from_bytes(head[at : at + 8], "little") > source.size:
             return Sniffed("broken")
-    if any(word in head for word in _KERAS) or all(word in head for word in _KERAS3):
-        return Sniffed("keras", "keras")
-    return Sniffed("other-hdf5")
+    is_keras = _names_keras(head) or (source.size > len(head) and _names_keras(_more(source, head)))
+    return Sniffed("keras", "keras") if is_keras else Sniffed("other-hdf5")
+
+
+def _names_keras(head: bytes) -> bool:
+    return any(word in head for word in _KERAS) or all(word in head for word in _KERAS3)
 
 
 def _sniff_safetensors(source: ByteSource, head: bytes) -> Sniffed:

@@ -37,11 +37,13 @@ class PickleNode:
 
 
 def add_pairs(node: PickleNode, items: list[object]) -> None:
+    """Add keys and values by turns."""
     if not _note_skipped(node, items):
         node.items += zip(items[::2], items[1::2], strict=False)
 
 
 def add_values(node: PickleNode, items: list[object]) -> None:
+    """Add values without keys."""
     if not _note_skipped(node, items):
         node.items += [(None, value) for value in items]
 

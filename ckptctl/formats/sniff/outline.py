@@ -4,7 +4,7 @@
     outline.value               a PickleNode, TENSOR, ARRAY, a text, a number or None
     outline.is_whole            whether the pickle was walked to its end
 
-What is deeper than two levels is stepped over; only whether tensors lie in there is kept. Nothing is imported or called.
+What is deeper than two levels is stepped over; only whether tensors lie in there is kept. Nothing is imported or run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is passed over in a pickle without a look at each opcode: deep values, tensors by the hundred, an optimizer's state."""
+"""What is passed over in a pickle: deep values, tensors by the hundred, an optimizer's state."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ _FRAMED = (b"\x80\x04", b"\x80\x05")
 _NEAR = 2048
 _METADATA_ENDS = b"sb"
 _BEFORE_METADATA_ENDS = frozenset({b"su", b"uu", b"ss", b"us"})
+_CLOSING = b"tuedl\x90\x91"
+_DEPTHS = {ord("("): 1, **dict.fromkeys(_CLOSING, -1)}
+"""Opcode to how it changes the number of open marks."""
+_REFERENCE = ord("Q")
 _CALLBACKS = b"X\x09\0\0\0callbacks"
 """The key behind those of Lightning's loops, which are many and tell nothing."""
 _INTEGERS = b"KMJ"
@@ -35,7 +39,7 @@ class EnoughError(Exception):
 
 
 def open_mark(walker: PickleWalker) -> None:
-    """MARK: what is too deep is stepped over, an optimizer's state too; a module says by its first attributes what it is."""
+    """MARK: deep values and an optimizer's state are stepped over; a module ends the walk, as its kind is known."""
     stack, data = walker.stack, walker.data
     walker.at += 1
     walker.marks.append(len(stack))
@@ -63,7 +67,7 @@ def _pass_over_state(walker: PickleWalker, owner: PickleNode) -> None:
 
 
 def _skip(walker: PickleWalker) -> None:
-    """Step over all up to what closes the mark."""
+    """Step over all up to what closes the mark; raises ValueError where that is too far."""
     node, depth, data = PickleNode("skipped"), 0, walker.data
     walker.stack.append(node)
     for _ in range(MOST_STEPS):
@@ -71,17 +75,11 @@ def _skip(walker: PickleWalker) -> None:
             walker.go(run.end())
             node.has_tensors |= run.lastindex is not None
         opcode = data[walker.at]
-        if opcode == 0x28:  # noqa: PLR2004 - (
-            depth += 1
-        elif opcode in b"tuedl\x8f\x90\x91":
-            if not depth:
-                return
-            depth -= 1
-        elif opcode == 0x51:  # noqa: PLR2004 - Q
-            node.has_tensors = True
-        else:
-            walker.at += _length_of(data, walker.at) - 1
-        walker.at += 1
+        if not depth and opcode in _CLOSING:
+            return
+        depth += _DEPTHS.get(opcode, 0)
+        node.has_tensors |= opcode == _REFERENCE
+        walker.at += 1 if opcode in _DEPTHS or opcode == _REFERENCE else _length_of(data, walker.at)
     raise ValueError
 
 

@@ -81,12 +81,14 @@ class PickleWalker:
         return first
 
     def pop_mark(self) -> list[object]:
+        """Take what lies behind the last mark."""
         mark = self.marks.pop()
         items = self.stack[mark:]
         del self.stack[mark:]
         return items
 
     def push(self, value: object, length: int = 1) -> None:
+        """Put a value on the stack, and go on behind its opcode."""
         self.stack.append(value)
         self.at += length
 

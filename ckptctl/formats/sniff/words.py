@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,9 +28,10 @@ def _words(text: str) -> frozenset[str]:
 WEIGHTS = Vocabulary(
     _words(
         """
-        model models net nets network networks state_dict statedict weights weight params parameters module modules generator
-        discriminator critic actor policy encoder decoder ema backbone head student teacher unet vae transformer gen dis
-        disc value target agent classifier netg netd target_params batch_stats layers gan g d q pi dict
+        model models net nets network networks state_dict statedict weights weight params parameters module
+        modules generator discriminator critic actor policy encoder decoder ema backbone head student teacher
+        unet vae transformer gen dis disc value target agent classifier netg netd target_params batch_stats
+        layers gan g d q pi dict
         """
     ),
     ("model", "state_dict", "model_state_dict", "net_G", "netD", "ema_model", "modelStateDict", "generator", "params"),
@@ -56,11 +56,11 @@ SETTINGS = Vocabulary(
 BESIDE = Vocabulary(
     _words(
         """
-        scheduler schedulers lr last_epoch step_count last_lr growth_factor growth_tracker python numpy cpu cuda rng random
-        scaler sampler dataloader base_lrs growth_interval
+        scheduler schedulers lr last_epoch step_count last_lr growth_factor growth_tracker python numpy cpu cuda
+        rng random scaler sampler dataloader base_lrs growth_interval
         """
     ),
-    ("lr_scheduler", "last_epoch", "_step_count", "growth_factor", "numpy", "rng_state", "samplers_seen"[:7]),
+    ("lr_scheduler", "last_epoch", "_step_count", "growth_factor", "numpy", "rng_state", "sampler"),
     ("acc", "predictions"),
 )
 """Keys of what a training saves beside its weights: the states of schedulers, scalers, generators of random numbers."""
@@ -68,12 +68,13 @@ BESIDE = Vocabulary(
 PARAMETERS = Vocabulary(
     _words(
         """
-        weight bias kernel embedding embeddings scale gamma beta moving_mean moving_variance running_mean running_var
-        num_batches_tracked weight_g weight_v weight_orig weight_mask weight_u lora_a lora_b lora_up lora_down alpha dora_scale
-        lora_embedding_a lora_embedding_b lora_magnitude_vector qweight qzeros scales g_idx weight_scale weight_packed absmax
-        quant_map cls_token pos_embed position_ids position_embeddings inv_freq logit_scale class_embedding in_proj_weight
-        in_proj_bias a_log dt_bias emb_params recurrent_kernel depthwise_kernel pointwise_kernel relative_position_bias_table
-        codebook mask_token log_std filters
+        weight bias kernel embedding embeddings scale gamma beta moving_mean moving_variance running_mean
+        running_var num_batches_tracked weight_g weight_v weight_orig weight_mask weight_u lora_a lora_b lora_up
+        lora_down alpha dora_scale lora_embedding_a lora_embedding_b lora_magnitude_vector qweight qzeros scales
+        g_idx weight_scale weight_packed absmax quant_map cls_token pos_embed position_ids position_embeddings
+        inv_freq logit_scale class_embedding in_proj_weight in_proj_bias a_log dt_bias emb_params
+        recurrent_kernel depthwise_kernel pointwise_kernel relative_position_bias_table codebook mask_token
+        log_std filters
         """
     ),
     (
@@ -97,11 +98,12 @@ OPTIMIZER_TENSORS = Vocabulary(
 DATA = Vocabulary(
     _words(
         """
-        logits logit features feature feats feat input inputs input_ids attention_mask token_type_ids labels label images image
-        imgs img x y z xs ys target targets data pixel_values latents latent hidden_states hidden last_hidden_state tokens preds
-        pred prediction predictions probs prob activations activation audio waveform ids idx index indices edge_index edge_attr
-        edge masks mask mean std observations observation obs actions action rewards reward dones done next samples sample
-        outputs output train test val valid pos batch adj scores score box boxes time times text texts embeds grad grads
+        logits logit features feature feats feat input inputs input_ids attention_mask token_type_ids labels
+        label images image imgs img x y z xs ys target targets data pixel_values latents latent hidden_states
+        hidden last_hidden_state tokens preds pred prediction predictions probs prob activations activation
+        audio waveform ids idx index indices edge_index edge_attr edge masks mask mean std observations
+        observation obs actions action rewards reward dones done next samples sample outputs output train test
+        val valid pos batch adj scores score box boxes time times text texts embeds grad grads
         """
     ),
     ("logits", "input_ids", "x_train", "test_labels", "edge_index", "images", "hidden_states", "batch.0.image"),
@@ -112,11 +114,12 @@ DATA = Vocabulary(
 COUNTERS = Vocabulary(
     _words(
         """
-        epoch epochs current_epoch last_epoch epoch_num epochs_run epochs_trained start_epoch global_epoch n_epoch step steps
-        global_step global_steps current_step total_steps train_steps train_step num_steps n_steps step_num num_timesteps
-        timestep timesteps iteration iterations iter iters it its cur_iter cur_iters iter_num global_iter n_iter num_iter
-        current_iter n_iters num_iters total_it iteration_num num_updates updates update n_updates episode episodes i_episode
-        round rounds generation gen kimg cur_nimg nimg batch_idx images_seen samples_seen tokens_seen num_tokens trained_steps
+        epoch epochs current_epoch last_epoch epoch_num epochs_run epochs_trained start_epoch global_epoch
+        n_epoch step steps global_step global_steps current_step total_steps train_steps train_step num_steps
+        n_steps step_num num_timesteps timestep timesteps iteration iterations iter iters it its cur_iter
+        cur_iters iter_num global_iter n_iter num_iter current_iter n_iters num_iters total_it iteration_num
+        num_updates updates update n_updates episode episodes i_episode round rounds generation gen kimg
+        cur_nimg nimg batch_idx images_seen samples_seen tokens_seen num_tokens trained_steps
         """
     ),
     ("epoch", "global_step", "iter_num", "Epoch", "num_updates"),
@@ -128,14 +131,6 @@ BELOW = frozenset(
     {"extra_state", "state", "meta", "progress", "train_state", "trainer_state", "trainer", "info", "counters"}
 )
 """Keys of dictionaries in which counters are looked for too."""
-
-TABLES: Mapping[str, Vocabulary] = {
-    "weights": WEIGHTS,
-    "optimizer": OPTIMIZER,
-    "settings": SETTINGS,
-    "beside": BESIDE,
-}
-"""Those that are judged word by word."""
 
 
 @lru_cache(maxsize=4096)
