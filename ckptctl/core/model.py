@@ -278,6 +278,8 @@ class Run(NamedTuple):
     origins: tuple[Origin, ...] = ()
     folder: str | None = None
     """Its path as the store knows it, where ``path`` is one seen from above the store's root."""
+    modes: Mapping[str, Literal["min", "max"]] = {}
+    """By metric, the mode that training recorded for it: each callback has its own."""
 
     @property
     def layouts(self) -> list[str]:

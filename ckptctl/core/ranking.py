@@ -117,14 +117,20 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
         raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_describe_found(run))
     if mode != "auto":
         return Metric(name, "max" if mode == "max" else "min")
-    recorded = run.mode if run.monitor is not None and same_metric(name, run.monitor) else None
-    told = recorded or infer_mode(name)
+    told = recorded_mode(run, name) or infer_mode(name)
     if told is None and name == UNNAMED:
         raise NoScore("the numbers in its names have no name", path=run.path, hint=NAME_THEM)
     if told is None:
         text = f"nobody can tell whether less or more of '{name}' is better"
         raise ModeUnclear(text, path=run.path, hint="pass --mode min or --mode max")
     return Metric(name, told)
+
+
+def recorded_mode(run: Run, name: str) -> Mode | None:
+    """The mode that training recorded for a metric; None where it recorded none, or several."""
+    if run.monitor is not None and run.mode is not None and same_metric(name, run.monitor):
+        return run.mode
+    return next((mode for metric, mode in run.modes.items() if same_metric(name, metric)), None)
 
 
 def require_same_metric(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:

@@ -146,6 +146,15 @@ def test_a_recorded_mode_holds_only_for_the_recorded_metric() -> None:
     assert choose_metric(run, monitor="train_loss") == Metric("train_loss", "min")
 
 
+def test_each_metric_of_a_run_has_the_mode_that_training_recorded_for_it() -> None:
+    held = save("a", metrics={"gap": score(0.5), "val/confidence": score(0.5), "x": score(1)})
+    run = run_of(held, monitor=None, mode=None)._replace(modes={"gap": "max", "val_confidence": "min"})
+    assert choose_metric(run, monitor="gap") == Metric("gap", "max")
+    assert choose_metric(run, monitor="val/confidence") == Metric("val/confidence", "min")
+    with pytest.raises(ModeUnclear):
+        choose_metric(run, monitor="x")
+
+
 def test_the_only_metric_is_taken_where_nothing_is_recorded() -> None:
     run = run_of(save("a", metrics={"f1": score(1), "samples": score(3)}), monitor=None, mode=None)
     assert choose_metric(run) == Metric("f1", "max")

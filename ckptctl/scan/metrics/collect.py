@@ -92,7 +92,7 @@ def resolve_ties(store: ReadStore, run: Run, metric: Metric, places: int) -> Run
         for path in sorted(wanted):
             read_state(store, claims, claims.inside(path))
         claim_records(claims)
-        run = settle_claims(claims, (run.monitor, run.mode))
+        run = settle_claims(claims, (run.monitor, run.mode))._replace(modes=run.modes)
     return run
 
 

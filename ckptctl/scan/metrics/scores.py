@@ -149,6 +149,15 @@ def _scores_of(claims: ScoreClaims, own: str, watch: CallbackState) -> Mapping[s
     return {path: nan if score == watch.stand_in else score for path, score in found.items()}
 
 
+def _recorded_modes(claims: ScoreClaims) -> dict[str, Literal["min", "max"]]:
+    """By metric, the mode that its callbacks recorded; a metric whose callbacks disagree is left out."""
+    modes: dict[str, set[Literal["min", "max"]]] = {}
+    for watch in (it for record in claims.records.values() for it in record.watches):
+        if watch.monitor is not None and watch.mode is not None:
+            modes.setdefault(watch.monitor, set()).add(watch.mode)
+    return {metric: told.pop() for metric, told in modes.items() if len(told) == 1}
+
+
 def settle_claims(claims: ScoreClaims, watched: RecordedMonitor) -> Run:
     """The run with every claim settled, in order, with what its people should know."""
     disputes: list[ScoreConflict] = []
@@ -168,6 +177,7 @@ def settle_claims(claims: ScoreClaims, watched: RecordedMonitor) -> Run:
         checkpoints=tuple(in_save_order(settled.values())),
         monitor=watched[0],
         mode=watched[1] or claims.run.mode,
+        modes=_recorded_modes(claims),
         step_base=max(claims.run.step_base, *(it.ahead for it in claims.records.values()), 0),
         notices=(*claims.notices, *notes),
     )
