@@ -268,8 +268,8 @@ class Run(NamedTuple):
     """As recorded by training; None where it was not."""
     step_base: int = 0
     """What to add to a step for the number of steps done: 1 where names count from 0 (Lightning before 1.6)."""
-    epoch_base: int = 0
-    """What the first epoch is called: 1 in Keras' names."""
+    epoch_base: int | None = 0
+    """What the first epoch is called: 1 in Keras' names; None where no framework says it."""
     notices: tuple[Note, ...] = ()
     """What a person should know: sources that disagree, files that could not be read."""
     listed: bool = True

@@ -180,7 +180,7 @@ def _make_run(
         tuple(_strays(run_folder, detected, index, noted)) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
-        epoch_base=max((it.epoch_base for it in held), default=0),
+        epoch_base=max((it.epoch_base for it in held if not it.is_generic), default=None if held else 0),
         notices=(*run_folder.failures, *broken),
         listed=not run_folder.failures,
         rosters=named.rosters,
