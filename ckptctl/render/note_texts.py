@@ -153,6 +153,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "more-score-conflicts": "{count} more scores on which two sources disagree",
     # the metric and the best
     "mode-against-name": _mode_against_name,
+    "own-best": "{why}: this is what training itself called best",
     "infinite-best": "{path}: {metric} is {value}, and counts as the best",
     "zero-best": "{path}: {metric} is 0 by its name alone, which may mean that it was not logged",
     "tied-score": "{metric} is {value} of another too: the order of saving decided",
