@@ -193,12 +193,14 @@ def show(
 ) -> CheckpointDetails:
     """What is known of a checkpoint, and what is inside; its weights are not read, and nothing of it is executed."""
     from ckptctl.scan.inspect import read_checkpoint
+    from ckptctl.scan.metrics.saved_scores import add_saved_scores
     from ckptctl.scan.resolve import resolve_checkpoint
 
     (path,) = read_paths(checkpoint)
     found = resolve_checkpoint(path, read_options(NameOptions(template, layout, read_texts(ext), equals)))
     contents = read_checkpoint(found.store, found.checkpoint)
-    return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, found.checkpoint), contents)
+    saved = add_saved_scores(found.store, found.checkpoint)
+    return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, saved), contents)
 
 
 def verify(

@@ -74,6 +74,7 @@ _SOURCES = {
     "json": "a JSON file",
     "npz": "an NPZ file",
     "name": "its name",
+    "inside": "the file itself",
 }
 
 
@@ -149,6 +150,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "unreadable-pin": "{path} is taken for a pin for ever: {why}",
     "unreadable-side-file": "{path}: cannot be read: {why}",
     "broken-side-file": "{path}: {why}: left out",
+    "more-unread-files": lambda count: f"{count} more file{'s' * (count != 1)} could not be read for scores",
     "score-conflict": _score_conflict,
     "more-score-conflicts": "{count} more scores on which two sources disagree",
     # the metric and the best

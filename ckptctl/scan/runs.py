@@ -64,6 +64,10 @@ class Options(NamedTuple):
     """What stands between a name and its value in file names."""
     resumable: bool = False
     """Whether to read states, newest first, until one can resume."""
+    metrics: tuple[str, ...] = ()
+    """More metrics to look for inside, as for the monitor."""
+    tick: Callable[[], object] = bool
+    """Is told of each file that was read for scores."""
     sure: bool = False
     """Whether every checkpoint's own side files are read, where the newest would tell of all."""
     is_brief: bool = False
@@ -89,7 +93,9 @@ def scan(
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     index = LayoutIndex(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
-    wanted = MetricRequest(options.exact, options.stat, options.monitor, options.resumable, options.sure)
+    wanted = MetricRequest(
+        options.exact, options.stat, options.monitor, options.resumable, options.metrics, options.tick, options.sure
+    )
     for run_folder in group_folders(store, index, stat=options.stat, observe=observe):
         if skip is not None and skip(run_folder.path):
             failures = tuple(run_folder.failures)

@@ -13,7 +13,7 @@ SCORE = {
     "value": (int, float, None),
     "state": {"finite", "nan", "inf", "-inf"},
     "text": TEXT_OR_NULL,
-    "source": {"state", "sibling", "yaml", "csv", "json", "npz", "name"},
+    "source": {"state", "sibling", "yaml", "csv", "json", "npz", "name", "inside"},
 }
 CHECKPOINT = {
     "path": str,

@@ -52,8 +52,8 @@ def test_a_tracker_tells_the_best_and_prune_keeps_what_it_names(tmp_path: Path) 
     tracker = {"best_global_step": 5, "best_val_reward_score": 0.61, "last_global_step": 15}
     (tmp_path / "checkpoint_tracker.json").write_text(json.dumps(tracker))
     hour_ago = os.stat(tmp_path).st_mtime - 3600
-    for path in tmp_path.rglob("*"):
-        os.utime(path, (hour_ago, hour_ago))
+    for it in tmp_path.rglob("*"):
+        os.utime(it, (hour_ago, hour_ago))
     assert answered(tmp_path) == "global_step_5"
     assert call("prune", tmp_path, "--keep-last", "1", "--yes").code == 0
     assert sorted(it.name for it in tmp_path.glob("global_step_*")) == ["global_step_15", "global_step_5"]

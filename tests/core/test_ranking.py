@@ -160,6 +160,13 @@ def test_the_only_metric_is_taken_where_nothing_is_recorded() -> None:
     assert choose_metric(run) == Metric("f1", "max")
 
 
+def test_where_files_were_read_for_all_they_hold_what_something_else_tells_counts_alone() -> None:
+    told = save("a", metrics={"acc": score(1, source="name"), "loss": score(1, source="inside")})
+    assert choose_metric(run_of(told, monitor=None, mode=None)) == Metric("acc", "max")
+    only = save("a", metrics={"val_loss": score(1, source="inside"), "best_acc": score(1, source="inside")})
+    assert choose_metric(run_of(only, monitor=None, mode=None)) == Metric("val_loss", "min")
+
+
 def test_a_recorded_metric_that_no_checkpoint_has_is_not_replaced_by_another() -> None:
     run = run_of(save("a", metrics={"train_loss": score(1)}), monitor="val_acc", mode="max")
     with pytest.raises(NoScore, match="no checkpoint has a value for 'val_acc'") as caught:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from ckptctl.core.model import Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
-from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
+from ckptctl.core.score_sources import NOT_SCORED, ScoreConflict, match_paths, own_score, resolve_score
 from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.layouts.index import find_layout
 
@@ -130,6 +130,8 @@ def claim_records(claims: ScoreClaims) -> None:
     for own, metric, scores in known:
         if own in scores:
             claims.claim(own, metric, Score(scores[own], None, "state"))
+        elif not NOT_SCORED.intersection(claims.held[own].roles) and (renamed := own_score(claims.records[own])):
+            claims.claim(own, metric, Score(renamed[1], None, "inside"))
     speakers: dict[str, set[str]] = {metric: set() for _, metric, _ in known}
     for path, metric in ((path, metric) for path, metrics in claims.by_path.items() for metric in metrics):
         if metric in speakers and any(it.source == "state" for it in claims.by_path[path][metric]):
