@@ -145,10 +145,17 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
 
 
 def recorded_mode(run: Run, name: str) -> Mode | None:
-    """The mode that training recorded for a metric; None where it recorded none, or several."""
-    if run.monitor is not None and run.mode is not None and same_metric(name, run.monitor):
+    """The mode that training recorded for a metric; None where it recorded none, or several.
+
+    One that was recorded without a metric's name is of the only metric that the run has.
+    """
+    if run.mode is not None and (same_metric(name, run.monitor) if run.monitor else _is_only(run, name)):
         return run.mode
     return next((mode for metric, mode in run.modes.items() if same_metric(name, metric)), None)
+
+
+def _is_only(run: Run, name: str) -> bool:
+    return all(same_metric(it, name) for it in count_metrics(run.checkpoints))
 
 
 def require_same_metric(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:

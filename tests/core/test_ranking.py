@@ -146,6 +146,14 @@ def test_a_recorded_mode_holds_only_for_the_recorded_metric() -> None:
     assert choose_metric(run, monitor="train_loss") == Metric("train_loss", "min")
 
 
+def test_a_mode_that_was_recorded_without_a_metric_is_of_the_only_one() -> None:
+    one = save("a", metrics={"metric": score(0.5), "samples": score(9)})
+    assert choose_metric(run_of(one, monitor=None, mode="max")) == Metric("metric", "max")
+    two = save("b", metrics={"metric": score(0.5), "gap": score(1)})
+    with pytest.raises(ModeUnclear):
+        choose_metric(run_of(two, monitor=None, mode="max"), monitor="metric")
+
+
 def test_each_metric_of_a_run_has_the_mode_that_training_recorded_for_it() -> None:
     held = save("a", metrics={"gap": score(0.5), "val/confidence": score(0.5), "x": score(1)})
     run = run_of(held, monitor=None, mode=None)._replace(modes={"gap": "max", "val_confidence": "min"})

@@ -85,7 +85,7 @@ def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: Metric
     for metric in dict.fromkeys(filter(None, (sought, *wanted.metrics))):
         _read_scoreless(store, claims, metric)
     asked = tuple(it for it in dict.fromkeys((wanted.monitor, *wanted.metrics)) if it and it not in COUNTERS)
-    if asked or wanted.exact:
+    if wanted.exact or any(metric not in it.metrics for metric in asked for it in claims.held.values()):
         from ckptctl.scan.metrics.saved_scores import SavedScoresRequest, claim_saved_scores
 
         claim_saved_scores(store, claims, SavedScoresRequest(asked, wanted.exact, wanted.tick))

@@ -56,6 +56,8 @@ class SavedScoresRequest(NamedTuple):
 def claim_saved_scores(store: ReadStore, claims: ScoreClaims, request: SavedScoresRequest) -> None:
     """Claim what the files of checkpoints hold; of one that cannot be read a notice tells."""
     found = _read_all(store, claims, request)
+    if not found:
+        return
     names = {name for held in found.values() for name in held}
     chosen = {name for name in names if any(same_metric(name, it) for it in request.metrics)}
     told = chosen or any(_tells(claims, path, it) for path in claims.held for it in request.metrics)
@@ -70,9 +72,7 @@ def _read_all(store: ReadStore, claims: ScoreClaims, request: SavedScoresRequest
     """What each file that is worth reading holds, by path; the first that cannot be read are told, the rest counted."""
     found: dict[str, Mapping[str, float]] = {}
     unread: list[Note] = []
-    for path in _paths_by_age(claims):
-        if not _is_wanting(claims, path, request):
-            continue
+    for path in _find_wanting(claims, request):
         try:
             found[path] = read_saved_scores(store, claims.held[path], request.metrics)
         except OSError as error:
@@ -117,16 +117,17 @@ def read_saved_scores(store: ReadStore, checkpoint: Checkpoint, asked: Sequence[
         raise
 
 
-def _paths_by_age(claims: ScoreClaims) -> list[str]:
-    """All paths, the newest save first."""
-    paths = {it.path: path for path, it in claims.held.items()}
-    return [paths[it.path] for it in reversed(in_save_order(claims.held.values()))]
+def _find_wanting(claims: ScoreClaims, request: SavedScoresRequest) -> list[str]:
+    """The paths of the files that are worth reading, the newest save first."""
+    wanting = {it.path: path for path, it in claims.held.items() if _is_wanting(claims, path, request)}
+    return [wanting[it.path] for it in reversed(in_save_order(claims.held[path] for path in wanting.values()))]
 
 
 def _is_wanting(claims: ScoreClaims, path: str, request: SavedScoresRequest) -> bool:
     """Whether a file is worth reading: one that may win, and lacks a metric that was asked for."""
     it = claims.held[path]
-    if it.state in {"partial", "damaged"}:
+    is_told = not request.is_exact and all(map(it.metrics.__contains__, request.metrics))
+    if is_told or it.state in {"partial", "damaged"}:
         return False
     said = claims.by_path.get(path, {})
     if request.is_exact:
