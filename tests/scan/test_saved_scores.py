@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,9 @@ def sources(run: Run, metric: str) -> list[tuple[float, str] | None]:
         pytest.param({"val_loss": 0.5, "metrics": {"val_loss": 0.25}}, {"val_loss": 0.5}, id="the top counts"),
         pytest.param({"optimizer": {"loss": 0.5}, "args": {"loss": 1.5}}, {}, id="nested elsewhere"),
         pytest.param({"best_epoch": 3, "acc_steps": 4, "loss_weight": 0.5, "win_length": 9}, {}, id="settings"),
+        pytest.param(
+            {"loss": 10**400, "acc": nan}, {"acc": pytest.approx(nan, nan_ok=True)}, id="a number that is none"
+        ),
         pytest.param({"loss": True, "acc": "0.5", "f1": None, "auc": [0.5]}, {}, id="no numbers"),
         pytest.param({**WEIGHTS, "loss.scale": make_tensor([7])}, {}, id="a statistic among weights"),
         pytest.param([{"val_loss": 0.5}], {}, id="no dictionary"),
@@ -215,6 +219,21 @@ def test_a_file_that_cannot_be_read_is_a_notice_and_of_many_the_rest_is_counted(
     assert len(run.notices) == 4
     assert worded(run.notices)[0].endswith("left out")
     assert worded(run.notices)[3] == "1 more file could not be read for scores"
+
+
+class Closed(MemoryStore):
+    """A store whose files may be listed, and not opened."""
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[ReadableFile]:  # type: ignore[override]
+        raise PermissionError(13, "Permission denied", path)
+
+
+def test_a_file_that_may_not_be_opened_is_a_notice_and_is_shown_as_it_is_known() -> None:
+    store = Closed({"epoch_1.pt": RUN["run/model_epoch_1.pt"]})
+    run = gathered(store, monitor="val_loss", stat=False)
+    assert worded(run.notices) == ("epoch_1.pt: cannot be read: Permission denied",)
+    assert add_saved_scores(store, run.checkpoints[0]) == run.checkpoints[0]
 
 
 def test_a_sound_file_of_another_kind_holds_no_scores_and_is_no_trouble() -> None:
