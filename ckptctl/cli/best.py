@@ -46,7 +46,10 @@ def command(
     null: opt.Null = False,
     json: opt.Json = False,
 ) -> None:
-    """Print the best checkpoint under PATH."""
+    """Print the best checkpoint under PATH.
+
+    Where no metric is known, print what training itself called best, with a note: by its tracker, a best link or name.
+    """
     opt.refuse_together(json=json, null=null)
     opt.check_name(link)
     if places == 0:
