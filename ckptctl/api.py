@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from ckptctl.core.filters import meets_all
-from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.model import Checkpoint, Note, Run
 from ckptctl.core.ranking import find_newest
 from ckptctl.core.units import write_size
 from ckptctl.errors import CkptctlError, NoCheckpoint, Refused
@@ -128,8 +128,9 @@ def best(
     ext: Texts = (),
     equals: str = "=",
 ) -> Checkpoint:
-    """The best checkpoint of everything under a path.
+    """The best checkpoint of everything under a path; where no metric is known, what training itself called best.
 
+    A warning says that of the latter.
     Raises NoCheckpoint and NoScore where there is none, MetricUnclear and ModeUnclear where it is not clear by what.
     """
     from ckptctl.best import BestQuery, BestSearch
@@ -138,13 +139,19 @@ def best(
     names = NameOptions(template, layout, read_texts(ext), equals)
     stat = any(it.needs_stat for it in wanted)
     options = read_options(names, monitor=monitor, exact=exact, stat=stat, sure=True)
-    query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted)
+    query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted, or_own=True)
     (where,) = read_paths(path)
     search = BestSearch(query, where)
     for store, run in _find_listed(path, options._replace(is_worth=None if exact else search.could_place)):
         search.show(store, run)
-    first = search.close().places[0]
-    return absolute_checkpoint(first.store, first.store.url, first.ranked.checkpoint)
+    result = search.close()
+    first = result.places[0]
+    found = absolute_checkpoint(first.store, first.store.url, first.ranked.checkpoint)
+    if result.metric is None:
+        from ckptctl.render.note_texts import describe_note
+
+        warnings.warn(f"{found.path}: {describe_note(Note('own-best', why=result.why_own))}", stacklevel=2)
+    return found
 
 
 def last(
@@ -186,12 +193,14 @@ def show(
 ) -> CheckpointDetails:
     """What is known of a checkpoint, and what is inside; its weights are not read, and nothing of it is executed."""
     from ckptctl.scan.inspect import read_checkpoint
+    from ckptctl.scan.metrics.saved_scores import add_saved_scores
     from ckptctl.scan.resolve import resolve_checkpoint
 
     (path,) = read_paths(checkpoint)
     found = resolve_checkpoint(path, read_options(NameOptions(template, layout, read_texts(ext), equals)))
     contents = read_checkpoint(found.store, found.checkpoint)
-    return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, found.checkpoint), contents)
+    saved = add_saved_scores(found.store, found.checkpoint)
+    return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, saved), contents)
 
 
 def verify(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.filters import Filter, meets_all
-from ckptctl.core.model import Note, Run
+from ckptctl.core.model import Note, Run, Score
 from ckptctl.core.names.tokens import find_plain_values
 from ckptctl.core.ranking import (
     NAME_THEM,
@@ -18,16 +20,18 @@ from ckptctl.core.ranking import (
     choose_metric,
     count_metrics,
     describe_counts,
+    in_save_order,
     rank,
     require_same_metric,
     same_metric,
 )
 from ckptctl.core.score_sources import rounding_error
-from ckptctl.errors import NoCheckpoint, NoScore
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.peer_checks import check_against_peers
+from ckptctl.scan.pointers import read_named_best
 from ckptctl.stores import ReadStore
 
 if TYPE_CHECKING:
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 
 _LASTS = ("last.", "last-", "last_")
 """How the names of independent saves begin that take no part."""
+_BEST = re.compile(r"(?<![a-z])best(?![a-z])", re.IGNORECASE)
+NO_SCORE = Score(nan, None, "name")
+"""Of what training itself called best: nobody ranked it."""
 
 
 class BestQuery(NamedTuple):
@@ -50,6 +57,13 @@ class BestQuery(NamedTuple):
     """What stands between a name and its value in file names."""
     filters: tuple[Filter, ...] = ()
     """What does not meet all of them takes no part."""
+    or_own: bool = False
+    """Whether what training itself called best answers where no metric is known."""
+
+    @property
+    def takes_own(self) -> bool:
+        """Whether nothing that was asked for needs a score."""
+        return self.or_own and self.monitor is None and self.mode == "auto" and self.threshold is None
 
 
 class BestCheckpoint(NamedTuple):
@@ -63,12 +77,15 @@ class BestCheckpoint(NamedTuple):
 class BestResult(NamedTuple):
     """The best, and by what."""
 
-    metric: Metric
+    metric: Metric | None
+    """None where no metric is known, and the only place is what training itself called best."""
     places: tuple[BestCheckpoint, ...]
     run: Run
     """The run that told the metric first."""
     is_tied: bool = False
     """Whether another has the very score of the last of them, so that the order decided."""
+    why_own: str = ""
+    """Why what training itself called best is the answer."""
 
 
 class BestSearch:
@@ -82,6 +99,10 @@ class BestSearch:
         self.first: Run | None = None
         self.leaders: list[BestCheckpoint] = []
         self.is_tied = False
+        self.own: list[BestCheckpoint] = []
+        """Of the runs that cannot be ranked, what training itself called best."""
+        self.unclear: MetricUnclear | ModeUnclear | None = None
+        """Why one of them cannot, where it has metrics."""
         self.counts: Counter[str] = Counter()
         """Metrics seen, for those who asked for another."""
         self.checkpoints = 0
@@ -108,7 +129,7 @@ class BestSearch:
         """Let a run's best compete; raises MetricUnclear and ModeUnclear, also where it disagrees with earlier runs."""
         self.checkpoints += len(run.checkpoints)
         self.counts.update(count_metrics(run.checkpoints))
-        metric = self._metric_of(run)
+        metric = self._metric_of(store, run)
         if metric is None:
             return
         run = resolve_ties(store, run, metric, self.wish.places)
@@ -118,11 +139,29 @@ class BestSearch:
             self._agree(metric, run)
             self._merge(metric, found, ranked)
 
-    def _metric_of(self, run: Run) -> Metric | None:
+    def _metric_of(self, store: ReadStore, run: Run) -> Metric | None:
+        """What to rank a run by; None where it has no score, or where training's own best answers instead."""
         try:
             return choose_metric(run, monitor=self.wish.monitor, mode=self.wish.mode)
         except NoScore:
-            return None
+            self.own += self._own_best(store, run)
+        except (MetricUnclear, ModeUnclear) as error:
+            own = self._own_best(store, run)
+            if not own:
+                raise
+            self.own += own
+            self.unclear = self.unclear or error
+        return None
+
+    def _own_best(self, store: ReadStore, run: Run) -> list[BestCheckpoint]:
+        """What training itself called best in a run, where it is complete and meets the filters."""
+        if not self.wish.takes_own:
+            return []
+        for it in find_own_bests(store, run):
+            checked = refresh_checkpoint(store, it, self.wish.now)
+            if checked.state == "complete" and meets_all(self.wish.filters, checked, self.wish.now):
+                return [BestCheckpoint(store, run, Ranked(checked, NO_SCORE, 1))]
+        return []
 
     def _rank(self, run: Run, metric: Metric) -> list[Ranked]:
         possible = [it for it in run.checkpoints if it.state not in ("partial", "doubtful")]
@@ -161,16 +200,27 @@ class BestSearch:
         self.is_tied = is_tied or (self.is_tied and bar == before)
 
     def close(self) -> BestResult:
-        """The leaders; raises NoCheckpoint and NoScore where there are none."""
+        """The leaders, else what training itself called best; raises NoCheckpoint and NoScore where there is none.
+
+        Raises MetricUnclear and ModeUnclear where some runs can be ranked, and one with metrics of its own cannot.
+        """
         if self.metric is not None and self.first is not None:
+            if self.unclear is not None:
+                raise self.unclear
             ranked = [it._replace(ranked=it.ranked._replace(place=place)) for place, it in enumerate(self.leaders, 1)]
             return BestResult(self.metric, tuple(ranked), self.first, self.is_tied)
         if not self.checkpoints:
             raise NoCheckpoint("no checkpoint found", path=self.where, hint="name the folder of a run, or one above it")
+        if len(self.own) == 1:
+            why = self.unclear.text if self.unclear else "no metric is known"
+            return BestResult(None, tuple(self.own), self.own[0].run, why_own=why)
         raise self._no_score()
 
     def _no_score(self) -> NoScore:
         asked = self.wish.monitor
+        if self.own:
+            text = f"no metric is known, and training called a checkpoint best in {len(self.own)} runs"
+            return NoScore(text, path=self.where, hint="name one of the runs, or pass --group-by run")
         wanted = f"a value for '{asked}'" if asked else "a metric"
         if set(self.counts) == {UNNAMED} and (asked or self.wish.mode == "auto"):
             return NoScore("the numbers in the names have no name", path=self.where, hint=NAME_THEM)
@@ -185,6 +235,22 @@ class BestSearch:
         near = get_close_matches(asked or "", self.counts, 1)
         hint += f". Did you mean --monitor {near[0]}?" if near else ""
         return NoScore(f"no checkpoint has {wanted}", path=self.where, hint=hint)
+
+
+def find_own_bests(store: ReadStore, run: Run) -> Iterator[Checkpoint]:
+    """What training itself called best in a run, the surest first: by its tracker, by a link, by a name.
+
+    Of several numbered saves under a best name the last is meant; of several without a number none.
+    """
+    held = {it.path: it for it in run.checkpoints}
+    links = {it.target for it in run.pointers if it.target in held and _BEST.search(it.path.rpartition("/")[2])}
+    called = in_save_order(it for it in run.checkpoints if "best" in it.roles and not it.is_made)
+    plain = [it for it in called if not it.is_numbered]
+    for paths in (read_named_best(store, run), links, {it.path for it in plain}):
+        if len(paths) == 1:
+            yield from (held[path] for path in paths if path in held)
+    if called and not plain:
+        yield called[-1]
 
 
 def _compare(store: ReadStore, run: Run, checked: Checkpoint, now: int) -> Checkpoint:

@@ -52,7 +52,10 @@ Paths = Annotated[
 Path = Annotated[str, Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
 Checkpoints = Annotated[list[str], Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
 OneCheckpoint = Annotated[str, Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]
-Monitor = Annotated[str | None, Option(metavar="NAME", help="Metric to rank by; default: the one training recorded.")]
+Monitor = Annotated[
+    str | None,
+    Option(metavar="NAME", help="Metric to rank by, read inside the files if need be; default: the one recorded."),
+]
 ModeOption = Annotated[ModeName, Option(help="Whether less or more is better.")]
 Threshold = Annotated[float | None, Option(metavar="X", help="Only scores strictly better than X count.")]
 TemplateText = Annotated[

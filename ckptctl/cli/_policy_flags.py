@@ -18,7 +18,10 @@ FLAGS: Mapping[str, Any] = {
     "top_k": Option("--top-k", metavar="N", help="Keep the N best; -1 keeps all."),
     "keep_best": Option(metavar="METRIC[:MODE]=N", help="Keep the N best by METRIC; repeatable."),
     "keep_last": Option(metavar="N", help="Keep the N newest."),
-    "keep_every": Option(metavar="N[steps|epochs]", help="Keep one at every N; repeatable."),
+    "keep_every": Option(
+        metavar="N[steps|epochs]",
+        help="Keep one at every N (steps if there are any, else the only counter); repeatable.",
+    ),
     "keep_within": Option(metavar="TIME", help="Keep those less than TIME older than the run's newest: 12h, 7d."),
     "keep_newer_than": Option(metavar="TIME", help="Keep those younger than TIME."),
     "keep_hourly": Option(metavar="N", help="Keep the newest of each of the last N hours that hold one."),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ckptctl.api import plan_job
 from ckptctl.cli._console import Console, refuse_without_consent, write_whole
+from ckptctl.cli._progress import Progress
 from ckptctl.cli._signals import defer_signals
 from ckptctl.core.model import Run
 from ckptctl.core.retention.objections import Objection
@@ -102,7 +103,14 @@ def _plan(job: PruneJob, consent: PruneConsent, console: Console) -> PlannedPrun
         for store, change in recover_stores(job.stores) if not consent.is_dry else ():
             console.warn(f"an interrupted run: {describe_change(change, store.url)}")
 
-    return plan_job(job, partial(print_unshown, console), recover=recover if consent.is_strict else None)
+    progress = Progress("read")
+    job = job._replace(scanning=job.scanning._replace(tick=progress.count))
+
+    def watch(store: ReadStore, run: Run) -> None:
+        progress.clear()
+        print_unshown(console, store, run)
+
+    return plan_job(job, watch, recover=recover if consent.is_strict else None)
 
 
 def print_unshown(console: Console, store: ReadStore, run: Run) -> None:

@@ -12,6 +12,7 @@ from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents
 from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import read_checkpoint
+from ckptctl.scan.metrics.saved_scores import add_saved_scores
 from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoint
 from ckptctl.scan.runs import Options
 
@@ -31,6 +32,7 @@ def show_one(path: str, form: ShowOptions, options: Options | None = None) -> in
     """Show the checkpoint that a path means; returns the exit code, raises what finding it raises."""
     console = Console(form.color)
     target = resolve_checkpoint(path, options or Options(now=time_ns()))
+    target = target._replace(checkpoint=add_saved_scores(target.store, target.checkpoint))
     inside = read_checkpoint(target.store, target.checkpoint)
     console.answer(_write(target, inside, form, console))
     is_broken = any(flaw.severity == "error" and flaw.id != "suspect-name" for flaw in inside.flaws)

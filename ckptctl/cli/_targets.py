@@ -24,7 +24,15 @@ class LocatedRun(NamedTuple):
 
 def scan_stores(stores: Sequence[ReadStore], options: Options, console: Console) -> Iterator[LocatedRun]:
     """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
+    progress = None
+    if options.monitor or options.metrics or options.exact:  # nothing long is read else
+        from ckptctl.cli._progress import Progress
+
+        progress = Progress("read")
+        options = options._replace(tick=progress.count)
     for located in (LocatedRun(store, run) for store in stores for run in scan(store, options)):
+        if progress is not None:
+            progress.clear()
         console.warn_of_run(located.store.url, located.run)
         if located.run.checkpoints or located.run.pointers:
             yield located

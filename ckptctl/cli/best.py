@@ -7,11 +7,12 @@ from typing import Annotated
 
 from typer import Option
 
-from ckptctl.best import BestCheckpoint, BestQuery, BestResult, BestSearch
+from ckptctl.best import NO_SCORE, BestCheckpoint, BestQuery, BestResult, BestSearch
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._targets import LocatedRun, require_all_listed, scan_stores
 from ckptctl.core.filters import parse_filter
+from ckptctl.core.model import Note
 from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.text import escape, locate
@@ -45,7 +46,10 @@ def command(
     null: opt.Null = False,
     json: opt.Json = False,
 ) -> None:
-    """Print the best checkpoint under PATH."""
+    """Print the best checkpoint under PATH.
+
+    Where no metric is known, print what training itself called best, with a note: by its tracker, a best link or name.
+    """
     opt.refuse_together(json=json, null=null)
     opt.check_name(link)
     if places == 0:
@@ -56,7 +60,7 @@ def command(
     scanning = read_options(
         NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True
     )
-    query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted)
+    query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted, or_own=True)
     if group_by is opt.GroupName.all:
         search = BestSearch(query, path)
         worth = scanning._replace(is_worth=None if exact else search.could_place)
@@ -123,7 +127,8 @@ def search_by_group(
 
 def _show(best: BestCheckpoint, *, score: bool) -> tuple[str, str]:
     path = locate(best.store.url, best.ranked.checkpoint.path)
-    return path, f"\t{write_score(best.ranked.score)}" if score else ""
+    said = "" if best.ranked.score is NO_SCORE else write_score(best.ranked.score)
+    return path, f"\t{said}" if score else ""
 
 
 def print_doubts(console: Console, result: BestResult, *, asked: opt.ModeName) -> None:
@@ -132,6 +137,9 @@ def print_doubts(console: Console, result: BestResult, *, asked: opt.ModeName) -
 
     store, _, first = result.places[0]
     shown = first._replace(checkpoint=first.checkpoint._replace(path=locate(store.url, first.checkpoint.path)))
+    if result.metric is None:
+        console.warn(Note("own-best", why=result.why_own), shown.checkpoint.path)
+        return
     name = result.metric.name
     tie = make_tie_note(result.places[-1].ranked.score, name) if result.is_tied else None
     for doubt in filter(None, (find_mode_doubt(result.metric, asked.value), find_best_doubt(shown, name), tie)):

@@ -16,7 +16,7 @@ EntryKind = Literal["file", "dir", "link", "other"]
 Unit = Literal["file", "dir", "family"]
 State = Literal["complete", "partial", "live", "damaged", "doubtful", "unchecked"]
 PublicState = Literal["complete", "partial", "live", "damaged", "unknown"]
-ScoreSource = Literal["state", "sibling", "yaml", "csv", "json", "npz", "name"]
+ScoreSource = Literal["state", "sibling", "yaml", "csv", "json", "npz", "name", "inside"]
 Finiteness = Literal["finite", "nan", "inf", "-inf"]
 PointerState = Literal["ok", "dangling", "loop", "outside"]
 _UNKNOWN = frozenset({"doubtful", "unchecked"})
@@ -268,8 +268,8 @@ class Run(NamedTuple):
     """As recorded by training; None where it was not."""
     step_base: int = 0
     """What to add to a step for the number of steps done: 1 where names count from 0 (Lightning before 1.6)."""
-    epoch_base: int = 0
-    """What the first epoch is called: 1 in Keras' names."""
+    epoch_base: int | None = 0
+    """What the first epoch is called: 1 in Keras' names; None where no framework says it."""
     notices: tuple[Note, ...] = ()
     """What a person should know: sources that disagree, files that could not be read."""
     listed: bool = True
@@ -278,6 +278,8 @@ class Run(NamedTuple):
     origins: tuple[Origin, ...] = ()
     folder: str | None = None
     """Its path as the store knows it, where ``path`` is one seen from above the store's root."""
+    modes: Mapping[str, Literal["min", "max"]] = {}
+    """By metric, the mode that training recorded for it: each callback has its own."""
 
     @property
     def layouts(self) -> list[str]:

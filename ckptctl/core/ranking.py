@@ -36,6 +36,15 @@ _MORE = frozenset(
     " win winrate likelihood elbo".split()
 )
 _WORD = re.compile(r"[a-z]+\d*")
+_PLAIN_WORD = re.compile(r"[a-z]+")
+_MEASURES = frozenset("metric metrics score scores fitness best prec top".split())
+"""Words of metrics that do not say which way is better."""
+_SETTINGS = frozenset(
+    "epoch epochs step steps iter iters iteration iterations batch batches size length count num index idx version time"
+    " weight weights scale scaler coef coeff coefficient lambda gamma alpha beta lr decay momentum patience threshold"
+    " window every freq interval seed fn type smoothing".split()
+)
+"""Words of what counts or sets, whatever else the name says."""
 _ENDINGS: dict[str, Mode] = {"loss": "min", "error": "min", "perplexity": "min", "accuracy": "max", "reward": "max"}
 _NEGATIONS = ("neg", "negative")
 
@@ -70,6 +79,15 @@ def infer_mode(name: str) -> Mode | None:
         if told:
             return opposite_mode(told) if any(negation in words[:at] for negation in _NEGATIONS) else told
     return None
+
+
+def is_metric_name(name: str) -> bool:
+    """Whether a key among other values is called as a metric is: ``best_acc``, ``val_loss``, ``score``.
+
+    ``best_epoch``, ``loss_weight`` and ``acc_steps`` count or set.
+    """
+    words = set(_PLAIN_WORD.findall(name.lower()))
+    return bool(infer_mode(name) or words & _MEASURES) and not words & _SETTINGS and name not in COUNTERS
 
 
 def _mode_of_word(word: str) -> Mode | None:
@@ -117,14 +135,27 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
         raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_describe_found(run))
     if mode != "auto":
         return Metric(name, "max" if mode == "max" else "min")
-    recorded = run.mode if run.monitor is not None and same_metric(name, run.monitor) else None
-    told = recorded or infer_mode(name)
+    told = recorded_mode(run, name) or infer_mode(name)
     if told is None and name == UNNAMED:
         raise NoScore("the numbers in its names have no name", path=run.path, hint=NAME_THEM)
     if told is None:
         text = f"nobody can tell whether less or more of '{name}' is better"
         raise ModeUnclear(text, path=run.path, hint="pass --mode min or --mode max")
     return Metric(name, told)
+
+
+def recorded_mode(run: Run, name: str) -> Mode | None:
+    """The mode that training recorded for a metric; None where it recorded none, or several.
+
+    One that was recorded without a metric's name is of the only metric that the run has.
+    """
+    if run.mode is not None and (same_metric(name, run.monitor) if run.monitor else _is_only(run, name)):
+        return run.mode
+    return next((mode for metric, mode in run.modes.items() if same_metric(name, metric)), None)
+
+
+def _is_only(run: Run, name: str) -> bool:
+    return all(same_metric(it, name) for it in count_metrics(run.checkpoints))
 
 
 def require_same_metric(one: tuple[str, Metric], other: tuple[str, Metric], *, where: str | None = None) -> None:
@@ -142,9 +173,12 @@ def require_same_metric(one: tuple[str, Metric], other: tuple[str, Metric], *, w
 
 
 def _only(run: Run) -> str:
+    """The only metric; where files were read for all that they hold, those that something else tells count alone."""
     counts = count_metrics(run.checkpoints)
-    if len(counts) == 1:
-        return next(iter(counts))
+    told = {name for it in run.checkpoints for name, score in it.metrics.items() if score.source != "inside"}
+    for names in ([*counts], [*(told & counts.keys())], [it for it in counts if not it.startswith("best")]):
+        if len(names) == 1:
+            return names[0]
     if not counts:
         raise NoScore("no checkpoint has a metric", path=run.path, hint=_describe_found(run))
     text = f"several metrics, and none is named: {describe_counts(counts)}"

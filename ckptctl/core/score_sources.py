@@ -1,22 +1,25 @@
 """What training recorded of a checkpoint's scores, in several places: which one counts, and whether they agree.
 
 The order of trust: the checkpoint's own recorded state, a sibling's, a list of scores, another side file, the name.
-A name is last because it is rounded, and because a field that was not logged is written as 0.
+A name comes late because it is rounded, and because a field that was not logged is written as 0. A number of its own
+dictionary is last, for nothing says of which save it is; but where the name shows the same digits, it is the fuller.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf, isfinite, isinf, isnan
+from math import inf, isfinite, isinf, isnan, nan
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Note, Score
 
-TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name")
+TRUST = ("state", "sibling", "yaml", "csv", "json", "npz", "name", "inside")
 
 WORST: Mapping[str | None, float] = {"min": inf, "max": -inf}
 """The worst score of each mode, which some programs note for a NaN."""
+NOT_SCORED = frozenset({"last", "exception", "hpc"})
+"""Roles of saves that a callback's last score may not be of."""
 _NUMBER = r"[-+]?(?=[\d.])[\d,]*\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d{1,3}))?(?P<percent>%?)"
 _FLOAT32 = 1e-6
 """Relative: what a score loses by passing through a float32 tensor, with room."""
@@ -80,10 +83,25 @@ def resolve_score(claims: Sequence[Score]) -> tuple[Score, Score | None]:
         return claims[0], None
     ordered = sorted(claims, key=lambda score: TRUST.index(score.source))
     trusted = ordered[0]
+    if (trusted.source, ordered[-1].source) == ("name", "inside") and scores_agree(trusted, ordered[-1]):
+        trusted = ordered[-1]._replace(source="name")
     if not isfinite(trusted.value):
         written = next((it for it in ordered if it.text is not None and not isfinite(it.value)), trusted)
         trusted = written._replace(source=trusted.source)
     return trusted, next((claim for claim in ordered[1:] if not scores_agree(trusted, claim)), None)
+
+
+def own_score(record: TrainingRecord) -> tuple[str, float] | None:
+    """The metric and score of the save that a record is in, whatever its file is called now; None where in doubt.
+
+    The only callback saved it, and remembers the score that it saved last among those that it keeps.
+    """
+    if len(record.watches) != 1:
+        return None
+    (watch,) = record.watches
+    if watch.monitor is None or watch.current is None or watch.current not in watch.scores.values():
+        return None
+    return watch.monitor, nan if watch.current == watch.stand_in else watch.current
 
 
 def scores_agree(one: Score, other: Score) -> bool:

@@ -78,7 +78,7 @@ class RowWalk:
         if prefix and len(items) > _WIDEST:
             return
         self._spend(len(items))
-        has_weights = _are_mostly_weights(items)
+        has_weights = are_mostly_weights(items)
         for key, node in items:
             name = _join(prefix, key)
             value = resolve(node) if type(node) is PickledCall else node
@@ -182,7 +182,7 @@ def _is_index(key: object, only_numbers: bool) -> bool:  # noqa: FBT001 - passed
     return type(key) is int and key in _NUMBERS
 
 
-def _are_mostly_weights(items: Items) -> bool:
+def are_mostly_weights(items: Items) -> bool:
     """Whether most values are tensors of several elements; then those of one are weights too, or statistics."""
     several = sum(type(value) is PickledTensor and not set(value.shape) <= {1} for _, value in items)
     return 2 * several > len(items)

@@ -13,7 +13,7 @@ from ckptctl.layouts.schema import Layout
 _MODULES = """
     nemo lightning transformers ray nemo_rl verl lerobot litgpt torchtune megatron composer speechbrain orbax kohya
     keras paddle stable_baselines3 tensorflow allennlp catalyst espnet fairseq mmengine ultralytics timm detectron2
-    yolox openpcdet nnunet coqui open_clip rsl_rl nanogpt ignite fastai boosting deepspeed accelerate torch_dcp
+    yolox openpcdet nnunet coqui open_clip rsl_rl stylegan nanogpt ignite fastai boosting deepspeed accelerate torch_dcp
     generic
 """
 LAYOUTS: tuple[Layout, ...] = tuple(

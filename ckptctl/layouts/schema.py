@@ -66,6 +66,10 @@ class PointerFile(NamedTuple):
     listed: str = ""
     """Of JSON: the keys, in an item of the list, to the name."""
     place: Literal["inside", "beside"] = "beside"
+    is_best: bool = False
+    """Whether the one that it names is the best, by training's own judgement."""
+    unset: str = ""
+    """What it holds while it names none yet."""
     commits: bool = False
     """Whether it is written once a save is done, so that a higher number than the named one's is not known to be."""
 

@@ -34,7 +34,7 @@ _PLAIN = FolderLayout(
     ranks=(r"rng_state_(\d+)\.pth", r"pytorch_model_fsdp_rank(\d+)\.bin", r"rank(\d+)-of-\d+-optimizer\.pt"),
     beside=_BESIDE,
     in_progress=(r"tmp-checkpoint-[0-9a-z_]+",),
-    pointers=(PointerFile("trainer_state.json", "json", field="best_model_checkpoint", place="inside"),),
+    pointers=(PointerFile("trainer_state.json", "json", field="best_model_checkpoint", place="inside", is_best=True),),
     sources=(
         MetricSource(
             "trainer_state.json",

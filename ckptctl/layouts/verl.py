@@ -3,6 +3,9 @@
 Read in verl's trainer/ppo/ray_trainer.py, utils/checkpoint/fsdp_checkpoint_manager.py, megatron_checkpoint_manager.py
 and checkpoint_handler.py. The loader's state (``data.pt``, one for each rank in supervised training) comes after the
 models, the tracker last. Verl's own retention empties old folders of their models and leaves the rest standing.
+
+EasyR1 (hiyouga/EasyR1, verl/trainer/ray_trainer.py), made from verl, has ``dataloader.pt``, and a tracker in JSON that
+names the best save too; there 0 stands for none yet.
 """
 
 from __future__ import annotations
@@ -26,10 +29,14 @@ LAYOUTS: tuple[Layout, ...] = (
             r"data_(\d+)\.pt",
         ),
         beside=tuple(
-            """latest_checkpointed_iteration.txt latest_checkpointed_iteration.txt.tmp rollout* validation*
-            tensorboard_log wandb *.log *.jsonl""".split()
+            """latest_checkpointed_iteration.txt latest_checkpointed_iteration.txt.tmp checkpoint_tracker.json
+            rollout* validation* tensorboard_log wandb *.log *.jsonl""".split()
         ),
-        pointers=(PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),),
+        pointers=(
+            PointerFile("latest_checkpointed_iteration.txt", "step", commits=True),
+            PointerFile("checkpoint_tracker.json", "json", field="last_global_step", commits=True),
+            PointerFile("checkpoint_tracker.json", "json", field="best_global_step", is_best=True, unset="0"),
+        ),
         slimming=Slimming(
             files=tuple(
                 """actor/optim_world_size_*_rank_*.pt actor/extra_state_world_size_*_rank_*.pt

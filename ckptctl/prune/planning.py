@@ -101,6 +101,8 @@ def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJ
     )
     policy = make_policy(options, spared=request.spared)
     most = None if size is None else parse_size(size)
+    ranking = {it.monitor: None for it in policy.rules if isinstance(it, TopK) and it.monitor}
+    scanning = scanning._replace(metrics=tuple(it for it in ranking if it != options.monitor))
     return PruneJob(stores, scanning, policy, options.max_delete, most, options.strict)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from ckptctl.config import NamedPolicy, Settings, find_settings, read_policy_file
 from ckptctl.core.filters import parse_filter
@@ -35,6 +35,7 @@ from ckptctl.scan.targets import read_texts
 
 _BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?\d+)")
 _EVERY = re.compile(r"(?P<count>\d+)\s*(?P<unit>steps?|epochs?)?")
+_UNITS: dict[str, Literal["steps", "epochs"] | None] = {"s": "steps", "e": "epochs", "": None}
 _PERIODS: tuple[Period, ...] = ("hourly", "daily", "weekly", "monthly")
 _MODES = ("min", "max", "auto")
 _NAMES = {"filter": "filters"}
@@ -303,7 +304,7 @@ def _read_every(text: str) -> KeepEvery:
     match = _EVERY.fullmatch(text.strip())
     if match is None or int(match["count"]) == 0:
         raise UsageError(f"'{text}' is not an interval", hint="write --keep-every 1000steps or --keep-every 5epochs")
-    return KeepEvery(int(match["count"]), "epochs" if (match["unit"] or "").startswith("epoch") else "steps")
+    return KeepEvery(int(match["count"]), _UNITS[(match["unit"] or "")[:1]])
 
 
 def _read_span(text: str) -> int:

@@ -128,8 +128,10 @@ def _write_scores(checkpoint: Checkpoint, run: Run, width: int) -> Iterator[str]
     scores = [f"{escape(name)} {write_score(score)}" for name, score in checkpoint.metrics.items()]
     if scores:
         yield from _line("scores", " · ".join(scores[:_FEW]), width)
-    if run.monitor is not None:
-        yield from _line("monitor", escape(run.monitor) + (f" ({run.mode})" if run.mode else ""), width)
+    watched = {run.monitor: run.mode} if run.monitor is not None else run.modes
+    if watched:
+        words = (f"{escape(name)} ({mode})" if mode else escape(name) for name, mode in watched.items())
+        yield from _line("monitor", " · ".join(words), width)
 
 
 def _write_settings(inside: Contents) -> str:

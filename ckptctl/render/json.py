@@ -96,21 +96,25 @@ def ls(views: Iterable[RunView], *, root: str) -> Iterator[str]:
     yield f'],"totals":{dump(totals)}}}\n'
 
 
-def best(ranked: Iterable[Ranked], metric: Metric) -> Iterator[str]:
+def best(ranked: Iterable[Ranked], metric: Metric | None) -> Iterator[str]:
     """The best, in rank order; a score that wins by being infinite is null, as its metric says."""
-    yield f'{{"schema_version":1,"monitor":{dump(write_text(metric.name))},"mode":"{metric.mode}","checkpoints":['
+    yield f'{{"schema_version":1,{dump(_metric(metric))[1:-1]},"checkpoints":['
     yield from write_batches(map(_ranked, ranked))
     yield "]}\n"
 
 
-def bests(found: Iterable[tuple[str, Metric, Sequence[Ranked]]]) -> Iterator[str]:
+def bests(found: Iterable[tuple[str, Metric | None, Sequence[Ranked]]]) -> Iterator[str]:
     """The best of each group, with its path and what it was ranked by."""
     groups: list[Value] = []
     for path, metric, held in found:
         ranked: Value = [*map(_ranked, held)]
-        told: dict[str, Value] = {"monitor": write_text(metric.name), "mode": metric.mode, "checkpoints": ranked}
-        groups.append({**write_path("path", path), **told})
+        groups.append({**write_path("path", path), **_metric(metric), "checkpoints": ranked})
     yield dump({"schema_version": 1, "groups": groups}) + "\n"
+
+
+def _metric(metric: Metric | None) -> dict[str, Value]:
+    """By what was ranked; nulls where the answer is what training itself called best."""
+    return {"monitor": None if metric is None else write_text(metric.name), "mode": metric and metric.mode}
 
 
 def _ranked(ranked: Ranked) -> dict[str, Value]:

@@ -74,6 +74,7 @@ _SOURCES = {
     "json": "a JSON file",
     "npz": "an NPZ file",
     "name": "its name",
+    "inside": "the file itself",
 }
 
 
@@ -149,10 +150,12 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "unreadable-pin": "{path} is taken for a pin for ever: {why}",
     "unreadable-side-file": "{path}: cannot be read: {why}",
     "broken-side-file": "{path}: {why}: left out",
+    "more-unread-files": lambda count: f"{count} more file{'s' * (count != 1)} could not be read for scores",
     "score-conflict": _score_conflict,
     "more-score-conflicts": "{count} more scores on which two sources disagree",
     # the metric and the best
     "mode-against-name": _mode_against_name,
+    "own-best": "{why}: this is what training itself called best",
     "infinite-best": "{path}: {metric} is {value}, and counts as the best",
     "zero-best": "{path}: {metric} is 0 by its name alone, which may mean that it was not logged",
     "tied-score": "{metric} is {value} of another too: the order of saving decided",

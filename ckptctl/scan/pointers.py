@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Roster, Run
 from ckptctl.core.ranking import in_save_order
 from ckptctl.errors import Damaged
-from ckptctl.layouts.index import glob_matches
+from ckptctl.layouts.index import find_layout, glob_matches
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:
@@ -162,6 +162,19 @@ def read_pointers(
     return named._replace(pointers=(*named.pointers, *texts))
 
 
+def read_named_best(store: ReadStore, run: Run) -> set[str]:
+    """The paths of the checkpoints that files of training name as the best; they are looked for, not listed."""
+    specs = [(it, spec) for it in map(find_layout, run.layouts) for spec in it.pointers if spec.is_best]
+    found: set[str] = set()
+    for layout, spec in specs:
+        own = [it for it in run.checkpoints if it.family == layout.family]
+        beside = (Entry(f"{run.path}/{spec.path}" if run.path else spec.path, "file"),)
+        for path in _paths_of(spec, beside, own):
+            said = _read_one(store, path, spec, _Index(own), layout.name)
+            found |= {it.target for it in said.pointers if it.target is not None}
+    return found
+
+
 def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[str]:
     """Where such a file lies: beside the checkpoints, or in the newest of them."""
     if spec.place == "beside":
@@ -200,7 +213,7 @@ def _read_one(store: ReadStore, path: str, spec: PointerFile, index: _Index, lay
         return FrameworkPointers((Pointer(path, kind, None, "dangling"),))
     known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
     rosters = (Roster(path, "json" if kind == "json" else "textproto", known, spec.listing, spec.listed),)
-    if name is None:
+    if name is None or name == (spec.unset or None):
         return FrameworkPointers(rosters=rosters if listed else ())
     target = index.find_step(name) if spec.value in {"step", "json"} else index.find(name)
     return FrameworkPointers((Pointer(path, kind, target, "ok" if target else "dangling"),), rosters if listed else ())

@@ -64,6 +64,10 @@ class Options(NamedTuple):
     """What stands between a name and its value in file names."""
     resumable: bool = False
     """Whether to read states, newest first, until one can resume."""
+    metrics: tuple[str, ...] = ()
+    """More metrics to look for inside, as for the monitor."""
+    tick: Callable[[], object] = bool
+    """Is told of each file that was read for scores."""
     sure: bool = False
     """Whether every checkpoint's own side files are read, where the newest would tell of all."""
     is_brief: bool = False
@@ -89,7 +93,9 @@ def scan(
     layouts = choose_layouts(options)
     names = {it.name for it in layouts}
     index = LayoutIndex(layouts, [it for it in table.LAYOUTS if it.unit == "dir" and it.name not in names])
-    wanted = MetricRequest(options.exact, options.stat, options.monitor, options.resumable, options.sure)
+    wanted = MetricRequest(
+        options.exact, options.stat, options.monitor, options.resumable, options.metrics, options.tick, options.sure
+    )
     for run_folder in group_folders(store, index, stat=options.stat, observe=observe):
         if skip is not None and skip(run_folder.path):
             failures = tuple(run_folder.failures)
@@ -180,7 +186,7 @@ def _make_run(
         tuple(_strays(run_folder, detected, index, noted)) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
         step_base=max((it.step_base for it in held), default=0),
-        epoch_base=max((it.epoch_base for it in held), default=0),
+        epoch_base=max((it.epoch_base for it in held if not it.is_generic), default=None if held else 0),
         notices=(*run_folder.failures, *broken),
         listed=not run_folder.failures,
         rosters=named.rosters,

@@ -13,7 +13,7 @@ SCORE = {
     "value": (int, float, None),
     "state": {"finite", "nan", "inf", "-inf"},
     "text": TEXT_OR_NULL,
-    "source": {"state", "sibling", "yaml", "csv", "json", "npz", "name"},
+    "source": {"state", "sibling", "yaml", "csv", "json", "npz", "name", "inside"},
 }
 CHECKPOINT = {
     "path": str,
@@ -158,8 +158,8 @@ LS = {
 }
 BEST = {
     "schema_version": {1},
-    "monitor": str,
-    "mode": {"min", "max"},
+    "monitor": (str, None),
+    "mode": {"min", "max", None},
     "checkpoints": [{**CHECKPOINT, "rank": int, "score": (int, float, None)}],
 }
 BESTS = {
@@ -168,8 +168,8 @@ BESTS = {
         {
             "path": str,
             "path_b64?": str,
-            "monitor": str,
-            "mode": {"min", "max"},
+            "monitor": (str, None),
+            "mode": {"min", "max", None},
             "checkpoints": [{**CHECKPOINT, "rank": int, "score": (int, float, None)}],
         }
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ckptctl.formats.torch_writer import encode_torch
 from tests.cli.calls import BEST, NAMES, Answer, call, listing, make_run, remember, save, state, watch
 from tests.cli.schema import BEST as SCHEMA
 from tests.cli.schema import BESTS, misfits
@@ -299,3 +300,11 @@ def test_where_none_is_healthy_there_is_no_best(run: Path) -> None:
     for name in NAMES:
         (run / name).write_bytes(b"PK\x03\x04")
     assert call("best", run, "--monitor", "val_loss", "--healthy").code == 4
+
+
+def test_a_negated_loss_is_ranked_as_its_framework_ranks_it_though_its_name_says_otherwise(tmp_path: Path) -> None:
+    data = encode_torch({"state_dict": {}})
+    save(tmp_path, ["model_2_val_loss=-0.5000.pt", "model_3_val_loss=-0.2500.pt"], data)
+    answer = call("best", tmp_path)
+    assert answer.lines == [f"{tmp_path}/model_3_val_loss=-0.2500.pt"]
+    assert "training's record says max" in answer.err

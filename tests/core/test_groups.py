@@ -77,6 +77,15 @@ def test_epochs_are_counted_as_each_run_counts_them() -> None:
     assert kept(plan(runs, KeepEvery(4, "epochs"), group_by="all")) == ["a/3", "b/4"]
 
 
+def test_epochs_count_from_1_where_neither_a_framework_nor_an_epoch_0_says_otherwise() -> None:
+    def of_epochs(path: str, *epochs: int) -> Run:
+        return run_of(*(save(f"{path}/{n}", epoch=n, at=n * HOUR) for n in epochs), path=path)._replace(epoch_base=None)
+
+    runs = [of_epochs("a", 1, 2, 3, 4, 5, 6), of_epochs("b", 0, 1, 2, 3, 4, 5)]
+    assert kept(plan(runs, KeepEvery(3, "epochs"))) == ["a/3", "a/6", "b/0", "b/2", "b/5"]
+    assert kept(plan(runs, KeepEvery(3, "epochs"), group_by="all")) == ["a/3", "a/6", "b/0", "b/2", "b/5"]
+
+
 def test_the_best_of_all_add_to_the_rules_of_each_run() -> None:
     rules = (KeepLast(1), TopK(3, id=GLOBAL_BEST))
     drawn = plan(RUNS, *rules)

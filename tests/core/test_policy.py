@@ -187,6 +187,48 @@ def test_keep_every_epochs_keeps_what_has_no_epoch() -> None:
     assert KeepEvery(2, "epochs").keep(stand(save("a", step=1))) == {"a": "its epoch is not known"}
 
 
+@pytest.mark.parametrize(
+    ("held", "kept"),
+    [
+        pytest.param(at_steps(5, 6), {"0.ckpt": "at 5 steps"}, id="steps"),
+        pytest.param(at_epochs(5, 6), {"0.ckpt": "at 5 epochs"}, id="epochs where there are no steps"),
+        pytest.param(
+            tuple(save(f"{n}", epoch=n)._replace(step=step) for n, step in ((5, 8), (6, 10))),
+            {"6": "at 10 steps"},
+            id="steps where there are both",
+        ),
+        pytest.param(
+            tuple(save(f"{n}")._replace(counter=n) for n in (0, 4, 5, 6, 7)),
+            {"0": "at number 0", "5": "at number 5"},
+            id="save counters, as named",
+        ),
+        pytest.param(
+            (save("a")._replace(counter=3), save("b", epoch=3)),
+            dict.fromkeys("ab", "counted by epochs and by saves: --keep-every needs a unit"),
+            id="two counters: in doubt all",
+        ),
+        pytest.param((save("a"),), {"a": "its step is not known"}, id="no number"),
+    ],
+)
+def test_keep_every_without_a_unit_goes_by_steps_else_by_the_only_counter(
+    held: tuple[Checkpoint, ...], kept: dict[str, str]
+) -> None:
+    assert KeepEvery(5, None).keep(stand(*held, epoch_base=1)) == kept
+
+
+def test_keep_every_keeps_the_epoch_0_that_alone_shows_from_where_a_run_counts() -> None:
+    context = stand(*at_epochs(0, 1, 2), epoch_base=0)._replace(has_epoch_zero=True)
+    assert KeepEvery(3, "epochs").keep(context) == {
+        "0.ckpt": "epoch 0: shows that epochs count from 0",
+        "2.ckpt": "at 3 epochs",
+    }
+
+
+def test_keep_every_says_by_what_it_counts_where_that_was_not_said() -> None:
+    held = at_epochs(1)
+    assert KeepEvery(5, None).pass_over(held[0], stand(*held)) == "not the closest to a multiple of 5 epochs"
+
+
 def test_keep_every_says_that_it_is_off_the_grid() -> None:
     held = at_steps(7)
     assert KeepEvery(100).pass_over(held[0], stand(*held)) == "not the closest to a multiple of 100 steps"
@@ -458,6 +500,7 @@ def test_a_pin_protects() -> None:
         ((TopK(3, "val_loss"),), "Keep the best 3 by val_loss of each run."),
         ((TopK(3, "val_loss", "max"),), "Keep the best 3 by val_loss (max) of each run."),
         ((KeepLast(2), KeepEvery(5, "epochs")), "Keep the last 2 and one every 5 epochs of each run."),
+        ((KeepEvery(5, None),), "Keep one every 5 steps (epochs or saves where no step is known) of each run."),
         ((KeepWithin(48 * HOUR),), "Keep what is within 2d of the newest of each run."),
         ((KeepNewerThan(90 * MINUTE),), "Keep what is newer than 1h30m of each run."),
         (

@@ -146,9 +146,33 @@ def test_a_recorded_mode_holds_only_for_the_recorded_metric() -> None:
     assert choose_metric(run, monitor="train_loss") == Metric("train_loss", "min")
 
 
+def test_a_mode_that_was_recorded_without_a_metric_is_of_the_only_one() -> None:
+    one = save("a", metrics={"metric": score(0.5), "samples": score(9)})
+    assert choose_metric(run_of(one, monitor=None, mode="max")) == Metric("metric", "max")
+    two = save("b", metrics={"metric": score(0.5), "gap": score(1)})
+    with pytest.raises(ModeUnclear):
+        choose_metric(run_of(two, monitor=None, mode="max"), monitor="metric")
+
+
+def test_each_metric_of_a_run_has_the_mode_that_training_recorded_for_it() -> None:
+    held = save("a", metrics={"gap": score(0.5), "val/confidence": score(0.5), "x": score(1)})
+    run = run_of(held, monitor=None, mode=None)._replace(modes={"gap": "max", "val_confidence": "min"})
+    assert choose_metric(run, monitor="gap") == Metric("gap", "max")
+    assert choose_metric(run, monitor="val/confidence") == Metric("val/confidence", "min")
+    with pytest.raises(ModeUnclear):
+        choose_metric(run, monitor="x")
+
+
 def test_the_only_metric_is_taken_where_nothing_is_recorded() -> None:
     run = run_of(save("a", metrics={"f1": score(1), "samples": score(3)}), monitor=None, mode=None)
     assert choose_metric(run) == Metric("f1", "max")
+
+
+def test_where_files_were_read_for_all_they_hold_what_something_else_tells_counts_alone() -> None:
+    told = save("a", metrics={"acc": score(1, source="name"), "loss": score(1, source="inside")})
+    assert choose_metric(run_of(told, monitor=None, mode=None)) == Metric("acc", "max")
+    only = save("a", metrics={"val_loss": score(1, source="inside"), "best_acc": score(1, source="inside")})
+    assert choose_metric(run_of(only, monitor=None, mode=None)) == Metric("val_loss", "min")
 
 
 def test_a_recorded_metric_that_no_checkpoint_has_is_not_replaced_by_another() -> None:

@@ -7,12 +7,26 @@ from math import inf, isnan, nan
 import pytest
 
 from ckptctl.core.model import Score, ScoreSource
-from ckptctl.core.score_sources import TRUST, ScoreConflict, match_paths, resolve_score, rounding_error, scores_agree
+from ckptctl.core.score_sources import (
+    TRUST,
+    CallbackState,
+    ScoreConflict,
+    TrainingRecord,
+    match_paths,
+    own_score,
+    resolve_score,
+    rounding_error,
+    scores_agree,
+)
 from tests.wording import worded
 
 
 def state(value: float) -> Score:
     return Score(value, None, "state")
+
+
+def inside(value: float) -> Score:
+    return Score(value, None, "inside")
 
 
 def name(text: str, source: ScoreSource = "name") -> Score:
@@ -22,7 +36,49 @@ def name(text: str, source: ScoreSource = "name") -> Score:
 # Which one counts
 
 
-def test_the_order_of_trust_begins_with_the_checkpoint_itself_and_ends_with_its_name() -> None:
+@pytest.mark.parametrize(
+    ("claims", "counts", "other"),
+    [
+        pytest.param([name("0.50"), inside(0.4987)], Score(0.4987, None, "name"), None, id="the same digits"),
+        pytest.param([name("0.50"), inside(0.4)], name("0.50"), inside(0.4), id="others"),
+        pytest.param([state(0.5), name("0.50"), inside(0.4)], state(0.5), inside(0.4), id="a surer source"),
+        pytest.param([inside(0.4)], inside(0.4), None, id="alone"),
+    ],
+)
+def test_a_number_in_the_file_only_gives_a_name_more_digits(
+    claims: list[Score], counts: Score, other: Score | None
+) -> None:
+    assert resolve_score(claims) == (counts, other)
+
+
+RECORD = TrainingRecord("2.6.6", 3, 30, resumable=True)
+WATCH = CallbackState("loss", "min", None, {"a.ckpt": 0.5, "b.ckpt": 0.25}, None, None, 0.25, inf)
+
+
+@pytest.mark.parametrize(
+    ("watches", "found"),
+    [
+        pytest.param((WATCH,), ("loss", 0.25), id="what it saved last"),
+        pytest.param((WATCH, WATCH), None, id="two callbacks: either may have saved it"),
+        pytest.param((), None, id="none"),
+        pytest.param((WATCH._replace(monitor=None),), None, id="no metric"),
+        pytest.param((WATCH._replace(current=None),), None, id="nothing saved"),
+        pytest.param((WATCH._replace(current=0.75),), None, id="a score that it does not keep"),
+    ],
+)
+def test_a_record_tells_the_score_of_its_own_save_where_only_one_callback_can_have_saved_it(
+    watches: tuple[CallbackState, ...], found: tuple[str, float] | None
+) -> None:
+    assert own_score(RECORD._replace(watches=watches)) == found
+
+
+def test_what_stands_for_nan_is_nan_in_its_own_save_too() -> None:
+    found = own_score(RECORD._replace(watches=(WATCH._replace(scores={"a.ckpt": inf}, current=inf),)))
+    assert found is not None
+    assert isnan(found[1])
+
+
+def test_the_order_of_trust_begins_with_the_checkpoint_itself_and_ends_with_its_dictionary() -> None:
     claims = [Score(float(n), None, source) for n, source in enumerate(TRUST)]  # type: ignore[arg-type]
     for first in range(len(claims)):
         assert resolve_score(claims[: first - 1 : -1] if first else claims[::-1])[0] == claims[first]

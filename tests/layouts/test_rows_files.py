@@ -13,7 +13,8 @@ from ckptctl.layouts.schema import Layout
 from tests.layouts.tree import Tree
 
 FAMILIES = (
-    "mmengine detectron2 ultralytics timm ignite fastai open_clip coqui yolox openpcdet nnunet rsl_rl nanogpt generic"
+    "mmengine detectron2 ultralytics timm ignite fastai open_clip coqui yolox openpcdet nnunet rsl_rl stylegan nanogpt"
+    " generic"
 ).split()
 ROWS: tuple[Layout, ...] = tuple(row for it in FAMILIES for row in import_module(f"ckptctl.layouts.{it}").LAYOUTS)
 TREES: tuple[Tree, ...] = tuple(tree for it in FAMILIES for tree in import_module(f"tests.layouts.trees.{it}").TREES)
@@ -113,6 +114,10 @@ CLAIMS: dict[str, dict[str, Claim]] = {
         "checkpoint_final.pth": ({}, FINAL),
     },
     "rsl_rl": {"model_0.pt": ({"step": "0"}, ()), "model_1500.pt": ({"step": "1500"}, ())},
+    "stylegan": {
+        "network-snapshot-000000.pkl": ({"step": "000000"}, ()),
+        "network-snapshot-025000.pkl": ({"step": "025000"}, ()),
+    },
     "nanogpt": {"ckpt.pt": ({}, LAST)},
     "generic-parts": {
         "netG_epoch_24.pth": ({"epoch": "24"}, ()),
@@ -212,7 +217,7 @@ NEEDY = [row for row in ROWS if row.unit != "dir" and not row.neighbors]
 
 
 def test_only_names_that_are_plain_enough_need_no_witness() -> None:
-    assert {row.name for row in NEEDY} == {"ignite", "nanogpt", "generic"}
+    assert {row.name for row in NEEDY} == {"ignite", "stylegan", "nanogpt", "generic"}
 
 
 SHARED = {

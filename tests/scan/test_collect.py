@@ -288,6 +288,24 @@ def test_the_watched_metric_is_recorded_where_there_is_one(
     assert (run.monitor, run.mode) == (monitor, mode)
 
 
+def test_two_callbacks_modes_are_kept_apart_and_a_disagreement_within_one_metric_is_no_mode() -> None:
+    two = (
+        state(monitor="gap", mode="max")
+        | state(monitor="val_loss")
+        | state(monitor="x")
+        | state(monitor="x", mode="max")
+    )
+    run = gathered({"epoch=0.ckpt": lightning(two)})
+    assert run.modes == {"gap": "max", "val_loss": "min"}
+
+
+def test_a_state_that_is_read_for_a_tie_does_not_undo_a_disagreement_about_the_mode() -> None:
+    names = [f"epoch={n}-x=0.50.ckpt" for n in range(2)]
+    both = state({names[1]: 0.5}, monitor="x") | state(monitor="x", mode="max")
+    run = gathered({names[0]: lightning(state({names[0]: 0.5}, monitor="x")), names[1]: lightning(both)})
+    assert resolve_ties(MemoryStore({}), run, Metric("x", "min"), 1).modes == {}
+
+
 def test_two_callbacks_scores_are_kept_apart() -> None:
     callbacks = state({"epoch=0.ckpt": 0.5}, monitor="a") | state({"epoch=0.ckpt": 0.7}, monitor="b")
     run = gathered({"epoch=0.ckpt": lightning(callbacks)})

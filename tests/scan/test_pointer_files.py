@@ -116,6 +116,11 @@ def test_a_document_names_a_checkpoint(
     assert kinds(run) <= {"json"}
 
 
+def test_what_stands_for_none_yet_names_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = KILN._replace(pointers=(BEST._replace(unset="0"),))
+    assert targets(read(tmp_path, monkeypatch, row, {**POTS, "known.json": {"best": {"name": 0}}})) == {}
+
+
 def test_a_name_of_a_familys_member_means_the_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {f"blade_1_part{it}.iron": WHOLE for it in (0, 1)}
     row = FORGE._replace(pointers=(PLAIN,))

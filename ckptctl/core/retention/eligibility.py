@@ -107,13 +107,22 @@ def _evaluate_group(group: Sequence[Eligibility], rule: Rule, policy: Policy, no
     held = [it for part, told in zip(group, found, strict=True) if not isinstance(told, str) for it in part.candidates]
     shared = _stand_together(in_time_order(held) if len(group) > 1 else held, metric, policy)._replace(now=now)
     results: list[RuleResult] = []
-    kept: dict[tuple[int, int], Mapping[str, str]] = {}
+    kept: dict[tuple[int, int, bool], Mapping[str, str]] = {}
     for part, told in zip(group, found, strict=True):
-        bases = (part.run.step_base, part.run.epoch_base)
-        own = shared._replace(step_base=bases[0], epoch_base=bases[1])
+        bases = _bases_of(part)
+        own = shared._replace(step_base=bases[0], epoch_base=bases[1], has_epoch_zero=bases[2])
         kept[bases] = kept[bases] if bases in kept else rule.keep(own)
         results.append(RuleResult(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
     return results
+
+
+def _bases_of(part: Eligibility) -> tuple[int, int, bool]:
+    """From what a run's steps and epochs count, and whether only its own epoch 0 shows the latter."""
+    step_base, epoch_base = part.run.step_base, part.run.epoch_base
+    if epoch_base is not None:
+        return step_base, epoch_base, False
+    has_zero = any(it.epoch == 0 for it in part.candidates)
+    return step_base, int(not has_zero), has_zero
 
 
 def _agreed(found: Sequence[tuple[str, Metric]]) -> Metric | None:

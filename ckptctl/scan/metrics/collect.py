@@ -2,12 +2,14 @@
 
 One state is read for a run, the newest: it remembers the scores of all that its training kept. States are read for
 more only where a name holds neither epoch nor step, where nothing else tells a score, where scores tie by rounded
-names, where a second training seems to have used the folder, and where all were asked for.
+names, where a second training seems to have used the folder, and where all were asked for. Other programs' files are
+read for a metric that was asked for and that nothing else tells (`saved_scores`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +17,7 @@ from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Run, Score
 from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, number_restarts, rank, same_metric
 from ckptctl.core.score_sources import WORST, match_paths, scores_agree
+from ckptctl.errors import Damaged
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.metrics.scores import (
     RecordedMonitor,
@@ -36,6 +39,10 @@ MOST_FAILURES = 3
 """States tried for a run whose newest cannot be read."""
 
 
+MOST_TIED = 16
+"""Files with one score by their names that are opened to tell them apart, where nobody knows whether they hold more."""
+
+
 class MetricRequest(NamedTuple):
     """What is worth reading, at what price."""
 
@@ -47,6 +54,10 @@ class MetricRequest(NamedTuple):
     """A metric to look for in tables and in the states of checkpoints that nothing else gives a score."""
     resumable: bool = False
     """States, newest first, until one can resume."""
+    metrics: tuple[str, ...] = ()
+    """More metrics to look for as for the monitor: each that something is to be kept by."""
+    tick: Callable[[], object] = bool
+    """Is told of each file that was read for scores."""
     sure: bool = False
     """Every checkpoint's own side files, where the newest would tell of all that one training saved."""
 
@@ -71,8 +82,13 @@ def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: Metric
         own = [path for path, it in claims.held.items() if it.layout == layout.name]
         for source in layout.sources:
             claim_source(reader, source, own)
-    if sought is not None:
-        _read_scoreless(store, claims, sought)
+    for metric in dict.fromkeys(filter(None, (sought, *wanted.metrics))):
+        _read_scoreless(store, claims, metric)
+    asked = tuple(it for it in dict.fromkeys((wanted.monitor, *wanted.metrics)) if it and it not in COUNTERS)
+    if wanted.exact or any(metric not in it.metrics for metric in asked for it in claims.held.values()):
+        from ckptctl.scan.metrics.saved_scores import SavedScoresRequest, claim_saved_scores
+
+        claim_saved_scores(store, claims, SavedScoresRequest(asked, wanted.exact, wanted.tick))
     if wanted.stat:
         _part_trainings(store, claims)
     if wanted.resumable:
@@ -89,10 +105,10 @@ def resolve_ties(store: ReadStore, run: Run, metric: Metric, places: int) -> Run
     while wanted := _tied(run, metric, places) - tried:
         tried |= wanted
         claims = ScoreClaims(run)
-        for path in sorted(wanted):
-            read_state(store, claims, claims.inside(path))
+        for path in map(claims.inside, sorted(wanted)):
+            _claim_fuller(store, claims, path, metric.name)
         claim_records(claims)
-        run = settle_claims(claims, (run.monitor, run.mode))
+        run = settle_claims(claims, (run.monitor, run.mode))._replace(modes=run.modes)
     return run
 
 
@@ -105,8 +121,27 @@ def _tied(run: Run, metric: Metric, places: int) -> set[str]:
         for group in groups
         if len(group) > 1
         for it in group
-        if it.score.source == "name" and find_layout(it.checkpoint.layout).records
+        if it.score.source == "name" and _may_tell_more(it.checkpoint, metric, len(group))
     }
+
+
+def _may_tell_more(checkpoint: Checkpoint, metric: Metric, tied: int) -> bool:
+    """Whether a file may hold the score of its name with more digits, and is worth opening for that."""
+    return bool(find_layout(checkpoint.layout).records) or (metric.name != UNNAMED and tied <= MOST_TIED)
+
+
+def _claim_fuller(store: ReadStore, claims: ScoreClaims, path: str, metric: str) -> None:
+    """Claim the number inside of what a name shows rounded: of the callbacks' memory, or the file's own."""
+    if find_layout(claims.held[path].layout).records:
+        read_state(store, claims, path)
+        return
+    from ckptctl.scan.metrics.saved_scores import read_saved_scores
+
+    with suppress(OSError, Damaged):
+        held = read_saved_scores(store, claims.held[path], (metric,))
+        found = next((value for name, value in held.items() if same_metric(name, metric)), None)
+        if found is not None:
+            claims.claim(path, metric, Score(found, None, "inside"))
 
 
 def _read_records(store: ReadStore, claims: ScoreClaims, *, exact: bool, lasts: bool) -> None:

@@ -32,7 +32,7 @@ def read_row(source: ByteSource, deepest: int = _DEEPEST) -> Row:
     (``optimizer_history/-1/num_updates``). Raises Damaged, with the id ``unsupported`` for a file of another kind, and
     OSError.
     """
-    value, measure = _open(source)
+    value, measure = open_saved(source)
     return RowWalk(measure).row(value, deepest)
 
 
@@ -42,7 +42,7 @@ def read_rows(source: ByteSource, at: str = "") -> list[Row]:
     A mapping is one row, a list a row for each item; a mapping by whole numbers (epochs) is a row for each, with the
     number in the column ``key``.
     """
-    value, measure = _open(source)
+    value, measure = open_saved(source)
     return RowWalk(measure).rows(find_node(value, at), _DEEPEST)
 
 
@@ -51,7 +51,7 @@ def read_attributes(source: ByteSource) -> dict[str, object]:
 
     Of an enumeration's member its value, if that is a text.
     """
-    value, _ = _open(source)
+    value, _ = open_saved(source)
     found = {key: _plain(own) for key, own in items_of(value) if type(key) is str}
     return {key: own for key, own in found.items() if own is None or type(own) in (bool, int, float, str)}
 
@@ -64,7 +64,7 @@ def _plain(node: object) -> object:
             return node
 
 
-def _open(source: ByteSource) -> tuple[object, Measure]:
+def open_saved(source: ByteSource) -> tuple[object, Measure]:
     """What was saved, and how the number in one of its tensors is read."""
     head = source.read(0, _HEAD)
     if not head:

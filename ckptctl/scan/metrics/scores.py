@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from ckptctl.core.model import Note, Run, Score
 from ckptctl.core.ranking import in_save_order, same_metric
-from ckptctl.core.score_sources import ScoreConflict, match_paths, resolve_score
+from ckptctl.core.score_sources import NOT_SCORED, ScoreConflict, match_paths, own_score, resolve_score
 from ckptctl.errors import CkptctlError, Damaged
 from ckptctl.layouts.index import find_layout
 
@@ -130,6 +130,8 @@ def claim_records(claims: ScoreClaims) -> None:
     for own, metric, scores in known:
         if own in scores:
             claims.claim(own, metric, Score(scores[own], None, "state"))
+        elif not NOT_SCORED.intersection(claims.held[own].roles) and (renamed := own_score(claims.records[own])):
+            claims.claim(own, metric, Score(renamed[1], None, "inside"))
     speakers: dict[str, set[str]] = {metric: set() for _, metric, _ in known}
     for path, metric in ((path, metric) for path, metrics in claims.by_path.items() for metric in metrics):
         if metric in speakers and any(it.source == "state" for it in claims.by_path[path][metric]):
@@ -147,6 +149,15 @@ def _scores_of(claims: ScoreClaims, own: str, watch: CallbackState) -> Mapping[s
         paths = match_paths(watch.scores, claims.held, watch.folder, claims.run.path)
         found = {path: watch.scores[recorded] for recorded, path in paths.items()}
     return {path: nan if score == watch.stand_in else score for path, score in found.items()}
+
+
+def _recorded_modes(claims: ScoreClaims) -> dict[str, Literal["min", "max"]]:
+    """By metric, the mode that its callbacks recorded; a metric whose callbacks disagree is left out."""
+    modes: dict[str, set[Literal["min", "max"]]] = {}
+    for watch in (it for record in claims.records.values() for it in record.watches):
+        if watch.monitor is not None and watch.mode is not None:
+            modes.setdefault(watch.monitor, set()).add(watch.mode)
+    return {metric: told.pop() for metric, told in modes.items() if len(told) == 1}
 
 
 def settle_claims(claims: ScoreClaims, watched: RecordedMonitor) -> Run:
@@ -168,6 +179,7 @@ def settle_claims(claims: ScoreClaims, watched: RecordedMonitor) -> Run:
         checkpoints=tuple(in_save_order(settled.values())),
         monitor=watched[0],
         mode=watched[1] or claims.run.mode,
+        modes=_recorded_modes(claims),
         step_base=max(claims.run.step_base, *(it.ahead for it in claims.records.values()), 0),
         notices=(*claims.notices, *notes),
     )

@@ -39,7 +39,9 @@ class RuleContext(NamedTuple):
     step_base: int = 0
     """As in the run."""
     epoch_base: int = 0
-    """As in the run."""
+    """As in the run; where no framework says it, 0 if the run has an epoch 0, else 1."""
+    has_epoch_zero: bool = False
+    """Whether an epoch 0 is all that shows that epochs count from 0."""
     now: int = 0
     """Nanoseconds since 1970 by the file server's clock."""
 
