@@ -19,7 +19,6 @@ from ckptctl.core.units import write_size
 from ckptctl.errors import CkptctlError, NoCheckpoint, Refused
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import (
-    NameOptions,
     Path,
     Paths,
     Texts,
@@ -31,6 +30,7 @@ from ckptctl.scan.targets import (
     make_absolute,
     open_separate_stores,
     parse_filters,
+    read_names,
     read_options,
     read_paths,
     read_texts,
@@ -91,12 +91,13 @@ def scan(
     layout: str | None = None,
     ext: Texts = (),
     equals: str = "=",
+    include: Texts = (),
 ) -> Runs:
     """The runs under some paths, each with its checkpoints, oldest first.
 
     Raises PathMissing for a path that does not exist; a path without a checkpoint is no error here.
     """
-    names = NameOptions(template, layout, read_texts(ext), equals)
+    names = read_names(template, layout, ext, equals, include)
     options = read_options(names, monitor=monitor, exact=exact, resumable=resumable, sure=True)
     wanted = parse_filters(filter)
     found = (absolute_run(store, run) for store, run in scan_paths(paths, options))
@@ -109,10 +110,14 @@ def scan(
 def _find_listed(paths: Paths, options: Options) -> Iterator[tuple[ReadStore, Run]]:
     """The runs; a warning tells of a folder that could not be listed: the answer may lie there."""
     for store, run in scan_paths(paths, options):
-        if not run.listed:
-            where = make_absolute(store.url, run.path)
-            warnings.warn(f"{where} could not be listed: the answer leaves out what lies there", stacklevel=3)
+        _warn_unlisted(store, run)
         yield store, run
+
+
+def _warn_unlisted(store: ReadStore, run: Run) -> None:
+    if not run.listed:
+        where = make_absolute(store.url, run.path)
+        warnings.warn(f"{where} could not be listed: the answer leaves out what lies there", stacklevel=3)
 
 
 def best(
@@ -127,6 +132,7 @@ def best(
     layout: str | None = None,
     ext: Texts = (),
     equals: str = "=",
+    include: Texts = (),
 ) -> Checkpoint:
     """The best checkpoint of everything under a path; where no metric is known, what training itself called best.
 
@@ -136,7 +142,7 @@ def best(
     from ckptctl.best import BestQuery, BestSearch
 
     wanted = parse_filters(filter)
-    names = NameOptions(template, layout, read_texts(ext), equals)
+    names = read_names(template, layout, ext, equals, include)
     stat = any(it.needs_stat for it in wanted)
     options = read_options(names, monitor=monitor, exact=exact, stat=stat, sure=True)
     query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted, or_own=True)
@@ -163,13 +169,14 @@ def last(
     layout: str | None = None,
     ext: Texts = (),
     equals: str = "=",
+    include: Texts = (),
 ) -> Checkpoint:
     """The newest complete checkpoint of everything under a path; raises NoCheckpoint.
 
     With ``resumable`` only checkpoints count that hold what training needs to go on.
     """
     wanted = parse_filters(filter)
-    options = read_options(NameOptions(template, layout, read_texts(ext), equals), resumable=resumable)
+    options = read_options(read_names(template, layout, ext, equals, include), resumable=resumable)
     found = [
         (newest, store)
         for store, run in _find_listed(path, options)
@@ -189,7 +196,13 @@ class CheckpointDetails(NamedTuple):
 
 
 def show(
-    checkpoint: Path, *, template: str | None = None, layout: str | None = None, ext: Texts = (), equals: str = "="
+    checkpoint: Path,
+    *,
+    template: str | None = None,
+    layout: str | None = None,
+    ext: Texts = (),
+    equals: str = "=",
+    include: Texts = (),
 ) -> CheckpointDetails:
     """What is known of a checkpoint, and what is inside; its weights are not read, and nothing of it is executed."""
     from ckptctl.scan.inspect import read_checkpoint
@@ -197,7 +210,7 @@ def show(
     from ckptctl.scan.resolve import resolve_checkpoint
 
     (path,) = read_paths(checkpoint)
-    found = resolve_checkpoint(path, read_options(NameOptions(template, layout, read_texts(ext), equals)))
+    found = resolve_checkpoint(path, read_options(read_names(template, layout, ext, equals, include)))
     contents = read_checkpoint(found.store, found.checkpoint)
     saved = add_saved_scores(found.store, found.checkpoint)
     return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, saved), contents)
@@ -213,29 +226,22 @@ def verify(
     layout: str | None = None,
     ext: Texts = (),
     equals: str = "=",
+    include: Texts = (),
 ) -> list[VerifyResult]:
     """Whether checkpoints are intact and harmless: of folders all in them; raises NoCheckpoint where there is none.
 
     ``deep`` reads every byte, ``finite`` finds NaN and infinity, ``allow`` are names that pickles may have.
     """
     from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
+    from ckptctl.scan.weight_files import find_weight_files
 
     depth = VerifyDepth(deep, finite, tuple(read_texts(allow)))
-    options = read_options(NameOptions(template, layout, read_texts(ext), equals))
-    found = [target for path in expand_globs(read_paths(paths)) for target in _find_targets(path, options)]
-    return [verify_checkpoint(store, it, depth)._replace(path=make_absolute(store.url, it.path)) for store, it in found]
-
-
-def _find_targets(path: str, options: Options) -> Iterator[tuple[ReadStore, Checkpoint]]:
-    """The checkpoints in a folder, or the one that a path means."""
-    from ckptctl.scan.resolve import resolve_checkpoint
-
-    is_folder = "://" in path or os.path.isdir(path)
-    found = [(store, it) for store, run in _find_listed(path, options) for it in run.checkpoints] if is_folder else []
-    if not found:
-        resolved = resolve_checkpoint(path, options)
-        found = [(resolved.store, resolved.checkpoint)]
-    yield from found
+    options = read_options(read_names(template, layout, ext, equals, include))
+    found = (it for path in expand_globs(read_paths(paths)) for it in find_weight_files(path, options, _warn_unlisted))
+    return [
+        verify_checkpoint(it.store, it.checkpoint, depth)._replace(path=make_absolute(it.store.url, it.checkpoint.path))
+        for it in found
+    ]
 
 
 # Pruning --------------------------------------------------------------------------------------------------------------
@@ -380,6 +386,7 @@ def plan_prune(
     layout: str | None = None,
     ext: Texts = (),
     equals: str = "=",
+    include: Texts = (),
 ) -> PrunePlan:
     """Plan what to keep of everything under some paths, with the options of ``ckptctl prune``; nothing is changed.
 
@@ -392,7 +399,7 @@ def plan_prune(
     given = locals()
     places = expand_globs(read_paths(paths))
     configured = configure(read_policy_options(given), places)
-    names = NameOptions(template, layout, read_texts(ext), equals)
+    names = read_names(template, layout, ext, equals, include)
     terms = ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open)
     terms()  # raises for what contradicts, before anything is looked at
     request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared)
@@ -426,9 +433,6 @@ def undo(what: str | Outcome | None = None, paths: Paths | None = None) -> Trash
     if change.failed and not change.back:
         raise Refused(change.failed[0].why, path=change.failed[0].path, done="nothing was changed")
     return change
-
-
-# What the command line calls too --------------------------------------------------------------------------------------
 
 
 def plan_job(job: PruneJob, watch: Watch | None = None, *, recover: Callable[[], object] | None = None) -> PlannedPrune:

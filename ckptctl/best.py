@@ -26,7 +26,7 @@ from ckptctl.core.ranking import (
     same_metric,
 )
 from ckptctl.core.score_sources import rounding_error
-from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore, TurnedRound
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
@@ -101,6 +101,8 @@ class BestSearch:
         self.is_tied = False
         self.own: list[BestCheckpoint] = []
         """Of the runs that cannot be ranked, what training itself called best."""
+        self.turned: TurnedRound | None = None
+        """Why one of them must not, with the mode asked for."""
         self.unclear: MetricUnclear | ModeUnclear | None = None
         """Why one of them cannot, where it has metrics."""
         self.counts: Counter[str] = Counter()
@@ -143,6 +145,8 @@ class BestSearch:
         """What to rank a run by; None where it has no score, or where training's own best answers instead."""
         try:
             return choose_metric(run, monitor=self.wish.monitor, mode=self.wish.mode)
+        except TurnedRound as error:
+            self.turned = error
         except NoScore:
             self.own += self._own_best(store, run)
         except (MetricUnclear, ModeUnclear) as error:
@@ -214,7 +218,7 @@ class BestSearch:
         if len(self.own) == 1:
             why = self.unclear.text if self.unclear else "no metric is known"
             return BestResult(None, tuple(self.own), self.own[0].run, why_own=why)
-        raise self._no_score()
+        raise self.turned or self._no_score()
 
     def _no_score(self) -> NoScore:
         asked = self.wish.monitor

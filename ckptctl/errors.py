@@ -113,6 +113,13 @@ class NoScore(NotFound):
     id = "no-score"
 
 
+class TurnedRound(NoScore):
+    """A mode without a metric's name would turn a metric round whose better direction is known."""
+
+    id = "turned-round"
+    exit_code = 3
+
+
 class Damaged(CkptctlError):
     """The content of a file is broken or suspicious."""
 

@@ -22,42 +22,42 @@ _ckptctl() {
     "") _ckptctl_offer "ls best last show prune apply explain pin unpin rm undo trash link export verify slim diff average doctor config demo --version -V --help -h" ;;
     ls | list)
         case $previous in
-        --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--runs --metrics --sort --limit --filter --monitor --mode --exact --explain-layout --template --layout --ext --equals --quiet -q --null -0 --json --color --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--runs --metrics --sort --limit --all -a --filter --monitor --mode --exact --explain-layout --template --layout --ext --equals --include --quiet -q --null -0 --json --color --help -h"; fi ;;
         esac
         ;;
     best)
         case $previous in
-        --top | -k | --link | --monitor | --threshold | --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top | -k | --link | --monitor | --threshold | --filter | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --group-by --filter --exact --healthy --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--top -k --score --link --monitor --mode --threshold --group-by --filter --exact --healthy --template --layout --ext --equals --include --null -0 --json --help -h"; fi ;;
         esac
         ;;
     last)
         case $previous in
-        --filter | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --filter | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --group-by --filter --template --layout --ext --equals --null -0 --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--resumable --group-by --filter --template --layout --ext --equals --include --null -0 --json --help -h"; fi ;;
         esac
         ;;
     show)
         case $previous in
-        --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--tensors --tree --template --layout --ext --equals --color --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--tensors --tree --template --layout --ext --equals --include --color --json --help -h"; fi ;;
         esac
         ;;
     prune)
         case $previous in
-        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --resumable | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --every | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --resumable | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --every | --trash-for | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --plan-out) return ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --include --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     apply)
@@ -69,11 +69,11 @@ _ckptctl() {
         ;;
     explain)
         case $previous in
-        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --resumable | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --policy | --top-k | --keep-best | --keep-last | --keep-every | --keep-within | --keep-newer-than | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-step | --keep | --global-best | --filter | --resumable | --max-size | --max-files | --free | --monitor | --threshold | --tie | --min-age | --max-delete | --max-delete-size | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --in) return ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --include --json --help -h"; fi ;;
         esac
         ;;
     pin)
@@ -109,52 +109,52 @@ _ckptctl() {
         ;;
     link)
         case $previous in
-        --name | --monitor | --threshold | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --name | --monitor | --threshold | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --kind) _ckptctl_offer "symlink hardlink copy pointer" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--last --best --name --kind --monitor --mode --threshold --dry-run -n --template --layout --ext --equals --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--last --best --name --kind --monitor --mode --threshold --dry-run -n --template --layout --ext --equals --include --help -h"; fi ;;
         esac
         ;;
     export)
         case $previous in
         --format) _ckptctl_offer "json jsonl csv yaml markdown" ;;
         --output | -o) return ;;
-        --top-k | --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --top-k | --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --sort --limit --filter --monitor --mode --exact --template --layout --ext --equals --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --sort --limit --filter --monitor --mode --exact --template --layout --ext --equals --include --help -h"; fi ;;
         esac
         ;;
     verify)
         case $previous in
-        --allow | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --load --allow --template --layout --ext --equals --quiet -q --null -0 --json --help -h"; fi ;;
+        --allow | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--deep --finite --load --allow --template --layout --ext --equals --include --strict-live --quiet -q --null -0 --json --help -h"; fi ;;
         esac
         ;;
     slim)
         case $previous in
-        --output | -o | --trash-for | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --output | -o | --trash-for | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --to) _ckptctl_offer "torch safetensors" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --in-place --bare --to --dry-run -n --yes -y --trash --trash-for --template --layout --ext --equals --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --in-place --bare --to --dry-run -n --yes -y --trash --trash-for --template --layout --ext --equals --include --json --help -h"; fi ;;
         esac
         ;;
     diff)
         case $previous in
-        --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--template --layout --ext --equals --json --help -h"; fi ;;
+        --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--template --layout --ext --equals --include --json --help -h"; fi ;;
         esac
         ;;
     average)
         case $previous in
-        --output | -o | --weights | --top-k | --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --output | -o | --weights | --top-k | --monitor | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --weights --top-k --monitor --mode --template --layout --ext --equals --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--output -o --weights --top-k --monitor --mode --template --layout --ext --equals --include --help -h"; fi ;;
         esac
         ;;
     doctor)
         case $previous in
-        --monitor | --template | --layout | --ext | --equals) _ckptctl_offer "" ;;
+        --monitor | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--monitor --mode --template --layout --ext --equals --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--monitor --mode --template --layout --ext --equals --include --json --help -h"; fi ;;
         esac
         ;;
     config)

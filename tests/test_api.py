@@ -577,7 +577,7 @@ def test_a_metric_that_is_called_as_a_column_has_one_of_its_own(tmp_path: Path) 
 
 def test_the_best_and_the_last_are_those_of_the_commands(run: Path) -> None:
     assert best(run).path == call("best", run).lines[0] == str(run / BEST)
-    assert best(run.parent, mode="max", filter="step>100").path == str(run / NAMES[1])
+    assert best(run.parent, monitor="val_loss", mode="max", filter="step>100").path == str(run / NAMES[1])
     assert last(run.parent).path == call("last", run).lines[0] == str(run / LAST)
     assert last(best(run).path.rpartition("/")[0], filter="step<400").path == str(run / BEST)
     with pytest.raises(ckptctl.NoScore):

@@ -49,7 +49,9 @@ RUNS = [
     ("wish", "expected"),
     [
         pytest.param(BestQuery(), ["b/epoch=1-val_loss=0.2.ckpt"], id="the best"),
-        pytest.param(BestQuery(mode="max"), ["a/epoch=0-val_loss=0.5.ckpt"], id="the other way round"),
+        pytest.param(
+            BestQuery(monitor="val_loss", mode="max"), ["a/epoch=0-val_loss=0.5.ckpt"], id="the other way round"
+        ),
         pytest.param(
             BestQuery(2), ["b/epoch=1-val_loss=0.2.ckpt", "a/epoch=1-val_loss=0.3.ckpt"], id="two, of two runs"
         ),
@@ -147,7 +149,7 @@ def test_runs_that_recorded_different_modes_are_not_ranked_together() -> None:
     }
     with pytest.raises(ModeUnclear, match="runs disagree on 'val_loss': max says max, min min"):
         held(files)
-    assert len(paths(held(files, BestQuery(2, mode="min")))) == 2
+    assert len(paths(held(files, BestQuery(2, "val_loss", mode="min")))) == 2
 
 
 def test_runs_that_write_one_metric_in_two_ways_are_ranked_together() -> None:

@@ -164,7 +164,9 @@ def test_without_its_row_the_made_up_framework_is_nobodys(
     """Else the test above could not fail."""
     monkeypatch.setattr(table, "LAYOUTS", LAYOUTS)
     test_trees.plant(orchard[1][0], tmp_path)
-    assert test_trees.look(tmp_path).checkpoints == {}
+    found = test_trees.look(tmp_path).checkpoints.values()
+    assert {it.layout for it in found} <= {"generic"}
+    assert not any(it.metrics for it in found)
 
 
 def test_the_page_on_adding_a_framework_asks_for_every_field_that_its_row_has() -> None:

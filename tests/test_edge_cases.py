@@ -489,5 +489,5 @@ def test_case_42_an_object_store_has_no_links_and_its_folders_are_prefixes() -> 
         ("run/epoch=0-step=1.ckpt", "file"),
         ("run/epoch=1-step=2.ckpt", "dir"),
     ]
-    assert call("prune", "memory://case42", "--keep-last", "1", "--yes").code == 6
+    assert call("prune", "memory://case42", "--keep-last", "1", "--no-protect-last", "--yes").code == 6
     files.rm("/case42", recursive=True)

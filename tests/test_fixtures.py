@@ -43,7 +43,7 @@ PARTLY_LISTED = {"pl26/rerun"}
 POLICIES = [
     ["--top-k", "1"],
     ["--top-k", "2"],
-    ["--top-k", "1", "--mode", "max"],
+    ["--top-k", "1", "--monitor", "val_loss", "--mode", "max"],
     ["--top-k", "1", "--no-protect-last"],
     ["--keep-last", "1"],
     ["--keep-every", "2epochs"],

@@ -54,6 +54,7 @@ BREACHES = [
     pytest.param(
         "core/retention/policy.py", "import ckptctl.core.retention.plan", "retention-layers", id="a policy, plans"
     ),
+    pytest.param("core/series/slots.py", "import ckptctl.core.series.parts", "series-layers", id="a slot, its parts"),
     pytest.param("render/text.py", "import ckptctl.render.columns", "render-layers", id="text imports columns"),
     pytest.param("scan/grouping.py", "import ckptctl.scan.runs", "scan-layers", id="grouping imports runs"),
     pytest.param("scan/novelty.py", "", "scan-layers", id="a new module of a package has no layer"),

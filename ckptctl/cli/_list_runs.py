@@ -8,7 +8,14 @@ from math import inf, isnan
 from typing import NamedTuple
 
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import LocatedRun, filter_checkpoints, require_all_listed, require_found, scan_stores
+from ckptctl.cli._targets import (
+    LocatedRun,
+    describe_left_out,
+    filter_checkpoints,
+    require_all_listed,
+    require_found,
+    scan_stores,
+)
 from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
 from ckptctl.core.ranking import RunView, infer_mode, score_of, view_run
@@ -43,6 +50,8 @@ class ListOptions(NamedTuple):
     """By what each layout was recognised, instead of what each checkpoint is."""
     filters: Sequence[str] = ()
     """As typed."""
+    every: bool = False
+    """Also what holds weights and belongs to no series."""
 
 
 def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
@@ -53,11 +62,11 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
     is_quick = bare and key.needs_no_stat and not any(it.needs_stat for it in filters)
     scanning = read_options(options.names, monitor=options.monitor, exact=options.exact, stat=not is_quick)
     is_brief = is_quick and key.is_in_names and options.limit is None and not (options.exact or filters)
-    located_runs = scan_stores(stores, scanning._replace(is_brief=is_brief), console)
+    located_runs = scan_stores(stores, scanning._replace(is_brief=is_brief), console, every=options.every)
     choice = CheckpointSelection(filters, scanning.now, key, options.limit)
     seen = _look(located_runs, choice, options, console, many=len(stores) > 1)
     first = next(seen, None)
-    require_found(first, stores, filters)
+    require_found(first, stores, filters, console.left_out)
     shown = chain([first] if first else [], seen)
     root = "." if len(stores) > 1 else stores[0].url
     if bare:
@@ -65,6 +74,8 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
         console.hand_over(((path, "") for path in paths_shown), null=options.null)
     else:
         console.answer(_write(shown, root, options, console, scanning.now))
+    if console.left_out and not bare:
+        console.say(describe_left_out(console.left_out))
     require_all_listed(console)
 
 

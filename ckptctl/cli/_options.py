@@ -64,6 +64,9 @@ TemplateText = Annotated[
 LayoutName = Annotated[str | None, Option("--layout", metavar="NAME", help="Only this framework's checkpoints.")]
 Extensions = Annotated[list[str] | None, Option("--ext", metavar=".EXT", help="A further extension; repeatable.")]
 Equals = Annotated[str, Option("--equals", metavar="CHAR", help="What joins name and value in file names.")]
+Includes = Annotated[
+    list[str] | None, Option("--include", metavar="GLOB", help="Files of such names are checkpoints; repeatable.")
+]
 Grouping = Annotated[GroupName, Option("--group-by", help="One answer for all, each folder, or each run.")]
 Filters = Annotated[
     list[str] | None,

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from ckptctl.cli._console import Console
 from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Checkpoint, Run
+from ckptctl.core.ranking import was_restarted
 from ckptctl.errors import NoCheckpoint, PartlyDone
 from ckptctl.render.columns import write_count
-from ckptctl.render.text import locate
+from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import ReadStore
 
@@ -22,8 +23,13 @@ class LocatedRun(NamedTuple):
     run: Run
 
 
-def scan_stores(stores: Sequence[ReadStore], options: Options, console: Console) -> Iterator[LocatedRun]:
-    """The runs of the stores, one by one; what could not be read is told as it is found, and counted."""
+def scan_stores(
+    stores: Sequence[ReadStore], options: Options, console: Console, *, every: bool = False
+) -> Iterator[LocatedRun]:
+    """The runs of the stores, one by one; what could not be read is told as it is found, and counted.
+
+    With ``every`` their checkpoints are also what belongs to no series; else that is noted to be told.
+    """
     progress = None
     if options.monitor or options.metrics or options.exact:  # nothing long is read else
         from ckptctl.cli._progress import Progress
@@ -34,8 +40,31 @@ def scan_stores(stores: Sequence[ReadStore], options: Options, console: Console)
         if progress is not None:
             progress.clear()
         console.warn_of_run(located.store.url, located.run)
+        if every and located.run.left_out:
+            located = _with_left_out(located)  # noqa: PLW2901 - the usual run stays as it is
+        console.left_out += [it.path.rpartition("/")[2] for it in located.run.left_out]
         if located.run.checkpoints or located.run.pointers:
             yield located
+
+
+def _with_left_out(located: LocatedRun) -> LocatedRun:
+    """A run with what belongs to no series among its checkpoints."""
+    run = located.run
+    return located._replace(run=run._replace(checkpoints=(*run.checkpoints, *run.left_out), left_out=()))
+
+
+_SHOWN = 3
+
+
+def describe_left_out(names: Sequence[str]) -> str:
+    """What a listing says of the files that it left out."""
+    shown = ", ".join(escape(it) for it in sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    one = (
+        "1 more file holds weights but belongs"
+        if len(names) == 1
+        else f"{len(names)} more files hold weights but belong"
+    )
+    return f"{one} to no series: {shown}; ckptctl ls --all lists them\n"
 
 
 def filter_runs(located_runs: Iterable[LocatedRun], filters: tuple[Filter, ...], now: int) -> Iterator[LocatedRun]:
@@ -53,16 +82,23 @@ def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple
 
 def print_restart_warning(console: Console, located: LocatedRun) -> None:
     """Warn where the newest is not the one with the highest number: times may have been changed by a copy."""
+    shown = locate(located.store.url, located.run.path)
+    if was_restarted(located.run.checkpoints) and not any(it.lineage for it in located.run.checkpoints):
+        console.warn(f"{shown}: times and numbers disagree, as after a copy: last is the highest number")
     if any(it.lineage for it in located.run.checkpoints):
-        shown = locate(located.store.url, located.run.path)
         console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
 
 
-def require_found(found: object, stores: Sequence[ReadStore], filters: Sequence[Filter] = ()) -> None:
+def require_found(
+    found: object, stores: Sequence[ReadStore], filters: Sequence[Filter] = (), left_out: Sequence[str] = ()
+) -> None:
     """Raise NoCheckpoint where nothing was found."""
     if not found and filters:
         text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"
         raise NoCheckpoint(text, path=stores[0].url, hint="ckptctl ls shows what there is")
+    if not found and left_out:
+        text = describe_left_out(left_out).strip()
+        raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint=text)
     if not found:
         raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint="name the folder of a run, or one above it")
 

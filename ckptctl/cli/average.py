@@ -49,6 +49,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
 ) -> None:
     """Write the mean of the weights of several checkpoints.
 
@@ -60,7 +61,7 @@ def command(
     if top_k is not None and (len(checkpoints) > 1 or top_k < 2):  # noqa: PLR2004 - as above
         raise UsageError("--top-k chooses 2 or more from one folder", hint="name the folder, and --top-k 5")
     require_numpy("average")
-    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor)
+    scanning = read_options(NameOptions(template, layout, ext, equals, include), monitor=monitor)
     wanted = AverageOptions(output, weights, top_k, monitor, mode)
     write_average(checkpoints, wanted, scanning)
 

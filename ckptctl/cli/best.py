@@ -43,6 +43,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     null: opt.Null = False,
     json: opt.Json = False,
 ) -> None:
@@ -58,7 +59,7 @@ def command(
     wanted = tuple(map(parse_filter, filters or ()))
     stat = any(it.needs_stat for it in wanted)
     scanning = read_options(
-        NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, stat=stat, sure=True
+        NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, stat=stat, sure=True
     )
     query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted, or_own=True)
     if group_by is opt.GroupName.all:

@@ -32,6 +32,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     json: opt.Json = False,
 ) -> None:
     """Find which tensors were added, removed, changed, and how much.
@@ -41,7 +42,7 @@ def command(
     """
     require_numpy("diff")
     console, progress = Console(), Progress("compared")
-    scanning = read_options(NameOptions(template, layout, ext, equals))
+    scanning = read_options(NameOptions(template, layout, ext, equals, include))
     sides = (_open(old, scanning), _open(new, scanning))
     for path, flaw in ((side.path, flaw) for side in sides for flaw in side.contents.flaws if flaw.id == "not-read"):
         console.warn(Note("left-out", why=flaw.text), path)

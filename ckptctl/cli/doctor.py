@@ -34,6 +34,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     json: opt.Json = False,
 ) -> None:
     """Find what is wrong with runs, and say what to do.
@@ -41,7 +42,7 @@ def command(
     Nothing is changed. Exit code 5 where there is an error, 0 where there is advice alone, or nothing.
     """
     console, stores = Console(), open_stores(paths)
-    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor)
+    scanning = read_options(NameOptions(template, layout, ext, equals, include), monitor=monitor)
     visits = _visit(stores, scanning, DoctorContext(scanning.now, monitor, mode.value), console)
     first = next(visits, None)
     require_found(first, stores)

@@ -37,6 +37,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     json: opt.Json = False,
 ) -> None:
     """Say why a checkpoint stays or goes, rule by rule.
@@ -47,7 +48,7 @@ def command(
     where = root or split_place(place)[0]
     console, store = Console(), open_store(where)
     configured = configure(flags, [where])
-    names = NameOptions(template, layout, ext, equals)
+    names = NameOptions(template, layout, ext, equals, include)
     job = make_prune_job(PruneRequest(configured.flags, names, exact, configured.spared), [store])
     planned = plan_job(job, partial(print_unshown, console))
     runs = [run for run in planned.runs if run.checkpoints]

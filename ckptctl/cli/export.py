@@ -57,6 +57,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
 ) -> None:
     """Write a summary of runs and checkpoints.
 
@@ -64,7 +65,9 @@ def command(
     """
     _check_output(output, ext or ())
     console, stores = Console(), open_stores(paths)
-    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor, exact=exact, sure=True)
+    scanning = read_options(
+        NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, sure=True
+    )
     terms = ExportOptions(len(stores) > 1 and form is not ExportFormat.yaml, top_k, monitor, mode.value)
     wanted = tuple(map(parse_filter, filters or ()))
     located_runs = filter_runs(scan_stores(stores, scanning, console), wanted, scanning.now)

@@ -32,6 +32,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     null: opt.Null = False,
     json: opt.Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def command(
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_stores([path])
-    scanning = read_options(NameOptions(template, layout, ext, equals), resumable=resumable)
+    scanning = read_options(NameOptions(template, layout, ext, equals, include), resumable=resumable)
     wanted = tuple(map(parse_filter, filters or ()))
     is_wanted = partial(meets_all, wanted, now=scanning.now)
     found = [

@@ -51,6 +51,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
 ) -> None:
     """Make or repair last and best links.
 
@@ -62,7 +63,7 @@ def command(
         raise UsageError("--name with both --last and --best names two links alike", hint="make them one by one")
     opt.check_name(name)
     linking = LinkOptions(last, best, name, kind.value, monitor, mode.value, threshold, is_dry=dry_run)
-    scanning = read_options(NameOptions(template, layout, ext, equals), monitor=monitor, sure=True)
+    scanning = read_options(NameOptions(template, layout, ext, equals, include), monitor=monitor, sure=True)
     link_all(open_separate_stores(paths), scanning, linking, Console())
 
 

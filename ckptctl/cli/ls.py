@@ -23,6 +23,7 @@ def command(
     metrics: Annotated[bool, Option("--metrics", help="A column for every metric.")] = False,
     sort: Annotated[str, Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
     limit: Annotated[int | None, Option(metavar="N", min=0, help="At most N checkpoints of a run.")] = None,
+    every: Annotated[bool, Option("--all", "-a", help="Also what holds weights and belongs to no series.")] = False,
     filters: opt.Filters = None,
     monitor: opt.Monitor = None,
     mode: opt.ModeOption = opt.ModeName.auto,
@@ -32,6 +33,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     quiet: opt.Quiet = False,
     null: opt.Null = False,
     json: opt.Json = False,
@@ -42,8 +44,8 @@ def command(
     opt.refuse_together(runs=runs, quiet=quiet or null)
     opt.refuse_together(explain_layout=explain_layout, quiet=quiet or null)
     opt.refuse_together(explain_layout=explain_layout, runs=runs)
-    names = NameOptions(template, layout, ext, equals)
+    names = NameOptions(template, layout, ext, equals, include)
     listing = ListOptions(
         runs, metrics, sort, limit, monitor, mode.value, exact, names, quiet, null, json, color.value, explain_layout
     )
-    list_runs(paths, listing._replace(filters=filters or ()))
+    list_runs(paths, listing._replace(filters=filters or (), every=every))

@@ -46,6 +46,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     json: opt.Json = False,
     color: opt.Color = opt.ColorName.auto,
     verbose: opt.Verbose = 0,
@@ -62,7 +63,7 @@ def command(
         raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
     configured = configure(flags, expand_globs(paths))
     flags = configured.flags._replace(policy=None)
-    asked = PruneRequest(flags, NameOptions(template, layout, ext, equals), exact, configured.spared)
+    asked = PruneRequest(flags, NameOptions(template, layout, ext, equals, include), exact, configured.spared)
     policy = make_policy(flags, spared=configured.spared)
     options = configured.choose("prune", trash=trash, trash_for=trash_for, takes_open=allow_open)
     opt.refuse_together(free=policy.budget.free is not None, trash=options.keeps)

@@ -25,6 +25,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     color: opt.Color = opt.ColorName.auto,
     json: opt.Json = False,
 ) -> None:
@@ -36,6 +37,6 @@ def command(
     opt.refuse_together(json=json, tensors=tensors)
     opt.refuse_together(json=json, tree=tree)
     form = ShowOptions(tensors, tree, json, color.value)
-    code = show_one(checkpoint, form, read_options(NameOptions(template, layout, ext, equals)))
+    code = show_one(checkpoint, form, read_options(NameOptions(template, layout, ext, equals, include)))
     if code:
         raise Exit(code)

@@ -63,6 +63,7 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
     json: opt.Json = False,
 ) -> None:
     """Write checkpoints without optimizer state.
@@ -80,7 +81,7 @@ def command(
         raise UsageError("--trash is for --in-place: a copy leaves all as it is", hint="leave it out")
     found = configure(PolicyOptions(), checkpoints) if in_place else EffectiveConfig(PolicyOptions())
     options = found.choose("slim", trash=trash, trash_for=trash_for, takes_open=True)
-    scanning = read_options(NameOptions(template, layout, ext, equals))
+    scanning = read_options(NameOptions(template, layout, ext, equals, include))
     request = SlimRequest(output, options, bare, to.value, dry_run, yes, json, found.spared)
     slim_all(checkpoints, request, scanning)
 

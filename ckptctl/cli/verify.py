@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from os.path import isdir
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option
@@ -13,15 +12,17 @@ from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._targets import require_all_listed
-from ckptctl.errors import Damaged, NoCheckpoint
+from ckptctl.core.model import Run
+from ckptctl.errors import Damaged, NoCheckpoint, PartlyDone
 from ckptctl.formats.contents import VerifyResult
 from ckptctl.render import findings as screens
 from ckptctl.render.text import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
-from ckptctl.scan.resolve import ResolvedCheckpoint, resolve_checkpoint
-from ckptctl.scan.runs import Options, scan
+from ckptctl.scan.resolve import ResolvedCheckpoint
+from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, expand_globs, read_options
-from ckptctl.stores import open_store
+from ckptctl.scan.weight_files import find_weight_files
+from ckptctl.stores import ReadStore
 
 if TYPE_CHECKING:
     from ckptctl.sandbox.torch_load import TorchLoader
@@ -48,6 +49,10 @@ def command(
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
+    include: opt.Includes = None,
+    strict_live: Annotated[
+        bool, Option("--strict-live", help="Exit code 5 also where one is cut off and may still be in the writing.")
+    ] = False,
     quiet: Annotated[bool, Option("-q", "--quiet", help="Only the paths of those that are not well.")] = False,
     null: Annotated[bool, Option("-0", "--null", help="As -q, each path ended by a NUL.")] = False,
     json: opt.Json = False,
@@ -55,7 +60,9 @@ def command(
     """Find truncated, corrupt, incomplete, suspicious checkpoints.
 
     Without options the structure is proved: ends, directories, offsets, sizes, every shard and rank, every storage that
-    a pickle names. Nothing is executed, nothing changed. Exit code 5 where something is wrong.
+    a pickle names. Nothing is executed, nothing changed. Of a folder every file is looked at whose ending says that it
+    holds weights, whether it is one of a training's saves or not. Exit code 5 where something is wrong, 3 where one
+    only lacks its end so far and was written less than ten minutes ago.
 
     With --load torch, in a process of its own, then loads each of its files that passed, with weights_only=True. Not
     loaded are safetensors, HDF5, npz, and what lies in archives or object stores.
@@ -63,7 +70,7 @@ def command(
     opt.refuse_together(json=json, quiet=quiet)
     opt.refuse_together(json=json, null=null)
     console, progress = Console(), Progress()
-    scanning = read_options(NameOptions(template, layout, ext, equals))
+    scanning = read_options(NameOptions(template, layout, ext, equals, include))
     with _torch_if_wanted(load) as loader:
         depth = VerifyDepth(deep, finite, tuple(allow or ()))
         seen = CountedResults(_examine(_find(paths, scanning, console), depth, progress, loader))
@@ -75,8 +82,10 @@ def command(
     if not json:
         torch = loader.version if loader else ""
         console.say(screens.verify_closing(seen.tally, seconds=progress.seconds if deep else 0, torch=torch))
-    if seen.tally.broken or seen.tally.suspect:
+    if seen.tally.broken or seen.tally.suspect or (strict_live and seen.tally.unfinished):
         raise Exit(Damaged.exit_code)
+    if seen.tally.unfinished:
+        raise Exit(PartlyDone.exit_code)
     require_all_listed(console)
 
 
@@ -103,30 +112,18 @@ class CountedResults:
 
 
 def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> Iterator[ResolvedCheckpoint]:
-    """Every checkpoint that the paths mean; raises NoCheckpoint where one means none, and what opening raises."""
-    for path in expand_globs(paths):
-        found = 0
-        for target in _find_in(path, scanning, console) if "://" in path or isdir(path) else ():
-            found += 1
-            yield target
-        if not found:
-            yield _find_one(path, scanning)
+    """All that the paths mean; raises NoCheckpoint where one means none, and what opening raises."""
 
-
-def _find_in(path: str, scanning: Options, console: Console) -> Iterator[ResolvedCheckpoint]:
-    """The checkpoints of the runs in a folder; none where it is a checkpoint itself."""
-    store = open_store(path)
-    for run in scan(store, scanning):
+    def watch(store: ReadStore, run: Run) -> None:
         if run.checkpoints or not run.listed:
             console.warn_of_run(store.url, run)
-        yield from (ResolvedCheckpoint(store, run, it) for it in run.checkpoints)
 
-
-def _find_one(path: str, scanning: Options) -> ResolvedCheckpoint:
-    try:
-        return resolve_checkpoint(path, scanning)
-    except NoCheckpoint:
-        raise NoCheckpoint("no checkpoint found", path=path, hint="name a checkpoint, or a folder of some") from None
+    for path in expand_globs(paths):
+        try:
+            yield from find_weight_files(path, scanning, watch)
+        except NoCheckpoint:
+            hint = "name a checkpoint, or a folder of some"
+            raise NoCheckpoint("no checkpoint found", path=path, hint=hint) from None
 
 
 def _examine(

@@ -52,6 +52,14 @@ Text = Note | str
 """What a person reads: a note, or words that were made where they are shown."""
 
 
+class Evidence(NamedTuple):
+    """One thing that says what a checkpoint is, or that it is one of a training's saves in a row."""
+
+    kind: Literal["said", "record", "content", "counter", "shape", "name"]
+    detail: str
+    """What was found: the word, the kind of content, the file."""
+
+
 class Entry(NamedTuple):
     """A name that the store listed."""
 
@@ -158,6 +166,12 @@ class Checkpoint(NamedTuple):
     """By what its layout was recognised, as a sentence's end; None where its name alone says it."""
     pin: Note | None = None
     """What the pin beside it says, also one that has passed: until when, and why; None where there is none."""
+    series: str = ""
+    """The pattern of the names that it is one of: rules choose within it; "" where all of its layout are one series."""
+    why_not: Note | None = None
+    """Why no rule may delete it: nothing proves it to be one of a training's saves in a row."""
+    proofs: tuple[Evidence, ...] = ()
+    """What says that it is one, where its layout's own record does not."""
 
     @property
     def family(self) -> str:
@@ -278,6 +292,8 @@ class Run(NamedTuple):
     origins: tuple[Origin, ...] = ()
     folder: str | None = None
     """Its path as the store knows it, where ``path`` is one seen from above the store's root."""
+    left_out: tuple[Checkpoint, ...] = ()
+    """What holds weights beside the checkpoints and belongs to no series: sets, and files of their own."""
     modes: Mapping[str, Literal["min", "max"]] = {}
     """By metric, the mode that training recorded for it: each callback has its own."""
 
@@ -311,6 +327,7 @@ def relocate(run: Run, folder: str) -> Run:
         rosters=tuple(
             it._replace(names=tuple((written, move(target)) for written, target in it.names)) for it in run.rosters
         ),
+        left_out=tuple(it._replace(path=move(it.path)) for it in run.left_out),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, cast
 
 from ckptctl.core.model import Checkpoint, Note, Run, Score
 from ckptctl.core.units import NANOSECONDS
-from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoScore
+from ckptctl.errors import CkptctlError, MetricUnclear, ModeUnclear, NoScore, TurnedRound
 
 Mode = Literal["min", "max"]
 
@@ -133,6 +133,11 @@ def choose_metric(run: Run, *, monitor: str | None = None, mode: str = "auto") -
     name = monitor or run.monitor or _only(run)
     if not any(score_of(checkpoint, name) for checkpoint in run.checkpoints):
         raise NoScore(f"no checkpoint has a value for '{name}'", path=run.path, hint=_describe_found(run))
+    if mode != "auto" and monitor is None:
+        known = recorded_mode(run, name) or infer_mode(name)
+        if known is not None and known != mode:
+            text = f"--mode {mode} would keep the worst: of '{name}' {'less' if known == 'min' else 'more'} is better"
+            raise TurnedRound(text, path=run.path, hint=f"leave --mode out, or say it of a metric: --monitor {name}")
     if mode != "auto":
         return Metric(name, "max" if mode == "max" else "min")
     told = recorded_mode(run, name) or infer_mode(name)
@@ -265,6 +270,9 @@ def save_order_key(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], 
     if len(steps) == len(checkpoints) and None not in steps and len(set(map(_LINEAGE, checkpoints))) == 1:
         return _STEP  # each has its own, and all are of one training, as mostly: nothing else decides
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
+    if numbered and all(it.series and it.step is not None and it.epoch is not None for it in numbered):
+        # a home-made loop may count its steps anew in each epoch
+        return lambda it: (it.lineage, it.epoch or 0, it.step or 0, it.counter or 0, it.modified, it.path)
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
     by_epoch = all(checkpoint.epoch is not None for checkpoint in numbered)
 
@@ -355,7 +363,7 @@ MOST_TRAININGS = 32
 KeptPaths = Callable[[Checkpoint], "set[str] | None"]
 
 
-def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths) -> dict[str, int]:
+def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths, *, by_time: bool = True) -> dict[str, int]:
     """The number of each checkpoint's training, from 0; by the keys of ``held``.
 
     Where the highest step is older than another save, training was begun anew, or a copy has mixed up the times. The
@@ -367,14 +375,14 @@ def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths) -> dic
     lineages = dict.fromkeys(held, 0)
     for number in range(1, MOST_TRAININGS):
         pool = {key: it for key, it in held.items() if lineages[key] == number - 1}
-        border = _border(list(pool.values()), list_kept)
+        border = _border(list(pool.values()), list_kept, by_time=by_time)
         if border is None:
             return lineages
         lineages |= {key: number for key, it in pool.items() if it.modified > border}
     return dict.fromkeys(held, 0)
 
 
-def _border(pool: list[Checkpoint], list_kept: KeptPaths) -> int | None:
+def _border(pool: list[Checkpoint], list_kept: KeptPaths, *, by_time: bool) -> int | None:
     """The time after which another training wrote; None where there is only one."""
     numbered = in_save_order(it for it in pool if it.step is not None or it.epoch is not None)
     if not numbered:
@@ -388,4 +396,4 @@ def _border(pool: list[Checkpoint], list_kept: KeptPaths) -> int | None:
     old = {it.path for it in pool if it.modified <= highest.modified}
     versioned = [it for it in pool if it.modified > highest.modified and it.version is not None]
     has_twins = any(it.path.replace(f"-v{it.version}.", ".") in old for it in versioned)
-    return highest.modified if any(lists) or has_twins or came_later(latest, highest) else None
+    return highest.modified if any(lists) or has_twins or (by_time and came_later(latest, highest)) else None

@@ -131,7 +131,9 @@ def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
     from ckptctl.formats.quick_check import prove_whole
 
     text: Text
-    if _ends_as_zip(source):
+    if what := _recognise_text(source.read(0, _HEAD)):
+        kind, text = "text", f"it holds {what}, and no weights"
+    elif _ends_as_zip(source):
         kind, text = "broken", "it ends as a zip archive, and does not begin as one: its first bytes went bad"
     elif 0 < source.size < _SHORTEST:
         kind, text = "cut-short", f"{source.size} bytes are no file of any format"
@@ -140,6 +142,24 @@ def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
     else:
         kind, text = "not-read", proof.why or "its format is not looked into"
     return Contents("?", flaws=(Flaw(kind, text, name),))
+
+
+_BEGINNINGS = (
+    (b"version https://git-lfs", "a pointer of Git LFS: git lfs pull fetches the file"),
+    (b"<", "a page or another marked-up text"),
+    (b"{", "a JSON text"),
+)
+
+
+def _recognise_text(head: bytes) -> str | None:
+    """What text a file begins with; None where it begins with none."""
+    if len(head) < _LEAST_TEXT or not head.isascii() or any(it < _SPACE and it not in b"\t\n\r" for it in head):
+        return None
+    return next((what for mark, what in _BEGINNINGS if head.lstrip().lower().startswith(mark)), "text")
+
+
+_LEAST_TEXT = 8
+_SPACE = 32
 
 
 def _ends_as_zip(source: ByteSource) -> bool:

@@ -24,6 +24,7 @@ Severity = Literal["error", "warning"]
 
 _ERRORS = {
     "empty": "A file, or a folder, with nothing in it.",
+    "text": "A text under a checkpoint's name: a page of a server, an error, a pointer of Git LFS.",
     "cut-short": "A file that ends before it says it does.",
     "broken": "A file whose structure contradicts itself, or cannot be read to its end.",
     "ambiguous": "A zip archive in which two readers could see different things: never by accident.",

@@ -72,6 +72,15 @@ class Marker(NamedTuple):
     is_proof: bool
 
 
+class LooseRows(NamedTuple):
+    """The layouts that files without a row of names may be of."""
+
+    generic: Layout | None
+    """None where another layout was asked for."""
+    by_program: Mapping[str, Layout]
+    """By what sniffing calls the program that wrote a file."""
+
+
 class LayoutIndex:
     """The rows, for looking up."""
 
@@ -90,7 +99,8 @@ class LayoutIndex:
         self._contents: dict[frozenset[str], list[tuple[Marker, str]]] = {}
         self._beside: dict[tuple[str, ...], tuple[frozenset[str], tuple[str, ...]]] = {}
         for layout in self.layouts:
-            self._enter(layout)
+            if layout.names or not layout.is_generic:
+                self._enter(layout)
         self._fronts = tuple(filter(None, self._begun))
         self.markers = tuple({it.marker for it in self.layouts if it.marker})
         self._progress = [(it, required_text(pattern), pattern) for it in self.layouts for pattern in it.in_progress]
@@ -102,6 +112,8 @@ class LayoutIndex:
             {it for layout in self.layouts if not layout.names for it in layout.extensions if layout.unit != "family"}
         )
         """Endings of names that are read by the grammar alone."""
+        generic = next((it for it in self.layouts if it.is_generic and not it.names), None)
+        self.loose_rows = LooseRows(generic, {it.program: it for it in self.layouts if it.program})
         self._rank_folders = [(it, required_text(rank), rank) for it in self.layouts for rank in it.rank_folders]
 
     def _enter(self, layout: Layout) -> None:

@@ -39,6 +39,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     FileLayout(
         name="keras",
+        program="keras",
         extensions=(".weights.h5", ".keras", ".hdf5", ".h5"),
         beside=_BESIDE,
         epoch_base=1,

@@ -57,6 +57,7 @@ LAYOUTS = (
         origins=(OriginFile("config.yaml", ("ckpt_path",), "ckpt_path: runs/a/x"),),  # of LightningCLI, and of Hydra
         logs=_LOGS,
         records="lightning",
+        program="lightning",
         examples=tuple(
             """epoch=3-step=1000.ckpt epoch=2-val_loss=0.12-v1.ckpt last.ckpt hpc_ckpt_2.ckpt
             on_exception.ckpt epoch=1-val/loss=0.40.ckpt""".split()

@@ -205,7 +205,11 @@ class Layout(NamedTuple):
     no_links: str | None = None
     """Why no name but the framework's own may lie beside its checkpoints, if so."""
     is_generic: bool = False
-    """Whether it is for names that many programs write: it gives way to any other layout in the same folder."""
+    """Whether it stands for files that no row names, or for a name that many programs write: then it gives way to any
+    other layout in the same folder."""
+    program: str = ""
+    """Of a row without ``names``: what sniffing calls the program whose files it is for; only those, and names that the
+    grammar writes with ``=``, are its own."""
     examples: tuple[str, ...] = ()
     """Real names; the tests read each."""
 

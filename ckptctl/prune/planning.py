@@ -23,6 +23,7 @@ from ckptctl.core.transaction import Failure, Outcome, combine_outcomes
 from ckptctl.core.units import NANOSECONDS, parse_size
 from ckptctl.errors import CkptctlError, NoCheckpoint, NoScore, PartlyDone, Refused, UsageError
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
+from ckptctl.prune.content_checks import plan_proven
 from ckptctl.prune.policy_options import PolicyOptions, make_policy
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.pointers import attach_links
@@ -139,6 +140,9 @@ def require_checkpoints(job: PruneJob, planned: PlannedPrune) -> None:
 def require_scores(plan: Plan, *, strict: bool) -> None:
     """Raise NoScore where no run has the metric; with ``strict`` PartlyDone where some lack it."""
     unscored = [run for run in plan.runs if run.unscored]
+    if turned := [run for run in unscored if run.is_turned]:
+        text = f"--mode would turn the metric of {len(turned)} of {len(plan.runs)} runs round: they are left alone"
+        raise PartlyDone(text, hint="leave --mode out, or name the metric that it is of: --monitor NAME")
     if unscored and len(unscored) == len(plan.runs):
         raise NoScore("no run has the metric", done=NOTHING, hint=f"{unscored[0].notices[-1].facts['why']}: left alone")
     if unscored and strict:
@@ -184,15 +188,28 @@ def _resolve_for(rule: TopK, store: ReadStore, run: Run) -> Run:
 def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
     """The plan of what was listed in each store, with the links and references of all."""
     found = [(store, run) for store, it in zip(job.stores, listings, strict=True) for run in _link_own(job, store, it)]
+    if job.policy.named:  # what belongs to no series goes where a person names it
+        found = [(store, _with_named(run, job.policy.named)) for store, run in found]
     between = find_cross_links(job.stores, listings)
     runs = _attach_references([attach_links(run, between) for _, run in found], job, listings)
     held = [(store, run) for (store, _), run in zip(found, runs, strict=True) if run.checkpoints]
-    plan = plan_runs([run for _, run in held], job.policy, job.scanning.now, room=measure_free_space(job))
+    room = measure_free_space(job)
+    plan = plan_runs([run for _, run in held], job.policy, job.scanning.now, room=room)
+    if not job.policy.named:
+        plan, proven = plan_proven(held, plan, job.scanning.now, room)
+        held = [(store, run) for (store, _), run in zip(held, proven, strict=True)]
+        runs = [*proven, *(it for it in runs if not it.checkpoints)]
     if job.policy.resumable is not None:
         plan = _slim_all_older(plan, held, job.scanning.now)
     _require_named(plan)
     owners = tuple(store for store, _ in held)
     return PlannedPrune(plan, job.root, owners, tuple(runs), _read_facts(job, listings), tuple(listings))
+
+
+def _with_named(run: Run, named: Collection[str]) -> Run:
+    """A run with what it left out and a person named."""
+    meant = [it for it in run.left_out if it.path in named]
+    return run._replace(checkpoints=(*run.checkpoints, *meant)) if meant else run
 
 
 def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator[Run]:

@@ -132,6 +132,8 @@ class VerifyTotals(NamedTuple):
     warned: int = 0
     loaded: int = 0
     """Files that torch loaded."""
+    unfinished: int = 0
+    """Those that lack their end so far, and may still be in the writing."""
 
     def add(self, result: VerifyResult) -> VerifyTotals:
         """The sums with one more checkpoint."""
@@ -143,7 +145,13 @@ class VerifyTotals(NamedTuple):
             self.suspect + ("suspect" in words),
             self.warned + (result.ok and bool(result.flaws)),
             self.loaded + (result.loaded or 0),
+            self.unfinished + any(map(_is_unfinished, result.flaws)),
         )
+
+
+def _is_unfinished(flaw: Flaw) -> bool:
+    """Whether something is missing still, which is more than that it was just written."""
+    return flaw.id == "live" and getattr(flaw.text, "id", "") != "just-written"
 
 
 def word_of(flaw: Flaw) -> str:

@@ -262,6 +262,10 @@ def checkpoint(checkpoint: Checkpoint) -> dict[str, Value]:
         "pinned": checkpoint.pinned,
         "counter": checkpoint.counter,
         "evidence": None if checkpoint.evidence is None else write_text(checkpoint.evidence),
+        "proofs": [{"kind": it.kind, "detail": write_text(it.detail)} for it in checkpoint.proofs],
+        "series": write_text(checkpoint.series) if checkpoint.series else None,
+        "prunable": checkpoint.why_not is None and not checkpoint.is_set_aside,
+        "why_not": None if checkpoint.why_not is None else _text_of(checkpoint.why_not),
     }
 
 

@@ -136,10 +136,23 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "not-found-again": "{why}",
     # what it is
     "ambiguous-layout": lambda layouts: f"{_rival_layouts(layouts)}: choose one with --layout",
-    "several-series": lambda series: f"several series share its folder: {', '.join(series)}",
+    "several-series": lambda series: f"two names have the same words and the same numbers: {', '.join(series)}",
+    "unnamed-number": lambda first, last, template: (
+        f"numbered {first} to {last}, and no word says what the number counts: --template '{template}' says it"
+    ),
+    "dates-only": "only dates tell its siblings apart: --template says which numbers count",
+    "no-counter": "its name has no epoch, step or other count",
+    "veto-word": lambda word: f"'{word}' in its name says that it is no save of a training: --include says that it is",
+    "set": lambda words: f"one of a set, by {' and '.join(words)}: not an older save of another one",
+    "role": lambda role: f"a save of its own under a {role} name",
+    "single-save": "the only save of its name",
+    "no-number": "its name has no number that counts",
+    "opaque-content": lambda kind: (
+        f"nothing shows that its content ({kind}) is a checkpoint: --include says that it is"
+    ),
+    "other-content": lambda kind, series: f"it holds another kind of content ({kind}) than its series ({series})",
     "nested-run": "a run lies in it: {name}",
     "odd-kind": "neither a file nor a folder",
-    "generic-name": "named like a checkpoint, but of no framework, beside those of one",
     "not-understood": "not understood",
     "unknown-folder": "a folder that no layout knows",
     # notices of a run

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Entry, Note, Unit
-from ckptctl.layouts.index import NUMBERS, Groups, LayoutIndex, Match, glob_matches, match
+from ckptctl.layouts.index import Groups, LayoutIndex, Match, glob_matches, match
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.completeness import done_paths
+from ckptctl.scan.loose_files import LooseCheckpoint, LooseFile, LooseFiles, Said, may_hold_weights, read_loose_files
+from ckptctl.scan.pins import PIN
 
 if TYPE_CHECKING:
     from ckptctl.scan.grouping import CheckpointFolder, RunFolder
+    from ckptctl.stores import ReadStore
 
 Member = tuple[Entry, Match]
 """A part of a family, and what its name says of it."""
@@ -37,6 +41,8 @@ class Detected(NamedTuple):
     """Whether its name says that it is being written."""
     lacks: Note | None = None
     """What is missing of it, as far as names tell."""
+    loose: LooseCheckpoint | None = None
+    """What its name and content say, where no row of names does."""
 
 
 class DetectedAll(NamedTuple):
@@ -44,30 +50,41 @@ class DetectedAll(NamedTuple):
 
     checkpoints: list[Detected]
     """In the order of their paths."""
-    generic: list[Entry]
-    """Names of no particular framework beside checkpoints of one: left alone."""
+    left_out: list[Detected]
+    """What holds weights and is no save of a row: sets, and files of their own."""
 
 
-def detect(run_folder: RunFolder, index: LayoutIndex) -> DetectedAll:
-    """The checkpoints of a run folder."""
-    detection = _Detection(run_folder, index)
+def detect(
+    store: ReadStore,
+    run_folder: RunFolder,
+    index: LayoutIndex,
+    equals: str = "=",
+    said: Said = Said(),  # noqa: B008 - it is immutable
+) -> DetectedAll:
+    """The checkpoints of a run folder; ``equals``: what stands between a name and its value."""
+    detection = _Detection(run_folder, index, equals, said)
     for path, folder in run_folder.units.items():
         detection.take_folder(path, folder)
     for entry in run_folder.entries:
         if entry.kind == "file":
             detection.take_file(entry)
-    return detection.close()
+    return detection.close(store)
 
 
 class _Detection:
     """What was found in a run folder so far."""
 
-    def __init__(self, run_folder: RunFolder, index: LayoutIndex) -> None:
+    def __init__(self, run_folder: RunFolder, index: LayoutIndex, equals: str, said: Said) -> None:
         self.run_folder = run_folder
+        self.said = said
         self.index = index
+        self.equals = re.compile(rf"{re.escape(equals)}[-+]?\.?(?:[0-9]|nan|inf)") if equals else None
+        """What only the grammar of a layout without names of its own writes."""
         self.found: list[Detected] = []
         self.generic: list[Detected] = []
         """Of names that many programs write."""
+        self.loose: list[LooseFile] = []
+        """Of names that no row takes."""
         self.begun: list[Detected] = []
         """Files with the name of a save under way: a few letters, which say something beside others only."""
         self.families: dict[tuple[object, ...], list[Member]] = {}
@@ -108,12 +125,30 @@ class _Detection:
             self.begun += [
                 Detected(it.layout, entry.path, "file", (entry,), it.groups, in_progress=True) for it in rows[-1:]
             ]
+            if not rows:
+                self._take_loose(entry, None)
         elif layout.unit == "family":
             self._take_member(entry, Match(layout, groups))
-        else:
-            kept = self.generic if layout.is_generic else self.found
+        elif layout.names or groups or self._is_written_by_grammar(entry, name):
             entries = (entry, *self._done_marks(layout, (entry,))) if layout.done else (entry,)
+            kept = self.generic if layout.is_generic else self.found
             kept.append(Detected(layout, entry.path, "file", entries, groups, evidence))
+        else:
+            self._take_loose(entry, layout)
+
+    def _is_written_by_grammar(self, entry: Entry, name: str) -> bool:
+        """Whether a name without a pattern is its layout's own: by ``name=value``, or as a person said (--layout)."""
+        is_told = self.index.others is not None or not self._is_top(entry)
+        return is_told or (self.equals is not None and self.equals.search(name) is not None)
+
+    def _is_top(self, entry: Entry) -> bool:
+        """Whether it lies in the run's folder itself, not in one that belongs to it."""
+        return entry.path.rpartition("/")[0] == self.run_folder.path
+
+    def _take_loose(self, entry: Entry, layout: Layout | None) -> None:
+        name = entry.path.rpartition("/")[2]
+        if self._is_top(entry) and (layout is not None or may_hold_weights(name)):
+            self.loose.append(LooseFile(entry, name, layout))
 
     def _take_member(self, entry: Entry, candidate: Match) -> None:
         key = _key_of(entry, candidate, self.run_folder.rank_folders)
@@ -139,8 +174,8 @@ class _Detection:
                 return layout, self.neighbors[layout.name], groups
         return None, None, {}
 
-    def close(self) -> DetectedAll:
-        """All of it, families made of their members; generic names count where no framework's are beside them."""
+    def close(self, store: ReadStore) -> DetectedAll:
+        """All of it, families made of their members, and what no row takes by names and content together."""
         taken = {it.path for it in self.found} if self.families else set()
         made = [it for held in self.families.values() if (it := _make_family(held, self.run_folder)) is not None]
         made = [
@@ -148,46 +183,42 @@ class _Detection:
             for it in made
         ]
         made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
-        found = [it for it in (*self.found, *made) if not it.layout.is_generic and it.path not in self.marks]
-        generic = self.generic + [it for it in made if it.layout.is_generic]
-        if generic and not found:
-            found, generic = generic, []
+        found = [it for it in (*self.found, *made) if it.path not in self.marks]
         held = {it.layout.family for it in found} if self.begun else set()
         found += [it for it in self.begun if it.layout.family in held or self.run_folder.find_neighbor(it.layout)]
-        found.sort(key=_PATH)
-        return DetectedAll(_doubt_series(found), [entry for it in generic for entry in it.entries])
+        if found or self.loose:
+            for it in self.generic:
+                self._take_loose(it.entries[0], None)
+        else:
+            found = self.generic
+        read = self._read_loose(store, found) if self.loose else LooseFiles([], [])
+        found = sorted([*found, *map(_of_loose, read.found)], key=_PATH)
+        return DetectedAll(found, sorted(map(_of_loose, read.left_out), key=_PATH))
+
+    def _read_loose(self, store: ReadStore, found: Sequence[Detected]) -> LooseFiles:
+        """What the loose files are, but those that a framework is known to leave beside its checkpoints."""
+        taken = {entry.path for it in found for entry in it.entries} | self.marks
+        literal, globs = self.index.known_beside(tuple(sorted({it.layout.name for it in found})))
+        files = [
+            it
+            for it in self.loose
+            if it.entry.path not in taken
+            and it.name not in literal
+            and not it.name.endswith((PIN, *self.index.markers))
+            and not any(glob_matches(glob, it.name) for glob in globs)
+        ]
+        said = self.said._replace(layouts=frozenset(it.layout.name for it in found))
+        return read_loose_files(store, files, self.index.loose_rows, said)
 
 
 _PATH = attrgetter("path")
 
 
-def _doubt_series(found: list[Detected]) -> list[Detected]:
-    """All of them, in doubt where names of no framework's own differ in more than their numbers.
-
-    ``unet_epoch_2.pt`` and ``vae_epoch_2.pt`` may be halves of one checkpoint, or two trainings': the last of all would
-    be neither's. The same goes for two names with the very same numbers.
-    """
-    own = [it for it in found if "series" in it.groups or it.layout.is_generic]
-    numbered = [it for it in own if any(it.groups.get(key) is not None for key in NUMBERS)]
-    if not numbered:
-        return found
-    series = sorted({_series_of(it) for it in numbered})
-    twins = Counter(map(_numbers_of, numbered))
-    doubtful = {it.path for it in numbered if len(series) > 1 or twins[_numbers_of(it)] > 1}
-    doubt = Note("several-series", series=tuple(f"{front}N{back}" for front, back in series))
-    return [it._replace(doubt=doubt) if it.path in doubtful else it for it in found]
-
-
-def _numbers_of(detected: Detected) -> tuple[str | None, ...]:
-    """The layout and its numbers as they count: ``02`` is the same as ``2``."""
-    told = (detected.groups.get(key) for key in NUMBERS)
-    return detected.layout.name, *(text and (text.lstrip("0") or "0") for text in told)
-
-
-def _series_of(detected: Detected) -> tuple[str, str]:
-    """What stands before the counting word, and the extension: names that share both are one series."""
-    _, dot, extension = detected.entries[0].path.rpartition(".")
-    return detected.groups.get("series") or "", dot + extension
+def _of_loose(loose: LooseCheckpoint) -> Detected:
+    """A checkpoint of files that no row takes."""
+    first = loose.entries[0].path
+    unit: Unit = "family" if len(loose.entries) > 1 else "file"
+    return Detected(loose.layout, first, unit, loose.entries, {}, doubt=loose.doubt, lacks=loose.lacks, loose=loose)
 
 
 def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> Note | None:

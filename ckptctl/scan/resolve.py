@@ -109,11 +109,17 @@ def path_below(root: str, path: str) -> str:
 
 def find_meant(runs: Iterable[Run], path: str) -> tuple[Run, Checkpoint] | None:
     """Of some runs the checkpoint of a path: its own name, one that stands for it, or that of one of its members."""
-    held = [(run, it) for run in runs for it in run.checkpoints]
+    held = [(run, it) for run in runs for it in (*run.checkpoints, *run.left_out)]
     own = (found for found in held if found[1].path == path)
     others = (found for found in held if path in found[1].aliases or any(top.path == path for top in found[1].tops))
     pointed = {it.target for run, _ in held for it in run.pointers if it.path == path}
     return next(own, None) or next(others, None) or next((found for found in held if found[1].path in pointed), None)
+
+
+def make_unknown(store: ReadStore, entry: Entry, now: int) -> Checkpoint:
+    """A file that no layout knows, as a checkpoint of its own."""
+    state, note = check_completeness(store, find_layout("generic"), (entry,), now)
+    return Checkpoint(entry.path, "unknown", "file", (entry,), state=state, note=note)
 
 
 class _Siblings:
@@ -161,8 +167,7 @@ class _Siblings:
             raise PathMissing("no such file or folder", path=path) from None
         if entry.kind == "dir":
             return self._make_folder(entry, path)
-        state, note = check_completeness(self.store, find_layout("generic"), (entry,), self.options.now)
-        return Checkpoint(name, "unknown", "file", (entry,), state=state, note=note)
+        return make_unknown(self.store, entry, self.options.now)
 
     def _make_folder(self, entry: Entry, path: str) -> Checkpoint:
         inside = [it for folder in self.store.walk(stat=True, top=entry.path) for it in folder.entries]

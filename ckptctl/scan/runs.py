@@ -8,9 +8,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
-from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Note, Pointer, Run, Score, State, Stray
+from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Evidence, Note, Pointer, Run, Score, State, Stray
 from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.names.tokens import read_field
+from ckptctl.core.names.vocabulary import meaning_of
 from ckptctl.core.ranking import UNNAMED, in_save_order
 from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
@@ -18,6 +19,7 @@ from ckptctl.layouts.index import LayoutIndex, glob_matches
 from ckptctl.scan.completeness import check_completeness, classify_unfinished
 from ckptctl.scan.detect import Detected, DetectedAll, detect
 from ckptctl.scan.grouping import RunFolder, group_folders
+from ckptctl.scan.loose_files import LooseCheckpoint, Said
 from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
@@ -56,6 +58,8 @@ class Options(NamedTuple):
     Further down it does not name them: a tree may hold runs in which they are something else.
     """
     template: Template | None = None
+    include: tuple[str, ...] = ()
+    """Globs of names of files that are checkpoints, as a person says."""
     layout: str | None = None
     """Take only this layout's checkpoints."""
     extensions: tuple[str, ...] = ()
@@ -107,10 +111,35 @@ def scan(
         if options.is_brief and all(it.is_numbered or it.is_set_aside for it in run.checkpoints):
             yield run._replace(checkpoints=tuple(in_save_order(run.checkpoints)))
             continue
-        run = collect_metrics(store, run, run_folder.sides, wanted)
+        run = _trust_records(collect_metrics(store, run, run_folder.sides, wanted))
+        if options.resumable and run.checkpoints:
+            from ckptctl.scan.resumable import find_resumable
+
+            run = find_resumable(store, run)
         if options.stat and run.checkpoints:  # their order is known now
             run = run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
         yield run
+
+
+def _trust_records(run: Run) -> Run:
+    """The run, with what a framework's own record inside names by its path proven, whatever it is called."""
+    if not any(it.why_not is not None for it in run.checkpoints):
+        return run
+    return run._replace(
+        checkpoints=tuple(
+            it._replace(
+                why_not=None,
+                roles=tuple(role for role in it.roles if role != "named"),
+                proofs=(*it.proofs, Evidence("record", "its callbacks' record names it")),
+            )
+            if it.why_not == Note("no-number") and any(score.source in _RECORDS for score in it.metrics.values())
+            else it
+            for it in run.checkpoints
+        )
+    )
+
+
+_RECORDS = frozenset({"state", "sibling"})
 
 
 def choose_layouts(options: Options) -> tuple[Layout, ...]:
@@ -140,11 +169,11 @@ def _suggest(name: str) -> str:
 
 def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """A run from the names in its folder alone; None where there is neither checkpoint nor link to one, or no worth."""
-    detected = detect(run_folder, index)
+    detected = detect(store, run_folder, index, options.equals, Said(options.template, options.include))
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
-    if not (detected.checkpoints or links or run_folder.failures):
+    if not (detected.checkpoints or detected.left_out or links or run_folder.failures):
         return None
     start = len(run_folder.path) + 1 if run_folder.path else 0
     paths = [it.path[start:] for it in detected.checkpoints]
@@ -153,11 +182,14 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     own = options._replace(monitor=None) if run_folder.path else options
     names = _read_names(detected.checkpoints, start, options)
     checkpoints = [_make(store, it, name, own) for it, name in zip(detected.checkpoints, names, strict=True)]
+    checkpoints = _part_by_settings(checkpoints, names)
+    others = [_make(store, it, _name_of_loose(it), own) for it in detected.left_out]
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
-    if not (checkpoints or pointers or run_folder.failures):
+    if not (checkpoints or others or pointers or run_folder.failures):
         return None
     checkpoints, hard = _part_hard_links(checkpoints)
-    return _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *hard]), index, options)
+    run = _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *hard]), index, options)
+    return run._replace(left_out=tuple(others)) if others else run
 
 
 def _make_run(
@@ -203,7 +235,12 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
 def _read_names(found: Sequence[Detected], start: int, options: Options) -> list[Name]:
     """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
     free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in found]
-    is_read = [(not it.groups or it.groups.get("free") is not None) and not it.in_progress for it in found]
+    is_read = [
+        (not it.groups or it.groups.get("free") is not None)
+        and not it.in_progress
+        and (it.loose is None or it.loose.fields is None)
+        for it in found
+    ]
     known = (options.monitor,) if options.monitor else ()
     read = iter(
         parse_folder(
@@ -214,13 +251,39 @@ def _read_names(found: Sequence[Detected], start: int, options: Options) -> list
             template=options.template,
         )
     )
-    return [_add_groups(next(read) if wanted else Name({}), it) for it, wanted in zip(found, is_read, strict=True)]
+    return [
+        _add_groups(next(read) if wanted else _name_of_loose(it), it) for it, wanted in zip(found, is_read, strict=True)
+    ]
+
+
+def _part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> list[Checkpoint]:
+    """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``."""
+    keys = {key for name in names for key in name.fields if meaning_of(_LAST_WORD.findall(key)[-1]) == "identity"}
+    varying = sorted(key for key in keys if len({name.fields[key].text for name in names if key in name.fields}) > 1)
+    if not varying:
+        return checkpoints
+    return [
+        it
+        if it.series
+        else it._replace(series=" ".join(f"{key}={name.fields[key].text}" for key in varying if key in name.fields))
+        for it, name in zip(checkpoints, names, strict=True)
+    ]
+
+
+_LAST_WORD = re.compile(r"[^\W\d_]+|.")
+
+
+def _name_of_loose(detected: Detected) -> Name:
+    """The name of a file that no row takes, as its siblings tell it; an empty one for what its layout's groups say."""
+    if detected.loose is None:
+        return Name({})
+    return Name(detected.loose.fields or {}, roles=detected.loose.roles)
 
 
 def _add_groups(name: Name, detected: Detected) -> Name:
     """A name with what its layout's pattern says of it."""
     if not detected.groups:
-        return name
+        return name if detected.loose is None else _add_roles(name, detected.loose)
     said = {key: text for key, text in detected.groups.items() if text is not None}
     fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
     if "value" in said:
@@ -254,6 +317,7 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     if index is None and "index" in fields:
         index = fields["index"].text if fields["index"].text.isdecimal() else None
     step = _count(fields, "step" if "step" in fields else "global_step")
+    loose = found.loose
     return Checkpoint(
         found.path,
         found.layout.name,
@@ -268,7 +332,17 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
         name.roles,
         counter=None if index is None else int(index),
         evidence=found.evidence,
+        series=loose.series if loose is not None and not found.layout.records else found.groups.get("series") or "",
+        why_not=None if loose is None else loose.why_not,
+        proofs=() if loose is None else loose.evidence,
     )
+
+
+def _add_roles(name: Name, loose: LooseCheckpoint) -> Name:
+    """A name that a layout's grammar read, with what its siblings say it is for."""
+    is_told = bool(name.roles) or name.version is not None
+    roles = tuple(it for it in loose.roles if it not in name.roles and not (it == "named" and is_told))
+    return name._replace(roles=(*name.roles, *roles)) if roles else name
 
 
 def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, Note | None]:
@@ -351,7 +425,7 @@ def _strays(run_folder: RunFolder, detected: DetectedAll, index: LayoutIndex, te
     """Entries that are neither checkpoints nor what training is known to leave beside them."""
     tops = (it.entries[:1] if it.unit == "dir" else it.entries for it in detected.checkpoints)
     taken = {entry.path for held in tops for entry in held} | run_folder.rank_folders | texts
-    generic = {entry.path for entry in detected.generic}
+    taken |= {entry.path for it in detected.left_out for entry in it.entries}
     rows = {it.layout.name: it.layout for it in detected.checkpoints}
     literal, globs = index.known_beside(tuple(sorted(rows)))
     for entry in run_folder.entries:
@@ -360,8 +434,6 @@ def _strays(run_folder: RunFolder, detected: DetectedAll, index: LayoutIndex, te
             continue
         if entry.kind == "other":
             yield Stray(entry.path, Note("odd-kind"))
-        elif entry.path in generic:
-            yield Stray(entry.path, Note("generic-name"))
         elif name in literal or name.endswith((PIN, *index.markers)) or any(glob_matches(it, name) for it in globs):
             continue
         elif entry.kind == "file":

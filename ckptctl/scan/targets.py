@@ -34,6 +34,8 @@ class NameOptions(NamedTuple):
     layout: str | None = None
     extensions: Sequence[str] | None = None
     equals: str = "="
+    include: Sequence[str] | None = None
+    """Globs of names that are checkpoints, as a person says."""
 
 
 def read_paths(paths: Paths) -> list[str]:
@@ -58,6 +60,11 @@ def parse_filters(texts: Texts) -> tuple[Filter, ...]:
 def read_texts(texts: Texts) -> list[str]:
     """The values of an option that may be repeated: one, or several."""
     return [str(texts)] if isinstance(texts, (str, int)) else list(map(str, texts))
+
+
+def read_names(template: str | None, layout: str | None, ext: Texts, equals: str, include: Texts) -> NameOptions:
+    """How names are to be read, as the keywords of the API say it."""
+    return NameOptions(template, layout, read_texts(ext), equals, read_texts(include))
 
 
 def read_options(  # noqa: PLR0913 - one parameter, one option
@@ -88,6 +95,7 @@ def read_options(  # noqa: PLR0913 - one parameter, one option
         layout=names.layout,
         extensions=extensions,
         equals=names.equals,
+        include=tuple(names.include or ()),
     )
 
 

@@ -235,7 +235,7 @@ ILLS = (
         lambda it: write(it, {"epoch_1/a_model_states.pt": b"x", "epoch_1/random_states_0.pkl": b"x"}),
         lambda it: write(it, {"epoch_1/a_model_states.pt": b"x"})),
     Ill("mixed-series", "advice", "",
-        lambda it: save(it, ["unet_epoch_1.pt", "vae_epoch_1.pt"]),
+        lambda it: save(it, ["unet_epoch_1.pt", "unet_epoch1.pt"]),
         lambda it: save(it, ["unet_epoch_1.pt", "unet_epoch_2.pt"])),
     Ill("unproved", "advice", "epoch=0.ckpt",
         lambda it: save(it, ["epoch=0.ckpt"], b"in no format"),

@@ -34,6 +34,10 @@ CHECKPOINT = {
     "pinned": bool,
     "counter": (int, None),
     "evidence": TEXT_OR_NULL,
+    "proofs": [{"kind": str, "detail": str}],
+    "series": TEXT_OR_NULL,
+    "prunable": bool,
+    "why_not": TEXT_OR_NULL,
 }
 POINTER = {
     "path": str,

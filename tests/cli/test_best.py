@@ -106,9 +106,15 @@ def test_only_scores_better_than_the_threshold_count(run: Path, bar: str, code: 
 
 
 def test_a_mode_against_the_name_is_obeyed_and_warned_of(run: Path) -> None:
-    answer = call("best", run, "--mode", "max")
+    answer = call("best", run, "--monitor", "val_loss", "--mode", "max")
     assert answer.lines == [f"{run}/{NAMES[0]}"]
     assert answer.err == "warning: --mode says max, but 'val_loss' reads as if min were better: max counts\n"
+
+
+def test_a_mode_alone_turns_no_metric_round_whose_direction_is_known(run: Path) -> None:
+    answer = call("best", run, "--mode", "max")
+    assert (answer.code, answer.lines) == (3, [])
+    assert "--mode max would keep the worst: of 'val_loss' less is better" in answer.err
 
 
 def test_a_metric_that_nothing_has_tells_those_there_are_with_their_counts(run: Path) -> None:

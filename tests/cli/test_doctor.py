@@ -201,7 +201,7 @@ def test_a_tracker_that_names_another_lets_the_half_written_newest_wait(tmp_path
 
 def test_a_mode_may_be_asked_for(run: Path) -> None:
     assert findings_in(run, "--monitor", "val_loss", "--mode", "min") == []
-    (found,) = findings_in(run, "--mode", "max")
+    (found,) = findings_in(run, "--monitor", "val_loss", "--mode", "max")
     assert found["id"] == "mode-against-name"
     assert found["hint"] == "if the name is right, pass --mode min to best, link and prune"
 

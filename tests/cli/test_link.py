@@ -31,7 +31,8 @@ def test_each_run_gets_its_own(run: Path) -> None:
 
 
 def test_the_link_takes_the_extension_of_what_it_names(tmp_path: Path) -> None:
-    save(tmp_path, ["05-0.32.keras"])
+    keras = Path(__file__).parents[1] / "fixtures" / "layouts" / "keras" / "m.keras"
+    save(tmp_path, ["05-0.32.keras"], keras.read_bytes())
     assert call("link", tmp_path, "--last").code == 0
     assert links_in(tmp_path) == {"last.keras": "05-0.32.keras"}
 

@@ -168,9 +168,10 @@ def test_a_template_reads_names_that_say_nothing_by_themselves(tmp_path: Path) -
     assert (checkpoint["epoch"], checkpoint["metrics"]["val_loss"]["value"]) == (7, 0.25)
 
 
-def test_a_further_extension_is_found_when_named(tmp_path: Path) -> None:
+def test_a_further_extension_is_found_by_what_it_holds_and_when_named(tmp_path: Path) -> None:
     save(tmp_path, ["epoch=0-step=1.tpkc", "last.tpkc"])
-    assert call("ls", tmp_path).code == 4
+    (unnamed,) = call("ls", tmp_path, "--json").json["runs"]
+    assert [it["layout"] for it in unnamed["checkpoints"]] == ["lightning", "lightning"]
     for extension in (".tpkc", "tpkc"):
         (found,) = call("ls", tmp_path, "--ext", extension, "--json").json["runs"]
         assert [(it["path"], it["step"], it["roles"]) for it in found["checkpoints"]] == [

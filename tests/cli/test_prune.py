@@ -106,7 +106,7 @@ def test_a_pipe_gets_a_line_a_checkpoint_with_every_reason(run: Path) -> None:
         pytest.param(["--top-k", "2"], [2, 3], id="the best two"),
         pytest.param(["--top-k", "3"], [1, 2, 3], id="the best three"),
         pytest.param(["--top-k", "-1"], [0, 1, 2, 3], id="-1 keeps all"),
-        pytest.param(["--top-k", "1", "--mode", "max"], [0, 3], id="the other way round"),
+        pytest.param(["--top-k", "1", "--monitor", "val_loss", "--mode", "max"], [0, 3], id="the other way round"),
         pytest.param(["--keep-last", "2"], [2, 3], id="the last two"),
         pytest.param(["--keep-last", "-1"], [0, 1, 2, 3], id="-1 keeps all of the last too"),
         pytest.param(["--keep-every", "200"], [1, 3], id="every 200 steps, for steps are the unit"),
@@ -525,7 +525,12 @@ def test_a_pattern_that_matches_nothing_is_warned_of_beside_a_rule_that_keeps(ru
 @pytest.mark.parametrize(
     ("names", "flags", "says"),
     [
-        pytest.param(NAMES, ["--mode", "max"], "--mode says max, but 'val_loss' reads as if min were", id="the mode"),
+        pytest.param(
+            NAMES,
+            ["--monitor", "val_loss", "--mode", "max"],
+            "--mode says max, but 'val_loss' reads as if min were",
+            id="the mode",
+        ),
         pytest.param(["epoch=0-val_loss=-inf.ckpt", *NAMES], [], "val_loss is -inf, and counts as", id="infinity"),
         pytest.param(["epoch=0-val_loss=0.00.ckpt", *NAMES], [], "val_loss is 0 by its name alone", id="zero"),
         pytest.param(["epoch=0-val_loss=0.30.ckpt", *NAMES], [], "val_loss is 0.30 on both sides", id="a tie"),
@@ -633,3 +638,11 @@ def test_leftovers_of_killed_saves_go_where_that_is_asked_for(tmp_path: Path) ->
     answer = call("prune", out, "--keep-last", "9", "--partial", "--yes")
     assert answer.code == 0, answer.err
     assert sorted(path.name for path in out.iterdir()) == ["checkpoint-1000", "checkpoint-500"]
+
+
+def test_a_mode_alone_leaves_runs_whose_metric_it_would_turn_round_alone(run: Path) -> None:
+    before = sorted(it.name for it in run.iterdir())
+    answer = call("prune", run, "--top-k", "1", "--mode", "max", "--yes")
+    assert answer.code == 3
+    assert "of 'val_loss' less is better: left alone" in answer.err
+    assert sorted(it.name for it in run.iterdir()) == before

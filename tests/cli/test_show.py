@@ -104,9 +104,11 @@ def test_only_the_folder_of_the_checkpoint_is_walked(checkpoint: Path) -> None:
 
 
 def test_a_file_that_no_layout_knows_is_shown_for_what_it_holds(tmp_path: Path) -> None:
-    (tmp_path / "odd name").write_bytes(encode_torch(STATE))
+    (tmp_path / "odd name").write_bytes(encode_torch({**STATE, "pytorch-lightning_version": ""}))
+    (tmp_path / "odder").write_bytes(encode_torch({"epoch": 4, "model": {}}))
+    assert call("show", tmp_path / "odder", "--json").json["checkpoint"]["layout"] == "generic"
     document = call("show", tmp_path / "odd name", "--json").json
-    assert document["checkpoint"]["layout"] == "unknown"
+    assert document["checkpoint"]["layout"] == "lightning"
     assert document["checkpoint"]["state"] == "complete"
     assert document["contents"]["metadata"]["epoch"] == 4
 

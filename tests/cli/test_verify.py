@@ -186,11 +186,39 @@ def test_only_what_may_be_no_number_is_missed(tmp_path: Path, kind: bytes, found
     assert (answer.code, [row["id"] for row in answer.rows]) == (0, found)
 
 
-def test_what_is_being_written_is_no_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["", "epoch=0-step=1.ckpt"], ids=["its folder", "itself"])
+def test_what_is_cut_off_and_may_be_in_the_writing_is_told_and_never_passes_silently(
+    tmp_path: Path, place: str
+) -> None:
     (tmp_path / "epoch=0-step=1.ckpt").write_bytes(state()[:-100])
-    answer = call("verify", tmp_path)
-    assert answer.code == 0
+    answer = call("verify", tmp_path / place)
+    assert answer.code == 3
     assert [(row["verdict"], row["id"]) for row in answer.rows] == [("live", "live")]
+    assert call("verify", tmp_path / place, "--strict-live").code == 5
+
+
+STRAYS = {
+    "a page of a server": (b"<!DOCTYPE html><html>404</html>", "text"),
+    "an error in JSON": (b'{"error": "no access"}', "text"),
+    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "text"),
+    "plain words": (b"see the other disk\n", "text"),
+    "a cut file": (state()[:-100], "cut-short"),
+    "nothing": (b"", "empty"),
+}
+
+
+@pytest.mark.parametrize(("content", "flaw"), STRAYS.values(), ids=STRAYS)
+@pytest.mark.parametrize("name", ["vgg16.pth", "below/backup.safetensors", "model_5.bin"])
+def test_a_folder_is_verified_with_what_belongs_to_no_training(
+    tmp_path: Path, name: str, content: bytes, flaw: str
+) -> None:
+    save(tmp_path, ["epoch=0-step=1.ckpt", name], content)
+    save(tmp_path, ["epoch=0-step=1.ckpt"])
+    answer = call("verify", tmp_path, "--json")
+    assert answer.code == 5
+    found = {it["path"]: [finding["id"] for finding in it["findings"]] for it in answer.json["checkpoints"]}
+    assert found[f"{tmp_path}/{name}"] == [flaw]
+    assert found[f"{tmp_path}/epoch=0-step=1.ckpt"] == []
 
 
 def test_but_what_it_names_already_is_told(tmp_path: Path) -> None:
@@ -313,6 +341,6 @@ def test_without_being_asked_nothing_is_loaded(run: Path) -> None:
 def test_formats_that_are_not_torchs_are_passed_over_without_a_word(old: Path) -> None:
     answer = call("verify", old / "layouts", "--load", "--json")
     told = answer.json["checkpoints"]
-    assert {Path(it["path"]).name for it in told if it["loaded"]} == {"a.ckpt", "strip.ckpt"}
+    assert {Path(it["path"]).name for it in told if it["loaded"]} >= {"a.ckpt", "strip.ckpt"}
     assert {finding["id"] for it in told for finding in it["findings"]} & {"not-loaded", "load-failed"} == set()
     assert len(told) >= 13

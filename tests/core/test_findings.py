@@ -322,7 +322,13 @@ HALF, UNPROVED = "a save that was not finished", "nobody can tell whether it is 
         ("damaged", Note("cut-short", size=10**9, expected=2 * 10**9), "damaged", "error", "cut short: 1.0 GB of 2.0"),
         ("doubtful", Note("uncommitted", file="latest", step=5), "uncommitted", "advice", "newer than what training"),
         ("doubtful", Note("ambiguous-layout", layouts=("a", "b")), "ambiguous-layout", "advice", "it may be of a or"),
-        ("doubtful", Note("several-series", series=("a", "b")), "mixed-series", "advice", "several series share its"),
+        (
+            "doubtful",
+            Note("several-series", series=("a", "b")),
+            "mixed-series",
+            "advice",
+            "two names have the same words",
+        ),
         ("doubtful", Note("missing-everywhere", why=RANK), "unproved", "advice", UNPROVED),
         ("doubtful", Note("unreadable", why="I/O error"), "unreadable", "error", "cannot be read: I/O error"),
         (

@@ -392,7 +392,16 @@ def test_of_nothing_nothing_is_protected() -> None:
 def test_the_newest_that_can_resume_is_protected_beside_a_newer_one_that_cannot() -> None:
     assert protected(ONE, TWO, save("three", step=3, resumable=False)) == {
         "three": [Reason("newest", "newest")],
-        "two": [Reason("newest", "newest that can resume")],
+        "two": [Reason("newest", "newest of which nobody knows whether it can resume")],
+    }
+
+
+def test_the_newest_that_can_resume_and_the_newest_of_which_nobody_knows_are_both_protected() -> None:
+    able = ONE._replace(resumable=True)
+    assert protected(able, TWO, save("three", step=3, resumable=False)) == {
+        "three": [Reason("newest", "newest")],
+        "one": [Reason("newest", "newest that can resume")],
+        "two": [Reason("newest", "newest of which nobody knows whether it can resume")],
     }
 
 

@@ -24,7 +24,7 @@ from ckptctl.core.ranking import (
     score_of,
     was_restarted,
 )
-from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore, TurnedRound
 from tests.core.samples import HOUR, MINUTE, run_of, save, saves, score
 
 LOSS = Metric("val_loss", "min")
@@ -138,7 +138,13 @@ def test_what_was_recorded_counts_where_nothing_is_asked_for() -> None:
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_an_explicit_mode_is_obeyed_against_the_name_and_the_record(mode: Literal["min", "max"]) -> None:
-    assert choose_metric(run_of(save("a", 1.0)), mode=mode) == Metric("val_loss", mode)
+    assert choose_metric(run_of(save("a", 1.0)), monitor="val_loss", mode=mode) == Metric("val_loss", mode)
+
+
+def test_a_mode_without_a_metric_never_turns_a_known_direction_round() -> None:
+    assert choose_metric(run_of(save("a", 1.0)), mode="min") == Metric("val_loss", "min")
+    with pytest.raises(TurnedRound, match="of 'val_loss' less is better"):
+        choose_metric(run_of(save("a", 1.0)), mode="max")
 
 
 def test_a_recorded_mode_holds_only_for_the_recorded_metric() -> None:

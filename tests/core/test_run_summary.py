@@ -19,7 +19,7 @@ def test_a_view_names_the_best_and_the_newest_complete_one() -> None:
 
 
 def test_the_metric_and_mode_asked_for_count() -> None:
-    assert view_run(run_of(*saves(0.5, 0.3, 0.4)), mode="max").best == "epoch=0.ckpt"
+    assert view_run(run_of(*saves(0.5, 0.3, 0.4)), monitor="val_loss", mode="max").best == "epoch=0.ckpt"
     assert view_run(run_of(*saves(0.5, 0.3, 0.4)), monitor="step", mode="max").best == "epoch=2.ckpt"
 
 

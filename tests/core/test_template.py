@@ -252,7 +252,6 @@ MISFITS = [
     ("some names are there and others not", SIMPLE, "epoch=02-0.32"),
     ("something is behind", SIMPLE, "02-0.32-tuned"),
     ("something is missing", SIMPLE, "02"),
-    ("an unknown extension", SIMPLE, "02-0.32.tpkc"),
     ("no float holds it", "{x}", "x=1e999"),
     ("padding of another width", "{x:8.2f}", "x=   0.32"),
     ("a flag has no decimals", "{x:.2f}", "x=True"),
@@ -298,3 +297,10 @@ def test_a_number_is_worth_what_it_says() -> None:
 def test_a_template_matches_with_its_own_characters() -> None:
     template = Template("{epoch}", equals=":", join="+")
     assert template.match("pre+epoch:2+v3") == Name({"epoch": Field("2", 2)}, prefix="pre", version=3)
+
+
+@pytest.mark.parametrize("ending", ["", ".tpkc", ".checkpoint", ".pth.tar", ".t7"])
+def test_a_template_fits_whole_names_of_any_ending(ending: str) -> None:
+    name = Template("G_{step}-{val_loss:.2f}").match(f"G_1000-0.32{ending}")
+    assert name is not None
+    assert {key: field.text for key, field in name.fields.items()} == {"step": "1000", "val_loss": "0.32"}

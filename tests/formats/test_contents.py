@@ -314,7 +314,7 @@ BROKEN = {
     "safetensors whose metadata are no texts": (safetensors({"__metadata__": {"a": 1}}), "broken"),
     "safetensors with an entry too many": (safetensors({"a": {**HEADER, "x": 1}}, bytes(8)), "broken"),
     "a file of nothing": (b"", "empty"),
-    "a file of no format": (b"hello, this is no checkpoint at all", "not-read"),
+    "a file of no format": (b"hello, this is no checkpoint at all", "text"),
     "a pickle that is cut": (b"\x80\x02}q\x00(", "broken"),
 }
 

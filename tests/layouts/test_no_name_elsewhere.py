@@ -30,8 +30,9 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "dcp": ("formats/*",),
     "tensorflow": ("formats/*",),
     "orbax": ("formats/*",),
-    "keras": ("formats/*", "core/names/tokens.py", "scan/resolve.py"),
-    "stable_baselines3": ("formats/any_zip.py",),
+    "keras": ("formats/*", "formats/sniff/*", "core/names/tokens.py", "scan/resolve.py", "scan/loose_files.py"),
+    "stable_baselines3": ("formats/any_zip.py", "formats/sniff/*"),
+    "lightning": ("formats/sniff/*",),  # a key of what it saves tells its files
 }
 """Names of frameworks that are names of file formats too, and endings of files (``.keras``), and where they are."""
 UNLIKELY = 6

@@ -81,7 +81,6 @@ KINDS = {
             {path: torch_file() for path in numbered("rl_model_{}_steps.zip")},
             *numbered("rl_model_{}_steps.zip"),
         ),
-        families("generic-parts", *numbered("epoch_{}"), parts=("netG_{}.pth", "netD_{}.pth")),
         three(
             "speechbrain",
             {f"{save}/{name}": held for save in numbered("CKPT+epoch_{}") for name, held in SPOKEN.items()},
@@ -184,21 +183,21 @@ def test_naming_a_layout_takes_nothing_of_the_other_for_it(one: str, other: str,
 
 
 @pytest.mark.parametrize("name", ["torchtune", "lightning", "transformers"])
-def test_families_of_no_framework_beside_those_of_one_are_strays_and_stay(name: str, tmp_path: Path) -> None:
-    both = plant_both(name, "generic-parts", tmp_path)
-    before = content(tmp_path)
-    assert {it[1] for it in found(tmp_path)} == {both[0].layout}
+def test_files_of_a_home_made_loop_beside_a_frameworks_checkpoints_are_a_series_of_their_own(
+    name: str, tmp_path: Path
+) -> None:
+    plant(KINDS[name], tmp_path)
+    save(tmp_path, [f"net{it}_epoch_{n}.pth" for n in (1, 2, 3) for it in "GD"], torch_file())
+    assert {it[1] for it in found(tmp_path)} == {KINDS[name].layout, "generic"}
     pruned(tmp_path)
-    assert {path for path in before.keys() - content(tmp_path).keys() if path.startswith("net")} == set()
+    assert {it.name for it in tmp_path.glob("net*")} == {"netG_epoch_3.pth", "netD_epoch_3.pth"}
 
 
-def test_a_plain_torch_file_beside_a_frameworks_checkpoints_is_a_stray_and_stays(tmp_path: Path) -> None:
+def test_a_single_save_and_a_best_of_no_framework_stay_beside_those_of_one(tmp_path: Path) -> None:
     plant(KINDS["transformers"], tmp_path)
-    save(tmp_path, ["epoch_1.pt", "epoch_2.pt", "best.pt"], torch_file())
+    save(tmp_path, ["epoch_1.pt", "resnet50.pt", "best.pt"], torch_file())
     pruned(tmp_path)
-    assert {it.name for it in tmp_path.iterdir()} == {"checkpoint-1500", "epoch_1.pt", "epoch_2.pt", "best.pt"}
-    (run,) = call("ls", tmp_path, "--json").json["runs"]
-    assert {it["path"] for it in run["strays"]} == {"epoch_1.pt", "epoch_2.pt", "best.pt"}
+    assert {it.name for it in tmp_path.iterdir()} == {"checkpoint-1500", "epoch_1.pt", "resnet50.pt", "best.pt"}
 
 
 def test_layouts_of_one_framework_are_one_run(tmp_path: Path) -> None:

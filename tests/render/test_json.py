@@ -69,6 +69,10 @@ def test_ls_is_the_contract_field_for_field() -> None:
                         "pinned": True,
                         "counter": None,
                         "evidence": None,
+                        "proofs": [],
+                        "series": None,
+                        "prunable": False,
+                        "why_not": None,
                     }
                 ],
                 "pointers": [
@@ -89,6 +93,7 @@ def test_fields_keep_the_order_of_the_contract() -> None:
     assert list(document["runs"][0]["checkpoints"][2]) == [
         "path", "layout", "kind", "members", "state", "roles", "aliases", "epoch", "step", "version", "metrics",
         "bytes", "files", "modified", "pinned", "counter", "evidence",
+        "proofs", "series", "prunable", "why_not",
     ]  # fmt: skip
 
 

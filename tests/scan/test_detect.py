@@ -93,15 +93,11 @@ def test_names_without_a_number_are_no_twins_of_each_other(tmp_path: Path) -> No
     assert set(listed(tmp_path).values()) == {"complete"}
 
 
-def test_the_doubt_names_the_series_that_share_a_folder(tmp_path: Path) -> None:
-    save(tmp_path, ["unet_epoch_1.pt", "unet_epoch_2.pt", "vae_epoch_1.pth", "best.pt"])
-    why = "unknown: several series share its folder: unet_N.pt, vae_N.pth"
-    assert listed(tmp_path) == {
-        "best.pt": "complete",
-        "unet_epoch_1.pt": why,
-        "unet_epoch_2.pt": why,
-        "vae_epoch_1.pth": why,
-    }
+def test_two_series_in_one_folder_are_chosen_from_apart(tmp_path: Path) -> None:
+    save(tmp_path, [*(f"unetish_epoch_{n}.pt" for n in (1, 2)), *(f"vae_epoch_{n}.pth" for n in (1, 2, 3)), "best.pt"])
+    assert set(listed(tmp_path).values()) == {"complete"}
+    call("prune", str(tmp_path), "--keep-last", "1", "--yes")
+    assert {it.name for it in tmp_path.iterdir()} == {"unetish_epoch_2.pt", "vae_epoch_3.pth", "best.pt"}
 
 
 SHARE = "gpt--val_loss=0.5-step={}-last.ckpt"
@@ -175,15 +171,13 @@ def test_an_empty_folder_with_a_number_is_a_save_only_beside_those_of_its_framew
     }
 
 
-def test_a_name_of_no_framework_is_left_alone_beside_checkpoints_of_one(tmp_path: Path) -> None:
+def test_names_of_no_framework_are_listed_beside_checkpoints_of_one(tmp_path: Path) -> None:
     write(tmp_path, "checkpoint-1/trainer_state.json")
     save(tmp_path, ["model_epoch_1.pt", "optim_epoch_1.pt", "step_2.pt"])
-    assert listed(tmp_path) == {"checkpoint-1": "complete"}
+    assert listed(tmp_path) == dict.fromkeys(("checkpoint-1", "model_epoch_1.pt", "step_2.pt"), "complete")
     (run,) = call("ls", str(tmp_path), "--json").json["runs"]
-    why = "named like a checkpoint, but of no framework, beside those of one"
-    assert {it["path"]: it["why"] for it in run["strays"]} == dict.fromkeys(
-        ("model_epoch_1.pt", "optim_epoch_1.pt", "step_2.pt"), why
-    )
+    (pair,) = (it for it in run["checkpoints"] if it["path"] == "model_epoch_1.pt")
+    assert pair["members"] == ["model_epoch_1.pt", "optim_epoch_1.pt"]
 
 
 def test_a_layout_is_not_looked_for_inside_the_checkpoints_of_others(tmp_path: Path) -> None:
@@ -210,9 +204,11 @@ def test_a_folder_that_may_be_of_two_frameworks_says_of_which(tmp_path: Path) ->
     }
 
 
-def test_two_series_of_a_framework_that_lets_people_name_them_are_in_doubt(tmp_path: Path) -> None:
+def test_two_series_of_a_framework_that_lets_people_name_them_are_chosen_from_apart(tmp_path: Path) -> None:
     write(tmp_path, "ppo_100_steps.zip", "dqn_200_steps.zip", "ppo_300_steps.zip", data=torch_file())
-    assert set(listed(tmp_path).values()) == {"unknown: several series share its folder: dqnN.zip, ppoN.zip"}
+    assert set(listed(tmp_path).values()) == {"complete"}
+    call("prune", str(tmp_path), "--keep-last", "1", "--yes")
+    assert {it.name for it in tmp_path.iterdir()} == {"dqn_200_steps.zip", "ppo_300_steps.zip"}
 
 
 def test_a_folder_may_be_a_member_of_a_family(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_folder_called_as_a_table_is_none(tmp_path: Path) -> None:
     write(tmp_path, "epoch=1-val_loss=0.5.ckpt", "metrics.csv/x", data=WHOLE)
     found, answer = listed(tmp_path)
     assert list(found) == ["epoch=1-val_loss=0.5.ckpt"]
-    assert answer.err == ""
+    assert "could not be read" not in answer.err
 
 
 def test_a_folder_under_way_is_listed_with_why_though_nothing_in_it_speaks_for_it(tmp_path: Path) -> None:

@@ -192,15 +192,17 @@ def test_a_metric_that_is_asked_for_may_have_any_name() -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"monitor": "acc"}, {"monitor": "epoch"}], ids=["nothing asked", "names tell it", "a counter"]
 )
-def test_no_file_is_opened_where_that_tells_nothing_new(options: dict[str, object]) -> None:
-    data = encode_torch({"acc": 0.75})
-    store = Watched({"epoch_1_acc=0.50.pt": data, "epoch_2_acc=0.75.pt": data, "last.pt": data})
+def test_no_file_is_read_for_scores_where_that_tells_nothing_new(options: dict[str, object]) -> None:
+    data = encode_torch({"acc": 0.75, "state_dict": WEIGHTS})
+    files = {f"epoch_{n}_acc=0.{n}0.pt": data for n in range(1, 10)}
+    store = Watched({**files, "last.pt": data})
     gathered(store, stat=False, **options)
-    assert store.opened == []
+    sniffed = ["epoch_1_acc=0.10.pt", "epoch_5_acc=0.50.pt", "epoch_9_acc=0.90.pt", "last.pt"]
+    assert sorted(store.opened) == sniffed  # three of a shape tell what all hold
 
 
 def test_all_that_files_hold_is_told_where_every_file_is_read() -> None:
-    files = {f"epoch_{n}.pt": encode_torch({"acc": n / 8, "metrics": {"gap": n}}) for n in (1, 2)}
+    files = {f"epoch_{n}.pt": encode_torch({"acc": n / 8, "metrics": {"gap": n}, "model": WEIGHTS}) for n in (1, 2)}
     run = gathered({**files, "last.pt": encode_torch({"acc": 0.5})}, exact=True)
     assert sources(run, "acc") == [(0.5, "inside"), (0.125, "inside"), (0.25, "inside")]
     assert sources(run, "gap") == [None, (1.0, "inside"), (2.0, "inside")]
@@ -257,7 +259,8 @@ def test_a_name_that_shows_the_same_digits_is_refined_and_one_that_does_not_coun
 
 def test_names_that_tie_are_told_apart_by_what_the_files_hold() -> None:
     files = {
-        f"epoch_{n}_acc=0.50.pt": encode_torch({"acc": value}) for n, value in ((1, 0.501), (2, 0.504), (3, 0.499))
+        f"epoch_{n}_acc=0.50.pt": encode_torch({"acc": value, "model": WEIGHTS})
+        for n, value in ((1, 0.501), (2, 0.504), (3, 0.499))
     }
     store = MemoryStore({**files, "epoch_4_acc=0.50.pt": b"x"})
     run = gathered(store, stat=False)
@@ -269,6 +272,7 @@ def test_names_that_tie_are_told_apart_by_what_the_files_hold() -> None:
 def test_many_names_that_tie_are_left_to_the_order_of_saving() -> None:
     store = Watched({f"epoch_{n}_acc=0.50.pt": encode_torch({"acc": n}) for n in range(17)})
     run = gathered(store, stat=False)
+    store.opened.clear()  # what was sniffed
     assert resolve_ties(store, run, Metric("acc", "max"), 1) == run
     assert store.opened == []
 

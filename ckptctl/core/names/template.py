@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from ckptctl.core.names.glued_keys import SEPARATORS
 from ckptctl.core.names.parse import LONGEST, Name, add_field
+from ckptctl.core.names.shapes import split_ending
 from ckptctl.core.names.tokens import EXTENSIONS, Field, begins_with_role, read_field, split_endings, split_extension
 from ckptctl.errors import UsageError
 
@@ -107,6 +108,13 @@ class Template:
         if len(stem) > LONGEST or not self.fields:
             return None
         bare, extension = split_extension(stem, EXTENSIONS)
+        found = self._match(bare, extension)
+        if found is not None or extension:
+            return found
+        bare, extension = split_ending(stem)  # of any other kind
+        return self._match(bare, extension) if extension else None
+
+    def _match(self, bare: str, extension: str) -> Name | None:
         for form in self._forms:
             if form not in self._compiled:
                 self._compiled[form] = (self._compile(form, ""), self._compile(form, "?"))

@@ -26,7 +26,9 @@ UNSIGNED = rf"{_WHOLE}(?:\.[0-9]+)?{_EXPONENT}%?"
 NOT_FINITE = r"0*(?:nan|inf|NAN|INF)%?"
 """Zeros in front: format(nan, "08.2f") pads like that."""
 
-_NUMBER = rf" *([-+]?(?:{NOT_FINITE}(?![A-Za-z])|(?:{UNSIGNED}|\.[0-9]+{_EXPONENT}%?)(?![0-9]|\.[0-9])))"
+_ENDED = r"(?![0-9]|\.[0-9]|,[0-9]+(?:[-_, .]|\Z))"
+"""A decimal comma (``val_loss=1,95``) makes no number: nobody can tell it from two."""
+_NUMBER = rf" *([-+]?(?:{NOT_FINITE}(?![A-Za-z])|(?:{UNSIGNED}|\.[0-9]+{_EXPONENT}%?){_ENDED}))"
 _CONSTANT = re.compile(r"(?:True|False|None|tensor\([^()]*\))(?![A-Za-z0-9])")
 
 

@@ -154,6 +154,8 @@ def _keep_by_nature(context: EvaluationContext, checkpoint: Checkpoint) -> list[
     """What is set aside, an independent ``best``, and what a ranking rule cannot rank: no other rule makes it go."""
     if aside := _keep_aside(checkpoint):
         return aside
+    if checkpoint.why_not is not None:
+        return [Reason("unproven", checkpoint.why_not)]
     if "best" in checkpoint.roles and checkpoint.path not in context.results[0].rule_context.newer:
         return [Reason("best", "a save of its own under a best name")]
     names = dict.fromkeys(it.rule_context.metric.name for it in context.results if it.rule_context.metric)

@@ -20,7 +20,7 @@ from ckptctl.core.retention.policy import GroupBy, Policy
 from ckptctl.core.retention.rules.protocol import Rule, RuleContext, make_rule_context
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST, TopK
 from ckptctl.core.units import NANOSECONDS, write_age
-from ckptctl.errors import NoScore
+from ckptctl.errors import NoScore, TurnedRound
 
 
 class Eligibility(NamedTuple):
@@ -51,12 +51,13 @@ def find_eligible(run: Run, policy: Policy, now: int) -> Eligibility:
 
 
 def _candidates(quiet: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
-    """Complete, and not set aside, as an independent ``best`` is too.
+    """Complete, proven to be of a series, and not set aside, as an independent ``best`` is too.
 
     That one is kept anyway; would it take a place among the best, another save of the very same moment would take the
     next, and the second best would go.
     """
-    pool = in_save_order(it for it in quiet if it.state == "complete" and not it.is_set_aside)
+    whole = (it for it in quiet if it.state == "complete" and not it.is_set_aside)
+    pool = in_save_order(it for it in whole if it.why_not is None)
     # A callback may call its every save "best" (best.ckpt, best-v1.ckpt): then the rules decide.
     is_numbered = any("best" in it.roles and it.version is not None for it in pool)
     return tuple(it for it in pool if is_numbered or "best" not in it.roles)
@@ -75,9 +76,46 @@ def _part_by_age(held: Sequence[Checkpoint], policy: Policy, now: int) -> tuple[
 
 
 def evaluate_rules(parts: Sequence[Eligibility], policy: Policy, now: int) -> list[list[RuleResult]]:
-    """How each run stands before each rule; raises MetricUnclear and ModeUnclear, also where grouped runs disagree."""
-    by_rule = [_evaluate_rule(rule, parts, policy, now) for rule in policy.rules]
-    return [[results[place] for results in by_rule] for place in range(len(parts))]
+    """How each run stands before each rule; raises MetricUnclear and ModeUnclear, also where grouped runs disagree.
+
+    Of each run the rules choose within each of its series.
+    """
+    series = [(place, it) for place, part in enumerate(parts) for it in _part_by_series(part)]
+    by_rule = [_evaluate_rule(rule, [it for _, it in series], policy, now) for rule in policy.rules]
+    places = [[at for at, (place, _) in enumerate(series) if place == wanted] for wanted in range(len(parts))]
+    return [[_merge([results[at] for at in own]) for results in by_rule] for own in places]
+
+
+def _part_by_series(part: Eligibility) -> list[Eligibility]:
+    """A run's candidates series by series; all of it where there is one, or none."""
+    by_series: dict[str, list[Checkpoint]] = {}
+    for it in part.candidates:
+        by_series.setdefault(it.series, []).append(it)
+    if len(by_series) <= 1:
+        return [part]
+    return [
+        part._replace(run=part.run._replace(checkpoints=tuple(own)), candidates=tuple(own))
+        for own in by_series.values()
+    ]
+
+
+def _merge(results: Sequence[RuleResult]) -> RuleResult:
+    """What a rule says of a run, of what it says of its series."""
+    if len(results) == 1:
+        return results[0]
+    contexts = [it.rule_context for it in results]
+    merged = contexts[0]._replace(
+        candidates=tuple(it for context in contexts for it in context.candidates),
+        ranked=tuple(it for context in contexts for it in context.ranked),
+        places={path: place for context in contexts for path, place in context.places.items()},
+        newer={path: count for context in contexts for path, count in context.newer.items()},
+        latest=max(it.latest for it in contexts),
+        metric=next((it.metric for it in contexts if it.metric), None),
+        trouble=next((it.trouble for it in contexts if it.trouble), None),
+        is_turned=any(it.is_turned for it in contexts),
+    )
+    kept = {path: text for result in results for path, text in result.kept.items()}
+    return RuleResult(results[0].rule, merged, kept)
 
 
 def _evaluate_rule(rule: Rule, parts: Sequence[Eligibility], policy: Policy, now: int) -> dict[int, RuleResult]:
@@ -104,7 +142,9 @@ def _evaluate_group(group: Sequence[Eligibility], rule: Rule, policy: Policy, no
     """
     found = [_metric_of(part, rule) for part in group]
     metric = _agreed([(part.run.path, it) for part, it in zip(group, found, strict=True) if isinstance(it, Metric)])
-    held = [it for part, told in zip(group, found, strict=True) if not isinstance(told, str) for it in part.candidates]
+    held = [
+        it for part, told in zip(group, found, strict=True) if not isinstance(told, NoScore) for it in part.candidates
+    ]
     shared = _stand_together(in_time_order(held) if len(group) > 1 else held, metric, policy)._replace(now=now)
     results: list[RuleResult] = []
     kept: dict[tuple[int, int, bool], Mapping[str, str]] = {}
@@ -112,7 +152,9 @@ def _evaluate_group(group: Sequence[Eligibility], rule: Rule, policy: Policy, no
         bases = _bases_of(part)
         own = shared._replace(step_base=bases[0], epoch_base=bases[1], has_epoch_zero=bases[2])
         kept[bases] = kept[bases] if bases in kept else rule.keep(own)
-        results.append(RuleResult(rule, own._replace(trouble=told if isinstance(told, str) else None), kept[bases]))
+        if isinstance(told, NoScore):
+            own = own._replace(trouble=told.text, is_turned=isinstance(told, TurnedRound))
+        results.append(RuleResult(rule, own, kept[bases]))
     return results
 
 
@@ -140,15 +182,15 @@ def _stand_together(held: Sequence[Checkpoint], metric: Metric | None, policy: P
     return make_rule_context(held, ranked, metric)
 
 
-def _metric_of(part: Eligibility, rule: Rule) -> Metric | str | None:
+def _metric_of(part: Eligibility, rule: Rule) -> Metric | NoScore | None:
     """What to rank a run by; where it should be and cannot, why not; None where nothing is to be ranked."""
     if not isinstance(rule, TopK) or rule.count < 0 or not part.candidates:
         return None
     try:
         metric = choose_metric(part.run, monitor=rule.monitor, mode=rule.mode)
     except NoScore as error:
-        return error.text
+        return error
     scores = [score for it in part.candidates if (score := score_of(it, metric.name)) is not None]
     if any(is_usable(score, metric.mode) for score in scores):
         return metric
-    return f"no checkpoint has {'a usable value' if scores else 'a value'} of '{metric.name}'"
+    return NoScore(f"no checkpoint has {'a usable value' if scores else 'a value'} of '{metric.name}'")

@@ -58,6 +58,8 @@ class RunPlan(NamedTuple):
     notices: tuple[Note, ...] = ()
     unscored: bool = False
     """The run was left alone because nothing in it has a usable score."""
+    is_turned: bool = False
+    """It was left alone because the mode asked for would turn its metric round."""
     rosters: tuple[Roster, ...] = ()
     """The lists in which training named what would go."""
     folder: str | None = None
@@ -146,8 +148,11 @@ class DraftRunPlan(NamedTuple):
 
 
 def families_of(checkpoints: Iterable[Checkpoint]) -> list[str]:
-    """The frameworks that saved here, sorted; what is set aside does not tell: an export lies beside any."""
-    return sorted({it.family for it in checkpoints if not it.is_set_aside})
+    """The frameworks that saved here, sorted; what is set aside does not tell: an export lies beside any.
+
+    Nor does a series of no framework's names, which is chosen from by itself.
+    """
+    return sorted({it.family for it in checkpoints if not it.is_set_aside and not it.proofs})
 
 
 def plan_untouched(run: Run, policy: Policy) -> DraftRunPlan | None:
@@ -181,7 +186,8 @@ def _draw(part: Eligibility, results: Sequence[RuleResult], policy: Policy, now:
     if trouble is not None:
         verdicts = _keep_all(run, Reason("no-score", f"{trouble}: the run is left alone"))
         notices = (*run.notices, Note("left-alone", why=trouble))
-        return DraftRunPlan(RunPlan(run.path, verdicts, notices=notices, unscored=True))
+        is_turned = any(it.rule_context.is_turned for it in results)
+        return DraftRunPlan(RunPlan(run.path, verdicts, notices=notices, unscored=True, is_turned=is_turned))
     case = make_evaluation_context(part, results, policy, now)
     judged = tuple(Verdict(it.path, *evaluate_checkpoint(case, it), checkpoint=it) for it in run.checkpoints)
     spares = {it.path: place for it in run.checkpoints if (place := budget_rank_of(case, it)) is not None}

@@ -127,10 +127,12 @@ def _seen_from(path: str, name: str) -> str:
 def _protect_newest(held: list[Checkpoint], keep: Callable[[Checkpoint | None, str, str], None]) -> None:
     """By order and by what can resume; where the order is in doubt, by each number and by time too."""
     newest, latest = held[-1], in_time_order(held)[-1]
-    resumable = [it for it in held if it.resumable is not False]
-    keep(newest, "newest", "newest that can resume" if newest in resumable else "newest")
-    if resumable and resumable[-1] != newest:
-        keep(resumable[-1], "newest", "newest that can resume")
+    keep(newest, "newest", "newest" if newest.resumable is False else "newest that can resume")
+    able = next((it for it in reversed(held) if it.resumable), None)
+    unknown = next((it for it in reversed(held) if it.resumable is None or it is able), None)
+    keep(able if able is not newest else None, "newest", "newest that can resume")
+    is_other = unknown is not newest and unknown is not able
+    keep(unknown if is_other else None, "newest", "newest of which nobody knows whether it can resume")
     highest = in_save_order(it._replace(lineage=0) for it in held)[-1]
     if highest.path != newest.path:
         keep(highest, "newest", "newest of an earlier training")

@@ -24,6 +24,8 @@ from ckptctl.formats.sniff.words import (
 
 _DEEPEST = 3
 _OPTIMIZER_KEYS = frozenset({"state", "param_groups"})
+_EMPTY_WEIGHTS = frozenset({"state_dict", "model_state_dict", "model"})
+"""Keys that say what is in there even where it is empty."""
 _MODULE_KEYS = frozenset({"_parameters", "_modules"})
 _LIGHTNING = "pytorch-lightning_version"
 _LIGHTNING_STATES = "optimizer_states"
@@ -110,11 +112,18 @@ def _judge(value: PickleNode, found: set[str], keys: frozenset[str]) -> Kind:
         return "weights"
     if found & {"data", "unnamed"}:
         return "tensor"
-    if any(map(is_beside, keys)):
+    if value.shape == "dict" and keys & _EMPTY_WEIGHTS:
+        return "weights"
+    if any(map(is_beside, keys)) or (value.shape == "dict" and all(map(_is_plain, (it for _, it in value.items)))):
         return "unknown"
     if value.has_more or value.shape == "global":
         return "unknown"
     return "tensor" if _is_numbers(value) else "foreign"
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a number or a text, or holds nothing."""
+    return isinstance(value, _PLAIN) or (isinstance(value, PickleNode) and not value.items and not value.has_more)
 
 
 def _is_numbers(value: PickleNode) -> bool:

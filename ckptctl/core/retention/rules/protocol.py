@@ -36,6 +36,8 @@ class RuleContext(NamedTuple):
     metric: Metric | None = None
     trouble: str | None = None
     """Why nothing can be ranked, where the rule wants to."""
+    is_turned: bool = False
+    """Whether the trouble is that a mode would turn a metric round whose better direction is known."""
     step_base: int = 0
     """As in the run."""
     epoch_base: int = 0
