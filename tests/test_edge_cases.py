@@ -96,9 +96,9 @@ def test_case_04_of_two_lasts_the_name_does_not_tell_the_newest(
     assert last(tmp_path) != older
 
 
-def test_case_05_only_what_has_the_extension_is_a_checkpoint(tmp_path: Path) -> None:
+def test_case_05_what_holds_a_checkpoint_is_one_with_its_extension_or_without(tmp_path: Path) -> None:
     save(tmp_path, ["last", "last.ckpt", "log.txt"])
-    assert list(found(tmp_path)) == ["last.ckpt"]
+    assert list(found(tmp_path)) == ["last", "last.ckpt"]
 
 
 def test_case_05_another_extension_is_named(tmp_path: Path) -> None:
