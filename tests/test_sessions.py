@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
+from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from tests.layouts.trees import transformers
 from tests.terminal import Terminal
 
@@ -46,6 +47,22 @@ def plant_trainer(folder: Path) -> None:
         written = time.time() - (6 - age) * 3600
         for path in [*save.iterdir(), save]:
             os.utime(path, (written, written))
+
+
+DICE = {5: 0.712, 10: 0.784, 15: 0.823, 20: 0.809, 25: 0.818, 30: 0.815}
+
+
+def plant_loop(folder: Path) -> None:
+    """What a home-made loop leaves: model and optimizer of every fifth epoch, a best one, and what it began from."""
+    folder.mkdir()
+    weights = {"conv.weight": make_tensor([0.5] * 60_000, (300, 200)), "conv.bias": make_tensor([0.0] * 300, (300,))}
+    adam = {"state": {0: {"exp_avg": weights["conv.weight"]}}, "param_groups": [{"lr": 1e-3, "params": [0]}]}
+    names = {f"unet_ep{epoch:03d}_dice{dice:.3f}.pt": epoch for epoch, dice in DICE.items()} | {"best.pt": 15}
+    for name, epoch in names.items():
+        (folder / name).write_bytes(encode_torch({"epoch": epoch, "model": weights, "optimizer": adam}))
+        written = time.time() - (11 - epoch // 5) * 3600
+        os.utime(folder / name, (written, written))
+    (folder / "resnet34_imagenet.pth").write_bytes(encode_torch(weights))
 
 
 COUNTS = (20, 20, 20, 20, 18, 18, 16, 16, 14, 14, 12, 12, 8, 4)
@@ -128,6 +145,7 @@ def is_as_told(told: list[str], shown: list[str]) -> bool:
 def test_the_sessions_of_a_document_show_what_the_program_says(document: Path, tmp_path: Path, programs: Path) -> None:
     commands = list(commands_of(document.read_text(encoding="utf-8")))
     plant_trainer(tmp_path / "out")
+    plant_loop(tmp_path / "mine")
     if "ckptctl prune sweep" in document.read_text(encoding="utf-8"):
         plant_sweep(tmp_path / "sweep")
     if commands and not commands[0].line.startswith("ckptctl demo"):

@@ -207,9 +207,9 @@ def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
 
 
 def _with_named(run: Run, named: Collection[str]) -> Run:
-    """A run with what it left out and a person named."""
-    meant = [it for it in run.left_out if it.path in named]
-    return run._replace(checkpoints=(*run.checkpoints, *meant)) if meant else run
+    """A run with what it left out, where a person named some of that."""
+    is_meant = any(it.path in named for it in run.left_out)
+    return run._replace(checkpoints=(*run.checkpoints, *run.left_out)) if is_meant else run
 
 
 def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator[Run]:

@@ -11,7 +11,7 @@ from ckptctl import layouts as table
 from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Evidence, Note, Pointer, Run, Score, State, Stray
 from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
 from ckptctl.core.names.tokens import read_field
-from ckptctl.core.names.vocabulary import meaning_of
+from ckptctl.core.names.vocabulary import is_setting
 from ckptctl.core.ranking import UNNAMED, in_save_order
 from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
@@ -258,7 +258,7 @@ def _read_names(found: Sequence[Detected], start: int, options: Options) -> list
 
 def _part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> list[Checkpoint]:
     """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``."""
-    keys = {key for name in names for key in name.fields if meaning_of(_LAST_WORD.findall(key)[-1]) == "identity"}
+    keys = {key for name in names for key in name.fields if is_setting(key)}
     varying = sorted(key for key in keys if len({name.fields[key].text for name in names if key in name.fields}) > 1)
     if not varying:
         return checkpoints
@@ -268,9 +268,6 @@ def _part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> l
         else it._replace(series=" ".join(f"{key}={name.fields[key].text}" for key in varying if key in name.fields))
         for it, name in zip(checkpoints, names, strict=True)
     ]
-
-
-_LAST_WORD = re.compile(r"[^\W\d_]+|.")
 
 
 def _name_of_loose(detected: Detected) -> Name:
@@ -307,7 +304,7 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
         for key, field in fields.items()
-        if field.number is not None and key not in _COUNTING
+        if field.number is not None and key not in _COUNTING and not is_setting(key)
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")

@@ -111,6 +111,8 @@ READ = {
         {"epoch": "1"},
     ),
     "digits like a date behind a word that counts": (["step_20240101.pt", "step_20240102.pt"], {"step": "20240101"}),
+    "days alone": (["m_2025-01-01.pt", "m_2025-01-02.pt"], {"number": "2025-01-01"}),
+    "a letter that stands for itself": (["m_v_10.pt", "m_v_20.pt"], {"number": "10"}),
     "dates alone": (["m_20250101_101112.pt", "m_20250102_101112.pt"], {"number": "20250101_101112"}),
     "a number that varies beside an epoch": (
         ["m_epoch_1_x_5.pt", "m_epoch_2_x_9.pt"],
@@ -229,6 +231,11 @@ def test_the_same_epoch_with_two_scores_is_no_twin() -> None:
 # What is no series
 
 
+def test_two_numbers_without_words_that_are_written_in_two_ways_are_a_set_of_series() -> None:
+    names = ["m-1-5.pt", "m-01-5.pt", "m-2-6.pt"]
+    assert all(it.doubt for it in find_series(names))
+
+
 SETS = {
     "folds": [f"model_fold{n}_best.pth" for n in range(5)],
     "seeds": [f"actor_seed_{n}.pt" for n in range(5)],
@@ -236,6 +243,7 @@ SETS = {
     "versions": [f"model_v{n}.h5" for n in (1, 3, 4)],
     "two architectures": ["vgg16.pth", "vgg19.pth"],
     "clients in rounds": [f"round_1_client_{n}.pt" for n in range(4)],
+    "three numbers without a word": [f"m-{n}-{2 * n}-{3 * n}.pt" for n in (1, 2, 3)],
 }
 
 

@@ -5,6 +5,7 @@ A table a meaning, each word once. ``EXAMPLES`` shows names with what the words 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal
 
@@ -152,6 +153,15 @@ _TABLES: tuple[tuple[Meaning, frozenset[str]], ...] = (
     ("main", MAIN),
     ("part", PARTS),
 )
+
+
+@lru_cache(4096)
+def is_setting(key: str) -> bool:
+    """Whether a key says what a model is or was made with (``fold``, ``lr``), and so is no metric."""
+    return meaning_of(_WORD.findall(key)[-1]) == "identity" if _WORD.search(key) else False
+
+
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 @lru_cache(4096)
