@@ -22,7 +22,7 @@ import ckptctl
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ROOT / "ckptctl"
 MODULES = sorted(CODE.rglob("*.py"))
-TESTS_ALONE = {"laws", "faults", "frameworks", "golden", "fixtures"}
+TESTS_ALONE = {"laws", "recognition", "faults", "frameworks", "golden", "fixtures"}
 """Folders of tests that mirror no folder of the code: laws, faults and real training cross all of it."""
 
 

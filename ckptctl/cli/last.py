@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from ckptctl.cli._targets import LocatedRun, print_restart_warning, require_all_
 from ckptctl.core.filters import meets_all, parse_filter
 from ckptctl.core.model import Checkpoint, Note
 from ckptctl.core.ranking import find_newest, in_save_order
+from ckptctl.errors import NoCheckpoint
 from ckptctl.render.text import locate
 from ckptctl.scan.targets import NameOptions, open_stores, read_options
 
@@ -46,11 +48,16 @@ def command(
     scanning = read_options(NameOptions(template, layout, ext, equals, include), resumable=resumable)
     wanted = tuple(map(parse_filter, filters or ()))
     is_wanted = partial(meets_all, wanted, now=scanning.now)
+    unknown: list[Checkpoint] = []
     found = [
         (located, newest)
-        for located in scan_stores(stores, scanning, console)
+        for located in _note_unknown(scan_stores(stores, scanning, console), unknown, is_wanted)
         if (newest := find_newest(located.run.checkpoints, is_wanted, resumable=resumable)) is not None
     ]
+    if resumable and not found and unknown:
+        likely = locate(stores[0].url, max(unknown, key=lambda it: it.modified).path)
+        text = "nothing shows of any checkpoint that training can go on from it"
+        raise NoCheckpoint(text, path=path, hint=f"the newest of which it is not known: {likely}")
     require_found(found, stores, wanted)
     latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
     for located, newest in found:
@@ -66,6 +73,17 @@ def command(
     else:
         console.hand_over([(locate(it.store.url, newest.path), "") for it, newest in latest.values()], null=null)
     require_all_listed(console)
+
+
+def _note_unknown(
+    runs: Iterable[LocatedRun], unknown: list[Checkpoint], is_wanted: Callable[[Checkpoint], bool]
+) -> Iterator[LocatedRun]:
+    """The runs; of each the newest of which nobody knows whether training can go on from it is noted."""
+    for located in runs:
+        newest = find_newest(located.run.checkpoints, is_wanted)
+        if newest is not None and newest.resumable is None:
+            unknown.append(newest)
+        yield located
 
 
 def _warn_of_newer(console: Console, located: LocatedRun, newest: Checkpoint) -> None:

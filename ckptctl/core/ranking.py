@@ -319,12 +319,21 @@ def came_later(one: Checkpoint, other: Checkpoint) -> bool:
 
 def was_restarted(checkpoints: Iterable[Checkpoint]) -> bool:
     """Whether steps fall while times rise: training began anew in a used folder, or something changed the times."""
-    numbered = in_save_order(it for it in checkpoints if it.step is not None or it.epoch is not None)
-    latest = numbered[0] if numbered else None
+    by_series: dict[str, list[Checkpoint]] = {}
+    for it in checkpoints:
+        if it.step is not None or it.epoch is not None:
+            by_series.setdefault(it.series, []).append(it)
+    return any(map(_falls_back, by_series.values()))
+
+
+def _falls_back(held: list[Checkpoint]) -> bool:
+    """Whether in one series a lower number was written well after a higher one."""
+    numbered = in_save_order(held)
+    latest = numbered[0]
     for checkpoint in numbered:
-        if latest is not None and came_later(latest, checkpoint):
+        if came_later(latest, checkpoint):
             return True
-        latest = max(latest or checkpoint, checkpoint, key=lambda it: it.modified)
+        latest = max(latest, checkpoint, key=lambda it: it.modified)
     return False
 
 

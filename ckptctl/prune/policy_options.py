@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from ckptctl.config import NamedPolicy, Settings, find_settings, read_policy_file
 from ckptctl.core.filters import parse_filter
+from ckptctl.core.ranking import infer_mode
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.policy import GroupBy, Policy
 from ckptctl.core.retention.rules import (
@@ -269,7 +270,7 @@ def _rules(flags: PolicyOptions) -> Iterator[Rule]:
         yield TopK(_count("--top-k", flags.top_k), flags.monitor, flags.mode)
     if flags.global_best is not None:
         yield TopK(_count("--global-best", flags.global_best), flags.monitor, flags.mode, GLOBAL_BEST)
-    yield from (_read_best(text, flags.mode) for text in flags.keep_best or ())
+    yield from (_read_best(text, flags.mode, is_general=flags.monitor is None) for text in flags.keep_best or ())
     if flags.keep_last is not None:
         yield KeepLast(_count("--keep-last", flags.keep_last))
     yield from map(_read_every, flags.keep_every or ())
@@ -292,11 +293,20 @@ def _count(flag: str, count: int) -> int:
     return count
 
 
-def _read_best(text: str, mode: str) -> TopK:
-    """``METRIC[:MODE]=N``; without a mode of its own, by the one that is asked for everywhere."""
+def _read_best(text: str, mode: str, *, is_general: bool) -> TopK:
+    """``METRIC[:MODE]=N``; without a mode of its own, by the one that is asked for everywhere.
+
+    With ``is_general`` that one is said of no metric, and must turn none round.
+    """
     match = _BEST.fullmatch(text)
     if match is None:
         raise UsageError(f"'{text}' does not say which best to keep", hint="write --keep-best val_loss:min=3")
+    known = infer_mode(match["metric"])
+    if is_general and match["mode"] is None and mode != "auto" and known not in (None, mode):
+        said = f"{match['metric']}:{mode}={match['count']}"
+        raise UsageError(
+            f"--mode {mode} would turn {match['metric']} round", hint=f"if it is meant: --keep-best {said}"
+        )
     return TopK(_count("--keep-best", int(match["count"])), match["metric"], match["mode"] or mode, "keep-best")
 
 

@@ -40,6 +40,10 @@ WEIGHTS = frozenset(
     .snapshot .state""".split()
 )
 """Endings that files of weights have: one of unknown content is taken for what its name says."""
+_ANYTHING = frozenset(".pkl .pickle .npz .joblib .zip .tar .bin .params .state .snapshot .msgpack .model".split())
+"""Of these endings, what programs of every kind write: they say nothing by themselves."""
+_SHARD = re.compile(r".*?[0-9]{5}-of-[0-9]{5}.*")
+"""A part of one file: never an older save of another part."""
 _OPAQUE = frozenset({"pickle", "npz"})
 """Anything may lie in such a file."""
 _PROGRESS = {"epoch": ("epoch",), "step": ("global_step", "step", "iteration", "iter", "it", "num_updates", "steps")}
@@ -104,7 +108,8 @@ def read_loose_files(
     result.found.extend(_fit(fits, held, rows))
     versions = _find_versions(store, held, rows)
     result.found.extend(versions.values())
-    found = find_series(name for name in held if name not in fits and name not in versions)
+    taken = fits.keys() | versions.keys()
+    found = find_series(name for name in held if name not in taken and not _SHARD.fullmatch(name))
     twins = tuple(sorted(it.pattern for it in found if any(save.is_twin for save in it.saves)))
     for series in found:
         if said.include and any(glob_matches(glob, name) for glob in said.include for name in series.names):
@@ -218,9 +223,12 @@ def _enter(result: LooseFiles, looked: _SniffedSeries, rows: LooseRows, known_ro
     has_program = any(it.program in rows.by_program for it in kinds.values())
     if all(map(_is_other, kinds.values())) or (known == {"optimizer"} and not has_program):
         return
-    has_weights_ending = first.layout is not None or split_ending(first.name)[1].lower() in WEIGHTS
+    has_weights_ending = first.layout is not None or split_ending(first.name)[1].lower() in WEIGHTS - _ANYTHING
     if not (has_program or known & (IS_CHECKPOINT - {"optimizer"}) or series.is_named or has_weights_ending):
         return
+    is_readable = {it.kind for it in kinds.values()} == {"unknown"}
+    if is_readable and series.kind in ("role", "single") and first.layout is None:
+        return  # what it holds is no state, and no series speaks for it
     layout = _layout_of(first, kinds.values(), rows)
     if first.layout is not None and first.layout.name in known_rows and series.kind in ("role", "single"):
         layout = first.layout  # beside files that its grammar wrote, it is theirs

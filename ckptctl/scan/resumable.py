@@ -38,7 +38,8 @@ def _is_resumable(store: ReadStore, checkpoint: Checkpoint) -> bool | None:
         names = [path.rpartition("/")[2] for path in Entries.of(checkpoint.entries).inside]
         if slimming is None or not slimming.files:
             return None
-        return any(glob_matches(glob, name) for glob in slimming.files for name in names)
+        optimizers = [it for it in slimming.files if "opt" in it] or slimming.files
+        return any(glob_matches(glob, name) for glob in optimizers for name in names)
     files = [it for it in checkpoint.entries if it.kind == "file"][:_MOST_FILES]
     kinds = {sniff_file(store, it.path).kind for it in files}
     if "training-state" in kinds or ("optimizer" in kinds and "weights" in kinds):

@@ -257,15 +257,22 @@ def _read_names(found: Sequence[Detected], start: int, options: Options) -> list
 
 
 def _part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> list[Checkpoint]:
-    """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``."""
+    """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``.
+
+    Only where the counts begin anew with each: a learning rate that falls from epoch to epoch parts nothing.
+    """
     keys = {key for name in names for key in name.fields if is_setting(key)}
     varying = sorted(key for key in keys if len({name.fields[key].text for name in names if key in name.fields}) > 1)
-    if not varying:
+    counts = {(it.epoch, it.step) for it in checkpoints}
+    if not varying or len(counts) == len(checkpoints):
         return checkpoints
     return [
         it
         if it.series
-        else it._replace(series=" ".join(f"{key}={name.fields[key].text}" for key in varying if key in name.fields))
+        else it._replace(
+            series=" ".join(f"{key}={name.fields[key].text}" for key in varying if key in name.fields),
+            metrics={key: score for key, score in it.metrics.items() if key not in varying},
+        )
         for it, name in zip(checkpoints, names, strict=True)
     ]
 
@@ -304,7 +311,7 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
         for key, field in fields.items()
-        if field.number is not None and key not in _COUNTING and not is_setting(key)
+        if field.number is not None and key not in _COUNTING
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from os.path import isdir
@@ -21,12 +22,16 @@ def find_weight_files(
     ``watch`` is shown each run as it is found. Raises NoCheckpoint, PathMissing, and what opening raises.
     """
     place = follow_links(path)
-    found = 0
-    for target in _find_in(place, options, watch) if "://" in place or isdir(place) else ():
-        found += 1
-        yield target
-    if not found:
+    found = _find_in(place, options, watch) if "://" in place or isdir(place) else iter(())
+    first = next(found, None)
+    if first is None or _SHARD.search(first.checkpoint.entries[0].path):  # alone, a file's shards are their folder
         yield resolve_checkpoint(path, options)
+        return
+    yield first
+    yield from found
+
+
+_SHARD = re.compile(r"\A[^/]*-[0-9]{5}-of-[0-9]{5}[^/]*\Z")
 
 
 def _find_in(path: str, options: Options, watch: Callable[[ReadStore, Run], object]) -> Iterator[ResolvedCheckpoint]:

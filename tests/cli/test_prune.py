@@ -147,7 +147,7 @@ def test_two_metrics_each_keep_their_best(tmp_path: Path) -> None:
 
 
 def test_a_mode_holds_for_every_best_that_names_none(run: Path) -> None:
-    assert dropped(run, "--keep-best", "val_loss=1", "--mode", "max") == [NAMES[1], BEST]
+    assert dropped(run, "--keep-best", "val_loss=1", "--monitor", "val_loss", "--mode", "max") == [NAMES[1], BEST]
     assert dropped(run, "--keep-best", "val_loss:min=1", "--mode", "max") == [NAMES[0], NAMES[1]]
 
 
@@ -646,3 +646,10 @@ def test_a_mode_alone_leaves_runs_whose_metric_it_would_turn_round_alone(run: Pa
     assert answer.code == 3
     assert "of 'val_loss' less is better: left alone" in answer.err
     assert sorted(it.name for it in run.iterdir()) == before
+
+
+def test_a_mode_for_all_turns_no_metric_of_keep_best_round(run: Path) -> None:
+    answer = call("prune", run, "--keep-best", "val_loss=1", "--mode", "max", "-n")
+    assert answer.code == 2
+    assert "--keep-best val_loss:max=1" in answer.err
+    assert call("prune", run, "--keep-best", "val_loss:max=1", "-n").code == 0

@@ -328,3 +328,9 @@ def test_by_time_the_earliest_is_first_and_one_time_is_put_in_order() -> None:
 )
 def test_a_run_whose_steps_fall_while_times_rise_was_restarted(held: list[Checkpoint], *, restarted: bool) -> None:
     assert was_restarted(held) is restarted
+
+
+def test_a_home_made_series_may_count_its_steps_anew_in_each_epoch() -> None:
+    pairs = [(epoch, step) for epoch in (1, 2) for step in (10, 20)]
+    saves = [save(f"m-{epoch}-{step}", 1.0, epoch=epoch, step=step)._replace(series="m") for epoch, step in pairs]
+    assert [it.path for it in in_save_order(reversed(saves))] == [it.path for it in saves]

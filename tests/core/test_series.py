@@ -10,13 +10,20 @@ from hypothesis import strategies as st
 
 from ckptctl.core.model import Note
 from ckptctl.core.names.shapes import group_by_shape, split_ending
-from ckptctl.core.names.vocabulary import EXAMPLES, Meaning, meaning_of
+from ckptctl.core.names.vocabulary import EXAMPLES, Meaning, is_setting, meaning_of
 from ckptctl.core.series import Save, Series, find_series
 
 
 @pytest.mark.parametrize(("word", "meaning"), EXAMPLES)
 def test_a_word_means_what_the_table_says(word: str, meaning: Meaning) -> None:
     assert meaning_of(word) == meaning
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [("fold", True), ("cv_fold", True), ("lr", False), ("val_loss", False), ("1", False)]
+)
+def test_only_what_stays_the_same_in_a_training_tells_trainings_apart(key: str, told: bool) -> None:
+    assert is_setting(key) is told
 
 
 def one(*names: str) -> Series:

@@ -57,4 +57,5 @@ def test_files_whose_names_any_model_could_have_are_left_alone(
 ) -> None:
     root = copy(os.path.join(trained.folder, name), os.path.join(case_folder(name), "run"))
     found = prune(root, "--keep-last", "1")
-    assert (found.answer.code, found.after) == (4, found.before)
+    assert found.answer.code in (0, 4)  # listed or not, nothing proves them to be saves in a row
+    assert found.after == found.before

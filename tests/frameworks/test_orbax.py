@@ -180,7 +180,8 @@ def test_every_save_of_flax_is_listed_once_with_its_step(flax: Trained, name: st
 def test_files_of_flax_under_another_prefix_are_left_alone(flax: Trained, case_folder: Callable[[str], str]) -> None:
     root = copy(flax.root("prefix"), os.path.join(case_folder("prefix"), "run"))
     found = prune(root, "--keep-last", "1")
-    assert (found.answer.code, found.after) == (4, found.before)
+    assert found.answer.code in (0, 4)  # listed or not, nothing proves them to be saves in a row
+    assert found.after == found.before
 
 
 @pytest.fixture(scope="module")

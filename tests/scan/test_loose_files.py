@@ -202,3 +202,10 @@ def test_an_optimizer_beside_the_weights_makes_them_resumable(tmp_path: Path) ->
         },
     )
     assert call("last", tmp_path, "--resumable").lines == [f"{tmp_path}/model_epoch_2.pt"]
+
+
+def test_where_nobody_knows_whether_any_can_resume_the_newest_is_told(tmp_path: Path) -> None:
+    put(tmp_path, {f"epoch_{n}.pkl": pickle.dumps({"w": [n]}) for n in (1, 2)})
+    answer = call("last", tmp_path, "--resumable")
+    assert answer.code == 4
+    assert f"the newest of which it is not known: {tmp_path}/epoch_2.pkl" in answer.err

@@ -11,6 +11,7 @@ import pytest
 
 from ckptctl.core.units import NANOSECONDS
 from ckptctl.errors import NoCheckpoint, PathMissing
+from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.scan.resolve import FilteredStore, resolve_checkpoint, resolve_checkpoints, resolve_listed
 from ckptctl.scan.runs import Options
 from ckptctl.stores import open_store
@@ -52,7 +53,7 @@ LOOKS = {
 }
 OTHERS = {
     "a file in a folder that is a checkpoint": f"{FOLDER}/model.safetensors",
-    "a file that no layout knows": "run/odd",
+    "a file that holds no weights": "run/odd",
 }
 NEEDS_LISTED = {"explain", "explain in a tree", "pin", "unpin"}
 
@@ -63,7 +64,7 @@ def make_tree(root: Path) -> Path:
     (run / "best.ckpt").symlink_to(BEST)
     (run / "again.ckpt").symlink_to("best.ckpt")
     (run / "final.ckpt").hardlink_to(run / BEST)
-    shutil.copy(run / NAMES[0], run / "odd")
+    (run / "odd").write_bytes(encode_torch({"predictions": [[1, 2], [3]]}))
     (root / "links").mkdir()
     (root / "links" / "good.ckpt").symlink_to(run / BEST)
     (root / "linked").symlink_to("run")

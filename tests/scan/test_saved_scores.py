@@ -203,7 +203,7 @@ def test_no_file_is_read_for_scores_where_that_tells_nothing_new(options: dict[s
 
 def test_all_that_files_hold_is_told_where_every_file_is_read() -> None:
     files = {f"epoch_{n}.pt": encode_torch({"acc": n / 8, "metrics": {"gap": n}, "model": WEIGHTS}) for n in (1, 2)}
-    run = gathered({**files, "last.pt": encode_torch({"acc": 0.5})}, exact=True)
+    run = gathered({**files, "last.pt": encode_torch({"acc": 0.5, "model": WEIGHTS})}, exact=True)
     assert sources(run, "acc") == [(0.5, "inside"), (0.125, "inside"), (0.25, "inside")]
     assert sources(run, "gap") == [None, (1.0, "inside"), (2.0, "inside")]
 

@@ -29,6 +29,7 @@ _PIECE = re.compile(
     rf"(?P<date>(?<!{_DIGIT}){_DATE})"
     rf"|(?P<text>{_DIGIT}+(?:\.{_DIGIT}+){{2,}})"  # 1.13.0 is a version: text
     rf"|(?P<number>{_DIGIT}+(?:[.,]{_DIGIT}+)?(?:[eE]-{_DIGIT}+)?)"
+    r"|(?P<nan>(?<![^\W_])(?:nan|inf)(?![^\W_]))"
     rf"|(?P<word>[^\W\d_]+)|(?P<gap>[\W_]+)"
 )
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -97,6 +98,7 @@ def _take_apart(plain: str) -> tuple[NamePiece, ...]:
     pieces: list[NamePiece] = []
     for found in _PIECE.finditer(plain):
         kind, (start, end) = found.lastgroup, found.span()
+        kind = "number" if kind == "nan" else kind
         if kind == "word":
             cuts = [start, *(start + it.start() for it in _CAMEL.finditer(found[0])), end]
             pieces += [NamePiece("word", *cut) for cut in pairwise(cuts)]

@@ -67,6 +67,12 @@ IDENTITIES = frozenset(
 )
 """What one model of several is, or was made with: never how far training was."""
 
+TUNED = frozenset(
+    """lr bs alpha beta gamma lambda temperature temp dropout size dim scale width depth hidden res resolution
+    level""".split()
+)
+"""Of these, what may change while one training goes on."""
+
 PARTS = frozenset(
     """optimizer optimizers optimiser optim optims opt opts scheduler schedulers sched lrscheduler scaler
     gradscaler rng state states ema g d netg netd gen generator generators disc discriminator discriminators
@@ -80,6 +86,8 @@ SECONDARY = frozenset(
     gradscaler rng ema optimizerg optimizerd optimg optimd""".split()
 )
 """Of these, what only goes with weights of the same save, whatever those are called."""
+LEADING = frozenset("g netg gen generator model actor encoder policy unet".split())
+"""Parts that a save is known by, where it has one of these."""
 LETTERS = frozenset("a b e f".split())
 """Parts where another of these letters' networks is named beside them (``G_A``, ``D_B``)."""
 LETTERED = frozenset("g d net netg netd gen disc generator discriminator".split())
@@ -157,8 +165,9 @@ _TABLES: tuple[tuple[Meaning, frozenset[str]], ...] = (
 
 @lru_cache(4096)
 def is_setting(key: str) -> bool:
-    """Whether a key says what a model is or was made with (``fold``, ``lr``), and so is no metric."""
-    return meaning_of(_WORD.findall(key)[-1]) == "identity" if _WORD.search(key) else False
+    """Whether a key says which of several models it is (``fold``, ``seed``), and stays the same in one training."""
+    words = _WORD.findall(key.lower())
+    return bool(words) and meaning_of(words[-1]) == "identity" and words[-1] not in TUNED
 
 
 _WORD = re.compile(r"[^\W\d_]+")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ckptctl.core.model import Note
 from ckptctl.core.names.shapes import ShapedName
 from ckptctl.core.names.tokens import Field, read_field
-from ckptctl.core.names.vocabulary import BARE, LETTERED, LETTERS, ROLES, SECONDARY, meaning_of
+from ckptctl.core.names.vocabulary import BARE, LEADING, LETTERED, LETTERS, ROLES, SECONDARY, meaning_of
 from ckptctl.core.series.model import NUMBER, Save, Series
 from ckptctl.core.series.proof import describe_unproven, find_evidence
 from ckptctl.core.series.slots import COUNTED, NumberSlot, ShapeLine, number_of
@@ -74,7 +74,7 @@ def join_lines(lines: Sequence[ShapeLine]) -> Iterator[Series]:
             yield from _alone(line)
     words = {id(it): _classify(it.words) for it in rows}
     groups: list[list[ShapeLine]] = []
-    for line in sorted(rows, key=lambda it: words[id(it)].is_secondary):
+    for line in sorted(rows, key=lambda it: (words[id(it)].is_secondary, LEADING.isdisjoint(it.words))):
         home = next((it for it in groups if _belongs(line, it, words)), None)
         if home is None:
             groups.append([line])
@@ -121,6 +121,8 @@ def _series_of(group: Sequence[ShapeLine]) -> Series:
         doubt = Note("veto-word", word=veto)
     elif not evidence:
         doubt = describe_unproven(lead)
+    if not lead.varying and veto is not None:
+        return Series("single", lead.frame, saves, (), Note("veto-word", word=veto))
     pattern = " + ".join(it.frame for it in group)
     return Series("series", pattern, saves, evidence, doubt, (), any(it.is_said for it in lead.counters))
 
@@ -169,7 +171,8 @@ def _unsigned(line: ShapeLine, slot: NumberSlot, text: str) -> str:
     first = line.members[0]
     piece = [it for it in first.pieces if it.kind in ("number", "date")][slot.place]
     doubled = first.stem[piece.start - 1 : piece.start] == "-"
-    return text[1:] if doubled and all_alike else text
+    # one doubled gap alone is a gap and a sign: {epoch:02d}-{value:.2f} of a value below 0
+    return text[1:] if doubled and all_alike and first.stem.count("--") > 1 else text
 
 
 def _alone(line: ShapeLine) -> Iterator[Series]:

@@ -36,7 +36,9 @@ TREES = (
             Expected("myrun-step-50.pt", step=50),
             Expected("myrun-step-100.pt", step=100),
             Expected("myrun-step-150.pt", step=150),
+            Expected("myrun-step-150_rank_0.pt", step=150),
         ),
+        strays=("model-00001-of-00004.safetensors",),
     ),
     Tree(
         "epochs with what they were worth, the newest cut short",
