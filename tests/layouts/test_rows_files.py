@@ -210,7 +210,7 @@ def test_each_expected_path_of_a_tree_has_a_name_of_its_layout(tree: Tree) -> No
 def test_each_file_beside_the_checkpoints_of_a_tree_is_known_or_a_stray(tree: Tree) -> None:
     rows = [BY_NAME[it] for it in {tree.layout, *(it.layout for it in tree.expected if it.layout)}]
     known = [glob for row in rows for glob in (*row.beside, *(it.path for it in row.pointers))]
-    own = {path for it in tree.expected for path in (it.path, *it.members)} | {*tree.strays}
+    own = {path for it in tree.expected for path in (it.path, *it.members)} | {*tree.strays} | {*tree.left_out}
     run = tree.expected[0].path.rpartition("/")[0]
     loose = {path for path in tree.files if path.rpartition("/")[0] == run} - own
     assert [it for it in loose if not any(glob_matches(glob, it.rpartition("/")[2]) for glob in known)] == []

@@ -175,6 +175,12 @@ def test_every_name_that_stands_for_a_checkpoint_is_known(tree: Tree, sight: Sig
     assert rosters == dict(tree.rosters)
 
 
+def test_what_holds_weights_and_belongs_to_no_series_is_left_out(tmp_path: Path) -> None:
+    (tree,) = (it for it in TREES if it.left_out)
+    plant(tree, tmp_path)
+    assert [it.path for run in look(tmp_path).runs for it in run.left_out] == list(tree.left_out)
+
+
 @every_tree
 def test_nothing_is_taken_for_a_stray_but_what_is_one(tree: Tree, sight: Sight) -> None:
     assert sorted(it.path for run in sight.runs for it in run.strays) == sorted(tree.strays)

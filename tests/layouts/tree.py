@@ -50,6 +50,8 @@ class Tree(NamedTuple):
     """Of every file that lists checkpoints and is kept true: path to the paths of the checkpoints that it lists."""
     strays: tuple[str, ...] = ()
     """What must be reported as not understood; everything else is a checkpoint's or known to lie beside them."""
+    left_out: tuple[str, ...] = ()
+    """What holds weights and belongs to no series: listed only when asked for, and never deleted by a rule."""
     monitor: str | None = None
     mode: str | None = None
     """What must be known of how to rank, from the files or from the layout."""

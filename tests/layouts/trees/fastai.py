@@ -38,5 +38,6 @@ TREES = (
             Expected("models/model.pth", roles=("best",), state="damaged"),
             Expected("models/model_1.pth", epoch=1, metrics=_measured(1.5, 1.25, 0.5)),
         ),
+        left_out=("models/stage-1.pth",),
     ),
 )
