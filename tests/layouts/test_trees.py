@@ -17,6 +17,7 @@ from ckptctl.layouts import LAYOUTS
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import open_store
 from tests.layouts.tree import Expected, Tree
+from tests.layouts.trees import fastai
 
 pytestmark = pytest.mark.slow
 
@@ -176,7 +177,7 @@ def test_every_name_that_stands_for_a_checkpoint_is_known(tree: Tree, sight: Sig
 
 
 def test_what_holds_weights_and_belongs_to_no_series_is_left_out(tmp_path: Path) -> None:
-    (tree,) = (it for it in TREES if it.left_out)
+    (tree,) = (it for it in fastai.TREES if it.left_out)
     plant(tree, tmp_path)
     assert [it.path for run in look(tmp_path).runs for it in run.left_out] == list(tree.left_out)
 
