@@ -215,20 +215,11 @@ class _SniffedSeries(NamedTuple):
 
 def _enter(result: LooseFiles, looked: _SniffedSeries, rows: LooseRows, known_rows: Collection[str]) -> None:
     """Enter a series, set or single file as what it is, if it is anything."""
-    from ckptctl.formats.sniff import IS_CHECKPOINT
-
     series, kinds, held, _ = looked
     known = {it.kind for it in kinds.values()} - {"unknown", "broken"}
     first = held[series.saves[0].names[0]]
-    has_program = any(it.program in rows.by_program for it in kinds.values())
-    if all(map(_is_other, kinds.values())) or (known == {"optimizer"} and not has_program):
+    if not _is_told(series, kinds, first, rows):
         return
-    has_weights_ending = first.layout is not None or split_ending(first.name)[1].lower() in WEIGHTS - _ANYTHING
-    if not (has_program or known & (IS_CHECKPOINT - {"optimizer"}) or series.is_named or has_weights_ending):
-        return
-    is_readable = {it.kind for it in kinds.values()} == {"unknown"}
-    if is_readable and series.kind in ("role", "single") and first.layout is None:
-        return  # what it holds is no state, and no series speaks for it
     layout = _layout_of(first, kinds.values(), rows)
     if first.layout is not None and first.layout.name in known_rows and series.kind in ("role", "single"):
         layout = first.layout  # beside files that its grammar wrote, it is theirs
@@ -257,6 +248,22 @@ def _enter(result: LooseFiles, looked: _SniffedSeries, rows: LooseRows, known_ro
                 None if save.lacks is None else Note("missing-file", name=save.lacks),
             )
         )
+
+
+def _is_told(series: Series, kinds: Mapping[str, Sniffed], first: LooseFile, rows: LooseRows) -> bool:
+    """Whether a listing tells of it: by what its files hold, else by its names where nothing speaks against them."""
+    from ckptctl.formats.sniff import IS_CHECKPOINT
+
+    told = {it.kind for it in kinds.values()}
+    known = told - {"unknown", "broken"}
+    if any(it.program in rows.by_program for it in kinds.values()):
+        return True
+    if all(map(_is_other, kinds.values())) or known == {"optimizer"}:
+        return False
+    if told == {"unknown"} and series.kind in ("role", "single") and first.layout is None:
+        return False  # what it holds is no state, and no series speaks for it
+    has_weights_ending = first.layout is not None or split_ending(first.name)[1].lower() in WEIGHTS - _ANYTHING
+    return bool(known & (IS_CHECKPOINT - {"optimizer"})) or series.is_named or has_weights_ending
 
 
 def _columns(save: Save, unnamed: str) -> dict[str, Field]:
