@@ -109,6 +109,8 @@ READ = {
     ),
     "a whole metric": (["m_epoch_1_reward_250.pt", "m_epoch_2_reward_300.pt"], {"epoch": "1", "reward": "250"}),
     "two dashes are no sign": (["M--01--0.8.h5", "M--02--0.7.h5"], {"number": "01", "value": "0.8"}),
+    "a sign behind the only gap": (["01--0.5.keras", "02--0.4.keras"], {"number": "01", "value": "-0.5"}),
+    "a score that is no number": (["01-nan.keras", "02-0.40.keras"], {"number": "01", "value": "nan"}),
     "a sign is one": (["m_epoch_1_gain=-0.5.pt", "m_epoch_2_gain=0.5.pt"], {"epoch": "1", "gain": "-0.5"}),
     "a sign that all have": (["m_epoch_1_gain=-0.5.pt", "m_epoch_2_gain=-0.4.pt"], {"epoch": "1", "gain": "-0.5"}),
     "a comma says no number": (["m_epoch_1_acc_0,5.pt", "m_epoch_2_acc_0,6.pt"], {"epoch": "1", "acc": "0,5"}),
@@ -270,6 +272,7 @@ ALONE: dict[str, tuple[str, tuple[str, ...]]] = {
     "model.pth": ("role", ("named",)),
     "model_best_epoch_7.pth": ("role", ("best",)),
     "epoch_3.pt": ("series", ()),
+    "averaged-step-150.pt": ("single", ()),
 }
 
 
