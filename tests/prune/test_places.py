@@ -200,6 +200,16 @@ def test_an_account_without_a_home_does_not_make_the_current_folder_one(
 # Roots
 
 
+def test_a_root_that_must_not_be_pruned_is_not_listed_by_who_means_to_and_is_by_a_dry_run(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody should wait for a scan of a whole home to hear that."""
+    monkeypatch.setenv("HOME", str(places / "a"))
+    answer = call("prune", "a", "--keep-last", "1", "--yes", "--json")
+    assert (answer.code, answer.error["id"], answer.json["runs"]) == (6, "root-is-home", [])
+    assert [it["path"] for it in call("prune", "a", "--keep-last", "1", "-n", "--json").json["runs"]] == ["run"]
+
+
 @pytest.mark.parametrize("empty", ["c", "a0"], ids=["the last", "the first"])
 def test_where_one_of_several_places_is_empty_nothing_is_planned_for_the_others(places: Path, empty: str) -> None:
     (places / empty).mkdir()

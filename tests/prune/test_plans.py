@@ -12,7 +12,7 @@ from ckptctl.core.model import Note, Run
 from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan
 from ckptctl.core.retention.policy import Policy
-from ckptctl.core.retention.rules import KeepLast
+from ckptctl.core.retention.rules import KeepLast, KeepOthers
 from ckptctl.errors import NoCheckpoint
 from ckptctl.formats.torch_writer import encode_torch
 from ckptctl.prune.planning import (
@@ -30,7 +30,7 @@ from ckptctl.stores import ReadStore
 from tests.cli.calls import HOUR, NAMES, age, call, make_run, save
 from tests.layouts.tree import json_file, safetensors
 from tests.scan.test_loose_files import ADAM, full, put
-from tests.states import lightning, state
+from tests.states import Watched, lightning, state
 from tests.stores.memory import MemoryStore
 
 LOSS = "epoch={}-val_loss=0.50.ckpt"
@@ -146,6 +146,22 @@ def test_a_file_of_other_content_than_its_series_goes_where_it_is_named_and_by_n
     answer = call("rm", tmp_path / "net_epoch_2.pt", "--yes")
     assert answer.code == 0, answer.err
     assert sorted(os.listdir(tmp_path)) == [f"net_epoch_{n}.pt" for n in (1, 3, 4, 5, 6, 7)]
+
+
+def test_a_file_is_opened_no_more_often_because_it_is_named() -> None:
+    """Whether it is of its series' kind does not matter then, so nobody looks for that."""
+    names = [f"r/net_epoch_{n}.pt" for n in range(1, 8)]
+
+    def count_opened(policy: Policy) -> int:
+        store = Watched({name: full(n) for n, name in enumerate(names, 1)})
+        planned = plan_stores(PruneJob([store], Options(now=store.clock() + HOUR * 10**9), policy))
+        assert [it.path for it in planned.plan.dropped] == sorted(policy.named)
+        return store.opened.count(names[1])
+
+    named = frozenset({names[1]})
+    assert count_opened(Policy((KeepOthers(named),), protect_last=False, named=named)) == count_opened(
+        Policy((KeepLast(len(names)),))
+    )
 
 
 def test_of_several_names_that_are_no_checkpoint_the_first_by_name_is_told(run: Path) -> None:
