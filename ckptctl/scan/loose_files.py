@@ -104,7 +104,7 @@ def read_loose_files(
     """What the files are; ``files`` of one folder."""
     held = {it.name: it for it in files}
     result = LooseFiles([], [])
-    fits = {name: it for name in held if said.template and (it := said.template.match(name))}
+    fits = {name: it for name in held if said.template and (it := _match(said.template, name))}
     result.found.extend(_fit(fits, held, rows))
     versions = _find_versions(store, held, rows)
     result.found.extend(versions.values())
@@ -142,14 +142,21 @@ def _find_versions(store: ReadStore, held: Mapping[str, LooseFile], rows: LooseR
     return made
 
 
+def _match(template: NameReader, name: str) -> Name | None:
+    """What a template says of a whole name; one that is written with an ending means no file of another."""
+    is_meant = template.ending in ("", split_ending(name)[1])
+    return template.match(name) if is_meant else None
+
+
 def _fit(fits: Mapping[str, Name], held: Mapping[str, LooseFile], rows: LooseRows) -> Iterator[LooseCheckpoint]:
-    """The files whose names a person's template fits: one series for each text in front of the numbers."""
+    """The files whose names a template fits: one series for each text in front of the numbers, and each ending."""
     for name, fit in fits.items():
         file = held[name]
         layout = file.layout or rows.generic
         if layout is not None:
             evidence = (Evidence("said", "--template"),)
-            yield LooseCheckpoint(layout, (file.entry,), fit.fields, fit.prefix, None, evidence, fit.roles)
+            series = f"{fit.prefix}*{split_ending(name)[1]}"  # what lies beside it by another ending is another's
+            yield LooseCheckpoint(layout, (file.entry,), fit.fields, series, None, evidence, fit.roles)
 
 
 def may_hold_weights(name: str) -> bool:

@@ -209,3 +209,13 @@ def test_where_nobody_knows_whether_any_can_resume_the_newest_is_told(tmp_path: 
     answer = call("last", tmp_path, "--resumable")
     assert answer.code == 4
     assert f"the newest of which it is not known: {tmp_path}/epoch_2.pkl" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("template", "kept"),
+    [("m_{epoch}.pt", {"m_4.pt", "m_1.bin", "m_2.bin", "m_3.bin", "m_4.bin"}), ("m_{epoch}", {"m_4.pt", "m_4.bin"})],
+    ids=["one ending", "any ending"],
+)
+def test_a_template_proves_no_file_of_another_ending(tmp_path: Path, template: str, kept: set[str]) -> None:
+    put(tmp_path, {f"m_{n}{ending}": STATE for n in (1, 2, 3, 4) for ending in (".pt", ".bin")})
+    assert left(tmp_path, "--keep-last", "1", "--no-protect-last", "--template", template) == kept

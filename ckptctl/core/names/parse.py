@@ -55,6 +55,11 @@ class Name(NamedTuple):
 class NameReader(Protocol):
     """What reads a name by its own rule: a Template."""
 
+    @property
+    def ending(self) -> str:
+        """The ending that it asks for; "" where any will do."""
+        ...
+
     def match(self, stem: str) -> Name | None:
         """The name, where it fits."""
         ...

@@ -75,6 +75,11 @@ class Template:
         if sum(isinstance(piece, Slot) for piece in self._pieces) > _MOST_FIELDS:
             raise _bad(self.text, f"it has more than {_MOST_FIELDS} fields")
 
+    @property
+    def ending(self) -> str:
+        """The ending that it is written with (``.pt``); "" where names of any ending fit."""
+        return split_ending(self.text)[1]
+
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
 
