@@ -102,9 +102,9 @@ def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJ
     )
     policy = make_policy(options, spared=request.spared)
     most = None if size is None else parse_size(size)
-    ranking = {it.monitor: None for it in policy.rules if isinstance(it, TopK) and it.monitor}
-    scanning = scanning._replace(metrics=tuple(it for it in ranking if it != options.monitor))
-    return PruneJob(stores, scanning, policy, options.max_delete, most, options.strict)
+    ranking = [it.monitor for it in policy.rules if isinstance(it, TopK) and it.monitor]
+    metrics = tuple(dict.fromkeys(it for it in ranking if it != options.monitor))
+    return PruneJob(stores, scanning._replace(metrics=metrics), policy, options.max_delete, most, options.strict)
 
 
 # The plan -------------------------------------------------------------------------------------------------------------
@@ -117,17 +117,22 @@ def plan_stores(job: PruneJob, watch: Watch = lambda *_: None, *, is_strict: boo
     """
     listings = [list_tree(store, job.scanning, refine=partial(_refine, job, store, watch)) for store in job.stores]
     if is_strict and any(it.is_empty for it in listings):
-        return refuse_roots(job, listings) or PlannedPrune(Plan(job.policy, ()), job.root)
+        return _plan_nothing(job, listings)
     planned = job.narrow(_plan(job, listings))
     limits = {"max_delete": job.max_delete, "max_delete_size": job.max_delete_size}
     return planned._replace(objections=tuple(find_objections(planned.plan, planned.runs, planned.facts, **limits)))
 
 
-def refuse_roots(job: PruneJob, listings: Sequence[TreeListing] = ()) -> PlannedPrune | None:
+def refuse_roots(job: PruneJob) -> PlannedPrune | None:
     """A plan of nothing where a root itself forbids to go on: nobody should wait for a scan of ``/`` to hear so."""
+    planned = _plan_nothing(job, ())
+    return planned if planned.objections else None
+
+
+def _plan_nothing(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
+    """A plan without runs, with what stands against the roots themselves."""
     plan, facts = Plan(job.policy, ()), _read_facts(job, listings)
-    objections = tuple(find_objections(plan, (), facts))
-    return PlannedPrune(plan, job.root, facts=facts, objections=objections) if objections else None
+    return PlannedPrune(plan, job.root, facts=facts, objections=tuple(find_objections(plan, (), facts)))
 
 
 def require_checkpoints(job: PruneJob, planned: PlannedPrune) -> None:
@@ -187,9 +192,8 @@ def _resolve_for(rule: TopK, store: ReadStore, run: Run) -> Run:
 
 def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
     """The plan of what was listed in each store, with the links and references of all."""
-    found = [(store, run) for store, it in zip(job.stores, listings, strict=True) for run in _link_own(job, store, it)]
-    if job.policy.named:  # what belongs to no series goes where a person names it
-        found = [(store, _with_named(run, job.policy.named)) for store, run in found]
+    pairs = zip(job.stores, listings, strict=True)
+    found = [(store, _with_named(run, job.policy.named)) for store, it in pairs for run in _link_own(job, store, it)]
     between = find_cross_links(job.stores, listings)
     runs = _attach_references([attach_links(run, between) for _, run in found], job, listings)
     held = [(store, run) for (store, _), run in zip(found, runs, strict=True) if run.checkpoints]
@@ -207,7 +211,7 @@ def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
 
 
 def _with_named(run: Run, named: Collection[str]) -> Run:
-    """A run with what it left out, where a person named some of that."""
+    """A run with what it left out, where a person named some of that: only then it goes."""
     is_meant = any(it.path in named for it in run.left_out)
     return run._replace(checkpoints=(*run.checkpoints, *run.left_out)) if is_meant else run
 
@@ -221,13 +225,12 @@ def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator
 
 def find_cross_links(stores: Sequence[ReadStore], listings: Sequence[TreeListing]) -> list[Pointer]:
     """The links from one of several folders into another; both their paths as seen from above the folders."""
-    several = len(stores) > 1
-    places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url} if several else {}
+    places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url}
     outside = [
         (store, link.path)
         for store, listing in zip(stores, listings, strict=True)
         for link in listing.links
-        if store in places.values() and link.state == "outside"
+        if link.state == "outside"
     ]
     ends = [(relocate_path(path, store.url), os.path.realpath(f"{store.url}/{path}")) for store, path in outside]
     return [
@@ -308,7 +311,7 @@ def identify_roots(job: PruneJob) -> list[tuple[str, list[int]]]:
     try:
         return [identify_root(store) for store in job.stores if "://" not in store.url]
     except OSError as error:
-        raise Refused(f"{error.strerror or error}", id="stale-plan", path=job.root, done=NOTHING) from error
+        raise Refused(f"{error.strerror}", id="stale-plan", path=job.root, done=NOTHING) from error
 
 
 def _homes() -> frozenset[str]:
@@ -331,8 +334,8 @@ def look_again(job: PruneJob, planned: PlannedPrune) -> tuple[PlannedPrune, tupl
     """
     again = _plan(job, [_list_again(job, planned, place) for place in range(len(job.stores))])
     objections = find_objections(again.plan, again.runs, again.facts)
-    fresh = {} if objections else {it.path: it for it in again.plan.changed}
-    same = {it.path for it in planned.plan.changed if _are_same(it, fresh.get(it.path))}
+    fresh = {} if objections else {it.path: _change_of(it) for it in again.plan.changed}
+    same = {it.path for it in planned.plan.changed if fresh.get(it.path) == _change_of(it)}
     note = objections[0].text if objections else None
     why = note if isinstance(note, str) else "changed since the plan"
     changed = tuple(Failure(it.path, why, note=note) for it in planned.plan.changed if it.path not in same)
@@ -351,11 +354,9 @@ def _list_again(job: PruneJob, planned: PlannedPrune, place: int) -> TreeListing
         return list_tree(store, job.scanning, refine=refine)
     plans = zip(planned.plan.runs, planned.owners, strict=True)
     losing = {folder_of(run) for run, owner in plans if owner is store and run.changed}
-    settled = {run.path for run in before.runs} - losing
+    settled = {run.path: run for run in before.runs if run.path not in losing}
     now = list_tree(store, job.scanning, refine=refine, is_settled=lambda path: _is_in(settled, losing, path))
-    fresh = {run.path: run for run in now.runs}
-    left = [fresh.pop(run.path, run) for run in before.runs if run.path in fresh or run.path not in losing]
-    return now._replace(runs=(*left, *fresh.values()))
+    return now._replace(runs=(*settled.values(), *now.runs))
 
 
 def _is_in(settled: Collection[str], others: Collection[str], path: str) -> bool:
@@ -367,7 +368,7 @@ def _is_in(settled: Collection[str], others: Collection[str], path: str) -> bool
 
 def _is_shared(policy: Policy) -> bool:
     """Whether what one run holds decides what another one loses."""
-    is_global = any(isinstance(rule, TopK) and rule.id == GLOBAL_BEST for rule in policy.rules)
+    is_global = any(rule.id == GLOBAL_BEST for rule in policy.rules)
     return is_global or policy.group_by != "run" or policy.budget != Budget()
 
 
@@ -376,10 +377,9 @@ def folder_of(run: RunPlan) -> str:
     return run.path if run.folder is None else run.folder
 
 
-def _are_same(planned: Verdict, found: Verdict | None) -> bool:
-    if found is None or planned.checkpoint is None or found.checkpoint is None:
-        return False
-    return planned.action == found.action and planned.checkpoint.entries == found.checkpoint.entries
+def _change_of(verdict: Verdict) -> tuple[str, object]:
+    """What would be done, and with which entries: where either differs, it is another change."""
+    return verdict.action, verdict.checkpoint and verdict.checkpoint.entries
 
 
 def carry_out(
