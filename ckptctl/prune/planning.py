@@ -311,7 +311,7 @@ def identify_roots(job: PruneJob) -> list[tuple[str, list[int]]]:
     try:
         return [identify_root(store) for store in job.stores if "://" not in store.url]
     except OSError as error:
-        raise Refused(f"{error.strerror}", id="stale-plan", path=job.root, done=NOTHING) from error
+        raise Refused(f"{error.strerror or error}", id="stale-plan", path=job.root, done=NOTHING) from error
 
 
 def _homes() -> frozenset[str]:

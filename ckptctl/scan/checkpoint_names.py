@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ckptctl.core.model import SET_ASIDE, Checkpoint
 from ckptctl.core.names.parse import Name
 from ckptctl.core.names.tokens import read_field
-from ckptctl.core.names.vocabulary import is_setting
 from ckptctl.core.ranking import UNNAMED
 from ckptctl.scan.detect import Detected
 
@@ -45,10 +45,9 @@ def part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> li
 
     Only where the counts begin anew with each: a learning rate that falls from epoch to epoch parts nothing.
     """
-    keys = {key for name in names for key in name.fields if is_setting(key)}
-    varying = sorted(key for key in keys if len({name.fields[key].text for name in names if key in name.fields}) > 1)
-    counts = {(it.epoch, it.step) for it in checkpoints}
-    if not varying or len(counts) == len(checkpoints):
+    keys = set(chain.from_iterable(name.fields for name in names)) - COUNTING
+    varying = sorted(_find_settings(names, keys)) if keys else []
+    if not varying or len({(it.epoch, it.step) for it in checkpoints}) == len(checkpoints):
         return checkpoints
     return [
         it
@@ -59,6 +58,15 @@ def part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> li
         )
         for it, name in zip(checkpoints, names, strict=True)
     ]
+
+
+def _find_settings(names: Sequence[Name], keys: Collection[str]) -> Iterator[str]:
+    """Keys such as ``fold`` of which the values differ from name to name."""
+    from ckptctl.core.names.vocabulary import is_setting  # names of counts alone do without
+
+    for key in filter(is_setting, keys):
+        if len({name.fields[key].text for name in names if key in name.fields}) > 1:
+            yield key
 
 
 def name_of_loose(detected: Detected) -> Name:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Entries, Evidence, Note, Pointer, Run, Score, State, Stray
-from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
+from ckptctl.core.names.parse import EXTENSIONS, Field, Name, SaidNames, parse_folder
 from ckptctl.core.ranking import UNNAMED, in_save_order
 from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
@@ -18,7 +18,6 @@ from ckptctl.scan.checkpoint_names import COUNTING, name_of_loose, part_by_setti
 from ckptctl.scan.completeness import check_completeness, classify_unfinished
 from ckptctl.scan.detect import Detected, DetectedAll, detect
 from ckptctl.scan.grouping import RunFolder, group_folders
-from ckptctl.scan.loose_files import Said
 from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
@@ -33,6 +32,7 @@ from ckptctl.stores import CachedStore
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
     from ckptctl.layouts.schema import Layout
+    from ckptctl.scan.loose_files import LooseCheckpoint
     from ckptctl.stores import Folder, ReadStore
 
 
@@ -162,7 +162,7 @@ def _suggest(name: str) -> str:
 
 def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """A run from the names in its folder alone; None where there is neither checkpoint nor link to one, or no worth."""
-    detected = detect(store, run_folder, index, options.equals, Said(options.template, options.include))
+    detected = detect(store, run_folder, index, options.equals, SaidNames(options.template, options.include))
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
@@ -187,7 +187,7 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
     if not (checkpoints or others or pointers or run_folder.failures):
         return None
-    checkpoints, hard = _part_hard_links(checkpoints)
+    checkpoints, hard = _part_hard_links(checkpoints) if options.stat else (checkpoints, [])
     run = _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *hard]), index, options)
     return run._replace(left_out=tuple(others)) if others else run
 
@@ -244,11 +244,10 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
     entries = Entries(found.entries)
     state, note = _judge(store, found, entries, options)
     index = found.groups.get("index") if found.groups else None
-    if index is None and "index" in fields:
-        index = fields["index"].text if fields["index"].text.isdecimal() else None
+    if index is None and "index" in fields and fields["index"].text.isdecimal():
+        index = fields["index"].text
     step = _count(fields, "step" if "step" in fields else "global_step")
-    loose = found.loose
-    return Checkpoint(
+    made = Checkpoint(
         found.path,
         found.layout.name,
         found.unit,
@@ -262,10 +261,17 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
         name.roles,
         counter=None if index is None else int(index),
         evidence=found.evidence,
-        series=loose.series if loose is not None and not found.layout.records else found.groups.get("series") or "",
-        why_not=None if loose is None else loose.why_not,
-        proofs=() if loose is None else loose.evidence,
     )
+    if found.loose is not None:
+        return _add_proofs(made, found.loose, found.layout)
+    series = found.groups.get("series")
+    return made._replace(series=series) if series else made
+
+
+def _add_proofs(checkpoint: Checkpoint, loose: LooseCheckpoint, layout: Layout) -> Checkpoint:
+    """A checkpoint of loose files with the series that it is one of, and what speaks for its being deleted by rules."""
+    series = "" if layout.records else loose.series
+    return checkpoint._replace(series=series, why_not=loose.why_not, proofs=loose.evidence)
 
 
 def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, Note | None]:
@@ -282,10 +288,10 @@ def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options
 def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     """A number that counts, whole where it is whole."""
     field = fields.get(key)
-    number = None if field is None else field.number
-    if number is None or not isfinite(number):
+    if field is None or field.number is None or not isfinite(field.number):
         return None
-    return int(number) if number == int(number) else float(number)
+    whole = int(field.number)
+    return whole if whole == field.number else float(field.number)
 
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
