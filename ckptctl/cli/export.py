@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 from itertools import chain
 from math import inf, isnan, nan
 from os.path import realpath
@@ -14,6 +15,7 @@ from typer import Option
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
 from ckptctl.cli._list_runs import SortKey, parse_key, sort_run
+from ckptctl.cli._outputs import OutputFile
 from ckptctl.cli._targets import LocatedRun, filter_runs, require_all_listed, require_found, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
@@ -58,12 +60,15 @@ def command(
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
     include: opt.Includes = None,
+    force: opt.Force = False,
 ) -> None:
     """Write a summary of runs and checkpoints.
 
     yaml is what Lightning's to_yaml writes: one run's paths and scores, of all that have a score or of the best.
     """
     _check_output(output, ext or ())
+    if output is not None:
+        OutputFile(output, partial(_begins_as, form), force).require_free()
     console, stores = Console(), open_stores(paths)
     scanning = read_options(
         NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, sure=True
@@ -93,6 +98,17 @@ def _check_output(path: str | None, extensions: Sequence[str]) -> None:
     if path is not None and path.endswith(endings):
         text = "is called as checkpoints are: a summary might take the place of one"
         raise UsageError(text, path=path, hint="give the file another extension")
+
+
+def _begins_as(form: ExportFormat, head: bytes) -> bool:
+    """Whether a file begins as one that was written in a format; yaml begins as what the framework itself wrote."""
+    begins = {
+        ExportFormat.json: b'{"schema_version":',
+        ExportFormat.jsonl: b'{"run":',
+        ExportFormat.csv: b'"run","path","layout"',
+        ExportFormat.markdown: b"| run | name | epoch | step |",
+    }.get(form)
+    return begins is not None and head.startswith(begins)
 
 
 class ExportOptions(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from posixpath import join
 from typing import Any, NamedTuple
@@ -55,6 +56,11 @@ def encode_plan(
     }
     yield json.dumps(held, indent=1)[:-2]
     yield f',\n "plan": {"".join(shown).strip()}\n}}\n'
+
+
+def begins_as_plan(head: bytes) -> bool:
+    """Whether the start of a file is that of a plan."""
+    return re.match(rb'\s*\{\s*"ckptctl_plan"', head) is not None
 
 
 def read_plan(path: str) -> PlanFile:
