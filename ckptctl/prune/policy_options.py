@@ -34,8 +34,9 @@ from ckptctl.prune.apply import ApplyOptions
 from ckptctl.prune.journal import new_id
 from ckptctl.scan.targets import read_texts
 
-_BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?\d+)")
-_EVERY = re.compile(r"(?P<count>\d+)\s*(?P<unit>steps?|epochs?)?")
+_BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?[0-9]{1,18})")
+_EVERY = re.compile(r"(?P<count>[0-9]{1,18})\s*(?P<unit>steps?|epochs?)?")
+_STEP = re.compile("[0-9]{1,18}")
 _UNITS: dict[str, Literal["steps", "epochs"] | None] = {"s": "steps", "e": "epochs", "": None}
 _PERIODS: tuple[Period, ...] = ("hourly", "daily", "weekly", "monthly")
 _MODES = ("min", "max", "auto")
@@ -324,7 +325,7 @@ def _read_span(text: str) -> int:
 
 def _read_steps(texts: Sequence[str]) -> Iterator[int]:
     for text in ",".join(texts).split(","):
-        if not text.strip().isdigit():
+        if not _STEP.fullmatch(text.strip()):
             raise UsageError(f"'{text}' is not a step", hint="write --keep-step 1000,5000")
         yield int(text)
 
