@@ -32,7 +32,7 @@ POLICY_KEYS: dict[str, str] = PROTECTIONS | {
     **dict.fromkeys(["keep-best", "keep-every", "keep-step", "filter"], "texts"),
     **dict.fromkeys(["keep-within", "keep-newer-than"], "duration"),
     **dict.fromkeys(["max-size", "free"], "size"),
-    **dict.fromkeys(["drop-unranked", "no-protect-last", "partial", "relink"], "flag"),
+    **dict.fromkeys(["allow-mount", "drop-unranked", "no-protect-last", "partial", "relink"], "flag"),
     "global-best": "number",
     "group-by": "group",
     "max-files": "count",

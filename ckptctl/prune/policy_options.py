@@ -79,6 +79,7 @@ class PolicyOptions(NamedTuple):
     tie: str | None = None
     drop_unranked: bool = False
     no_protect_last: bool = False
+    allow_mount: bool = False
     min_age: str | None = None
     strict: bool = False
     max_delete: int | None = None
@@ -225,6 +226,7 @@ def make_policy(flags: PolicyOptions, *, spared: Sequence[str] = ()) -> Policy:
         tie == "latest",
         flags.drop_unranked,
         protect_last=not flags.no_protect_last,
+        allow_mount=flags.allow_mount,
         min_age=read_min_age(flags.min_age or "auto"),
         filters=tuple(map(parse_filter, flags.filters or ())),
         group_by=next(it for it in groups if it == flags.group_by),
