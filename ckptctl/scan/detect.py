@@ -187,6 +187,7 @@ class _Detection:
             for it in made
         ]
         made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
+        made = self._without_others(store, made) if any(it.layout.kinds for it in made) else made
         found = [it for it in (*self.found, *made) if it.path not in self.marks]
         held = {it.layout.family for it in found} if self.begun else set()
         found += [it for it in self.begun if it.layout.family in held or self.run_folder.find_neighbor(it.layout)]
@@ -200,6 +201,19 @@ class _Detection:
             more, left_out = self._read_loose(store, found)
             found = [*found, *more]
         return DetectedAll(sorted(found, key=_PATH), left_out)
+
+    def _without_others(self, store: ReadStore, made: list[Detected]) -> list[Detected]:
+        """The families but those of a plain name with another program's content; three of them are looked into."""
+        from ckptctl.scan.loose_files import sniff_file
+
+        named = [it for it in made if it.layout.kinds]
+        chosen = {named[at].path: named[at] for at in (0, len(named) // 2, -1)}.values()
+        kinds = {(sniff_file(store, it.entries[0].path).kind, it.layout.kinds) for it in chosen}
+        if all(kind in (*own, "unknown", "broken") for kind, own in kinds):
+            return made
+        for entry in (entry for it in named for entry in it.entries if entry.kind == "file"):
+            self._take_loose(entry, None)
+        return [it for it in made if not it.layout.kinds]
 
     def _read_loose(self, store: ReadStore, found: Sequence[Detected]) -> DetectedAll:
         """What the loose files are, but those that a framework is known to leave beside its checkpoints."""
