@@ -69,6 +69,8 @@ class Options(NamedTuple):
     """Whether every checkpoint's own side files are read, where the newest would tell of all."""
     is_brief: bool = False
     """Whether names are enough where they number every checkpoint: no state and no side file is read then."""
+    every: bool = False
+    """Whether every file is looked into, so that what is left out is all that holds weights."""
     is_worth: Callable[[Sequence[str]], bool] | None = None
     """Asked of the paths of a run's checkpoints, relative to its folder; nothing is read of a run that is not worth it,
     and it is left out."""
@@ -165,6 +167,10 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     detected = detect(store, run_folder, index, options.equals, SaidNames(options.template, options.include))
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
+    if options.every and options.layout is None:
+        from ckptctl.scan.unlisted import add_unlisted
+
+        detected = add_unlisted(store, run_folder, detected)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
     if not (detected.checkpoints or detected.left_out or links or run_folder.failures):
         return None
