@@ -7,7 +7,7 @@ from enum import Enum
 from functools import partial
 from itertools import chain
 from math import inf, isnan, nan
-from os.path import realpath
+from os.path import realpath, splitext
 from typing import Annotated, NamedTuple
 
 from typer import Option
@@ -46,7 +46,10 @@ class ExportFormat(str, Enum):
 
 def command(
     paths: opt.Paths = None,
-    form: Annotated[ExportFormat, Option("--format", help="What to write.")] = ExportFormat.json,
+    form: Annotated[
+        ExportFormat | None,
+        Option("--format", help="What to write; by default what FILE ends in, else json.", show_default=False),
+    ] = None,
     output: Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
     top_k: Annotated[int | None, Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
     sort: Annotated[str, Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
@@ -67,6 +70,7 @@ def command(
     yaml is what Lightning's to_yaml writes: one run's paths and scores, of all that have a score or of the best.
     """
     _check_output(output, ext or ())
+    form = form or _format_of(output or "")
     if output is not None:
         OutputFile(output, partial(_begins_as, form), force).require_free()
     console, stores = Console(), open_stores(paths)
@@ -98,6 +102,12 @@ def _check_output(path: str | None, extensions: Sequence[str]) -> None:
     if path is not None and path.endswith(endings):
         text = "is called as checkpoints are: a summary might take the place of one"
         raise UsageError(text, path=path, hint="give the file another extension")
+
+
+def _format_of(path: str) -> ExportFormat:
+    """What a file of that name should hold."""
+    endings = {it.value: it for it in ExportFormat} | {"yml": ExportFormat.yaml, "md": ExportFormat.markdown}
+    return endings.get(splitext(path)[1][1:].lower(), ExportFormat.json)
 
 
 def _begins_as(form: ExportFormat, head: bytes) -> bool:

@@ -110,6 +110,21 @@ def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJ
 # The plan -------------------------------------------------------------------------------------------------------------
 
 
+def plan_job(
+    job: PruneJob, watch: Watch = lambda *_: None, *, recover: Callable[[], object] | None = None
+) -> PlannedPrune:
+    """Plan a job; ``watch`` is shown each run as it is found.
+
+    ``recover`` puts in order what interrupted runs left. It is given by who means to carry the plan out: a root that
+    forbids that is not even looked at.
+    """
+    if recover is not None:
+        if (refused := refuse_roots(job)) is not None:
+            return refused
+        recover()
+    return plan_stores(job, watch, is_strict=recover is not None)
+
+
 def plan_stores(job: PruneJob, watch: Watch = lambda *_: None, *, is_strict: bool = False) -> PlannedPrune:
     """List everything once and plan it, with all that stands against the plan; raises NoCheckpoint, UsageError.
 
@@ -158,18 +173,27 @@ def find_refusal(job: PruneJob, planned: PlannedPrune, *, is_dry: bool = False) 
     """The first reason why a plan must not be carried out: a guard, its age, or a store that is read-only."""
     if min(store.clock() for store in job.stores) - job.scanning.now > OLDEST:
         return Refused("the plan is more than a day old", id="stale-plan", done=NOTHING, hint="make a new one")
-    for objection in planned.objections:
-        verb = "pass" if objection.override == "--empty-run" else "raise"
-        hint = f"{verb} {objection.override} to allow it" if objection.override else None
-        path = planned.root if len(job.stores) == 1 else None
-        text = objection.text if isinstance(objection.text, str) else "the plan is refused"
-        return Refused(text, note=objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
+    if planned.objections:
+        return _refuse(job, planned, planned.objections[0])
     try:
         for store in planned.owners if planned.plan.changed and not is_dry else ():
             require_writable(store, path=store.url, done=NOTHING)
     except Refused as error:
         return error
     return None
+
+
+def find_root_refusal(job: PruneJob, planned: PlannedPrune) -> Refused | None:
+    """Why nothing may be pruned at a root, which a dry run must not promise either."""
+    return next((_refuse(job, planned, it) for it in planned.objections if it.is_of_root), None)
+
+
+def _refuse(job: PruneJob, planned: PlannedPrune, objection: Objection) -> Refused:
+    verb = "pass" if objection.override in ("--empty-run", "--allow-mount") else "raise"
+    hint = f"{verb} {objection.override} to allow it" if objection.override else None
+    path = planned.root if len(job.stores) == 1 else None
+    text = objection.text if isinstance(objection.text, str) else "the plan is refused"
+    return Refused(text, note=objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
 
 
 def _refine(job: PruneJob, store: ReadStore, watch: Watch, run: Run) -> Run:
@@ -287,8 +311,16 @@ def measure_free_space(job: PruneJob) -> int:
 def _read_facts(job: PruneJob, listings: Sequence[TreeListing]) -> tuple[RootFacts, ...]:
     """What the guards must know of each root; that one is empty, only a listing tells."""
     return tuple(
-        read_root_facts(store, is_empty=bool(it and it.is_empty)) for store, it in zip_longest(job.stores, listings)
+        read_root_facts(store, is_empty=bool(it and it.is_empty))._replace(others=_count_others(it))
+        for store, it in zip_longest(job.stores, listings)
     )
+
+
+def _count_others(listing: TreeListing | None) -> int:
+    """The files of a git work tree that are no checkpoints'; 0 for any other place."""
+    if listing is None or not listing.is_work_tree:
+        return 0
+    return listing.files - sum(it.files for run in listing.runs for it in (*run.checkpoints, *run.left_out))
 
 
 def read_root_facts(store: ReadStore, *, is_empty: bool = False) -> RootFacts:

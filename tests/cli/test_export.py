@@ -62,6 +62,29 @@ def test_markdown_ranks_by_the_monitor_that_is_named(tmp_path: Path) -> None:
     assert ["**" in row for row in rows] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("out.csv", "csv"),
+        ("out.jsonl", "jsonl"),
+        ("out.YML", "yaml"),
+        ("out.md", "markdown"),
+        ("out.txt", "json"),
+        ("runs/csv", "json"),
+    ],
+)
+def test_a_file_holds_what_its_name_says_where_no_format_is_given(
+    run: Path, tmp_path: Path, name: str, form: str
+) -> None:
+    assert call("export", run, "-o", tmp_path / name).code == 0
+    assert (tmp_path / name).read_text() == call("export", run, "--format", form).out
+
+
+def test_a_format_that_is_given_counts_whatever_the_file_is_called(run: Path, tmp_path: Path) -> None:
+    assert call("export", run, "-o", tmp_path / "out.csv", "--format", "json").code == 0
+    assert (tmp_path / "out.csv").read_text() == call("export", run).out
+
+
 def test_yaml_is_paths_and_scores_as_lightning_writes_them(run: Path) -> None:
     answer = call("export", run, "--format", "yaml")
     assert answer.out == yaml.dump({str(run / name): loss for name, loss in LOSSES.items()})

@@ -207,7 +207,35 @@ def test_a_root_that_must_not_be_pruned_is_not_listed_by_who_means_to_and_is_by_
     monkeypatch.setenv("HOME", str(places / "a"))
     answer = call("prune", "a", "--keep-last", "1", "--yes", "--json")
     assert (answer.code, answer.error["id"], answer.json["runs"]) == (6, "root-is-home", [])
-    assert [it["path"] for it in call("prune", "a", "--keep-last", "1", "-n", "--json").json["runs"]] == ["run"]
+    shown = call("prune", "a", "--keep-last", "1", "-n", "--json")
+    assert (shown.code, shown.error["id"]) == (6, "root-is-home")  # it promises nothing that the run itself refuses
+    assert [it["path"] for it in shown.json["runs"]] == ["run"]
+
+
+@pytest.mark.parametrize("words", [["--yes"], ["-n"], ["--check"]])
+def test_a_project_is_refused_and_the_folder_of_runs_in_it_is_not(places: Path, words: list[str]) -> None:
+    (places / "a" / ".git").mkdir()
+    (places / "a" / "venv").mkdir()
+    for number in range(1001):
+        (places / "a" / "venv" / f"{number}.py").touch()
+    answer = call("prune", "a", "--keep-last", "1", *words)
+    assert (answer.code, "error[root-is-work-tree]" in answer.err) == (6, True)
+    assert "a git work tree with 1001 files that are no checkpoints'" in answer.err
+    assert checkpoints_in(places / "a" / "run") == NAMES
+    assert call("prune", "a/run", "--keep-last", "1", *words).code in (0, 10)
+
+
+def test_what_git_itself_keeps_makes_no_project(places: Path) -> None:
+    (places / "a" / ".git").mkdir()
+    for number in range(1001):
+        (places / "a" / ".git" / f"{number}").touch()
+    assert call("prune", "a", "--keep-last", "1", "--yes").code == 0
+
+
+def test_a_checkpoint_in_a_home_goes_by_its_name(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(places / "a" / "run"))
+    assert call("rm", f"a/run/{NAMES[0]}", "--yes").code == 0
+    assert checkpoints_in(places / "a" / "run") == NAMES[1:]
 
 
 @pytest.mark.parametrize("empty", ["c", "a0"], ids=["the last", "the first"])
