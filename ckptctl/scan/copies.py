@@ -81,7 +81,7 @@ def _find_original(store: ReadStore, copy: Checkpoint, saves: Sequence[Checkpoin
     if not isinstance(entry.identity, tuple):  # an object store: nothing is opened, for each look costs a request
         return _find_by_tag(entry, alike)
     try:
-        counts = _read_counts(store, copy)
+        counts = _read_counts(store, copy) if find_layout(copy.layout).is_generic else {}
         return _find_by_bytes(store, copy, counts, alike) or _find_by_counts(store, counts, saves)
     except OSError:
         return None

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckptctl.best import find_own_bests
 from ckptctl.core.model import Checkpoint, Entry, Pointer, Run
 from ckptctl.core.retention.plan import plan_run
 from ckptctl.core.retention.policy import Policy
@@ -180,6 +181,13 @@ def test_the_numbers_inside_say_with_which_save_to_begin(tmp_path: Path) -> None
     put(tmp_path, files | {"best.tar": files["net_it300.tar"]})
     assert set(listed(tmp_path)) == files.keys()
     assert pointers_of(tmp_path) == {"best.tar": ("copy", "net_it300.tar")}
+
+
+def test_a_copy_that_is_a_checkpoint_too_is_itself_what_training_called_best() -> None:
+    store = MemoryStore({f"net_{n:03d}.pt": save(n) for n in range(1, 6)} | {"best.pt": save(2, full=False)})
+    run = run_in(store)
+    assert [it.target for it in run.pointers] == ["net_002.pt"]
+    assert [it.path for it in find_own_bests(store, run)][:1] == ["best.pt"]
 
 
 # What looking costs
