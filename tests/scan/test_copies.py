@@ -117,6 +117,19 @@ def test_doctor_still_says_what_a_hard_link_would_save(tmp_path: Path) -> None:
     assert "holds the same bytes as" in call("doctor", tmp_path).out
 
 
+def test_only_a_copy_that_is_no_checkpoint_any_more_keeps_its_save_from_being_slimmed(tmp_path: Path) -> None:
+    files = {f"epoch_{n}.pt": save(n) for n in range(1, 6)}
+    put(tmp_path, files | {"best.pt": files["epoch_2.pt"], "final.pt": save(3, seed=9)})
+    assert pointers_of(tmp_path) == {"best.pt": ("copy", "epoch_2.pt"), "final.pt": ("copy", "epoch_3.pt")}
+    call("prune", tmp_path, "--keep-last", "5", "--resumable", "1", "--yes")
+    assert {name for name, data in files.items() if (tmp_path / name).read_bytes() == data} == {
+        "epoch_2.pt",
+        "epoch_5.pt",
+    }
+    again = call("prune", tmp_path, "--keep-last", "5", "--resumable", "1", "--check")
+    assert again.code == 0
+
+
 # What is no copy, or is not known to be one
 
 
