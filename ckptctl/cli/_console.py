@@ -102,9 +102,6 @@ class Console:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
         except UnicodeDecodeError:
             return False
-        except KeyboardInterrupt:
-            self.remark("")
-            raise
 
 
 def _write(text: str = "", *, flush: bool = False) -> None:
