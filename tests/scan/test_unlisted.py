@@ -62,3 +62,15 @@ def test_on_an_object_store_the_endings_of_texts_are_believed() -> None:
     for url, names in (("memory", ["agent.npz", "report.txt"]), ("s3://bucket/run", ["agent.npz"])):
         (run,) = scan(MemoryStore(held, url=url), Options(every=True))
         assert [it.path for it in run.left_out] == names
+
+
+def test_what_lies_in_a_folder_that_turned_out_to_be_no_checkpoint_is_told() -> None:
+    held = {"checkpoint_5_gda/weights.pt": STATE, "epoch_1.pt": STATE, "epoch_2.pt": STATE}  # its lead file is gone
+    (run,) = scan(MemoryStore(held), Options(every=True))
+    assert [it.path for it in run.left_out] == ["checkpoint_5_gda/weights.pt"]
+
+
+def test_what_is_part_of_a_checkpoint_is_not_told_again() -> None:
+    held = {"checkpoint-500/model.safetensors": STATE, "checkpoint-500/trainer_state.json": b"{}"}
+    (run,) = scan(MemoryStore(held | {"checkpoint-500/deep/extra.pt": STATE}), Options(every=True))
+    assert [it.path for it in (*run.checkpoints, *run.left_out)] == ["checkpoint-500"]
