@@ -235,9 +235,9 @@ def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
 
 
 def _with_named(run: Run, named: Collection[str]) -> Run:
-    """A run with what it left out, where a person named some of that: only then it goes."""
-    is_meant = any(it.path in named for it in run.left_out)
-    return run._replace(checkpoints=(*run.checkpoints, *run.left_out)) if is_meant else run
+    """A run with what it left out, and with copies, where a person named some of that: only then it goes."""
+    others = (*run.left_out, *run.copies)
+    return run._replace(checkpoints=(*run.checkpoints, *others)) if any(it.path in named for it in others) else run
 
 
 def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator[Run]:

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from ckptctl.stores import Folder, ReadStore
 
 
+_Parted = tuple[list[Checkpoint], list[Pointer], list[Checkpoint]]
+"""The checkpoints of a run, the names that stand for some of them, and what was folded into these."""
+
+
 class Options(NamedTuple):
     """How to look."""
 
@@ -69,6 +73,8 @@ class Options(NamedTuple):
     """Whether every checkpoint's own side files are read, where the newest would tell of all."""
     is_brief: bool = False
     """Whether names are enough where they number every checkpoint: no state and no side file is read then."""
+    every: bool = False
+    """Whether every file is looked into, so that what is left out is all that holds weights."""
     is_worth: Callable[[Sequence[str]], bool] | None = None
     """Asked of the paths of a run's checkpoints, relative to its folder; nothing is read of a run that is not worth it,
     and it is left out."""
@@ -165,6 +171,10 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     detected = detect(store, run_folder, index, options.equals, SaidNames(options.template, options.include))
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
+    if options.every and options.layout is None:
+        from ckptctl.scan.unlisted import add_unlisted
+
+        detected = add_unlisted(store, run_folder, detected)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
     if not (detected.checkpoints or detected.left_out or links or run_folder.failures):
         return None
@@ -187,9 +197,9 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
     if not (checkpoints or others or pointers or run_folder.failures):
         return None
-    checkpoints, hard = _part_hard_links(checkpoints) if options.stat else (checkpoints, [])
-    run = _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *hard]), index, options)
-    return run._replace(left_out=tuple(others)) if others else run
+    checkpoints, more, copies = _part_names(store, checkpoints, run_folder) if options.stat else (checkpoints, [], [])
+    run = _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *more]), index, options)
+    return run._replace(left_out=tuple(others), copies=tuple(copies)) if others or copies else run
 
 
 def _make_run(
@@ -292,6 +302,18 @@ def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
         return None
     whole = int(field.number)
     return whole if whole == field.number else float(field.number)
+
+
+def _part_names(store: ReadStore, checkpoints: Sequence[Checkpoint], run_folder: RunFolder) -> _Parted:
+    """The checkpoints without those that are others under a second name, pointers for those names, and the copies."""
+    kept, pointers = _part_hard_links(checkpoints)
+    if not any(it.roles for it in kept):
+        return kept, pointers, []
+    from ckptctl.scan.copies import part_copies  # many runs have no name of this kind
+
+    pinned = {it.path.removesuffix(PIN) for it in run_folder.entries if it.path.endswith(PIN)}
+    kept, more, folded = part_copies(store, kept, pinned)
+    return kept, [*pointers, *more], folded
 
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:
