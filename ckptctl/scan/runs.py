@@ -29,6 +29,7 @@ from ckptctl.scan.pointers import (
     read_pointers,
     resolve_links,
 )
+from ckptctl.scan.save_time import find_save_time
 from ckptctl.stores import CachedStore
 
 if TYPE_CHECKING:
@@ -339,6 +340,7 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
         series=loose.series if loose is not None and not found.layout.records else found.groups.get("series") or "",
         why_not=None if loose is None else loose.why_not,
         proofs=() if loose is None else loose.evidence,
+        saved_at=find_save_time(found.layout, entries) if found.unit == "dir" and options.stat else None,
     )
 
 

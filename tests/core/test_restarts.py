@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ckptctl.core.model import Checkpoint
-from ckptctl.core.ranking import MOST_TRAININGS, number_restarts
+from ckptctl.core.ranking import in_save_order
+from ckptctl.core.restarts import MOST_TRAININGS, find_time_conflict, number_restarts
 from tests.core.samples import HOUR, MINUTE, save
 
 OLD = [save(f"old-{step}", step=step, at=step * HOUR) for step in (10, 20, 30)]
@@ -16,7 +19,9 @@ NEW = [save(f"new-{step}", step=step, at=(100 + step) * HOUR) for step in (10, 2
 
 def parted(held: list[Checkpoint], lists: Mapping[str, set[str]]) -> dict[str, int]:
     """The trainings of checkpoints, some of whose states list others."""
-    return number_restarts({it.path: it for it in held}, lambda it: lists.get(it.path))
+    return number_restarts(
+        {it.path: it for it in held}, lambda it: {"val_loss": lists[it.path]} if it.path in lists else {}
+    )
 
 
 def names(*checkpoints: Checkpoint) -> set[str]:
@@ -33,12 +38,75 @@ def test_what_neither_lists_the_other_was_saved_by_two_trainings() -> None:
     [
         pytest.param({"old-30": {"old-30"}}, id="only the highest lists any"),
         pytest.param({"new-20": {"new-20"}}, id="only the latest lists any"),
-        pytest.param({}, id="none lists any, but their times are well apart"),
-        pytest.param({"old-30": set(), "new-20": set()}, id="the lists are empty, but their times are well apart"),
+        pytest.param({}, id="none lists any"),
+        pytest.param({"old-30": set(), "new-20": set()}, id="the lists are empty"),
+        pytest.param({"old-30": {"old-30"}, "new-20": {"old-30", "new-20"}}, id="the latest lists the highest"),
     ],
 )
-def test_one_list_or_the_times_are_enough_to_part_them(lists: dict[str, set[str]]) -> None:
-    assert parted([*OLD, *NEW], lists)["new-20"] == 1
+def test_times_that_are_well_apart_are_no_proof_of_a_second_training(lists: dict[str, set[str]]) -> None:
+    assert set(parted([*OLD, *NEW], lists).values()) == {0}
+
+
+def test_what_another_callback_saved_is_no_second_training_when_its_file_is_touched() -> None:
+    every = save("every-10", step=10, at=99 * HOUR)  # in no list: that callback keeps all
+    best = [save("best-5", step=5, at=5 * HOUR), save("best-25", step=25, at=25 * HOUR)]
+    lists = {"every-10": {"best-5"}, "best-25": {"best-5", "best-25"}}
+    assert set(parted([every, *best], lists).values()) == {0}
+
+
+def test_lists_of_different_metrics_are_not_held_against_each_other() -> None:
+    lists = {"old-30": {"val_loss": names(*OLD)}, "new-20": {"val_acc": names(*NEW)}}
+    parts = number_restarts({it.path: it for it in [*OLD, *NEW]}, lambda it: lists.get(it.path, {}))
+    assert set(parts.values()) == {0}
+
+
+def test_a_tracker_that_names_a_save_after_the_highest_parts_them() -> None:
+    held = {it.path: it for it in [*OLD, *NEW]}
+    assert number_restarts(held, lambda _: {}, {"new-10"}) == dict.fromkeys(names(*OLD), 0) | dict.fromkeys(
+        names(*NEW), 1
+    )
+    assert set(number_restarts(held, lambda _: {}, {"old-20"}).values()) == {0}
+
+
+def test_a_folder_that_an_evaluation_wrote_into_was_not_saved_then() -> None:
+    written = save("old-10", step=10, at=99 * HOUR)._replace(saved_at=10 * HOUR)
+    assert set(number_restarts({it.path: it for it in [written, *OLD[1:]]}, lambda _: {}, {"old-10"}).values()) == {0}
+    assert find_time_conflict([written, *OLD[1:]]) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        pytest.param([], None, id="nothing"),
+        pytest.param([*OLD, *NEW], ("new-20", "old-30"), id="the highest is older"),
+        pytest.param(OLD, None, id="numbers and times agree"),
+        pytest.param([save("b", step=20, at=1), save("a", step=10, at=MINUTE)], None, id="within a minute"),
+        pytest.param([save("x", at=99 * HOUR), *OLD], None, id="what has no number"),
+        pytest.param(
+            [save("a", epoch=1, at=9 * HOUR), save("b", epoch=2, at=2 * HOUR), save("c", epoch=3, at=10 * HOUR)],
+            ("a", "b"),
+            id="one in the middle",
+        ),
+        pytest.param(
+            [save("b", at=1)._replace(counter=2), save("a", at=HOUR)._replace(counter=1)], ("a", "b"), id="counters"
+        ),
+    ],
+)
+def test_times_that_disagree_with_the_numbers_are_found(held: list[Checkpoint], told: tuple[str, str] | None) -> None:
+    conflict = find_time_conflict(held)
+    assert (None if conflict is None else (conflict.facts["later"], conflict.facts["higher"])) == told
+
+
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=12, unique=True), st.data())
+def test_shuffled_times_change_neither_the_order_nor_the_trainings(steps: list[int], data: st.DataObject) -> None:
+    held = [save(f"{step}.ckpt", step=step, at=step * HOUR) for step in steps]
+    times = data.draw(st.permutations([step * HOUR for step in steps]))
+    shuffled = [it._replace(saved_at=at) for it, at in zip(held, times, strict=True)]
+    listed = {it.path: {other.path for other in held if (other.step or 0) <= (it.step or 0)} for it in held}
+    last = {max(held, key=lambda it: it.step or 0).path}
+    parts = number_restarts({it.path: it for it in shuffled}, lambda it: {"val_loss": listed[it.path]}, last)
+    assert set(parts.values()) == {0}
+    assert [it.path for it in in_save_order(shuffled)] == [it.path for it in in_save_order(held)]
 
 
 def test_a_second_version_of_a_name_parts_what_was_written_within_a_minute() -> None:
