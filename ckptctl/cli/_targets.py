@@ -8,7 +8,6 @@ from typing import NamedTuple
 from ckptctl.cli._console import Console
 from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Checkpoint, Note, Run
-from ckptctl.core.restarts import find_time_conflict
 from ckptctl.errors import NoCheckpoint, PartlyDone
 from ckptctl.render.columns import write_count
 from ckptctl.render.text import escape, locate
@@ -82,6 +81,8 @@ def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple
 
 def print_restart_warning(console: Console, located: LocatedRun) -> None:
     """Warn where the newest by time is not the one with the highest number, and which of them counts."""
+    from ckptctl.core.restarts import find_time_conflict  # a listing needs none of it
+
     held = [it for it in located.run.checkpoints if it.state == "complete" and not it.is_set_aside]
     conflict = Note("reused-folder") if any(it.lineage for it in held) else find_time_conflict(held)
     if conflict is not None:

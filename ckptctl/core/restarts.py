@@ -24,7 +24,7 @@ def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths, last: 
       deletes what its list loses; so where the other lists a file that is there and that the highest does not list,
       two trainings saved them, unless one of the two lists the other.
     - ``last`` holds the paths of what trackers name as the last save: one that was saved well after the highest.
-    - A ``-vN`` was saved after the highest step, while its namesake was there before.
+    - All ``-vN`` of one N were saved after the highest step, and the same names without it before.
     """
     series: dict[str, dict[str, Checkpoint]] = {}
     for key, it in held.items():
@@ -57,14 +57,24 @@ def _border(pool: list[Checkpoint], list_kept: KeptPaths, last: Collection[str])
         return None
     is_unlisted = any(paths - kept[metric] for metric, paths in others.items() if metric in kept)
     is_named = any(it.path in last and came_later(it, highest) for it in numbered)
-    return highest.saved if is_unlisted or is_named or _has_twin(pool, highest) else None
+    has_twins = _has_twins(pool, highest, set().union(*kept.values()))
+    return highest.saved if is_unlisted or is_named or has_twins else None
 
 
-def _has_twin(pool: list[Checkpoint], highest: Checkpoint) -> bool:
-    """Whether a ``-vN`` was saved after the highest step, and its namesake before."""
-    old = {it.path for it in pool if it.saved <= highest.saved}
-    versioned = [it for it in pool if it.saved > highest.saved and it.version is not None]
-    return any(it.path.replace(f"-v{it.version}.", ".") in old for it in versioned)
+def _has_twins(pool: list[Checkpoint], highest: Checkpoint, kept: Collection[str]) -> bool:
+    """Whether each ``-vN``, for one N, was saved after the highest step, and its namesake before.
+
+    Two callbacks with one pattern write such twins as well, at once: a copy may part one pair, not all. What the
+    highest step's state lists was there before it.
+    """
+    paths = {it.path: it for it in pool}
+    straddles: dict[int, set[bool]] = {}
+    for it in (it for it in pool if it.version is not None):
+        namesake = paths.get(it.path.replace(f"-v{it.version}.", "."))
+        if namesake is not None:
+            is_parted = namesake.saved <= highest.saved < it.saved and it.path not in kept
+            straddles.setdefault(it.version or 0, set()).add(is_parted)
+    return {True} in straddles.values()
 
 
 def find_time_conflict(checkpoints: Iterable[Checkpoint]) -> Note | None:

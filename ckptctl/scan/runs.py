@@ -29,7 +29,6 @@ from ckptctl.scan.pointers import (
     read_pointers,
     resolve_links,
 )
-from ckptctl.scan.save_time import find_save_time
 from ckptctl.stores import CachedStore
 
 if TYPE_CHECKING:
@@ -340,8 +339,14 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
         series=loose.series if loose is not None and not found.layout.records else found.groups.get("series") or "",
         why_not=None if loose is None else loose.why_not,
         proofs=() if loose is None else loose.evidence,
-        saved_at=find_save_time(found.layout, entries) if found.unit == "dir" and options.stat else None,
+        saved_at=_find_save_time(found, entries) if found.unit == "dir" and options.stat else None,
     )
+
+
+def _find_save_time(found: Detected, entries: Entries) -> int | None:
+    from ckptctl.scan.save_time import find_save_time  # only folders have it
+
+    return find_save_time(found.layout, entries)
 
 
 def _add_roles(name: Name, loose: LooseCheckpoint) -> Name:

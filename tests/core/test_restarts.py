@@ -149,3 +149,32 @@ def test_three_trainings_are_told_apart() -> None:
 def test_of_too_many_trainings_none_is_told() -> None:
     held = [save(f"{n}", step=1000 - n, at=n * HOUR) for n in range(MOST_TRAININGS + 1)]
     assert set(parted(held, {it.path: {it.path} for it in held}).values()) == {0}
+
+
+def twins(*at: tuple[str, int, int]) -> dict[str, Checkpoint]:
+    """Saves by name, step and hour, those called ``-v1`` with their version."""
+    held = [save(name, step=step, at=hour * HOUR) for name, step, hour in at]
+    return {it.path: it._replace(version=1 if "-v1" in it.path else None) for it in held}
+
+
+def test_twins_of_two_callbacks_that_a_copy_has_parted_are_no_second_training() -> None:
+    held = twins(("1.ckpt", 1, 1), ("9.ckpt", 9, 2), ("1-v1.ckpt", 1, 3), ("2.ckpt", 2, 4), ("2-v1.ckpt", 2, 5))
+    assert set(number_restarts(held, lambda _: {}).values()) == {0}
+    pair = {name: it for name, it in held.items() if not name.startswith("2")}
+    assert number_restarts(pair, lambda _: {}) == {"1.ckpt": 0, "9.ckpt": 0, "1-v1.ckpt": 1}
+    lists = {"9.ckpt": {"val_acc": {"1-v1.ckpt"}}}
+    later = {**pair, "3.ckpt": save("3.ckpt", step=3, at=9 * HOUR)}
+    assert set(number_restarts(later, lambda it: lists.get(it.path, {})).values()) == {0}
+
+
+def test_each_series_has_its_own_trainings() -> None:
+    old = [save(f"fold1-{step}", step=step, at=step * HOUR)._replace(series="1") for step in (10, 20)]
+    new = [save(f"fold2-{step}", step=step, at=step * HOUR)._replace(series="2") for step in (1, 2, 99)]
+    held = {it.path: it for it in [*old, *new]}
+    assert number_restarts(held, lambda _: {}, {"fold1-20"}) == dict.fromkeys(held, 0)
+    assert find_time_conflict(held.values()) is None
+    again = {**held, "fold2-3": save("fold2-3", step=3, at=200 * HOUR)._replace(series="2")}
+    assert number_restarts(again, lambda _: {}, {"fold2-3"}) == {**dict.fromkeys(held, 0), "fold2-3": 1}
+    conflict = find_time_conflict(again.values())
+    assert conflict is not None
+    assert (conflict.facts["later"], conflict.facts["higher"]) == ("fold2-3", "fold2-99")

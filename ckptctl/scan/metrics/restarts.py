@@ -36,9 +36,9 @@ def part_trainings(store: ReadStore, claims: ScoreClaims) -> None:
 
 def _find_named_last(run: Run) -> set[str]:
     """The paths of the checkpoints that trackers of training name as the last save; links may be anybody's."""
-    specs = [spec for it in map(find_layout, run.layouts) for spec in it.pointers]
-    best = [it.path for it in specs if it.is_best]
     named = [it for it in run.pointers if it.kind in {"text", "json"} and it.state == "ok" and it.target is not None]
+    specs = [spec for it in map(find_layout, run.layouts) for spec in it.pointers] if named else []
+    best = [it.path for it in specs if it.is_best]
     return {
         pointer.target or ""
         for pointer in named
