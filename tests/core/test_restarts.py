@@ -178,3 +178,8 @@ def test_each_series_has_its_own_trainings() -> None:
     conflict = find_time_conflict(again.values())
     assert conflict is not None
     assert (conflict.facts["later"], conflict.facts["higher"]) == ("fold2-3", "fold2-99")
+
+
+def test_a_version_whose_namesake_is_gone_proves_nothing() -> None:
+    held = twins(("9.ckpt", 9, 2), ("1-v1.ckpt", 1, 30))
+    assert set(number_restarts(held, lambda _: {}).values()) == {0}
