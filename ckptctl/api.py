@@ -184,7 +184,7 @@ def last(
     ]
     if not found:
         raise NoCheckpoint("no checkpoint found", path=read_paths(path)[0], hint="see what there is: ckptctl ls")
-    newest, store = max(found, key=lambda it: it[0].modified)
+    newest, store = max(found, key=lambda it: it[0].saved)
     return absolute_checkpoint(store, store.url, newest)
 
 

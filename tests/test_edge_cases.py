@@ -308,7 +308,7 @@ def test_case_26_a_link_to_a_folder_checkpoint_is_unlinked_only(tmp_path: Path) 
         ["last.ckpt"],
         3,
     )
-    save(tmp_path / "epoch=2-step=4.ckpt", ["meta.pt", ".metadata", "__0_0.distcp"])
+    save(tmp_path / "epoch=2-step=4.ckpt", ["__0_0.distcp", ".metadata", "meta.pt"])  # as it is written
     assert call("link", tmp_path, "--last").code == 0
     assert os.readlink(tmp_path / "last.ckpt") == "epoch=2-step=4.ckpt"
     assert listing(folder) == before

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from ckptctl.cli._console import Console
 from ckptctl.core.filters import Filter, meets_all
-from ckptctl.core.model import Checkpoint, Run
-from ckptctl.core.ranking import was_restarted
+from ckptctl.core.model import Checkpoint, Note, Run
 from ckptctl.errors import NoCheckpoint, PartlyDone
 from ckptctl.render.columns import write_count
 from ckptctl.render.text import escape, locate
@@ -82,12 +81,13 @@ def filter_checkpoints(run: Run, filters: tuple[Filter, ...], now: int) -> tuple
 
 
 def print_restart_warning(console: Console, located: LocatedRun) -> None:
-    """Warn where the newest is not the one with the highest number: times may have been changed by a copy."""
-    shown = locate(located.store.url, located.run.path)
-    if was_restarted(located.run.checkpoints) and not any(it.lineage for it in located.run.checkpoints):
-        console.warn(f"{shown}: times and numbers disagree, as after a copy: last is the highest number")
-    if any(it.lineage for it in located.run.checkpoints):
-        console.warn(f"{shown}: more than one training used this folder, going by the times: last is the newest one's")
+    """Warn where the newest by time is not the one with the highest number, and which of them counts."""
+    from ckptctl.core.restarts import find_time_conflict  # a listing needs none of it
+
+    held = [it for it in located.run.checkpoints if it.state == "complete" and not it.is_set_aside]
+    conflict = Note("reused-folder") if any(it.lineage for it in held) else find_time_conflict(held)
+    if conflict is not None:
+        console.warn(conflict, locate(located.store.url, located.run.path))
 
 
 def require_found(

@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Print the newest complete checkpoint under PATH.
 
-    In a run the newest has the highest step, else the highest epoch, else the latest time; over runs, and over the
-    trainings that used one folder, the latest time.
+    In a run the newest has the highest step, else epoch, else save counter, else the latest time. Times decide between
+    runs, and where a record proves that training was restarted in a folder.
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_stores([path])
@@ -62,7 +62,7 @@ def command(
     latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
     for located, newest in found:
         group = opt.group_of(located.store.url, located.run.path, group_by)
-        latest[group] = max(latest.get(group, (located, newest)), (located, newest), key=lambda pair: pair[1].modified)
+        latest[group] = max(latest.get(group, (located, newest)), (located, newest), key=lambda pair: pair[1].saved)
     for located, newest in latest.values():
         print_restart_warning(console, located)
         _warn_of_newer(console, located, newest)

@@ -172,6 +172,8 @@ class Checkpoint(NamedTuple):
     """Why no rule may delete it: nothing proves it to be one of a training's saves in a row."""
     proofs: tuple[Evidence, ...] = ()
     """What says that it is one, where its layout's own record does not."""
+    saved_at: int | None = None
+    """Nanoseconds since 1970 of what its framework writes last; None where that is not known of its folder."""
 
     @property
     def family(self) -> str:
@@ -224,6 +226,11 @@ class Checkpoint(NamedTuple):
     def modified(self) -> int:
         """Nanoseconds since 1970 of its newest entry; 0 where not asked for."""
         return Entries.of(self.entries).modified
+
+    @property
+    def saved(self) -> int:
+        """When it was saved, as `modified`: an evaluation may have written into its folder since."""
+        return self.modified if self.saved_at is None else self.saved_at
 
     @property
     def files(self) -> int:

@@ -1,10 +1,10 @@
-"""What to rank by, which way is better, the order that follows; which training saved what; a run's best and newest."""
+"""What to rank by, which way is better, the order that follows; a run's best and newest."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from math import inf
 from operator import attrgetter
 from typing import Literal, NamedTuple, cast
@@ -274,7 +274,7 @@ def save_order_key(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], 
     numbered = [checkpoint for checkpoint in checkpoints if checkpoint.step is not None or checkpoint.epoch is not None]
     if numbered and all(it.series and it.step is not None and it.epoch is not None for it in numbered):
         # a home-made loop may count its steps anew in each epoch
-        return lambda it: (it.lineage, it.epoch or 0, it.step or 0, it.counter or 0, it.modified, it.path)
+        return lambda it: (it.lineage, it.epoch or 0, it.step or 0, it.counter or 0, it.saved, it.path)
     by_step = all(checkpoint.step is not None for checkpoint in numbered)
     by_epoch = all(checkpoint.epoch is not None for checkpoint in numbered)
 
@@ -282,7 +282,7 @@ def save_order_key(checkpoints: Iterable[Checkpoint]) -> Callable[[Checkpoint], 
         step = checkpoint.step if by_step and checkpoint.step is not None else -1
         epoch = checkpoint.epoch if by_epoch and checkpoint.epoch is not None else -1
         counter = -1 if checkpoint.counter is None else checkpoint.counter
-        return (checkpoint.lineage, step, epoch, counter, checkpoint.modified, checkpoint.version or 0, checkpoint.path)
+        return (checkpoint.lineage, step, epoch, counter, checkpoint.saved, checkpoint.version or 0, checkpoint.path)
 
     return key
 
@@ -310,33 +310,13 @@ def find_newest(
 
 
 def in_time_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """Earliest written first; of one time, in order."""
-    return sorted(in_save_order(checkpoints), key=lambda checkpoint: checkpoint.modified)
+    """Earliest saved first; of one time, in order."""
+    return sorted(in_save_order(checkpoints), key=attrgetter("saved"))
 
 
 def came_later(one: Checkpoint, other: Checkpoint) -> bool:
-    """Whether it was written so long after the other that, if its number is lower, training must have begun anew."""
-    return one.modified - other.modified > RESTART
-
-
-def was_restarted(checkpoints: Iterable[Checkpoint]) -> bool:
-    """Whether steps fall while times rise: training began anew in a used folder, or something changed the times."""
-    by_series: dict[str, list[Checkpoint]] = {}
-    for it in checkpoints:
-        if it.step is not None or it.epoch is not None:
-            by_series.setdefault(it.series, []).append(it)
-    return any(map(_falls_back, by_series.values()))
-
-
-def _falls_back(held: list[Checkpoint]) -> bool:
-    """Whether in one series a lower number was written well after a higher one."""
-    numbered = in_save_order(held)
-    latest = numbered[0]
-    for checkpoint in numbered:
-        if came_later(latest, checkpoint):
-            return True
-        latest = max(latest, checkpoint, key=lambda it: it.modified)
-    return False
+    """Whether it was saved so long after the other that, if its number is lower, the times are not those of saving."""
+    return one.saved - other.saved > RESTART
 
 
 class RunView(NamedTuple):
@@ -366,45 +346,3 @@ def view_run(run: Run, *, monitor: str | None = None, mode: str = "auto") -> Run
         return RunView(run, last=newest, doubt=error)
     ranked = rank(complete, metric)
     return RunView(run, metric, ranked[0].checkpoint.path if ranked else None, newest)
-
-
-MOST_TRAININGS = 32
-"""Trainings told apart; a folder with more has times that nothing can be read from."""
-
-KeptPaths = Callable[[Checkpoint], "set[str] | None"]
-
-
-def number_restarts(held: Mapping[str, Checkpoint], list_kept: KeptPaths, *, by_time: bool = True) -> dict[str, int]:
-    """The number of each checkpoint's training, from 0; by the keys of ``held``.
-
-    Where the highest step is older than another save, training was begun anew, or a copy has mixed up the times. The
-    states tell: ``list_kept`` gives the paths that a checkpoint's state lists as kept when it was saved, None where it
-    lists none. Two saves of one training are in the list of the later; where neither lists the other, all that was
-    written after the highest step is another training's. States without lists (weights only) leave it to a ``-vN`` that
-    was written after the highest step, while its namesake was there before, and to times that are well apart.
-    """
-    lineages = dict.fromkeys(held, 0)
-    for number in range(1, MOST_TRAININGS):
-        pool = {key: it for key, it in held.items() if lineages[key] == number - 1}
-        border = _border(list(pool.values()), list_kept, by_time=by_time)
-        if border is None:
-            return lineages
-        lineages |= {key: number for key, it in pool.items() if it.modified > border}
-    return dict.fromkeys(held, 0)
-
-
-def _border(pool: list[Checkpoint], list_kept: KeptPaths, *, by_time: bool) -> int | None:
-    """The time after which another training wrote; None where there is only one."""
-    numbered = in_save_order(it for it in pool if it.step is not None or it.epoch is not None)
-    if not numbered:
-        return None
-    highest, latest = numbered[-1], max(numbered, key=lambda it: it.modified)
-    if latest.modified <= highest.modified or (latest.step, latest.epoch) == (highest.step, highest.epoch):
-        return None
-    lists = (list_kept(highest) or set(), list_kept(latest) or set())
-    if highest.path in lists[1] or latest.path in lists[0]:
-        return None
-    old = {it.path for it in pool if it.modified <= highest.modified}
-    versioned = [it for it in pool if it.modified > highest.modified and it.version is not None]
-    has_twins = any(it.path.replace(f"-v{it.version}.", ".") in old for it in versioned)
-    return highest.modified if any(lists) or has_twins or (by_time and came_later(latest, highest)) else None

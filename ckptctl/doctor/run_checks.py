@@ -6,8 +6,9 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import NamedTuple
 
 from ckptctl.core.findings import DoctorContext, Finding, Hint, describe_names, make_placeholders, newest_of
-from ckptctl.core.model import Checkpoint, Note, Run
-from ckptctl.core.ranking import find_mode_doubt, in_save_order, infer_mode, was_restarted
+from ckptctl.core.model import Checkpoint, Note, Run, Text
+from ckptctl.core.ranking import find_mode_doubt, in_save_order, infer_mode
+from ckptctl.core.restarts import find_time_conflict
 from ckptctl.core.retention.plan import families_of
 from ckptctl.doctor.pointer_checks import (
     find_broken_pointers,
@@ -55,11 +56,11 @@ def _find_restart(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noq
     """Several trainings in one folder, one after the other."""
     candidates = [it for it in run.checkpoints if it.state == "complete" and not it.is_set_aside]
     later = [it.path for it in candidates if it.lineage]
-    if not (later or was_restarted(candidates)):
-        return
-    text = "steps fall while times rise: training was restarted here, or a copy changed the times"
+    text: Text | None = find_time_conflict(candidates)
     if later:
         text = f"more than one training saved here; of a later one: {describe_names(later)}"
+    if text is None:
+        return
     hint = Hint("give each training a folder of its own; see the ages", (run.path,), "ckptctl ls {} --sort age")
     yield Finding("reused-folder", "advice", run.path, text, hint)
 

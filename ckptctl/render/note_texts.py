@@ -83,6 +83,10 @@ def _mode_against_name(metric: str, mode: str, told: str, *, asked: bool) -> str
     return f"{who} says {mode}, but '{metric}' reads as if {told} were better: {mode} counts"
 
 
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 def _of_several(paths: Sequence[str], why: str) -> str:
     from ckptctl.core.findings import describe_names  # only a doctor shows these
 
@@ -177,10 +181,11 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "tied-places": "{metric} is {value} on both sides of place {place}: the order of saving decided",
     # a plan
     "reused-folder": (
-        "more than one training used this folder: last is the newest one's, an earlier one's newest is kept too"
+        "more than one training used this folder: last is the newest one's, a prune keeps an earlier one's newest too"
     ),
-    "restarted": (
-        "steps fall while times rise: was training restarted here? The newest by step and by time are both kept"
+    "times-disagree": lambda later, higher: (
+        f"{_name_of(later)} is newer than {_name_of(higher)}, which has the higher number: the numbers count,"
+        " and a prune keeps the last by time too (was training restarted here, or were files copied?)"
     ),
     "mixed-layouts": lambda families: f"checkpoints of {' and '.join(families)} lie here: choose one with --layout",
     "left-alone": "{why}: left alone",

@@ -271,11 +271,18 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
         name.roles,
         counter=None if index is None else int(index),
         evidence=found.evidence,
+        saved_at=_find_save_time(found, entries) if found.unit == "dir" and options.stat else None,
     )
     if found.loose is not None:
         return _add_proofs(made, found.loose, found.layout)
     series = found.groups.get("series")
     return made._replace(series=series) if series else made
+
+
+def _find_save_time(found: Detected, entries: Entries) -> int | None:
+    from ckptctl.scan.save_time import find_save_time  # only folders have it
+
+    return find_save_time(found.layout, entries)
 
 
 def _add_proofs(checkpoint: Checkpoint, loose: LooseCheckpoint, layout: Layout) -> Checkpoint:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import BEST, HOUR, LAST, NAMES, Answer, age, call, make_run, save, state
+from tests.cli.calls import BEST, HOUR, LAST, NAMES, Answer, age, call, make_run, remember, save, state, watch
 from tests.cli.schema import LAST as SCHEMA
 from tests.cli.schema import misfits
 
@@ -92,8 +92,68 @@ def test_a_last_link_is_answered_by_what_it_names(run: Path) -> None:
 def test_a_newest_by_time_that_has_not_the_highest_step_is_warned_of(run: Path) -> None:
     age(run / NAMES[0], -48 * HOUR)
     for answer in (call("last", run), call("link", "--last", run, "--dry-run")):
-        assert NAMES[0] in answer.out
-        assert f"warning: {run}: more than one training used this folder, going by the times" in answer.err
+        assert LAST in answer.out
+        assert f"warning: {run}: {NAMES[0]} is newer than {LAST}, which has the higher number" in answer.err
+
+
+def test_a_prune_of_a_folder_whose_times_disagree_keeps_the_last_by_number_and_by_time(run: Path) -> None:
+    age(run / NAMES[0], -48 * HOUR)
+    answer = call("prune", run, "--keep-last", "1", "--yes")
+    assert {it.name for it in run.iterdir()} == {NAMES[0], LAST}
+    assert f"warning: {run}: {NAMES[0]} is newer than {LAST}, which has the higher number" in answer.err
+
+
+def copied(folder: Path) -> Path:
+    """Folders of saves that were copied without their times, in the order of their names, two minutes each."""
+    steps = (500, 1000, 1500, 2000, 10000)
+    for at, step in enumerate(sorted(steps, key=str)):
+        save(folder / f"checkpoint-{step}", ["model.safetensors", "optimizer.pt", "trainer_state.json"], b"{}")
+        for path in (folder / f"checkpoint-{step}").rglob("*"):
+            moment = 10**9 + at * 120
+            os.utime(path, (moment, moment))
+    return folder
+
+
+def test_folders_that_were_copied_without_their_times_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
+    assert call("last", copied(tmp_path)).lines == [f"{tmp_path}/checkpoint-10000"]
+    call("prune", tmp_path, "--keep-last", "2", "--yes")
+    assert {"checkpoint-2000", "checkpoint-10000"} <= {it.name for it in tmp_path.iterdir()}
+
+
+def test_a_folder_that_an_evaluation_wrote_into_is_no_newer_save(tmp_path: Path) -> None:
+    for at, step in enumerate((500, 1000, 1500)):
+        save(tmp_path / f"checkpoint-{step}", ["model.safetensors", "optimizer.pt", "trainer_state.json"], b"{}")
+        for path in (tmp_path / f"checkpoint-{step}").rglob("*"):
+            os.utime(path, (10**9 + at * HOUR, 10**9 + at * HOUR))
+    (tmp_path / "checkpoint-500" / "eval_results.json").write_text("{}")
+    answer = call("last", tmp_path)
+    assert (answer.lines, answer.err) == ([f"{tmp_path}/checkpoint-1500"], "")
+    pruned = call("prune", tmp_path, "--keep-last", "1", "--min-age", "0s", "--yes")
+    assert ("warning" in pruned.err, {it.name for it in tmp_path.iterdir()}) == (False, {"checkpoint-1500"})
+
+
+def test_a_tracker_proves_that_training_was_restarted_in_the_folder(tmp_path: Path) -> None:
+    old, new = ([f"model_{step:07d}.pth" for step in steps] for steps in ((2000, 3000, 4000), (500, 1000)))
+    save(tmp_path, [*old, *new], b"\x80\x02}q\x00.")
+    assert call("last", tmp_path).lines == [f"{tmp_path}/{old[-1]}"]
+    (tmp_path / "last_checkpoint").write_text(new[-1])
+    answer = call("last", tmp_path)
+    assert answer.lines == [f"{tmp_path}/{new[-1]}"]
+    assert f"warning: {tmp_path}: more than one training used this folder" in answer.err
+    (tmp_path / "last_checkpoint").write_text(old[0])  # which is older than the highest: a stale tracker
+    assert call("last", tmp_path).lines == [f"{tmp_path}/{old[-1]}"]
+
+
+def test_states_prove_that_training_was_restarted_in_the_folder(tmp_path: Path) -> None:
+    old, new = ({f"epoch={it}-{word}.ckpt": 0.5 for it in range(count)} for word, count in (("old", 4), ("new", 2)))
+    for at, (epoch, name, kept) in enumerate(
+        [*((n, it, old) for n, it in enumerate(old)), *((n, it, new) for n, it in enumerate(new))]
+    ):
+        save(tmp_path, [name], remember(epoch=epoch, global_step=epoch + 1, callbacks=watch("/there", kept)))
+        age(tmp_path / name, (9 - at) * HOUR)
+    answer = call("last", tmp_path)
+    assert answer.lines == [f"{tmp_path}/epoch=1-new.ckpt"]
+    assert f"warning: {tmp_path}: more than one training used this folder" in answer.err
 
 
 def test_a_newer_one_that_is_not_whole_is_told_of(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_a_second_training_in_the_folder_is_told_and_its_newest_stays() -> None:
     held = [save("old.ckpt", step=900, at=HOUR), save("older.ckpt", step=800), save("new.ckpt", step=10, at=9 * HOUR)]
     drawn = plan(run_of(*held), KeepLast(1))
     assert actions(drawn) == {"old.ckpt": "keep", "older.ckpt": "drop", "new.ckpt": "keep"}
-    assert worded(drawn.notices[0]).startswith("steps fall while times rise")
+    assert worded(drawn.notices[0]).startswith("new.ckpt is newer than old.ckpt, which has the higher number")
 
 
 def test_that_more_than_one_training_used_the_folder_is_told() -> None:

@@ -22,10 +22,9 @@ from ckptctl.core.ranking import (
     rank,
     same_metric,
     score_of,
-    was_restarted,
 )
 from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore, TurnedRound
-from tests.core.samples import HOUR, MINUTE, run_of, save, saves, score
+from tests.core.samples import run_of, save, saves, score
 
 LOSS = Metric("val_loss", "min")
 
@@ -301,33 +300,6 @@ def test_checkpoints_are_put_in_the_order_of_saving(held: list[Checkpoint]) -> N
 def test_by_time_the_earliest_is_first_and_one_time_is_put_in_order() -> None:
     held = [save("a", step=30, at=1), save("c", step=10, at=2), save("b", step=20, at=2)]
     assert in_time_order(reversed(held)) == held
-
-
-@pytest.mark.parametrize(
-    ("held", "restarted"),
-    [
-        pytest.param([], False, id="nothing"),
-        pytest.param([save("a", step=1, at=0), save("b", step=2, at=HOUR)], False, id="in order"),
-        pytest.param([save("a", step=1, at=HOUR), save("b", step=2, at=0)], True, id="a lower step an hour later"),
-        pytest.param([save("a", epoch=1, at=HOUR), save("b", epoch=2, at=0)], True, id="a lower epoch an hour later"),
-        pytest.param([save("a", step=1, at=MINUTE), save("b", step=2, at=0)], False, id="within a minute: a copy"),
-        pytest.param([save("a", step=1, at=MINUTE + 1), save("b", step=2, at=0)], True, id="just over a minute"),
-        pytest.param(
-            [save("last.ckpt", at=HOUR), save("b", step=2, at=0)], False, id="what has no number says nothing"
-        ),
-        pytest.param(
-            [
-                save("a", step=1, at=2 * MINUTE),
-                save("b", step=2, at=90_000_000_000),
-                save("c", step=3, at=50_000_000_000),
-            ],
-            True,
-            id="the latest so far counts, not the neighbour",
-        ),
-    ],
-)
-def test_a_run_whose_steps_fall_while_times_rise_was_restarted(held: list[Checkpoint], *, restarted: bool) -> None:
-    assert was_restarted(held) is restarted
 
 
 def test_a_home_made_series_may_count_its_steps_anew_in_each_epoch() -> None:

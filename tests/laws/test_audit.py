@@ -109,6 +109,24 @@ def test_a_wrong_plan_is_objected_to(change: Callable[[RunPlan], RunPlan], why: 
     assert any(why in text for text in audit(RUN, change(drawn), POLICY))
 
 
+def test_steps_that_begin_anew_in_each_epoch_are_the_newest_of_the_last_epoch() -> None:
+    pairs = [(1, 100), (1, 200), (2, 100)]
+    held = [save(f"{e}-{s}", epoch=e, step=s, at=(e * 200 + s) * HOUR)._replace(series="m") for e, s in pairs]
+    run, policy = run_of(*held), Policy((KeepLast(1),))
+    drawn = plan_run(run, policy, NOW)
+    assert [it.path for it in drawn.verdicts if it.action == "keep"] == ["2-100"]
+    assert list(audit(run, drawn, policy)) == []
+    assert list(audit(run, drop("2-100")(drawn), policy)) == ["the newest goes"]
+
+
+def test_what_an_evaluation_wrote_into_is_not_the_newest() -> None:
+    written = save("1", step=1, at=99 * HOUR)._replace(saved_at=HOUR)
+    run, policy = run_of(written, save("2", step=2, at=2 * HOUR)), Policy((KeepLast(1),))
+    drawn = plan_run(run, policy, NOW)
+    assert [it.path for it in drawn.dropped] == ["1"]
+    assert list(audit(run, drawn, policy)) == []
+
+
 SLIMMING = POLICY._replace(resumable=1)
 
 

@@ -196,7 +196,7 @@ def test_where_only_times_disagree_the_numbers_win_with_a_warning(tmp_path: Path
     put(tmp_path, {f"epoch_{n}.pt": full(n) for n in sorted(range(1, 13), key=str)})
     answer = call("last", tmp_path)
     assert answer.lines == [f"{tmp_path}/epoch_12.pt"]
-    assert "times and numbers disagree, as after a copy: last is the highest number" in answer.err
+    assert "epoch_9.pt is newer than epoch_12.pt, which has the higher number: the numbers count" in answer.err
     assert {"epoch_11.pt", "epoch_12.pt"} <= left(tmp_path, "--keep-last", "2")
 
 

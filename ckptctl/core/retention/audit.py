@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
+from operator import attrgetter
+from typing import Any
 
 from ckptctl.core.model import Checkpoint, Run
 from ckptctl.core.ranking import RESTART
@@ -89,13 +91,23 @@ def _states_that_may_go(policy: Policy) -> set[str]:
 def _is_as_new(left: Sequence[Checkpoint], whole: Sequence[Checkpoint]) -> bool:
     """Whether no number of the newest training is lower for what goes, and no time by more than a minute."""
     numbered = [it for it in whole if it.step is not None or it.epoch is not None]
-    told = [key for key in ("step", "epoch") if all(getattr(it, key) is not None for it in numbered)][:1]
+    told = [key for key in _ORDERS if all(key(it) is not None for it in numbered)][:1]
     since = max(it.lineage for it in whole) if told else 0
-    for key in told or ("step", "epoch"):
-        numbers = {it.path: getattr(it, key) for it in numbered if it.lineage >= since and getattr(it, key) is not None}
+    for key in told or _ORDERS[1:]:
+        numbers = {it.path: key(it) for it in numbered if it.lineage >= since and key(it) is not None}
         if numbers and max(numbers.values()) not in [numbers.get(it.path) for it in left]:
             return False
-    return max(it.modified for it in whole) - max(it.modified for it in left) <= RESTART
+    return max(it.saved for it in whole) - max(it.saved for it in left) <= RESTART
+
+
+def _read_both(checkpoint: Checkpoint) -> Any:  # noqa: ANN401 - a pair of numbers, where others are one
+    """The epoch, then the step, which home-made loops may count anew in each epoch; None where one is not known."""
+    if not checkpoint.series or checkpoint.epoch is None or checkpoint.step is None:
+        return None
+    return checkpoint.epoch, checkpoint.step
+
+
+_ORDERS: tuple[Callable[[Checkpoint], Any], ...] = (_read_both, attrgetter("step"), attrgetter("epoch"))
 
 
 def _scores_that_count(drawn: RunPlan, policy: Policy, whole: Sequence[Checkpoint]) -> dict[str, float]:

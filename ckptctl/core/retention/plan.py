@@ -7,7 +7,8 @@ from itertools import accumulate, repeat
 from typing import Literal, NamedTuple
 
 from ckptctl.core.model import Checkpoint, Note, Roster, Run, Text
-from ckptctl.core.ranking import Metric, find_best_doubt, find_mode_doubt, in_save_order, was_restarted
+from ckptctl.core.ranking import Metric, find_best_doubt, find_mode_doubt, in_save_order
+from ckptctl.core.restarts import find_time_conflict
 from ckptctl.core.retention.budget import Budget, BudgetCandidate, LinkCounts, apply_budget
 from ckptctl.core.retention.decisions import (
     Action,
@@ -244,8 +245,8 @@ def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[Not
     """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
     if any(it.lineage for it in part.candidates):
         yield Note("reused-folder")
-    elif was_restarted(part.candidates):
-        yield Note("restarted")
+    elif (conflict := find_time_conflict(part.candidates)) is not None:
+        yield conflict
     for rule, rule_context, _ in results:
         if isinstance(rule, TopK) and rule_context.metric:
             yield from filter(None, [find_mode_doubt(rule_context.metric, rule.mode)])

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
 from ckptctl.core.model import Checkpoint, Run, Score
-from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, number_restarts, rank, same_metric
+from ckptctl.core.ranking import COUNTERS, UNNAMED, Metric, in_save_order, rank, same_metric
 from ckptctl.core.score_sources import WORST, match_paths, scores_agree
 from ckptctl.errors import Damaged
 from ckptctl.layouts.index import find_layout
+from ckptctl.scan.metrics.restarts import part_trainings
 from ckptctl.scan.metrics.scores import (
     RecordedMonitor,
     ScoreClaims,
@@ -90,7 +91,7 @@ def collect_metrics(store: ReadStore, run: Run, sides: SideFiles, wanted: Metric
 
         claim_saved_scores(store, claims, SavedScoresRequest(asked, wanted.exact, wanted.tick))
     if wanted.stat:
-        _part_trainings(store, claims)
+        part_trainings(store, claims)
     if wanted.resumable:
         _seek_resumable(store, claims)
     return settle_claims(claims, watched if any(watched) else read_recorded(reader, layouts))
@@ -165,25 +166,6 @@ def _read_scoreless(store: ReadStore, claims: ScoreClaims, metric: str) -> None:
         if not is_read and not any(claims.is_named(name, metric) for name in names):
             read_state(store, claims, path)
     claim_records(claims)
-
-
-def _part_trainings(store: ReadStore, claims: ScoreClaims) -> None:
-    """Number the trainings that used the folder one after the other."""
-    run = claims.run
-
-    def list_kept(checkpoint: Checkpoint) -> set[str] | None:
-        """Root-relative paths of what its state says was kept when it was saved."""
-        path = claims.inside(checkpoint.path)
-        if path not in claims.records and not read_state(store, claims, path):
-            return None
-        folders = [match_paths(it.scores, claims.held, it.folder, run.path) for it in claims.records[path].watches]
-        return {claims.held[own].path for paths in folders for own in paths.values()}
-
-    layouts = map(find_layout, {it.layout for it in claims.held.values()})
-    by_time = any(it.records or it.tells_end for it in layouts)  # of other files a copy may have mixed up the times
-    for path, lineage in number_restarts(claims.held, list_kept, by_time=by_time).items():
-        if lineage:
-            claims.held[path] = claims.held[path]._replace(lineage=lineage)
 
 
 def _seek_resumable(store: ReadStore, claims: ScoreClaims) -> None:
