@@ -16,7 +16,7 @@ from ckptctl.core.filters import meets_all
 from ckptctl.core.model import Checkpoint, Note, Run
 from ckptctl.core.ranking import find_newest
 from ckptctl.core.units import write_size
-from ckptctl.errors import CkptctlError, NoCheckpoint, Refused
+from ckptctl.errors import CkptctlError, Refused
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import (
     Path,
@@ -143,9 +143,8 @@ def best(
 
     wanted = parse_filters(filter)
     names = read_names(template, layout, ext, equals, include)
-    stat = any(it.needs_stat for it in wanted)
-    options = read_options(names, monitor=monitor, exact=exact, stat=stat, sure=True)
-    query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted, or_own=True)
+    options = read_options(names, monitor=monitor, exact=exact, stat=any(it.needs_stat for it in wanted), sure=True)
+    query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted, or_own=True, template=options.template)
     (where,) = read_paths(path)
     search = BestSearch(query, where)
     for store, run in _find_listed(path, options._replace(is_worth=None if exact else search.could_place)):
@@ -177,13 +176,13 @@ def last(
     """
     wanted = parse_filters(filter)
     options = read_options(read_names(template, layout, ext, equals, include), resumable=resumable)
-    found = [
-        (newest, store)
-        for store, run in _find_listed(path, options)
-        if (newest := find_newest(run.checkpoints, partial(meets_all, wanted, now=options.now), resumable=resumable))
-    ]
+    is_wanted = partial(meets_all, wanted, now=options.now)
+    runs = _find_listed(path, options)
+    found = [(it, store) for store, run in runs if (it := find_newest(run.checkpoints, is_wanted, resumable=resumable))]
     if not found:
-        raise NoCheckpoint("no checkpoint found", path=read_paths(path)[0], hint="see what there is: ckptctl ls")
+        from ckptctl.scan.seen_files import report_nothing_found
+
+        raise report_nothing_found(read_paths(path), options.template)
     newest, store = max(found, key=lambda it: it[0].modified)
     return absolute_checkpoint(store, store.url, newest)
 

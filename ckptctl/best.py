@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Note, Run, Score
+from ckptctl.core.names.parse import NameReader
 from ckptctl.core.names.tokens import find_plain_values
 from ckptctl.core.ranking import (
     NAME_THEM,
@@ -26,7 +27,7 @@ from ckptctl.core.ranking import (
     same_metric,
 )
 from ckptctl.core.score_sources import rounding_error
-from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore, TurnedRound
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore, TurnedRound
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
@@ -59,6 +60,8 @@ class BestQuery(NamedTuple):
     """What does not meet all of them takes no part."""
     or_own: bool = False
     """Whether what training itself called best answers where no metric is known."""
+    template: NameReader | None = None
+    """What a person said of the names; where nothing is found, whether it fits any is told."""
 
     @property
     def takes_own(self) -> bool:
@@ -214,7 +217,9 @@ class BestSearch:
             ranked = [it._replace(ranked=it.ranked._replace(place=place)) for place, it in enumerate(self.leaders, 1)]
             return BestResult(self.metric, tuple(ranked), self.first, self.is_tied)
         if not self.checkpoints:
-            raise NoCheckpoint("no checkpoint found", path=self.where, hint="name the folder of a run, or one above it")
+            from ckptctl.scan.seen_files import report_nothing_found
+
+            raise report_nothing_found([self.where], self.wish.template)
         if len(self.own) == 1:
             why = self.unclear.text if self.unclear else "no metric is known"
             return BestResult(None, tuple(self.own), self.own[0].run, why_own=why)

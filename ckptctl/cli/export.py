@@ -85,7 +85,7 @@ def command(
     else:
         extracts = (ExportedRun(store, _look(store, run, terms)) for store, run in located_runs)
     first = next(extracts, None)
-    require_found(first, stores, wanted)
+    require_found(first, stores, wanted, template=scanning.template)
     arranged = _arrange(chain([first] if first else [], extracts), parse_key(sort), limit)
     pieces = _write(form, arranged, scanning.now)
     if output is None:

@@ -49,16 +49,20 @@ def command(
     wanted = tuple(map(parse_filter, filters or ()))
     is_wanted = partial(meets_all, wanted, now=scanning.now)
     unknown: list[Checkpoint] = []
+    listed: list[LocatedRun] = []
     found = [
         (located, newest)
-        for located in _note_unknown(scan_stores(stores, scanning, console), unknown, is_wanted)
+        for located in _note_unknown(_note_listed(scan_stores(stores, scanning, console), listed), unknown, is_wanted)
         if (newest := find_newest(located.run.checkpoints, is_wanted, resumable=resumable)) is not None
     ]
     if resumable and not found and unknown:
         likely = locate(stores[0].url, max(unknown, key=lambda it: it.modified).path)
         text = "nothing shows of any checkpoint that training can go on from it"
         raise NoCheckpoint(text, path=path, hint=f"the newest of which it is not known: {likely}")
-    require_found(found, stores, wanted)
+    if not found and listed and not wanted:
+        lacking = "none is complete and can resume" if resumable else "none is complete"
+        raise NoCheckpoint("no checkpoint found", path=path, hint=f"{lacking}: ckptctl ls shows what there is")
+    require_found(found, stores, wanted, template=scanning.template)
     latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
     for located, newest in found:
         group = opt.group_of(located.store.url, located.run.path, group_by)
@@ -73,6 +77,14 @@ def command(
     else:
         console.hand_over([(locate(it.store.url, newest.path), "") for it, newest in latest.values()], null=null)
     require_all_listed(console)
+
+
+def _note_listed(runs: Iterable[LocatedRun], listed: list[LocatedRun]) -> Iterator[LocatedRun]:
+    """The runs; the first one with checkpoints is noted."""
+    for located in runs:
+        if located.run.checkpoints and not listed:
+            listed.append(located)
+        yield located
 
 
 def _note_unknown(

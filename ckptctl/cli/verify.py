@@ -122,7 +122,9 @@ def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> I
         try:
             yield from find_weight_files(path, scanning, watch)
         except NoCheckpoint:
-            hint = "name a checkpoint, or a folder of some"
+            from ckptctl.scan.seen_files import describe_seen
+
+            hint = describe_seen([path], scanning.template) or "name a checkpoint, or a folder of some"
             raise NoCheckpoint("no checkpoint found", path=path, hint=hint) from None
 
 
