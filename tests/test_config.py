@@ -227,4 +227,4 @@ def test_a_policy_file_that_is_not_there_or_not_understood_is_refused(
 
 def test_a_policy_may_say_whatever_a_flag_may() -> None:
     flags = {name.replace("_", "-") for name in FLAGS} - {"policy", "filters"}
-    assert POLICY_KEYS.keys() == flags | {"filter", "trash", "trash-for"}
+    assert POLICY_KEYS.keys() == flags | {"filter", "trash", "trash-for", "template", "include"}

@@ -17,7 +17,7 @@ from ckptctl.errors import NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options
-from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
 EXAMPLES = """
@@ -59,7 +59,11 @@ def command(
     wanted = tuple(map(parse_filter, filters or ()))
     stat = any(it.needs_stat for it in wanted)
     scanning = read_options(
-        NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, stat=stat, sure=True
+        fill_names(NameOptions(template, layout, ext, equals, include), [path]),
+        monitor=monitor,
+        exact=exact,
+        stat=stat,
+        sure=True,
     )
     query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted, True, scanning.template)
     if group_by is opt.GroupName.all:

@@ -16,7 +16,7 @@ from ckptctl.errors import Damaged
 from ckptctl.layouts.index import LayoutIndex
 from ckptctl.render import findings as screens
 from ckptctl.scan.runs import Options, choose_layouts, scan
-from ckptctl.scan.targets import NameOptions, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EXAMPLES = """
@@ -42,7 +42,7 @@ def command(
     Nothing is changed. Exit code 5 where there is an error, 0 where there is advice alone, or nothing.
     """
     console, stores = Console(), open_stores(paths)
-    scanning = read_options(NameOptions(template, layout, ext, equals, include), monitor=monitor)
+    scanning = read_options(fill_names(NameOptions(template, layout, ext, equals, include), paths), monitor=monitor)
     visits = _visit(stores, scanning, DoctorContext(scanning.now, monitor, mode.value), console)
     first = next(visits, None)
     require_found(first, stores, template=scanning.template)

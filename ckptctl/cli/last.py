@@ -16,7 +16,7 @@ from ckptctl.core.model import Checkpoint, Note
 from ckptctl.core.ranking import find_newest, in_save_order
 from ckptctl.errors import NoCheckpoint
 from ckptctl.render.text import locate
-from ckptctl.scan.targets import NameOptions, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, open_stores, read_options
 
 EXAMPLES = """
   ckptctl last runs/a
@@ -45,7 +45,9 @@ def command(
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_stores([path])
-    scanning = read_options(NameOptions(template, layout, ext, equals, include), resumable=resumable)
+    scanning = read_options(
+        fill_names(NameOptions(template, layout, ext, equals, include), [path]), resumable=resumable
+    )
     wanted = tuple(map(parse_filter, filters or ()))
     is_wanted = partial(meets_all, wanted, now=scanning.now)
     unknown: list[Checkpoint] = []
