@@ -220,7 +220,8 @@ class Template:
         if not self._pieces or isinstance(self._pieces[-1], Slot):
             return list(self._pieces)
         front = "x"  # an extension is not all there is of a name
-        return [*self._pieces[:-1], split_extension(front + self._pieces[-1], EXTENSIONS)[0].removeprefix(front)]
+        left = split_extension(front + self._pieces[-1], EXTENSIONS)[0].removeprefix(front)
+        return [*self._pieces[:-1], *([left] if left else [])]
 
     def _pattern_of(self, piece: str | Slot, after: str | Slot | None, lazy: str, form: _Form) -> str:
         if isinstance(piece, str):

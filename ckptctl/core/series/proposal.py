@@ -42,9 +42,10 @@ def _write(members: Sequence[ShapedName], line: ShapeLine) -> str | None:
             field = word[1].lower() if word and meaning_of(word[1]) == "identity" else ""
         else:
             continue
-        if not field:
+        brace = "{" + field + "}"
+        if not field or brace in texts:
             return None
-        texts += [before, "{" + field + "}"]
+        texts += [before, brace]
         end = piece.end
     return "".join([*texts, first.stem[end:]])
 
