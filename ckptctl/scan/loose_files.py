@@ -161,7 +161,8 @@ def _make_fit(file: LooseFile, fit: Fit, kinds: Collection[str], rows: LooseRows
         return None
     series = fit.series if fit.is_parted or not layout.records else ""
     evidence = (Evidence("said", "--template"), *(Evidence("content", it) for it in sorted(kinds)))
-    return LooseCheckpoint(layout, (file.entry,), fit.name.fields, series, fit.why_not, evidence, fit.name.roles)
+    said = fit.name
+    return LooseCheckpoint(layout, (file.entry,), said.fields, series, fit.why_not, evidence, said.roles, fit.doubt)
 
 
 def _kinds_of(store: ReadStore, names: Sequence[str], held: Mapping[str, LooseFile]) -> set[str]:

@@ -115,3 +115,9 @@ def test_no_fold_goes_for_another_one_by_an_include(tmp_path: Path) -> None:
     put(tmp_path, {f"fold_{n}.pt": STATE for n in (1, 2, 3)})
     assert listed(tmp_path, "--include", "*.pt").keys() == {f"fold_{n}.pt" for n in (1, 2, 3)}
     assert left(tmp_path, "--keep-last", "1", "--include", "*.pt") == {f"fold_{n}.pt" for n in (1, 2, 3)}
+
+
+def test_names_that_say_the_same_are_in_doubt_together(tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(("m_1.pt", "m_2.pt", "m_02.pt", "m_3.pt", "m_3-v1.pt", "m_4.pt"), STATE))
+    kept = left(tmp_path, "--keep-last", "1", "--template", "m_{epoch}")
+    assert kept == {"m_2.pt", "m_02.pt", "m_4.pt"}

@@ -29,6 +29,8 @@ class Fit(NamedTuple):
     """What it shares with the other saves of its training; of one ending."""
     why_not: Note | None = None
     """Why the template proves no row of saves."""
+    doubt: Note | None = None
+    """That another name says the very same, written otherwise: nobody can say which is newer."""
     is_parted: bool = False
     """Whether a field says which of several trainings it is of."""
     is_worded: bool = False
@@ -50,12 +52,26 @@ def fit_names(template: NameReader, names: Sequence[str]) -> dict[str, Fit]:
     for name, it in found.items():
         parting = [_text_of(it.fields[key]) for key in keys if kinds[key] == "parting"]
         groups.setdefault((it.prefix, split_ending(name)[1], *parting), []).append(name)
-    return {
+    fits = {
         name: _fit_of(found[name], name, kinds, parting)
         for held in groups.values()
         for parting in [_find_parting(held, found, kinds)]
         for name in held
     }
+    return _mark_twins(fits)
+
+
+def _mark_twins(fits: dict[str, Fit]) -> dict[str, Fit]:
+    """The fits, those in doubt that say what another one of their series does: ``m_02`` and ``m_2``."""
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for name, fit in fits.items():
+        said = tuple((key, _text_of(field)) for key, field in fit.name.fields.items())
+        alike.setdefault((fit.series, said, fit.name.version, fit.name.roles), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            doubt = Note("several-series", series=tuple(sorted(names)))
+            fits |= {name: fits[name]._replace(doubt=doubt) for name in names}
+    return fits
 
 
 def _kind_of(key: str, fields: Sequence[Field]) -> str:
@@ -98,7 +114,7 @@ def _fit_of(name: Name, text: str, kinds: Mapping[str, str], parting: Sequence[s
     if not fields:
         why_not = Note("no-counter")
     is_worded = any(name.fields[key].number is None and kind_of_field(key) != "time" for key in parting)
-    return Fit(name._replace(fields=fields), series, why_not, bool(parting), is_worded)
+    return Fit(name._replace(fields=fields), series, why_not, is_parted=bool(parting), is_worded=is_worded)
 
 
 def _doubt(value: str) -> Note | None:
