@@ -241,10 +241,10 @@ def find_names(paths: Iterable[str], environment: Mapping[str, str]) -> dict[str
 
 
 def _may_say_names(path: str) -> bool:
+    """Whether a file is to be taken apart; what cannot be read says nothing that a listing needs."""
     try:
-        with open(path, "rb") as file:
-            return _NAMES.search(file.read(MOST_BYTES)) is not None
-    except OSError:
+        return _NAMES.search(read_regular(path, MOST_BYTES)) is not None
+    except (OSError, UsageError):
         return False
 
 

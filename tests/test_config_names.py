@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,7 @@ def test_a_file_that_says_something_of_names_that_cannot_be_understood_is_refuse
 def test_listings_are_not_ended_by_a_file_that_says_nothing_of_names(runs: Path) -> None:
     (runs / "ckptctl.toml").write_text("keep = [\n")
     (runs / "pyproject.toml").mkdir()
+    os.mkfifo(runs / "a" / "ckptctl.toml")
     assert find_names([str(runs)], {}) == {}
     assert call("ls", runs).code == 0
 
