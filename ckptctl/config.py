@@ -30,6 +30,7 @@ PROTECTIONS: dict[str, str] = {
 """What a found file may say, and of what kind it is: each only makes less go."""
 NAME_KEYS: dict[str, str] = {"template": "template", "include": "texts"}
 """What a found file may say of file names, for listings alone."""
+_FOUND_KEYS = PROTECTIONS | NAME_KEYS
 POLICY_KEYS: dict[str, str] = {
     **PROTECTIONS,
     **NAME_KEYS,
@@ -381,7 +382,7 @@ def _read_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
 def _protections_of(found: _Document) -> Iterator[Setting]:
     for key, value in found.values.items():
         if key != "policy" and key not in NAME_KEYS:
-            yield _setting(key, value, PROTECTIONS, found.locate(key))
+            yield _setting(key, value, _FOUND_KEYS, found.locate(key))
 
 
 def _names_of(found: _Document) -> Iterator[Setting]:
@@ -414,7 +415,7 @@ def _setting(key: str, value: object, known: Mapping[str, str], origin: str) -> 
 
 
 def _why_unknown(key: str, known: Mapping[str, str]) -> str:
-    if key in POLICY_KEYS and known is PROTECTIONS:
+    if key in POLICY_KEYS and known is not POLICY_KEYS:
         return "decides what goes, so it counts only in a policy that is named on the command line"
     return "is no setting"
 
