@@ -225,6 +225,15 @@ class BestSearch:
             return BestResult(None, tuple(self.own), self.own[0].run, why_own=why)
         raise self.turned or self._no_score()
 
+    def _hint_of_names(self) -> str:
+        """How to name the numbers in the names, with a template that was tried on them."""
+        from shlex import quote
+
+        from ckptctl.scan.seen_files import propose_for
+
+        proposal = propose_for(self.where, self.wish.monitor or "metric")
+        return NAME_THEM + (f"; try --template {quote(proposal)}" if proposal else "")
+
     def _no_score(self) -> NoScore:
         asked = self.wish.monitor
         if self.own:
@@ -232,7 +241,7 @@ class BestSearch:
             return NoScore(text, path=self.where, hint="name one of the runs, or pass --group-by run")
         wanted = f"a value for '{asked}'" if asked else "a metric"
         if set(self.counts) == {UNNAMED} and (asked or self.wish.mode == "auto"):
-            return NoScore("the numbers in the names have no name", path=self.where, hint=NAME_THEM)
+            return NoScore("the numbers in the names have no name", path=self.where, hint=self._hint_of_names())
         seen = next((name for name in sorted(self.counts) if asked is None or same_metric(name, asked)), None)
         if seen is not None:
             bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"

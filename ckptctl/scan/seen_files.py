@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ckptctl.core.names.endings import may_hold_weights
 from ckptctl.core.names.fits import match_name
 from ckptctl.core.names.shapes import group_by_shape, split_ending
+from ckptctl.core.ranking import UNNAMED
 from ckptctl.errors import CkptctlError, NoCheckpoint
 from ckptctl.scan.loose_files import has_weights_ending
 from ckptctl.stores import open_store
@@ -53,6 +54,19 @@ def _write_seen(folders: Folders) -> str:
     return f"seen: {_write_count(count, ending)} such as {alike[0]}{rest}{_write_proposal(alike)}"
 
 
+def propose_for(path: str, metric: str) -> str | None:
+    """A template for the most names of one shape under a path, its unnamed measure called as a metric is."""
+    from ckptctl.core.series.proposal import propose_template
+
+    folders = _of_weights(dict(_list_files(path)))
+    names = [name for held in folders.values() for name in held]
+    if not names:
+        return None
+    ending = Counter(split_ending(it)[1] for it in names).most_common(1)[0][0]
+    proposal = propose_template(_find_most_alike(folders, ending))
+    return proposal and proposal.replace("{" + UNNAMED + "}", "{" + metric + "}")
+
+
 def _list_files(path: str) -> Iterator[tuple[str, list[str]]]:
     """The names of the files that may hold weights, by folder; none of what cannot be listed."""
     with suppress(CkptctlError, OSError):
@@ -86,7 +100,7 @@ def _write_proposal(names: Sequence[str]) -> str:
     from ckptctl.core.series.proposal import propose_template
 
     proposal = propose_template(names)
-    return f"; try --template {quote(proposal)}" if proposal and proposal.isprintable() else ""
+    return f"; try --template {quote(proposal)}" if proposal else ""
 
 
 def describe_misfits(template: Template, runs: Iterable[Run]) -> str | None:

@@ -12,7 +12,7 @@ import ckptctl
 from ckptctl.errors import NoCheckpoint
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
 from tests.cli.calls import call
-from tests.scan.test_loose_files import STATE, listed, put
+from tests.scan.test_loose_files import FIXTURES, STATE, listed, put
 
 TENSOR = encode_torch(make_tensor([1, 2], (2,)))
 COMMANDS = [
@@ -140,3 +140,18 @@ def test_a_plan_proposes_the_template_that_a_look_for_nothing_does(tmp_path: Pat
     put(tmp_path, {f"net_{n}.pt": STATE for n in (1, 2, 3)})
     (why,) = {str(it["why_not"]) for it in listed(tmp_path).values()}
     assert re.search(r"--template '(.*)'", why)[1] == "net_{epoch}"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("flags", "field"), [((), "metric"), (("--monitor", "val_loss"), "val_loss")])
+def test_numbers_without_names_are_named_by_a_template_that_was_tried(
+    tmp_path: Path, flags: tuple[str, ...], field: str
+) -> None:
+    files = (FIXTURES / "keras" / "m.h5").read_bytes()
+    put(tmp_path / "run", {f"{n:02d}-0.{n}5.h5": files for n in (1, 2, 3)})
+    answer = call("best", tmp_path, *flags)
+    assert (answer.code, answer.err.splitlines()[-1].partition("; try ")[2]) == (
+        4,
+        f"--template '{{epoch}}-{{{field}}}'",
+    )
+    told = call("best", tmp_path, "--template", f"{{epoch}}-{{{field}}}", "--monitor", field, "--mode", "min")
+    assert told.lines == [f"{tmp_path}/run/01-0.15.h5"]

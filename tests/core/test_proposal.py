@@ -20,9 +20,12 @@ UNPROPOSED = {
     "a single name": ["a_1.pt"],
     "no number": ["a.pt"],
     "braces": ["a{b}_1.pt", "a{b}_2.pt"],
+    "letters that are not seen": ["m\u202e_1.pt", "m\u202e_2.pt"],
     "a set": ["fold_1.pt", "fold_2.pt"],
     "numbers of which nothing says what they are": [f"m{a}x{b}_epoch_{n}.pt" for a, b, n in ((1, 2, 1), (2, 1, 1))],
-    "more fields than a template has": ["-".join([f"ep{n}", *[f"loss{n}.{at}" for at in range(17)]]) for n in (1, 2)],
+    "more fields than a template has": [
+        "-".join([f"ep{n}", *[f"{it}loss{n}.5" for it in "abcdfghjklmnopqrst"]]) for n in (1, 2)
+    ],
 }
 
 

@@ -23,7 +23,8 @@ def propose_template(names: Sequence[str]) -> str | None:
     if not counted:
         return None
     text = _write(groups[0].members, counted[0])
-    return text if text is not None and not _BRACES.search(names[0]) and _fits_all(text, names) else None
+    is_plain = text is not None and text.isprintable() and not _BRACES.search(names[0])  # it is to be typed
+    return text if text is not None and is_plain and _fits_all(text, names) else None
 
 
 def _write(members: Sequence[ShapedName], line: ShapeLine) -> str | None:
