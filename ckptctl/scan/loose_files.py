@@ -140,7 +140,8 @@ def _fit(
     """The files whose names a template fits; what the first, middle and last of a series hold, they all should."""
     from ckptctl.core.names.fits import fit_names
 
-    fits = fit_names(template, list(held))
+    folder = next((it.entry.path.rpartition("/")[0] for it in held.values()), "")
+    fits = fit_names(template, list(held), folder)
     series: dict[str, list[str]] = {}
     for name, fit in fits.items():
         series.setdefault(fit.series, []).append(name)

@@ -130,7 +130,8 @@ class TemplateTally:
 
     def _fits(self, path: str, folder: str) -> bool:
         inside = path[len(folder) + 1 if folder else 0 :]
-        return any(match_name(self.template, it) is not None for it in {inside, inside.rpartition("/")[2]})
+        own = path.rpartition("/")[0]
+        return any(match_name(self.template, it, own) is not None for it in {inside, inside.rpartition("/")[2]})
 
     def describe(self) -> str | None:
         """What a person should know of it; None where it fits every name."""

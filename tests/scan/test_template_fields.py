@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ckptctl.core.names.template import Template
 from ckptctl.formats.torch_writer import encode_torch, make_tensor
+from tests.cli.calls import call
 from tests.scan.test_loose_files import STATE, left, listed, put
 
 TENSOR = encode_torch(make_tensor([1, 2], (2,)))
@@ -122,3 +124,17 @@ def test_names_that_say_the_same_are_in_doubt_together(tmp_path: Path) -> None:
     put(tmp_path, dict.fromkeys(("m_1.pt", "m_2.pt", "m_02.pt", "m_3.pt", "m_3-v1.pt", "m_4.pt"), STATE))
     kept = left(tmp_path, "--keep-last", "1", "--template", "m_{epoch}")
     assert kept == {"m_2.pt", "m_02.pt", "m_4.pt"}
+
+
+def test_a_template_with_a_folder_proves_no_file_of_another_one(tmp_path: Path) -> None:
+    for folder in ("a/ck", "b/ck", "c/zoo", "d/back"):
+        put(tmp_path / folder, {f"m_{n}.pt": STATE for n in (1, 2)})
+    answer = call("prune", tmp_path, "--keep-last", "1", "--template", "ck/m_{epoch}", "--yes")
+    kept = {it.relative_to(tmp_path).as_posix() for it in tmp_path.rglob("*.pt")}
+    assert kept == {"a/ck/m_2.pt", "b/ck/m_2.pt", *(f"{it}/m_{n}.pt" for it in ("c/zoo", "d/back") for n in (1, 2))}
+    assert "fits 4 of 8 names: not m_1.pt" in answer.err
+
+
+@pytest.mark.parametrize(("template", "folder"), [("a/b/m_{epoch}", "a/b"), ("m_{epoch}", ""), ("{epoch}/m", "")])
+def test_a_template_knows_the_folder_that_it_is_written_with(template: str, folder: str) -> None:
+    assert Template(template).folder == folder

@@ -37,15 +37,19 @@ class Fit(NamedTuple):
     """Whether such a field is words: then many a name fits that nobody thought of."""
 
 
-def match_name(template: NameReader, name: str) -> Name | None:
-    """What a template says of a whole name; one that is written with an ending means no file of another."""
+def match_name(template: NameReader, name: str, folder: str = "") -> Name | None:
+    """What a template says of a whole name; one that is written with an ending or a folder means no file of another.
+
+    ``folder``: the path of the name's own; "" where it is not known.
+    """
     is_meant = template.ending in ("", split_ending(name)[1])
-    return template.match(name) if is_meant else None
+    is_there = not folder or not template.folder or f"/{folder}".endswith(f"/{template.folder.strip('/')}")
+    return template.match(name) if is_meant and is_there else None
 
 
-def fit_names(template: NameReader, names: Sequence[str]) -> dict[str, Fit]:
+def fit_names(template: NameReader, names: Sequence[str], folder: str = "") -> dict[str, Fit]:
     """The names of one folder that a template fits."""
-    found = {name: it for name in names if (it := match_name(template, name)) is not None}
+    found = {name: it for name in names if (it := match_name(template, name, folder)) is not None}
     keys = list(dict.fromkeys(key for it in found.values() for key in it.fields))
     kinds = {key: _kind_of(key, [it.fields[key] for it in found.values()]) for key in keys}
     groups: dict[tuple[str, ...], list[str]] = {}

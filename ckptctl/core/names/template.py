@@ -96,6 +96,12 @@ class Template:
         return split_ending(self.text)[1]
 
     @property
+    def folder(self) -> str:
+        """The folder that it is written with (``weights`` of ``weights/m_{epoch}``); "" where names of any fit."""
+        first = self._pieces[0] if self._pieces else ""
+        return first.rpartition("/")[0] if isinstance(first, str) else ""
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """Names of the fields that hold words of which training it was."""
         return tuple(dict.fromkeys(it.name for it in self._slots if kind_of_field(it.name) == "text"))
