@@ -16,7 +16,7 @@ from ckptctl.core.filters import meets_all
 from ckptctl.core.model import Checkpoint, Note, Run
 from ckptctl.core.ranking import find_newest
 from ckptctl.core.units import write_size
-from ckptctl.errors import CkptctlError, NoCheckpoint, Refused
+from ckptctl.errors import CkptctlError, Refused
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import (
     Path,
@@ -97,7 +97,7 @@ def scan(
 
     Raises PathMissing for a path that does not exist; a path without a checkpoint is no error here.
     """
-    names = read_names(template, layout, ext, equals, include)
+    names = read_names(template, layout, ext, equals, include, paths := read_paths(paths))
     options = read_options(names, monitor=monitor, exact=exact, resumable=resumable, sure=True)
     wanted = parse_filters(filter)
     found = (absolute_run(store, run) for store, run in scan_paths(paths, options))
@@ -142,10 +142,9 @@ def best(
     from ckptctl.best import BestQuery, BestSearch
 
     wanted = parse_filters(filter)
-    names = read_names(template, layout, ext, equals, include)
-    stat = any(it.needs_stat for it in wanted)
-    options = read_options(names, monitor=monitor, exact=exact, stat=stat, sure=True)
-    query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted, or_own=True)
+    names = read_names(template, layout, ext, equals, include, path)
+    options = read_options(names, monitor=monitor, exact=exact, stat=any(it.needs_stat for it in wanted), sure=True)
+    query = BestQuery(1, monitor, mode, threshold, options.now, equals, wanted, or_own=True, template=options.template)
     (where,) = read_paths(path)
     search = BestSearch(query, where)
     for store, run in _find_listed(path, options._replace(is_worth=None if exact else search.could_place)):
@@ -176,14 +175,14 @@ def last(
     With ``resumable`` only checkpoints count that hold what training needs to go on.
     """
     wanted = parse_filters(filter)
-    options = read_options(read_names(template, layout, ext, equals, include), resumable=resumable)
-    found = [
-        (newest, store)
-        for store, run in _find_listed(path, options)
-        if (newest := find_newest(run.checkpoints, partial(meets_all, wanted, now=options.now), resumable=resumable))
-    ]
+    options = read_options(read_names(template, layout, ext, equals, include, path), resumable=resumable)
+    is_wanted = partial(meets_all, wanted, now=options.now)
+    runs = _find_listed(path, options)
+    found = [(it, store) for store, run in runs if (it := find_newest(run.checkpoints, is_wanted, resumable=resumable))]
     if not found:
-        raise NoCheckpoint("no checkpoint found", path=read_paths(path)[0], hint="see what there is: ckptctl ls")
+        from ckptctl.scan.seen_files import report_nothing_found
+
+        raise report_nothing_found(read_paths(path), options.template)
     newest, store = max(found, key=lambda it: it[0].saved)
     return absolute_checkpoint(store, store.url, newest)
 
@@ -210,7 +209,7 @@ def show(
     from ckptctl.scan.resolve import resolve_checkpoint
 
     (path,) = read_paths(checkpoint)
-    found = resolve_checkpoint(path, read_options(read_names(template, layout, ext, equals, include)))
+    found = resolve_checkpoint(path, read_options(read_names(template, layout, ext, equals, include, checkpoint)))
     contents = read_checkpoint(found.store, found.checkpoint)
     saved = add_saved_scores(found.store, found.checkpoint)
     return CheckpointDetails(absolute_checkpoint(found.store, found.store.url, saved), contents)
@@ -236,7 +235,7 @@ def verify(
     from ckptctl.scan.weight_files import find_weight_files
 
     depth = VerifyDepth(deep, finite, tuple(read_texts(allow)))
-    options = read_options(read_names(template, layout, ext, equals, include))
+    options = read_options(read_names(template, layout, ext, equals, include, paths := read_paths(paths)))
     found = (it for path in expand_globs(read_paths(paths)) for it in find_weight_files(path, options, _warn_unlisted))
     return [
         verify_checkpoint(it.store, it.checkpoint, depth)._replace(path=make_absolute(it.store.url, it.checkpoint.path))
@@ -400,7 +399,7 @@ def plan_prune(
     given = locals()
     places = expand_globs(read_paths(paths))
     configured = configure(read_policy_options(given), places)
-    names = read_names(template, layout, ext, equals, include)
+    names = configured.read_names(read_names(template, layout, ext, equals, include))
     terms = ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open)
     terms()  # raises for what contradicts, before anything is looked at
     request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared)

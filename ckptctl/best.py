@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.filters import Filter, meets_all
 from ckptctl.core.model import Note, Run, Score
+from ckptctl.core.names.parse import NameReader
 from ckptctl.core.names.tokens import find_plain_values
 from ckptctl.core.ranking import (
     NAME_THEM,
@@ -26,7 +27,7 @@ from ckptctl.core.ranking import (
     same_metric,
 )
 from ckptctl.core.score_sources import rounding_error
-from ckptctl.errors import MetricUnclear, ModeUnclear, NoCheckpoint, NoScore, TurnedRound
+from ckptctl.errors import MetricUnclear, ModeUnclear, NoScore, TurnedRound
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, refresh_entries
 from ckptctl.scan.metrics.collect import resolve_ties
@@ -59,6 +60,8 @@ class BestQuery(NamedTuple):
     """What does not meet all of them takes no part."""
     or_own: bool = False
     """Whether what training itself called best answers where no metric is known."""
+    template: NameReader | None = None
+    """What a person said of the names; where nothing is found, whether it fits any is told."""
 
     @property
     def takes_own(self) -> bool:
@@ -214,11 +217,22 @@ class BestSearch:
             ranked = [it._replace(ranked=it.ranked._replace(place=place)) for place, it in enumerate(self.leaders, 1)]
             return BestResult(self.metric, tuple(ranked), self.first, self.is_tied)
         if not self.checkpoints:
-            raise NoCheckpoint("no checkpoint found", path=self.where, hint="name the folder of a run, or one above it")
+            from ckptctl.scan.seen_files import report_nothing_found
+
+            raise report_nothing_found([self.where], self.wish.template)
         if len(self.own) == 1:
             why = self.unclear.text if self.unclear else "no metric is known"
             return BestResult(None, tuple(self.own), self.own[0].run, why_own=why)
         raise self.turned or self._no_score()
+
+    def _hint_of_names(self) -> str:
+        """How to name the numbers in the names, with a template that was tried on them."""
+        from shlex import quote
+
+        from ckptctl.scan.seen_files import propose_for
+
+        proposal = propose_for(self.where, self.wish.monitor or "metric")
+        return NAME_THEM + (f"; try --template {quote(proposal)}" if proposal else "")
 
     def _no_score(self) -> NoScore:
         asked = self.wish.monitor
@@ -227,7 +241,7 @@ class BestSearch:
             return NoScore(text, path=self.where, hint="name one of the runs, or pass --group-by run")
         wanted = f"a value for '{asked}'" if asked else "a metric"
         if set(self.counts) == {UNNAMED} and (asked or self.wish.mode == "auto"):
-            return NoScore("the numbers in the names have no name", path=self.where, hint=NAME_THEM)
+            return NoScore("the numbers in the names have no name", path=self.where, hint=self._hint_of_names())
         seen = next((name for name in sorted(self.counts) if asked is None or same_metric(name, asked)), None)
         if seen is not None:
             bar = "" if self.wish.threshold is None else f" better than {self.wish.threshold:g}"

@@ -2,7 +2,8 @@
 
 Found files (``ckptctl.toml``, ``[tool.ckptctl]`` of a ``pyproject.toml``, beside or above PATH up to the mount point;
 ``$XDG_CONFIG_HOME/ckptctl/config.toml``) and ``CKPTCTL_*`` may only add protection: where several say a thing, the most
-careful counts. What lets checkpoints go stands in a policy, ``[policy.NAME]``, which counts when it is named.
+careful counts. What lets checkpoints go stands in a policy, ``[policy.NAME]``, which counts when it is named. What they
+say of file names, ``template`` and ``include``, counts for listings: nothing may go by it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ PROTECTIONS: dict[str, str] = {
     "trash-for": "duration",
 }
 """What a found file may say, and of what kind it is: each only makes less go."""
-POLICY_KEYS: dict[str, str] = PROTECTIONS | {
+NAME_KEYS: dict[str, str] = {"template": "template", "include": "texts"}
+"""What a found file may say of file names, for listings alone."""
+_FOUND_KEYS = PROTECTIONS | NAME_KEYS
+POLICY_KEYS: dict[str, str] = {
+    **PROTECTIONS,
+    **NAME_KEYS,
     **dict.fromkeys(["top-k", "keep-last", "keep-hourly", "keep-daily", "keep-weekly", "keep-monthly"], "number"),
     **dict.fromkeys(["keep-best", "keep-every", "keep-step", "filter"], "texts"),
     **dict.fromkeys(["keep-within", "keep-newer-than"], "duration"),
@@ -60,6 +66,17 @@ def merge_settings(settings: Iterable[Setting]) -> dict[str, Setting]:
     for setting in settings:
         first = held.get(setting.key)
         held[setting.key] = setting if first is None else _more_careful(first, setting)
+    return held
+
+
+def merge_names(settings: Iterable[Setting]) -> dict[str, Setting]:
+    """What several say of file names: the first template, and all globs."""
+    held: dict[str, Setting] = {}
+    for setting in settings:
+        first = held.setdefault(setting.key, setting)
+        if first is not setting and setting.key == "include":
+            origin = f"{first.origin}, {setting.origin}"
+            held[setting.key] = Setting(setting.key, [*first.value, *setting.value], origin)
     return held
 
 
@@ -127,6 +144,14 @@ def _read_texts(value: object) -> list[str]:
     return [str(it) for it in items]
 
 
+def _read_template(value: object) -> str:
+    from ckptctl.core.names.template import Template  # few files have one
+
+    if not Template(_read_text(value)).fields:
+        raise UsageError(f"{value!r} has no field", hint="such as 'model_{epoch}'")
+    return str(value)
+
+
 def _read_size(value: object) -> str:
     parse_size(str(value) if type(value) is int else _read_text(value))
     return str(value)
@@ -160,6 +185,7 @@ _KINDS: dict[str, Callable[[object], Any]] = {
     "mode": _one_of("min", "max", "auto"),
     "number": _read_number,
     "size": _read_size,
+    "template": _read_template,
     "text": _read_text,
     "texts": _read_texts,
     "tie": _one_of("earliest", "latest"),
@@ -188,6 +214,8 @@ class Settings(NamedTuple):
     """By name; of two of one name the nearer."""
     files: tuple[str, ...] = ()
     """Those that say anything, the nearest first."""
+    names: Mapping[str, Setting] = {}
+    """What is said of file names, for listings alone."""
 
     def get(self, key: str) -> Any:  # noqa: ANN401 - by the key
         """What counts; None where nothing says it."""
@@ -200,7 +228,28 @@ def find_settings(paths: Iterable[str], environment: Mapping[str, str]) -> Setti
     settings = [it for found in documents for it in _protections_of(found)]
     settings += _read_environment(environment)
     policies = {named.name: named for found in reversed(documents) for named in _policies_of(found)}
-    return Settings(merge_settings(settings), policies, tuple(it.path for it in documents))
+    names = merge_names(it for found in documents for it in _names_of(found))
+    return Settings(merge_settings(settings), policies, tuple(it.path for it in documents), names)
+
+
+def find_names(paths: Iterable[str], environment: Mapping[str, str]) -> dict[str, Setting]:
+    """What found files say of file names; raises UsageError for one that says something of them and is not understood.
+
+    A listing needs no other of their settings, so no other file is taken apart.
+    """
+    documents = (_read_file(path) for path in _candidates(paths, environment) if _may_say_names(path))
+    return merge_names(it for found in documents if found is not None for it in _names_of(found))
+
+
+def _may_say_names(path: str) -> bool:
+    """Whether a file is to be taken apart; what cannot be read says nothing that a listing needs."""
+    try:
+        return _NAMES.search(read_regular(path, MOST_BYTES)) is not None
+    except (OSError, UsageError):
+        return False
+
+
+_NAMES = re.compile(rb"\b(?:template|include)\b")
 
 
 def _candidates(paths: Iterable[str], environment: Mapping[str, str]) -> list[str]:
@@ -332,8 +381,14 @@ def _read_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
 
 def _protections_of(found: _Document) -> Iterator[Setting]:
     for key, value in found.values.items():
-        if key != "policy":
-            yield _setting(key, value, PROTECTIONS, found.locate(key))
+        if key != "policy" and key not in NAME_KEYS:
+            yield _setting(key, value, _FOUND_KEYS, found.locate(key))
+
+
+def _names_of(found: _Document) -> Iterator[Setting]:
+    for key, value in found.values.items():
+        if key in NAME_KEYS:
+            yield _setting(key, value, NAME_KEYS, found.locate(key))
 
 
 def _policies_of(found: _Document) -> Iterator[NamedPolicy]:
@@ -360,7 +415,7 @@ def _setting(key: str, value: object, known: Mapping[str, str], origin: str) -> 
 
 
 def _why_unknown(key: str, known: Mapping[str, str]) -> str:
-    if key in POLICY_KEYS and known is PROTECTIONS:
+    if key in POLICY_KEYS and known is not POLICY_KEYS:
         return "decides what goes, so it counts only in a policy that is named on the command line"
     return "is no setting"
 

@@ -98,7 +98,7 @@ def test_a_pyproject_of_others_is_passed_over_even_where_it_is_broken(runs: Path
     ("text", "line", "why", "hint"),
     [
         pytest.param("mx-delete = 1", 1, "'mx-delete' is no setting", "did you mean 'max-delete'?", id="mistyped"),
-        pytest.param("\n\nxyz = 1", 3, "'xyz' is no setting", "there are keep, max-delete", id="nothing near"),
+        pytest.param("\n\nxyz = 1", 3, "'xyz' is no setting", "there are include, keep, max-delete", id="nothing near"),
         pytest.param("top-k = 3", 1, "'top-k' decides what goes", "put it below [policy.NAME]", id="it would delete"),
         pytest.param('monitor = "a"', 1, "'monitor' decides what goes", "put it below", id="it would rank"),
         pytest.param("trash = 'yes'", 1, "'trash': 'yes' is not true or false", None, id="another kind"),
@@ -227,4 +227,4 @@ def test_a_policy_file_that_is_not_there_or_not_understood_is_refused(
 
 def test_a_policy_may_say_whatever_a_flag_may() -> None:
     flags = {name.replace("_", "-") for name in FLAGS} - {"policy", "filters"}
-    assert POLICY_KEYS.keys() == flags | {"filter", "trash", "trash-for"}
+    assert POLICY_KEYS.keys() == flags | {"filter", "trash", "trash-for", "template", "include"}

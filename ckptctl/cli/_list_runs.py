@@ -66,7 +66,7 @@ def list_runs(paths: Sequence[str] | None, options: ListOptions) -> None:
     choice = CheckpointSelection(filters, scanning.now, key, options.limit)
     seen = _look(located_runs, choice, options, console, many=len(stores) > 1)
     first = next(seen, None)
-    require_found(first, stores, filters, console.left_out)
+    require_found(first, stores, filters, console.left_out, template=scanning.template)
     shown = chain([first] if first else [], seen)
     root = "." if len(stores) > 1 else stores[0].url
     if bare:

@@ -111,7 +111,20 @@ def _plan(job: PruneJob, consent: PruneConsent, console: Console) -> PlannedPrun
         progress.clear()
         print_unshown(console, store, run)
 
-    return plan_job(job, watch, recover=recover if consent.is_strict else None)
+    planned = plan_job(job, watch, recover=recover if consent.is_strict else None)
+    _warn_of_misfits(job, planned, console)
+    return planned
+
+
+def _warn_of_misfits(job: PruneJob, planned: PlannedPrune, console: Console) -> None:
+    """Warn where a template does not fit all of the names."""
+    template = job.scanning.template
+    if template is not None:
+        from ckptctl.scan.seen_files import describe_misfits
+
+        misfits = describe_misfits(template, (run for it in planned.listings for run in it.runs))
+        if misfits is not None:
+            console.warn(misfits)
 
 
 def print_unshown(console: Console, store: ReadStore, run: Run) -> None:

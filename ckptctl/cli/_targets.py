@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.cli._console import Console
 from ckptctl.core.filters import Filter, meets_all
@@ -13,6 +13,10 @@ from ckptctl.render.columns import write_count
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import ReadStore
+
+if TYPE_CHECKING:
+    from ckptctl.core.names.parse import NameReader
+    from ckptctl.core.names.template import Template
 
 
 class LocatedRun(NamedTuple):
@@ -36,7 +40,8 @@ def scan_stores(
 
         progress = Progress("read")
         options = options._replace(tick=progress.count)
-    for located in (LocatedRun(store, run) for store in stores for run in scan(store, options)):
+    located_runs = (LocatedRun(store, run) for store in stores for run in scan(store, options))
+    for located in tell_misfits(located_runs, options.template, console):
         if progress is not None:
             progress.clear()
         console.warn_of_run(located.store.url, located.run)
@@ -45,6 +50,26 @@ def scan_stores(
         console.left_out += [it.path.rpartition("/")[2] for it in located.run.left_out]
         if located.run.checkpoints or located.run.pointers:
             yield located
+
+
+def tell_misfits(
+    located_runs: Iterator[LocatedRun], template: Template | None, console: Console
+) -> Iterator[LocatedRun]:
+    """The runs; where a template does not fit all of their names, a warning at the end says how many it fits."""
+    if template is None:
+        return located_runs
+    return _tell_misfits(located_runs, template, console)
+
+
+def _tell_misfits(located_runs: Iterator[LocatedRun], template: Template, console: Console) -> Iterator[LocatedRun]:
+    from ckptctl.scan.seen_files import TemplateTally
+
+    tally = TemplateTally(template)
+    for located in located_runs:
+        tally.add(located.run)
+        yield located
+    if (misfits := tally.describe()) is not None:
+        console.warn(misfits)
 
 
 def _with_left_out(located: LocatedRun) -> LocatedRun:
@@ -91,9 +116,14 @@ def print_restart_warning(console: Console, located: LocatedRun) -> None:
 
 
 def require_found(
-    found: object, stores: Sequence[ReadStore], filters: Sequence[Filter] = (), left_out: Sequence[str] = ()
+    found: object,
+    stores: Sequence[ReadStore],
+    filters: Sequence[Filter] = (),
+    left_out: Sequence[str] = (),
+    *,
+    template: NameReader | None = None,
 ) -> None:
-    """Raise NoCheckpoint where nothing was found."""
+    """Raise NoCheckpoint where nothing was found, with what lies there instead."""
     if not found and filters:
         text = f"no checkpoint meets {' and '.join(it.text for it in filters)}"
         raise NoCheckpoint(text, path=stores[0].url, hint="ckptctl ls shows what there is")
@@ -101,7 +131,9 @@ def require_found(
         text = describe_left_out(left_out).strip()
         raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint=text)
     if not found:
-        raise NoCheckpoint("no checkpoint found", path=stores[0].url, hint="name the folder of a run, or one above it")
+        from ckptctl.scan.seen_files import report_nothing_found
+
+        raise report_nothing_found([it.url for it in stores], template)
 
 
 def require_all_listed(console: Console) -> None:

@@ -13,11 +13,11 @@ from ckptctl.cli._console import Console
 from ckptctl.cli._targets import LocatedRun, require_all_listed, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Note
-from ckptctl.errors import NoCheckpoint, NotFound, Refused, UsageError
+from ckptctl.errors import NotFound, Refused, UsageError
 from ckptctl.render.columns import write_score
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.runs import Options
-from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore, require_writable
 
 EXAMPLES = """
@@ -59,9 +59,13 @@ def command(
     wanted = tuple(map(parse_filter, filters or ()))
     stat = any(it.needs_stat for it in wanted)
     scanning = read_options(
-        NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, stat=stat, sure=True
+        fill_names(NameOptions(template, layout, ext, equals, include), [path]),
+        monitor=monitor,
+        exact=exact,
+        stat=stat,
+        sure=True,
     )
-    query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted, or_own=True)
+    query = BestQuery(places, monitor, mode.value, threshold, scanning.now, equals, wanted, True, scanning.template)
     if group_by is opt.GroupName.all:
         search = BestSearch(query, path)
         worth = scanning._replace(is_worth=None if exact else search.could_place)
@@ -120,10 +124,16 @@ def search_by_group(
         except NotFound as error:
             missing.append(error)
     if not found:
-        raise missing[0] if missing else NoCheckpoint("no checkpoint found", path=path)
+        raise missing[0] if missing else _report_none(path, query)
     for problem in missing:
         console.warn(f"{problem.path}: {problem.text}: left out")
     return found
+
+
+def _report_none(path: str, query: BestQuery) -> NotFound:
+    from ckptctl.scan.seen_files import report_nothing_found
+
+    return report_nothing_found([path], query.template)
 
 
 def _show(best: BestCheckpoint, *, score: bool) -> tuple[str, str]:

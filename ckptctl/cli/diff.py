@@ -15,7 +15,7 @@ from ckptctl.render import contents as screens
 from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.resolve import resolve_checkpoint
 from ckptctl.scan.runs import Options
-from ckptctl.scan.targets import NameOptions, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, read_options
 from ckptctl.tensors.arrays import require_numpy
 from ckptctl.tensors.compare import ComparedCheckpoint, Difference, compare_contents
 
@@ -42,7 +42,7 @@ def command(
     """
     require_numpy("diff")
     console, progress = Console(), Progress("compared")
-    scanning = read_options(NameOptions(template, layout, ext, equals, include))
+    scanning = read_options(fill_names(NameOptions(template, layout, ext, equals, include), [old, new]))
     sides = (_open(old, scanning), _open(new, scanning))
     for path, flaw in ((side.path, flaw) for side in sides for flaw in side.contents.flaws if flaw.id == "not-read"):
         console.warn(Note("left-out", why=flaw.text), path)

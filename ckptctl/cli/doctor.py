@@ -9,14 +9,14 @@ from typer import Exit
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
-from ckptctl.cli._targets import require_found
+from ckptctl.cli._targets import LocatedRun, require_found, tell_misfits
 from ckptctl.core.findings import DoctorContext, FindingCount, Report, relocate_report
 from ckptctl.doctor import DoctorVisit
 from ckptctl.errors import Damaged
 from ckptctl.layouts.index import LayoutIndex
 from ckptctl.render import findings as screens
 from ckptctl.scan.runs import Options, choose_layouts, scan
-from ckptctl.scan.targets import NameOptions, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EXAMPLES = """
@@ -42,10 +42,10 @@ def command(
     Nothing is changed. Exit code 5 where there is an error, 0 where there is advice alone, or nothing.
     """
     console, stores = Console(), open_stores(paths)
-    scanning = read_options(NameOptions(template, layout, ext, equals, include), monitor=monitor)
+    scanning = read_options(fill_names(NameOptions(template, layout, ext, equals, include), paths), monitor=monitor)
     visits = _visit(stores, scanning, DoctorContext(scanning.now, monitor, mode.value), console)
     first = next(visits, None)
-    require_found(first, stores)
+    require_found(first, stores, template=scanning.template)
     reports = CountedReports(chain([first] if first else [], visits))
     root = "." if len(stores) > 1 else stores[0].url
     console.answer(_write(reports, root, console, json=json))
@@ -79,7 +79,8 @@ def _visit(
 
 def _visit_one(store: ReadStore, scanning: Options, context: DoctorContext, console: Console) -> Iterator[Report]:
     rounds = DoctorVisit(store, LayoutIndex(choose_layouts(scanning)), context)
-    for run in scan(store, scanning):
+    located_runs = (LocatedRun(store, run) for run in scan(store, scanning))
+    for _, run in tell_misfits(located_runs, scanning.template, console):
         if run.checkpoints or run.pointers or not run.listed:
             yield rounds.visit(run)
         else:  # what was named is a checkpoint itself

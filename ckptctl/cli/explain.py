@@ -47,7 +47,7 @@ def command(
     where = root or split_place(place)[0]
     console, store = Console(), open_store(where)
     configured = configure(flags, [where])
-    names = NameOptions(template, layout, ext, equals, include)
+    names = configured.read_names(NameOptions(template, layout, ext, equals, include))
     job = make_prune_job(PruneRequest(configured.flags, names, exact, configured.spared), [store])
     planned = plan_job(job, partial(print_unshown, console))
     runs = [run for run in planned.runs if run.checkpoints]

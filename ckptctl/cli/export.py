@@ -24,7 +24,7 @@ from ckptctl.core.ranking import COUNTERS, Metric, RunView, choose_metric, find_
 from ckptctl.errors import NoScore, UsageError
 from ckptctl.render.text import escape, locate
 from ckptctl.scan.metrics.collect import resolve_ties
-from ckptctl.scan.targets import NameOptions, locate_errors, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, locate_errors, open_stores, read_options
 from ckptctl.stores import ReadStore
 
 EXAMPLES = """
@@ -75,7 +75,7 @@ def command(
         OutputFile(output, partial(_begins_as, form), force).require_free()
     console, stores = Console(), open_stores(paths)
     scanning = read_options(
-        NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, sure=True
+        fill_names(NameOptions(template, layout, ext, equals, include), paths), monitor=monitor, exact=exact, sure=True
     )
     terms = ExportOptions(len(stores) > 1 and form is not ExportFormat.yaml, top_k, monitor, mode.value)
     wanted = tuple(map(parse_filter, filters or ()))
@@ -85,7 +85,7 @@ def command(
     else:
         extracts = (ExportedRun(store, _look(store, run, terms)) for store, run in located_runs)
     first = next(extracts, None)
-    require_found(first, stores, wanted)
+    require_found(first, stores, wanted, template=scanning.template)
     arranged = _arrange(chain([first] if first else [], extracts), parse_key(sort), limit)
     pieces = _write(form, arranged, scanning.now)
     if output is None:

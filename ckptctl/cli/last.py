@@ -16,7 +16,7 @@ from ckptctl.core.model import Checkpoint, Note
 from ckptctl.core.ranking import find_newest, in_save_order
 from ckptctl.errors import NoCheckpoint
 from ckptctl.render.text import locate
-from ckptctl.scan.targets import NameOptions, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, open_stores, read_options
 
 EXAMPLES = """
   ckptctl last runs/a
@@ -45,20 +45,26 @@ def command(
     """
     opt.refuse_together(json=json, null=null)
     console, stores = Console(), open_stores([path])
-    scanning = read_options(NameOptions(template, layout, ext, equals, include), resumable=resumable)
+    scanning = read_options(
+        fill_names(NameOptions(template, layout, ext, equals, include), [path]), resumable=resumable
+    )
     wanted = tuple(map(parse_filter, filters or ()))
     is_wanted = partial(meets_all, wanted, now=scanning.now)
     unknown: list[Checkpoint] = []
+    listed: list[LocatedRun] = []
     found = [
         (located, newest)
-        for located in _note_unknown(scan_stores(stores, scanning, console), unknown, is_wanted)
+        for located in _note_unknown(_note_listed(scan_stores(stores, scanning, console), listed), unknown, is_wanted)
         if (newest := find_newest(located.run.checkpoints, is_wanted, resumable=resumable)) is not None
     ]
     if resumable and not found and unknown:
         likely = locate(stores[0].url, max(unknown, key=lambda it: it.modified).path)
         text = "nothing shows of any checkpoint that training can go on from it"
         raise NoCheckpoint(text, path=path, hint=f"the newest of which it is not known: {likely}")
-    require_found(found, stores, wanted)
+    if not found and listed and not wanted:
+        lacking = "none is complete and can resume" if resumable else "none is complete"
+        raise NoCheckpoint("no checkpoint found", path=path, hint=f"{lacking}: ckptctl ls shows what there is")
+    require_found(found, stores, wanted, template=scanning.template)
     latest: dict[str, tuple[LocatedRun, Checkpoint]] = {}
     for located, newest in found:
         group = opt.group_of(located.store.url, located.run.path, group_by)
@@ -73,6 +79,14 @@ def command(
     else:
         console.hand_over([(locate(it.store.url, newest.path), "") for it, newest in latest.values()], null=null)
     require_all_listed(console)
+
+
+def _note_listed(runs: Iterable[LocatedRun], listed: list[LocatedRun]) -> Iterator[LocatedRun]:
+    """The runs; the first one with checkpoints is noted."""
+    for located in runs:
+        if located.run.checkpoints and not listed:
+            listed.append(located)
+        yield located
 
 
 def _note_unknown(

@@ -89,7 +89,7 @@ def link_all(stores: Sequence[ReadStore], scanning: Options, options: LinkOption
     for store in stores:
         require_writable(store, path=store.url, done="no link was made")
     located_runs = list(scan_stores(stores, scanning, console))
-    require_found(located_runs, stores)
+    require_found(located_runs, stores, template=scanning.template)
     wanted = []
     for located in located_runs:
         with locate_errors(located.store):

@@ -8,7 +8,7 @@ from typer import Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._list_runs import ListOptions, list_runs
-from ckptctl.scan.targets import NameOptions
+from ckptctl.scan.targets import NameOptions, fill_names
 
 EXAMPLES = """
   ckptctl ls runs/
@@ -44,7 +44,7 @@ def command(
     opt.refuse_together(runs=runs, quiet=quiet or null)
     opt.refuse_together(explain_layout=explain_layout, quiet=quiet or null)
     opt.refuse_together(explain_layout=explain_layout, runs=runs)
-    names = NameOptions(template, layout, ext, equals, include)
+    names = fill_names(NameOptions(template, layout, ext, equals, include), paths)
     listing = ListOptions(
         runs, metrics, sort, limit, monitor, mode.value, exact, names, quiet, null, json, color.value, explain_layout
     )

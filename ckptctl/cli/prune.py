@@ -66,7 +66,8 @@ def command(
         raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
     configured = configure(flags, expand_globs(paths))
     flags = configured.flags._replace(policy=None)
-    asked = PruneRequest(flags, NameOptions(template, layout, ext, equals, include), exact, configured.spared)
+    typed = NameOptions(template, layout, ext, equals, include)
+    asked = PruneRequest(flags, configured.read_names(typed), exact, configured.spared)
     policy = make_policy(flags, spared=configured.spared)
     options = configured.choose("prune", trash=trash, trash_for=trash_for, takes_open=allow_open)
     opt.refuse_together(free=policy.budget.free is not None, trash=options.keeps)
@@ -78,6 +79,8 @@ def command(
         plan_out=plan_out,
         has_consent=yes,
     )
+    for unused in configured.describe_unused(typed):
+        console.warn(unused)
     if flags.monitor is not None and not any(isinstance(rule, TopK) for rule in policy.rules):
         console.warn("--monitor says what --top-k ranks by: without it, nothing is kept for its score")
 

@@ -8,7 +8,7 @@ from typer import Exit, Option
 
 from ckptctl.cli import _options as opt
 from ckptctl.cli._show_checkpoint import ShowOptions, show_one
-from ckptctl.scan.targets import NameOptions, read_options
+from ckptctl.scan.targets import NameOptions, fill_names, read_options
 
 EXAMPLES = """
   ckptctl show runs/a/last.ckpt
@@ -37,6 +37,8 @@ def command(
     opt.refuse_together(json=json, tensors=tensors)
     opt.refuse_together(json=json, tree=tree)
     form = ShowOptions(tensors, tree, json, color.value)
-    code = show_one(checkpoint, form, read_options(NameOptions(template, layout, ext, equals, include)))
+    code = show_one(
+        checkpoint, form, read_options(fill_names(NameOptions(template, layout, ext, equals, include), [checkpoint]))
+    )
     if code:
         raise Exit(code)

@@ -20,7 +20,7 @@ from ckptctl.render.text import locate
 from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
 from ckptctl.scan.resolve import ResolvedCheckpoint
 from ckptctl.scan.runs import Options
-from ckptctl.scan.targets import NameOptions, expand_globs, read_options
+from ckptctl.scan.targets import NameOptions, expand_globs, fill_names, read_options
 from ckptctl.scan.weight_files import find_weight_files
 from ckptctl.stores import ReadStore
 
@@ -70,7 +70,7 @@ def command(
     opt.refuse_together(json=json, quiet=quiet)
     opt.refuse_together(json=json, null=null)
     console, progress = Console(), Progress()
-    scanning = read_options(NameOptions(template, layout, ext, equals, include))
+    scanning = read_options(fill_names(NameOptions(template, layout, ext, equals, include), paths))
     with _torch_if_wanted(load) as loader:
         depth = VerifyDepth(deep, finite, tuple(allow or ()))
         seen = CountedResults(_examine(_find(paths, scanning, console), depth, progress, loader))
@@ -122,7 +122,9 @@ def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> I
         try:
             yield from find_weight_files(path, scanning, watch)
         except NoCheckpoint:
-            hint = "name a checkpoint, or a folder of some"
+            from ckptctl.scan.seen_files import describe_seen
+
+            hint = describe_seen([path], scanning.template) or "name a checkpoint, or a folder of some"
             raise NoCheckpoint("no checkpoint found", path=path, hint=hint) from None
 
 

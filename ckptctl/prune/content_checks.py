@@ -47,18 +47,24 @@ def plan_proven(held: Sequence[tuple[ReadStore, Run]], plan: Plan, now: int, roo
 
 
 def _is_sniffed(checkpoint: Checkpoint) -> bool:
-    """Whether names and content told it, not a framework's record; what a person included is not doubted."""
-    is_told = bool(checkpoint.proofs) or bool(find_layout(checkpoint.layout).program)
-    return is_told and not any(it.kind == "said" for it in checkpoint.proofs)
+    """Whether names and content told it, or a person, and not a framework's record."""
+    return bool(checkpoint.proofs) or bool(find_layout(checkpoint.layout).program)
 
 
 def _find_other_kind(store: ReadStore, checkpoint: Checkpoint) -> Note | None:
-    """What one of its files holds that its series' files do not; None where all is as expected."""
+    """What one of its files holds that its series' files do not; None where all is as expected.
+
+    Of what a person said to be a series, all may be what else is no checkpoint: bare tensors, say.
+    """
     from ckptctl.formats.sniff import NOT_CHECKPOINT
 
     expected = {_ALIKE.get(it.detail, it.detail) for it in checkpoint.proofs if it.kind == "content"}
+    is_said = any(it.kind == "said" for it in checkpoint.proofs)
+    usual = expected if is_said and expected <= NOT_CHECKPOINT else frozenset()
     for entry in checkpoint.entries:
         kind = sniff_file(store, entry.path).kind
+        if kind in usual:
+            continue
         if kind in NOT_CHECKPOINT or (expected and _ALIKE.get(kind, kind) not in expected):
             return Note("other-content", kind=kind, series=checkpoint.series or checkpoint.layout)
     return None

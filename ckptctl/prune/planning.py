@@ -153,8 +153,9 @@ def _plan_nothing(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrun
 def require_checkpoints(job: PruneJob, planned: PlannedPrune) -> None:
     """Raise NoCheckpoint where there is nothing to plan, and nothing said so already."""
     if not planned.plan.runs and not planned.objections:
-        hint = "name the folder of a run, or one above it"
-        raise NoCheckpoint("no checkpoint found", path=job.stores[0].url, hint=hint)
+        from ckptctl.scan.seen_files import report_nothing_found
+
+        raise report_nothing_found([it.url for it in job.stores], job.scanning.template)
 
 
 def require_scores(plan: Plan, *, strict: bool) -> None:

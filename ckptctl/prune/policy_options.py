@@ -9,7 +9,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, get_args
 
-from ckptctl.config import NamedPolicy, Settings, find_settings, read_policy_file
+from ckptctl.config import NamedPolicy, Setting, Settings, find_settings, read_policy_file
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.ranking import infer_mode
 from ckptctl.core.retention.budget import Budget
@@ -32,7 +32,7 @@ from ckptctl.core.units import NANOSECONDS, parse_duration, parse_size
 from ckptctl.errors import UsageError
 from ckptctl.prune.apply import ApplyOptions
 from ckptctl.prune.journal import new_id
-from ckptctl.scan.targets import read_texts
+from ckptctl.scan.targets import NameOptions, read_texts
 
 _BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?[0-9]{1,18})")
 _EVERY = re.compile(r"(?P<count>[0-9]{1,18})\s*(?P<unit>steps?|epochs?)?")
@@ -117,6 +117,24 @@ class EffectiveConfig(NamedTuple):
     trash_for: str | None = None
     found: Mapping[str, Any] = {}
     """What found files and the environment say."""
+    template: str | None = None
+    """What the named policy says of file names."""
+    include: tuple[str, ...] = ()
+    unused: tuple[Setting, ...] = ()
+    """What found files say of file names, by which nothing may go."""
+
+    def read_names(self, typed: NameOptions) -> NameOptions:
+        """How names are read: as typed, else as the policy says; globs add up."""
+        include = [*(typed.include or ()), *self.include]
+        return typed._replace(template=typed.template or self.template, include=include or typed.include)
+
+    def describe_unused(self, typed: NameOptions) -> Iterator[str]:
+        """What to say of found settings that a prune does not take."""
+        names = self.read_names(typed)
+        for key, _, origin in self.unused:
+            if not getattr(names, key):
+                hint = f"pass --{key}, or put it below [policy.NAME] and pass --policy NAME"
+                yield f"{origin}: '{key}' outside of a policy counts for listings alone: {hint}"
 
     def choose(self, command: str, *, trash: bool, trash_for: str | timedelta | None, takes_open: bool) -> ApplyOptions:
         """How to apply: whether deleted checkpoints stay in the trash, and for how long, is as asked or configured."""
@@ -172,9 +190,11 @@ def configure(flags: PolicyOptions, paths: Sequence[str]) -> EffectiveConfig:
         if key not in told and (value := found.get(key)) is not None:
             told[key] = value
     trash, trash_for = (told.pop(key, found.get(key)) for key in ("trash", "trash-for"))
+    template, include = told.pop("template", None), told.pop("include", ())
     filled = {field: _fill(flags, field, value) for key, value in told.items() for field in [_field_of(key)]}
     spared = tuple(found.get("keep") or ())
-    return EffectiveConfig(flags._replace(**filled), spared, bool(trash), trash_for, _protections_of(found))
+    held = EffectiveConfig(flags._replace(**filled), spared, bool(trash), trash_for, _protections_of(found))
+    return held._replace(template=template, include=tuple(include), unused=tuple(found.names.values()))
 
 
 def _protections_of(found: Settings) -> dict[str, Any]:

@@ -37,8 +37,9 @@ def _row(key: str, value: object, origin: str) -> str:
 
 
 def settings_of(found: Settings) -> list[Setting]:
-    """Every setting that a file may have, by its default where nothing says it."""
-    return [found.values.get(key) or Setting(key, _DEFAULTS.get(key), "default") for key in sorted(PROTECTIONS)]
+    """Every setting that a file may have, by its default where nothing says it; and what is said of file names."""
+    held = [found.values.get(key) or Setting(key, _DEFAULTS.get(key), "default") for key in sorted(PROTECTIONS)]
+    return [*held, *(found.names[key] for key in sorted(found.names))]
 
 
 def write_value(value: object) -> str:

@@ -93,6 +93,11 @@ def _of_several(paths: Sequence[str], why: str) -> str:
     return f"{describe_names(paths)}: {why}"
 
 
+def _in_quotes(template: str | None) -> str:
+    """A template as a shell takes it, behind its option."""
+    return "" if template is None else " '" + template.replace("'", "'\\''") + "'"
+
+
 TEXTS: Mapping[str, str | Callable[..., str]] = {
     # a file as a whole
     "unreadable": "cannot be read: {why}",
@@ -142,7 +147,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "ambiguous-layout": lambda layouts: f"{_rival_layouts(layouts)}: choose one with --layout",
     "several-series": lambda series: f"two names have the same words and the same numbers: {', '.join(series)}",
     "unnamed-number": lambda first, last, template: (
-        f"numbered {first} to {last}, and no word says what the number counts: --template '{template}' says it"
+        f"numbered {first} to {last}, and no word says what the number counts: --template{_in_quotes(template)} says it"
     ),
     "dates-only": "only dates tell its siblings apart: --template says which numbers count",
     "no-counter": "its name has no epoch, step or other count",

@@ -40,14 +40,19 @@ def read_names(found: Sequence[Detected], start: int, parse: Callable[[list[str]
     ]
 
 
-def part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> list[Checkpoint]:
-    """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``.
+def part_by_settings(
+    checkpoints: list[Checkpoint], names: Sequence[Name], texts: Collection[str] = ()
+) -> list[Checkpoint]:
+    """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``, and of each text.
 
-    Only where the counts begin anew with each: a learning rate that falls from epoch to epoch parts nothing.
+    By numbers only where the counts begin anew with each: a learning rate that falls from epoch to epoch parts nothing.
     """
     keys = set(chain.from_iterable(name.fields for name in names)) - COUNTING
     varying = sorted(_find_settings(names, keys)) if keys else []
-    if not varying or len({(it.epoch, it.step) for it in checkpoints}) == len(checkpoints):
+    if len({(it.epoch, it.step) for it in checkpoints}) == len(checkpoints):
+        varying = []
+    varying += [key for key in texts if len({name.fields[key].text for name in names if key in name.fields}) > 1]
+    if not varying:
         return checkpoints
     return [
         it

@@ -10,11 +10,11 @@ delete it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Entry, Evidence, Note
-from ckptctl.core.names.parse import Name, NameReader, SaidNames
+from ckptctl.core.names.parse import NameReader, SaidNames
 from ckptctl.core.names.shapes import split_ending
 from ckptctl.core.names.tokens import Field
 from ckptctl.core.series import NUMBER, Save, Series, find_series
@@ -23,6 +23,7 @@ from ckptctl.layouts.schema import Layout
 from ckptctl.scan.completeness import is_shard
 
 if TYPE_CHECKING:
+    from ckptctl.core.names.fits import Fit
     from ckptctl.formats.sniff import Sniffed  # noqa: TC004 - importing it takes as long as a tenth of a start
     from ckptctl.layouts.index import LooseRows
     from ckptctl.stores import ReadStore
@@ -85,22 +86,14 @@ def read_loose_files(
     """What the files are; ``files`` of one folder."""
     held = {it.name: it for it in files}
     result = LooseFiles([], [])
-    fits = {name: it for name in held if said.template and (it := _match(said.template, name))}
-    result.found.extend(_fit(fits, held, rows))
+    fits = _fit(store, said.template, held, rows) if said.template else {}
+    result.found.extend(fits.values())
     versions = _find_versions(store, held, rows)
     result.found.extend(versions.values())
     taken = fits.keys() | versions.keys()
-    found = find_series(name for name in held if name not in taken and not is_shard(name))
+    found = _find_series([name for name in held if name not in taken and not is_shard(name)], said.include)
     twins = tuple(sorted(it.pattern for it in found if any(save.is_twin for save in it.saves)))
     for series in found:
-        if said.include and any(glob_matches(glob, name) for glob in said.include for name in series.names):
-            series = series._replace(  # noqa: PLW2901 - as the person says
-                kind="series",
-                evidence=(Evidence("said", "--include"), *series.evidence),
-                doubt=None,
-                roles=(),
-                is_named=True,
-            )
         for part, kinds in _sniff_apart(store, series, held):
             _enter(result, _SniffedSeries(part, kinds, held, twins), rows)
     return result
@@ -123,21 +116,61 @@ def _find_versions(store: ReadStore, held: Mapping[str, LooseFile], rows: LooseR
     return made
 
 
-def _match(template: NameReader, name: str) -> Name | None:
-    """What a template says of a whole name; one that is written with an ending means no file of another."""
-    is_meant = template.ending in ("", split_ending(name)[1])
-    return template.match(name) if is_meant else None
+def _find_series(names: Sequence[str], include: Sequence[str]) -> list[Series]:
+    """The series of the names; those that a person included are apart, and are series by that."""
+    meant = {name for name in names if any(glob_matches(glob, name) for glob in include)}
+    found = find_series(name for name in names if name not in meant)
+    said = (Evidence("said", "--include"),)
+    found += [
+        it._replace(
+            kind="series",
+            evidence=(*said, *it.evidence),
+            doubt=it.doubt if it.kind == "set" else None,  # no fold is an older save of another
+            roles=(),
+            is_named=True,
+        )
+        for it in (find_series(sorted(meant)) if meant else ())
+    ]
+    return found
 
 
-def _fit(fits: Mapping[str, Name], held: Mapping[str, LooseFile], rows: LooseRows) -> Iterator[LooseCheckpoint]:
-    """The files whose names a template fits: one series for each text in front of the numbers, and each ending."""
+def _fit(
+    store: ReadStore, template: NameReader, held: Mapping[str, LooseFile], rows: LooseRows
+) -> dict[str, LooseCheckpoint]:
+    """The files whose names a template fits; what the first, middle and last of a series hold, they all should."""
+    from ckptctl.core.names.fits import fit_names
+
+    folder = next((it.entry.path.rpartition("/")[0] for it in held.values()), "")
+    fits = fit_names(template, list(held), folder)
+    series: dict[str, list[str]] = {}
     for name, fit in fits.items():
-        file = held[name]
-        layout = file.layout or rows.generic
-        if layout is not None:
-            evidence = (Evidence("said", "--template"),)
-            series = f"{fit.prefix}*{split_ending(name)[1]}"  # what lies beside it by another ending is another's
-            yield LooseCheckpoint(layout, (file.entry,), fit.fields, series, None, evidence, fit.roles)
+        series.setdefault(fit.series, []).append(name)
+    kinds = {key: _kinds_of(store, names, held) for key, names in series.items()}
+    return {
+        name: made
+        for name, fit in fits.items()
+        if (made := _make_fit(held[name], fit, kinds[fit.series], rows)) is not None
+    }
+
+
+def _make_fit(file: LooseFile, fit: Fit, kinds: Collection[str], rows: LooseRows) -> LooseCheckpoint | None:
+    """A file whose name a template fits; None where a template of words took what holds no weights."""
+    from ckptctl.formats.sniff import NOT_CHECKPOINT
+
+    layout = file.layout or rows.generic
+    if layout is None or (fit.is_worded and kinds and NOT_CHECKPOINT.issuperset(kinds)):
+        return None
+    series = fit.series if fit.is_parted or not layout.records else ""
+    evidence = (Evidence("said", "--template"), *(Evidence("content", it) for it in sorted(kinds)))
+    said = fit.name
+    return LooseCheckpoint(layout, (file.entry,), said.fields, series, fit.why_not, evidence, said.roles, fit.doubt)
+
+
+def _kinds_of(store: ReadStore, names: Sequence[str], held: Mapping[str, LooseFile]) -> set[str]:
+    """What is known of the content of three of a series' files."""
+    chosen = sorted({0, len(names) // 2, len(names) - 1})
+    found = _sniff_all(store, [names[at] for at in chosen], held).values()
+    return {str(it.kind) for it in found} - {"unknown", "broken"}
 
 
 def has_weights_ending(name: str) -> bool:
@@ -270,7 +303,7 @@ def _judge(series: Series, kinds: Mapping[str, Sniffed], layout: Layout) -> Note
     if series.kind != "series":
         return series.doubt
     if Evidence("said", "--include") in series.evidence:
-        return None
+        return series.doubt
     if told and told <= _OPAQUE:
         return Note("opaque-content", kind=min(told))
     if (layout.records and told) or _counts_inside(series, kinds):

@@ -192,7 +192,8 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     )
     names = read_names(detected.checkpoints, start, parse)
     checkpoints = [_make(store, it, name, own) for it, name in zip(detected.checkpoints, names, strict=True)]
-    checkpoints = part_by_settings(checkpoints, names)
+    texts = options.template.texts if options.template else ()
+    checkpoints = part_by_settings(checkpoints, names, texts)
     others = [_make(store, it, name_of_loose(it), own) for it in detected.left_out]
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
     if not (checkpoints or others or pointers or run_folder.failures):
@@ -287,7 +288,8 @@ def _find_save_time(found: Detected, entries: Entries) -> int | None:
 
 def _add_proofs(checkpoint: Checkpoint, loose: LooseCheckpoint, layout: Layout) -> Checkpoint:
     """A checkpoint of loose files with the series that it is one of, and what speaks for its being deleted by rules."""
-    series = "" if layout.records else loose.series
+    is_said = any(it.kind == "said" for it in loose.evidence)
+    series = loose.series if is_said or not layout.records else ""
     return checkpoint._replace(series=series, why_not=loose.why_not, proofs=loose.evidence)
 
 

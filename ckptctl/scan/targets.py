@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from os import PathLike, fspath
+from os import PathLike, environ, fspath
 from os.path import abspath, isdir, join, lexists, realpath, sep
 from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -62,9 +62,27 @@ def read_texts(texts: Texts) -> list[str]:
     return [str(texts)] if isinstance(texts, (str, int)) else list(map(str, texts))
 
 
-def read_names(template: str | None, layout: str | None, ext: Texts, equals: str, include: Texts) -> NameOptions:
-    """How names are to be read, as the keywords of the API say it."""
-    return NameOptions(template, layout, read_texts(ext), equals, read_texts(include))
+def read_names(  # noqa: PLR0913, PLR0917 - as the keywords stand
+    template: str | None, layout: str | None, ext: Texts, equals: str, include: Texts, paths: Paths | None = None
+) -> NameOptions:
+    """How names are to be read, as the keywords of the API say it; with ``paths`` also as files found there say."""
+    names = NameOptions(template, layout, read_texts(ext), equals, read_texts(include))
+    return names if paths is None else fill_names(names, read_paths(paths))
+
+
+def fill_names(names: NameOptions, paths: Sequence[str] | None) -> NameOptions:
+    """How a listing reads names: as typed, else as configuration files beside or above the paths say; globs add up.
+
+    Nothing may be changed or deleted by what was only found. Raises UsageError for a file that cannot be understood.
+    """
+    from ckptctl.config import find_names
+
+    found = find_names(expand_globs(paths), environ)
+    if not found:
+        return names
+    template = names.template or (found["template"].value if "template" in found else None)
+    include = [*(names.include or ()), *(found["include"].value if "include" in found else ())]
+    return names._replace(template=template, include=include or names.include)
 
 
 def read_options(  # noqa: PLR0913 - one parameter, one option
@@ -80,9 +98,12 @@ def read_options(  # noqa: PLR0913 - one parameter, one option
     """The options of a scan; raises UsageError for a template that cannot be read."""
     template = None
     if names.template is not None:
+        from ckptctl.core.names.fields import KNOWN_FIELDS
         from ckptctl.core.names.template import Template
 
         template = Template(names.template, equals=names.equals)
+        if not template.fields:
+            raise UsageError(f"template {names.template!r} has no field: it says nothing", hint=KNOWN_FIELDS)
     extensions = tuple(it if it.startswith(".") else f".{it}" for it in names.extensions or ())
     return Options(
         now=now or time_ns(),

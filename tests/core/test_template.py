@@ -4,6 +4,7 @@ from math import inf, nan
 
 import pytest
 
+from ckptctl.core.names.fields import kind_of_field
 from ckptctl.core.names.parse import Field, Name
 from ckptctl.core.names.template import Template
 from ckptctl.errors import UsageError
@@ -229,6 +230,18 @@ MATCHES: list[tuple[str, str, dict[str, str], str]] = [
     ("{x:.2f}-{x:.4f}", "x=0.32-x=0.3210", {"x": "0.3210"}, ""),
     ("sample-epoch{epoch}", "sample-epoch3", {"epoch": "3"}, "sample"),
     ("", "epoch=1-step=2", {"epoch": "1", "step": "2"}, ""),
+    ("{name}_{step}_{val_loss:.3f}", "a_b_7_0.250.pt", {"name": "a_b", "step": "7", "val_loss": "0.250"}, ""),
+    ("{name}{epoch}", "net12.pt", {"name": "net", "epoch": "12"}, ""),
+    ("{epoch}_{name}", "3_a-v1.pt", {"epoch": "3", "name": "a-v1"}, ""),
+    ("{epoch}_{name}.ckpt", "3_a-v1.ckpt", {"epoch": "3", "name": "a-v1"}, ""),
+    ("{name:>5}_{epoch:>3}", "    a_  3", {"name": "a", "epoch": "3"}, ""),
+    ("{name:_<5s}.{epoch}", "a____.3", {"name": "a", "epoch": "3"}, ""),
+    ("{date:%Y%m%d}_{step}", "20240105_3", {"date": "20240105", "step": "3"}, ""),
+    ("{name}_{arch}_{data}_{epoch}", "a_b_c_3", {"name": "a", "arch": "b", "data": "c", "epoch": "3"}, ""),
+    ("{odd}-{epoch}", "three-4", {"odd": "three", "epoch": "4"}, ""),
+    ("{args.name}-{loss.item():.2f}", "x-0.25", {"args.name": "x", "loss.item()": "0.25"}, ""),
+    ("m[.*]+_{epoch}", "m[.*]+_3.pt", {"epoch": "3"}, "m[.*]+"),
+    ("{arch}_{epoch}", "ünet_\uff13_4", {"arch": "ünet_\uff13", "epoch": "4"}, ""),
 ]
 
 
@@ -259,6 +272,13 @@ MISFITS = [
     ("more digits than Python reads", "{x:d}", "x=" + "1" * 4090),
     ("longer than any path", SIMPLE, "x" * 5000 + "-02-0.32"),
     ("there is nothing to tell", "best", "best"),
+    ("words could end at either gap", "{name}_{arch}_{epoch}", "a_b_c_3"),
+    ("words are more than padding", "{name:>3}_{epoch}", "   _3"),
+    ("a date has digits", "{date}_{epoch}", "today_3"),
+    ("a setting is a number", "{seed}_{epoch}", "model_3"),
+    ("words are in no other folder", "{name}_{epoch}", "a/b/_3"),
+    ("digits of other scripts are no number", "m_{epoch}", "m_\uff13"),
+    ("longer than any file's name", "{name}_{epoch}", "_" * 255 + "3"),
 ]
 
 
@@ -304,3 +324,34 @@ def test_a_template_fits_whole_names_of_any_ending(ending: str) -> None:
     name = Template("G_{step}-{val_loss:.2f}").match(f"G_1000-0.32{ending}")
     assert name is not None
     assert {key: field.text for key, field in name.fields.items()} == {"step": "1000", "val_loss": "0.32"}
+
+
+HOSTILE = [("{name}_{arch}_{epoch}", "_" * 254 + "x"), ("{name}-{odd}_{date}_{time}_x{epoch}", "_-" * 120 + "y")]
+
+
+@pytest.mark.parametrize(("text", "stem"), HOSTILE, ids=[it[0] for it in HOSTILE])
+def test_a_name_full_of_gaps_fits_no_words(text: str, stem: str) -> None:
+    assert Template(text).match(stem) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("epoch", "count"),
+        ("globalStep", "count"),
+        ("args.iter", "count"),
+        ("i", "count"),
+        ("val_loss", "measure"),
+        ("f1", "measure"),
+        ("loss.item()", "measure"),
+        ("fold", "setting"),
+        ("lr", "setting"),
+        ("model_name", "text"),
+        ("run", "text"),
+        ("start_time", "time"),
+        ("wimp", "unknown"),
+        ("%", "unknown"),
+    ],
+)
+def test_a_field_means_what_its_last_word_says(name: str, kind: str) -> None:
+    assert kind_of_field(name) == kind

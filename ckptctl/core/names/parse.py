@@ -60,6 +60,11 @@ class NameReader(Protocol):
         """The ending that it asks for; "" where any will do."""
         ...
 
+    @property
+    def folder(self) -> str:
+        """The folder that it asks for; "" where any will do."""
+        ...
+
     def match(self, stem: str) -> Name | None:
         """The name, where it fits."""
         ...

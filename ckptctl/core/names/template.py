@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from ckptctl.core.names.fields import KNOWN_FIELDS, kind_of_field
 from ckptctl.core.names.glued_keys import SEPARATORS
 from ckptctl.core.names.parse import LONGEST, Name, add_field
 from ckptctl.core.names.shapes import split_ending
@@ -21,10 +22,19 @@ TemplateStyle = Literal["filename", "filepath"]
 
 _MOST_FIELDS = 16
 """Each may end in a few places, so the places of many multiply."""
+_MOST_TEXTS = 2
+"""So many texts may hold any character; each of more ends at the first that stands behind it in the template."""
+_LONGEST_TEXT = 255
+"""Characters of a name with texts in it: as many as a file system takes."""
 _PIECE = re.compile(r"([^{}]+)|\{([^{}:]*)(?::([^{}]*))?\}|(\{\{|\}\})|[{}]")
 _SPEC = re.compile(r"(?:(.)?([<>=^]))?([-+ ])?(#)?(0)?([0-9]{1,3})?([,_])?(?:\.([0-9]{1,3}))?([dneEfFgG%])?", re.DOTALL)
 _FILLS = " 0*_~#"
 """What can be told from the digits that it stands beside."""
+_TEXT_SPEC = re.compile(r"(?:(.)?[<>^])?[0-9]{0,3}s?", re.DOTALL)
+_TIME_SPEC = re.compile(r"(?:[^{}%/]*%[-A-Za-z])+[^{}%/]*")
+"""As ``strftime`` takes it."""
+_NUMBERS_TOGETHER = re.compile("\0[0-9]*\0|\1[0-9]*\1|\0[0-9]+\1|\1[0-9]+\0")
+"""Fields, numbers as 0 and texts as 1, that only ``name=`` in front of each tells apart."""
 _COUNTERS = ("epoch", "step")
 """Always whole numbers: Lightning casts them."""
 
@@ -34,6 +44,8 @@ class Slot(NamedTuple):
 
     name: str
     spec: str
+    is_text: bool = False
+    """Whether its values may be words: a name, an architecture, a date."""
 
 
 class _Form(NamedTuple):
@@ -43,6 +55,8 @@ class _Form(NamedTuple):
     """With ``name=`` in front of each value."""
     has_prefix: bool
     """With free text and a join in front of it all."""
+    has_words: bool = False
+    """With words in the fields of which only the values tell whether they are numbers."""
 
 
 class Template:
@@ -68,6 +82,7 @@ class Template:
         self.join = join
         self.style = style
         self._pieces = tuple(_parse(self.text, doubled_braces=style == "filepath"))
+        self._has_unknown = any(isinstance(it, Slot) and _is_unknown(it) for it in self._pieces)
         self.fields = tuple(dict.fromkeys(piece.name for piece in self._pieces if isinstance(piece, Slot)))
         """Names of its fields, in written order."""
         self._compiled: dict[_Form, tuple[re.Pattern[str], re.Pattern[str]]] = {}
@@ -79,6 +94,17 @@ class Template:
     def ending(self) -> str:
         """The ending that it is written with (``.pt``); "" where names of any ending fit."""
         return split_ending(self.text)[1]
+
+    @property
+    def folder(self) -> str:
+        """The folder that it is written with (``weights`` of ``weights/m_{epoch}``); "" where names of any fit."""
+        first = self._pieces[0] if self._pieces else ""
+        return first.rpartition("/")[0] if isinstance(first, str) else ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Names of the fields that hold words of which training it was."""
+        return tuple(dict.fromkeys(it.name for it in self._slots if kind_of_field(it.name) == "text"))
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
@@ -110,7 +136,8 @@ class Template:
         ``stem`` may end in a known extension, or be stripped of any; it may hold the template's folders or lack them.
         A template without fields matches nothing: it has nothing to tell.
         """
-        if len(stem) > LONGEST or not self.fields:
+        longest = _LONGEST_TEXT if any(it.is_text for it in self._slots) else LONGEST
+        if len(stem.rpartition("/")[2]) > longest or len(stem) > LONGEST or not self.fields:
             return None
         bare, extension = split_extension(stem, EXTENSIONS)
         found = self._match(bare, extension)
@@ -138,7 +165,7 @@ class Template:
             return None
         fields: dict[str, Field] = {}
         for slot, text in zip(self._slots, raw, strict=True):
-            field = _read_value(slot.spec, text)
+            field = _read_text(slot, text) if _is_wordy(slot, form) else _read_value(slot.spec, text)
             if field is None:
                 return None
             add_field(fields, slot.name, field)
@@ -170,17 +197,27 @@ class Template:
     @cached_property
     def _forms(self) -> list[_Form]:
         """How names may be written, in the order of trying: a name that fits as a whole has no prefix."""
-        texts = "".join(piece if isinstance(piece, str) else "\0" for piece in self._pieces).split("\0")
-        runs_together = any(not gap.strip("0123456789") for gap in texts[1:-1])
-        named = [True] if runs_together else [True, False]
-        return [_Form(is_named, has_prefix) for has_prefix in (False, True) for is_named in named]
+        texts = "".join(it if isinstance(it, str) else "\1" if it.is_text else "\0" for it in self._pieces)
+        named = [True] if _NUMBERS_TOGETHER.search(texts) else [True, False]
+        wordy = [False, True] if self._has_unknown else [False]
+        forms = [_Form(it, has_prefix, words) for words in wordy for has_prefix in (False, True) for it in named]
+        return [it for it in forms if not (it.has_prefix and self._begins_with_text(it))]
+
+    def _begins_with_text(self, form: _Form) -> bool:
+        """Whether the first field takes what else would be a prefix."""
+        first = self._pieces[0]
+        return isinstance(first, Slot) and not form.is_named and _is_wordy(first, form)
 
     def _compile(self, form: _Form, lazy: str) -> re.Pattern[str]:
-        body = "".join(self._pattern_of(piece, lazy, is_named=form.is_named) for piece in self._stripped())
+        pieces = self._stripped()
+        pairs = zip(pieces, [*pieces[1:], None], strict=True)
+        body = "".join(self._pattern_of(piece, after, lazy, form) for piece, after in pairs)
         join = re.escape(self.join)
         gaps = "|".join(map(re.escape, sorted({self.join or "-", "-", "_"})))
         endings = "|".join(map(re.escape, EXTENSIONS))
         tail = rf"((?:(?:{gaps})(?:last|best|EMA|ema|unfinished|v[0-9]{{1,18}})|{endings})*)"
+        if isinstance(pieces[-1], Slot) and _is_wordy(pieces[-1], form):
+            tail = "()"  # it is part of the text
         prefix = f"(.+{lazy}){join}" if form.has_prefix else "()"
         return re.compile(f"{prefix}{body}{tail}", re.DOTALL)
 
@@ -189,14 +226,29 @@ class Template:
         if not self._pieces or isinstance(self._pieces[-1], Slot):
             return list(self._pieces)
         front = "x"  # an extension is not all there is of a name
-        return [*self._pieces[:-1], split_extension(front + self._pieces[-1], EXTENSIONS)[0].removeprefix(front)]
+        left = split_extension(front + self._pieces[-1], EXTENSIONS)[0].removeprefix(front)
+        return [*self._pieces[:-1], *([left] if left else [])]
 
-    def _pattern_of(self, piece: str | Slot, lazy: str, *, is_named: bool) -> str:
+    def _pattern_of(self, piece: str | Slot, after: str | Slot | None, lazy: str, form: _Form) -> str:
         if isinstance(piece, str):
             folders, slash, rest = piece.rpartition("/") if piece is self._pieces[0] else ("", "", piece)
             return (f"(?:{re.escape(folders + slash)})?" if slash else "") + re.escape(rest)
-        named = re.escape(piece.name + self.equals) if is_named else ""
-        return f"{named}({_pattern_of_spec(piece, lazy)})"
+        named = re.escape(piece.name + self.equals) if form.is_named else ""
+        if not _is_wordy(piece, form):
+            return f"{named}({_pattern_of_spec(piece, lazy)})"
+        texts = sum(_is_wordy(it, form) for it in self._slots)
+        barred = "/" + (after[:1] if isinstance(after, str) and texts > _MOST_TEXTS else "")
+        ended = "(?<![0-9])" if isinstance(after, Slot) else ""  # what touches a number has no digits at that end
+        return f"{named}([^{re.escape(barred)}]+{lazy}{ended})"
+
+
+def _is_unknown(slot: Slot) -> bool:
+    """Whether only its values tell whether it is a number or words."""
+    return not slot.spec and not slot.is_text and kind_of_field(slot.name) == "unknown"
+
+
+def _is_wordy(slot: Slot, form: _Form) -> bool:
+    return slot.is_text or (form.has_words and _is_unknown(slot))
 
 
 def _parse(text: str, *, doubled_braces: bool) -> Iterator[str | Slot]:
@@ -215,11 +267,13 @@ def _parse(text: str, *, doubled_braces: bool) -> Iterator[str | Slot]:
 
 def _check(text: str, name: str, spec: str) -> Slot:
     if not name or name.isdigit():
-        raise _bad(text, f"the field {{{name}}} has no name", hint="name the metric: {val_loss:.2f}")
+        raise _bad(text, f"the field {{{name}}} has no name", hint=KNOWN_FIELDS)
     if name[-2:] in ("!r", "!s", "!a"):
         raise _bad(text, f"the field {{{name}}} has a conversion", hint=f"leave out '{name[-2:]}'")
     if "[" in name or "]" in name:
-        raise _bad(text, f"the field {{{name}}} has brackets", hint="a field is the name of a metric")
+        raise _bad(text, f"the field {{{name}}} has brackets", hint=KNOWN_FIELDS)
+    if kind_of_field(name) in ("text", "time") and (_TEXT_SPEC.fullmatch(spec) or _TIME_SPEC.fullmatch(spec)):
+        return Slot(name, spec, is_text=True)
     parts = _SPEC.fullmatch(spec)
     if not parts or (parts[2] and (parts[1] or " ") not in _FILLS) or not _can_write(spec):
         raise _bad(text, f"'{spec}' in {{{name}:{spec}}} is no format of a number", hint="such as 02d, .2f, .4g, .1%")
@@ -274,6 +328,16 @@ def _number_of(kind: str, precision: str, whole: str, lazy: str) -> str:
 def _parts_of(spec: str) -> tuple[str, ...]:
     match = _SPEC.fullmatch(spec)
     return match.groups(default="") if match else ("",) * 9
+
+
+def _read_text(slot: Slot, raw: str) -> Field | None:
+    """The words of a field, without padding; None where there are none."""
+    spec = _TEXT_SPEC.fullmatch(slot.spec)
+    text = raw.strip((spec[1] if spec else None) or " ")
+    is_time = kind_of_field(slot.name) == "time"
+    if not text or (is_time and not any(map(str.isdigit, text))):
+        return None
+    return Field(text, None)
 
 
 def _read_value(spec: str, raw: str) -> Field | None:

@@ -7,10 +7,12 @@ from itertools import pairwise
 from math import gcd
 
 from ckptctl.core.model import Evidence, Note
-from ckptctl.core.series.model import NUMBER
+from ckptctl.core.series.proposal import propose_template
 from ckptctl.core.series.slots import COUNTED, ShapeLine, number_of
 
 _LEAST_STRIDE = 5
+_MOST_TRIED = 50
+"""Names on which a template is tried before it is proposed in a listing."""
 
 
 _LEAST_SAVES = 4
@@ -70,10 +72,6 @@ def describe_unproven(line: ShapeLine) -> Note:
     numbers = sorted(number_of(it.values[line.varying[-1].place]) for it in line.members)
     if any(it.is_date for it in line.varying):
         return Note("dates-only")
-    return Note("unnamed-number", first=int(numbers[0]), last=int(numbers[-1]), template=_template_of(line))
-
-
-def _template_of(line: ShapeLine) -> str:
-    """What to pass as --template so that the number counts epochs."""
-    stem = line.frame[: len(line.frame) - len(line.ending)] if line.ending else line.frame
-    return stem.replace("{" + NUMBER + "}", "{epoch}", 1)
+    names = [it.name for it in line.members]
+    tried = [*names[:: len(names) // _MOST_TRIED + 1], names[-1]]  # of many names, which differ in digits alone
+    return Note("unnamed-number", first=int(numbers[0]), last=int(numbers[-1]), template=propose_template(tried))
