@@ -144,7 +144,11 @@ FILES: dict[str, tuple[bytes, str, Sniffed]] = {
     ),
     "arrays": (pack_zip({"w.npy": b"\x93NUMPY", "b.npy": b"\x93NUMPY"}), "", Sniffed("npz")),
     "one array": (b"\x93NUMPY\x01\0", "", Sniffed("tensor")),
-    "TorchScript": (pack_zip({"a/data.pkl": b"\x80\x02N.", "a/constants.pkl": b"\x80\x02)."}), "", Sniffed("exported")),
+    "TorchScript": (
+        pack_zip({"a/data.pkl": b"\x80\x02N.", "a/constants.pkl": b"\x80\x02).", "a/version": b"3"}),
+        "",
+        Sniffed("exported"),
+    ),
     "another zip": (pack_zip({"readme.txt": b"hello"}), "a.pt", Sniffed("unknown")),
     "flax": (FLAX, "", Sniffed("flax", "", {"step": 7})),
     "an index of TensorFlow": (TABLE, "ckpt-1.index", Sniffed("tensorflow")),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ckptctl.formats.sniff.kinds import Sniffed
 from ckptctl.formats.sniff.states import sniff_state
+from ckptctl.formats.torch_records import find_missing_record
 from ckptctl.formats.zip import ByteSource
 
 _TAIL = 4096
@@ -47,18 +48,20 @@ def sniff_archive(source: ByteSource, head: bytes) -> Sniffed:
     directory = _read_directory(source, tail)
     if directory is None:
         return Sniffed("broken")
+    names = _names_of(directory)
+    lower = directory.lower()
+    missing = find_missing_record(names, lambda record: b"/" + record in lower)
+    if missing:
+        return Sniffed("broken")
     if any(name in directory for name in _PROGRAM):
         return Sniffed("exported")
-    if b"data.pkl" in directory:
+    if missing is not None:
         return _sniff_torch(source, head, directory)
     if any(name in directory for name in _SB3):
         found = _TIMESTEPS.search(head)
         return Sniffed("sb3", "sb3", {"num_timesteps": int(found[2])} if found else {})
     if all(name in directory for name in _KERAS):
         return Sniffed("keras", "keras")
-    if b"/data/0" in directory and b"/version" in directory:
-        return Sniffed("broken")
-    names = _names_of(directory)
     return Sniffed("npz" if names and all(name.endswith(b".npy") for name in names) else "unknown")
 
 
@@ -104,8 +107,6 @@ def _sniff_torch(source: ByteSource, head: bytes, directory: bytes) -> Sniffed:
     member = _find_pickle(directory)
     if member is None:
         return Sniffed("unknown")
-    if not any(name in directory for name in (b"/version", b"\\version")):
-        return Sniffed("broken")
     start = member.header + _LOCAL_HEAD
     local = head[member.header : start] or source.read(member.header, _LOCAL_HEAD)
     if len(local) < _LOCAL_HEAD or local[:4] != b"PK\x03\x04":
