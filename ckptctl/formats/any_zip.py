@@ -74,7 +74,7 @@ class ArchiveMembers:
 
 def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
     """The contents of all members, each a file of its own; raises Damaged, OSError."""
-    from ckptctl.formats import read_files
+    from ckptctl.formats import read_files, says_weights
 
     if len(archive.members) > _MOST_MEMBERS:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
@@ -82,7 +82,9 @@ def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
     held = read_files(members, placed=placed, every=True)
     moved = {member: _move(it, name, member, members) for member, it in held.items()}
     inner = merge_contents(moved) if held else Contents("zip")
-    packed = [printable_name(it.name) for it in archive.members.values() if it.method != STORED]
+    is_model = "config.json" in members.names or VERSION_MEMBER in archive.members
+    unread = (it.name for it in archive.members.values() if it.method != STORED)
+    packed = [printable_name(it) for it in unread if is_model or says_weights(str(it, "utf-8", "replace"))]
     flaws = [Flaw("not-read", f"{it} is compressed, so nobody looked into it", name) for it in packed[:3]]
     return inner._replace(
         format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",

@@ -28,7 +28,12 @@ def find_missing_record(names: Iterable[bytes], has: Callable[[bytes], bool]) ->
     has_pickle = has(b"data.pkl")
     if has_pickle and any(map(has, _VERSIONS)):
         return ""
-    is_own, has_marks = all(map(_OWN.fullmatch, names)), sum(map(has, _MARKS)) >= _LEAST_MARKS
+    is_own, has_marks = all(map(is_own_record, names)), sum(map(has, _MARKS)) >= _LEAST_MARKS
     if has_pickle and (is_own or has_marks):
         return "version"
     return "data.pkl" if is_own and has_marks else None
+
+
+def is_own_record(name: bytes) -> bool:
+    """Whether a member's name is one that torch writes."""
+    return _OWN.fullmatch(name) is not None
