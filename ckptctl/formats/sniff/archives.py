@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ _DIRECTORY = 6144
 """Bytes of a directory that are read where it is longer than the tail."""
 _PICKLE = 32 << 10
 _PICKLE_END = 4096
+_MOST_NAMES = 50
 _STORED, _DEFLATED = 0, 8
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 
@@ -48,9 +50,8 @@ def sniff_archive(source: ByteSource, head: bytes) -> Sniffed:
     directory = _read_directory(source, tail)
     if directory is None:
         return Sniffed("broken")
-    names = _names_of(directory)
     lower = directory.lower()
-    missing = find_missing_record(names, lambda record: b"/" + record in lower)
+    missing = find_missing_record(_names_of(directory), lambda record: b"/" + record in lower)
     if missing:
         return Sniffed("broken")
     if any(name in directory for name in _PROGRAM):
@@ -62,6 +63,7 @@ def sniff_archive(source: ByteSource, head: bytes) -> Sniffed:
         return Sniffed("sb3", "sb3", {"num_timesteps": int(found[2])} if found else {})
     if all(name in directory for name in _KERAS):
         return Sniffed("keras", "keras")
+    names = list(_names_of(directory))
     return Sniffed("npz" if names and all(name.endswith(b".npy") for name in names) else "unknown")
 
 
@@ -82,15 +84,15 @@ def _read_directory(source: ByteSource, tail: bytes) -> bytes | None:
     return source.read(start, min(length, _DIRECTORY)) + tail[:at]
 
 
-def _names_of(directory: bytes) -> list[bytes]:
+def _names_of(directory: bytes) -> Iterator[bytes]:
     """The names of the first members."""
-    names: list[bytes] = []
     at = 0
-    while directory.startswith(b"PK\x01\x02", at) and at + _ENTRY_HEAD <= len(directory) and len(names) < 50:  # noqa: PLR2004
+    for _ in range(_MOST_NAMES):
+        if not directory.startswith(b"PK\x01\x02", at) or at + _ENTRY_HEAD > len(directory):
+            return
         length, extra, comment = _ENTRY.unpack_from(directory, at)[4:7]
-        names.append(directory[at + _ENTRY_HEAD : at + _ENTRY_HEAD + length])
+        yield directory[at + _ENTRY_HEAD : at + _ENTRY_HEAD + length]
         at += _ENTRY_HEAD + length + extra + comment
-    return names
 
 
 def _find_pickle(directory: bytes) -> PickleMember | None:
