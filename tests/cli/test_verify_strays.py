@@ -27,8 +27,8 @@ class Attack:
         return os.system, ("touch canary",)
 
 
-def array_of_objects() -> bytes:
-    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(117) + b"\n"
+def array_of_objects(descr: bytes = b"'|O'") -> bytes:
+    header = (b"{'descr': %b, 'fortran_order': False, 'shape': (1,), }" % descr).ljust(117) + b"\n"
     return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + pickle.dumps([Attack()], 4)
 
 
@@ -49,13 +49,15 @@ ATTACKS = {
     "in a zip of torch": torch_file(dictionary(a=CALL)),
     "in an array": array_of_objects(),
     "in a zip of arrays": pack_zip({"x.npy": array_of_objects()}),
+    "in an array of records": array_of_objects(b"[('a', '<i4'), ('b', 'O')]"),
+    "in records in a zip": pack_zip({"x.npy": array_of_objects(b"[('a', '<i4'), ('b', 'O')]")}),
     "in a tar": pack_tar("below/m.pkl", pickle.dumps(Attack(), 4)),
     "in a zip of torch in a tar": pack_tar("m.pt", torch_file(dictionary(a=CALL))),
 }
 
 
 @pytest.mark.parametrize("content", ATTACKS.values(), ids=ATTACKS)
-@pytest.mark.parametrize("name", ["stray", "notes.txt", "x.weird", ".hidden", "m.bin", "m.npy", "e.ckpt"])
+@pytest.mark.parametrize("name", ["stray", "notes.txt", "x.weird", ".hidden", "m.bin", "m.npy", "e.ckpt", ".metadata"])
 def test_a_pickle_that_calls_something_is_found_under_any_name(tmp_path: Path, name: str, content: bytes) -> None:
     save(tmp_path, ["epoch=0-step=1.ckpt"])
     save(tmp_path, [name], content)
