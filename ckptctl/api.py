@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ckptctl.core.retention.plan import Verdict
     from ckptctl.core.transaction import Outcome, TrashChange
     from ckptctl.formats.contents import Contents, VerifyResult  # noqa: TC004 - who shows a checkpoint has loaded it
-    from ckptctl.prune.planning import PlannedPrune, PruneJob, Watch
+    from ckptctl.prune.planning import PlannedPrune, PruneJob
     from ckptctl.prune.policy_options import ApplyTerms
     from ckptctl.stores import ReadStore
 
@@ -374,6 +374,7 @@ def plan_prune(
     tie: Literal["earliest", "latest"] | None = None,
     drop_unranked: bool = False,
     no_protect_last: bool = False,
+    allow_mount: bool = False,
     min_age: Span | None = None,
     strict: bool = False,
     max_delete: int | None = None,
@@ -393,7 +394,7 @@ def plan_prune(
     Configuration files apply as they do there. Raises UsageError for options that cannot be obeyed, NoCheckpoint where
     there is nothing, NoScore where no run has the metric, and with ``strict`` PartlyDone where some lack it.
     """
-    from ckptctl.prune.planning import PruneRequest, make_prune_job, require_checkpoints, require_scores
+    from ckptctl.prune.planning import PruneRequest, make_prune_job, plan_job, require_checkpoints, require_scores
     from ckptctl.prune.policy_options import ApplyTerms, configure, read_policy_options
 
     given = locals()
@@ -433,18 +434,3 @@ def undo(what: str | Outcome | None = None, paths: Paths | None = None) -> Trash
     if change.failed and not change.back:
         raise Refused(change.failed[0].why, path=change.failed[0].path, done="nothing was changed")
     return change
-
-
-def plan_job(job: PruneJob, watch: Watch | None = None, *, recover: Callable[[], object] | None = None) -> PlannedPrune:
-    """Plan a job; ``watch`` is shown each run as it is found.
-
-    ``recover`` puts in order what interrupted runs left. It is given by who means to carry the plan out: a root that
-    forbids that is not even looked at.
-    """
-    from ckptctl.prune.planning import plan_stores, refuse_roots
-
-    if recover is not None:
-        if (refused := refuse_roots(job)) is not None:
-            return refused
-        recover()
-    return plan_stores(job, watch or (lambda *_: None), is_strict=recover is not None)

@@ -247,7 +247,8 @@ def find_own_bests(store: ReadStore, run: Run) -> Iterator[Checkpoint]:
     Of several numbered saves under a best name the last is meant; of several without a number none.
     """
     held = {it.path: it for it in run.checkpoints}
-    links = {it.target for it in run.pointers if it.target in held and _BEST.search(it.path.rpartition("/")[2])}
+    leading = (it for it in run.pointers if it.target in held and it.path not in held)
+    links = {it.target for it in leading if _BEST.search(it.path.rpartition("/")[2])}
     called = in_save_order(it for it in run.checkpoints if "best" in it.roles and not it.is_made)
     plain = [it for it in called if not it.is_numbered]
     for paths in (read_named_best(store, run), links, {it.path for it in plain}):

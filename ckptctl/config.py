@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ POLICY_KEYS: dict[str, str] = PROTECTIONS | {
     **dict.fromkeys(["keep-best", "keep-every", "keep-step", "filter"], "texts"),
     **dict.fromkeys(["keep-within", "keep-newer-than"], "duration"),
     **dict.fromkeys(["max-size", "free"], "size"),
-    **dict.fromkeys(["drop-unranked", "no-protect-last", "partial", "relink"], "flag"),
+    **dict.fromkeys(["allow-mount", "drop-unranked", "no-protect-last", "partial", "relink"], "flag"),
     "global-best": "number",
     "group-by": "group",
     "max-files": "count",
@@ -255,16 +256,32 @@ def read_policy_file(path: str) -> NamedPolicy:
     return _policy_of(found, os.path.basename(path), found.values, "")
 
 
+def read_regular(path: str, most: int) -> bytes:
+    """The bytes of a file that a person wrote or named, up to one more than ``most``.
+
+    Raises OSError, and UsageError where it is no file: a pipe would keep everybody waiting, a device may have no end.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UsageError("is not a regular file", path=path)
+        return file.read(most + 1)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def _read_file(path: str) -> _Document | None:
     """The document; None where there is none, or of another's file nothing for us in it."""
+    is_shared = os.path.basename(path) == "pyproject.toml"
     try:
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        data = read_regular(path, MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror or error}", path=path) from error
-    is_shared = os.path.basename(path) == "pyproject.toml"
+    except ValueError as error:  # no file system has such a name
+        raise UsageError(f"cannot be read: {error}", path=path) from error
     if is_shared and b"ckptctl" not in data:
         return None
     if len(data) > MOST_BYTES:
@@ -273,7 +290,10 @@ def _read_file(path: str) -> _Document | None:
     text = data.decode()
     if not is_shared:
         return _Document(path, text, values)
-    own = values.get("tool", {}).get("ckptctl")
+    tool = values.get("tool")
+    own = tool.get("ckptctl") if isinstance(tool, Mapping) else None
+    if own is not None and not isinstance(own, Mapping):
+        raise UsageError("'ckptctl' must be a table", path=path, hint="write [tool.ckptctl]")
     return None if own is None else _Document(path, text, own, "tool.ckptctl.")
 
 
@@ -290,6 +310,10 @@ def _parse(path: str, data: bytes) -> dict[str, Any]:
         place = re.search(r" \(at line (\d+), column \d+\)$", str(error))
         line = place[1] if place else len(data.splitlines())
         raise UsageError(f"is not TOML: {str(error).partition(' (at ')[0]}", path=f"{path}:{line}") from error
+    except RecursionError as error:
+        raise UsageError("is nested too deeply", path=path) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise UsageError(f"cannot be read: {str(error).partition(';')[0]}", path=path) from error
 
 
 def _read_environment(environment: Mapping[str, str]) -> Iterator[Setting]:

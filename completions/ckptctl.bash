@@ -57,7 +57,7 @@ _ckptctl() {
         --mode) _ckptctl_offer "min max auto" ;;
         --plan-out) return ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --include --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --allow-mount --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --force --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --include --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     apply)
@@ -73,7 +73,7 @@ _ckptctl() {
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --in) return ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --include --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --allow-mount --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --include --json --help -h"; fi ;;
         esac
         ;;
     pin)
@@ -121,7 +121,7 @@ _ckptctl() {
         --output | -o) return ;;
         --top-k | --sort | --limit | --filter | --monitor | --template | --layout | --ext | --equals | --include) _ckptctl_offer "" ;;
         --mode) _ckptctl_offer "min max auto" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --sort --limit --filter --monitor --mode --exact --template --layout --ext --equals --include --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--format --output -o --top-k --sort --limit --filter --monitor --mode --exact --template --layout --ext --equals --include --force --help -h"; fi ;;
         esac
         ;;
     verify)

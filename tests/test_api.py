@@ -107,7 +107,7 @@ def test_the_options_of_a_plan_are_the_flags_of_the_command() -> None:
 
     said = {name for name, it in inspect.signature(plan_prune).parameters.items() if it.kind is it.KEYWORD_ONLY}
     asked = {*inspect.signature(command).parameters}
-    shown = {"dry_run", "check", "yes", "plan_out", "every", "json", "color", "verbose", "paths"}
+    shown = {"dry_run", "check", "yes", "plan_out", "force", "every", "json", "color", "verbose", "paths"}
     assert said == {"filter" if name == "filters" else name for name in asked - shown}
     assert tuple(FLAGS) == PolicyOptions._fields
 

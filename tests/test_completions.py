@@ -201,6 +201,7 @@ def test_a_tab_in_bash_completes(toy: Path, line: str, got: str) -> None:
     ).replace("/>", ">")
 
 
+@pytest.mark.slow
 @pytest.mark.tty
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 @pytest.mark.parametrize("how", ["on fpath", "sourced"])

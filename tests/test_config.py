@@ -142,6 +142,35 @@ def test_a_file_that_cannot_be_read_is_refused_for_it_may_protect_something(runs
         find(runs)
 
 
+@pytest.mark.parametrize("name", ["ckptctl.toml", "pyproject.toml"])
+def test_a_pipe_in_its_place_keeps_nobody_waiting(runs: Path, name: str) -> None:
+    os.mkfifo(runs / name)
+    with pytest.raises(UsageError, match="is not a regular file"):
+        find(runs)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a=" + "[" * 3000, "is nested too deeply"),
+        ("max-delete = " + "9" * 6000, "cannot be read: Exceeds the limit"),
+    ],
+    ids=["deep", "a long number"],
+)
+def test_a_text_that_no_reader_can_follow_is_refused(runs: Path, text: str, why: str) -> None:
+    (runs / "ckptctl.toml").write_text(text)
+    with pytest.raises(UsageError, match=why):
+        find(runs)
+
+
+def test_a_pyproject_may_hold_another_thing_under_our_name(runs: Path) -> None:
+    (runs / "pyproject.toml").write_text('tool = "ckptctl"\n')
+    assert find(runs) == Settings()
+    (runs / "pyproject.toml").write_text("[tool]\nckptctl = 5\n")
+    with pytest.raises(UsageError, match="'ckptctl' must be a table"):
+        find(runs)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "why", "hint"),
     [

@@ -114,6 +114,7 @@ def test_every_layer_is_kept() -> None:
     assert ran.returncode == 0, ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "line", "contract"), BREACHES)
 def test_a_contract_fails_when_it_is_broken(breach: Path, contract: str) -> None:
     ran = lint_imports(breach, "--contract", contract)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -100,7 +101,20 @@ def _usage(error: BaseException) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "ckptctl"
     text = " ".join(_text_of(error).split()).rstrip(".")
-    return UsageError(text[:1].lower() + text[1:], hint=f"see {command} --help")
+    found = _NO_COMMAND.fullmatch(text)
+    near = _find_near(found[1]) if found else []
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return UsageError(text[:1].lower() + text[1:], hint=f"{meant}see {command} --help")
+
+
+_NO_COMMAND = re.compile("No such command '(.*)'")
+
+
+def _find_near(word: str) -> list[str]:
+    """The commands that a person may have meant to type."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, [*COMMANDS, *ALIASES], 2)
 
 
 def _text_of(error: BaseException) -> str:

@@ -26,8 +26,9 @@ class Console:
         self.has_color = bool(not os.environ.get("NO_COLOR") and can_color) if color == "auto" else color == "always"
         self.can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
         self.trouble = 0
-        self.left_out: list[str] = []
         """How many things could not be read."""
+        self.left_out: list[str] = []
+        """Names of what holds weights and is in no series."""
 
     @property
     def width(self) -> int:
@@ -101,9 +102,6 @@ class Console:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
         except UnicodeDecodeError:
             return False
-        except KeyboardInterrupt:
-            self.remark("")
-            raise
 
 
 def _write(text: str = "", *, flush: bool = False) -> None:

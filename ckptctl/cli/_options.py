@@ -84,6 +84,7 @@ DryRun = Annotated[bool, Option("-n", "--dry-run", help="Show the plan, change n
 Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
 Trash = Annotated[bool, Option("--trash", help="Set aside instead of delete: 'undo' puts it back.")]
 TrashFor = Annotated[str | None, Option(metavar="TIME", help="As --trash, for so long: 7d.")]
+Force = Annotated[bool, Option("--force", help="Overwrite a file that ckptctl did not write.", show_default=False)]
 AllowOpen = Annotated[bool, Option("--allow-open", help="Let also those go that a process is reading.")]
 
 

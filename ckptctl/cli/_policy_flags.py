@@ -45,6 +45,7 @@ FLAGS: Mapping[str, Any] = {
     "tie": Option(metavar="WHICH", help="Of equal scores: earliest (default) or latest."),
     "drop_unranked": Option("--drop-unranked", help="Let checkpoints without a score go."),
     "no_protect_last": Option("--no-protect-last", help="Let the newest go."),
+    "allow_mount": Option("--allow-mount", help="Prune a PATH that is itself a mount point."),
     "min_age": Option(metavar="TIME", help="Leave younger ones alone: auto (default), 10m, 2h."),
     "strict": Option("--strict", help="Exit 3 when some run lacks the metric."),
     "max_delete": Option(metavar="N", min=0, help="Refuse a plan that takes more."),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ckptctl.api import plan_job
 from ckptctl.cli._console import Console, refuse_without_consent, write_whole
 from ckptctl.cli._progress import Progress
 from ckptctl.cli._signals import defer_signals
@@ -28,6 +27,8 @@ from ckptctl.prune.planning import (
     PruneRequest,
     carry_out,
     find_refusal,
+    find_root_refusal,
+    plan_job,
     require_checkpoints,
     require_scores,
 )
@@ -152,9 +153,12 @@ def _show(planned: PlannedPrune, console: Console, *, verbose: bool) -> None:
 
 
 def _refuse(job: PruneJob, planned: PlannedPrune, consent: PruneConsent, console: Console) -> Refused | None:
-    """Why the plan must not be applied: a guard, the store, or nobody's consent. A dry run needs no leave."""
+    """Why the plan must not be applied: a guard, the store, or nobody's consent.
+
+    A dry run is refused a root that the run itself refuses, and shows what else it would be refused for.
+    """
     if not consent.is_strict:
-        return None
+        return find_root_refusal(job, planned)
     refusal = find_refusal(job, planned, is_dry=consent.is_dry)
     if refusal is not None or consent.is_dry or consent.has_consent or not planned.plan.changed:
         return refusal

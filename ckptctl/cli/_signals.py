@@ -1,13 +1,44 @@
-"""Signals while something is being deleted: the item in hand is finished first."""
+"""Signals: what is half written is removed on the way out; while something is deleted, the item in hand is finished."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Terminated(BaseException):
+    """A signal that ends the program, on its way out through everything that must be put in order."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def unwind_at_signals() -> Iterator[None]:
+    """Leave by an exception where a signal would end the process at once; one that is ignored, or handled, stays so."""
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    before: dict[int, Any] = {number: it for number in WATCHED if (it := signal.getsignal(number)) in usual}
+    _handle(dict.fromkeys(before, _unwind))
+    try:
+        yield
+    finally:
+        _handle(before)
+
+
+def _handle(handlers: Mapping[int, Any]) -> None:
+    with suppress(ValueError):  # not the main thread, where nothing is handled
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form of a handler
+    raise Terminated(number)
 
 
 class StopSignal:

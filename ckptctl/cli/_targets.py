@@ -31,6 +31,7 @@ def scan_stores(
     With ``every`` their checkpoints are also what belongs to no series; else that is noted to be told.
     """
     progress = None
+    options = options._replace(every=every)
     if options.monitor or options.metrics or options.exact:  # nothing long is read else
         from ckptctl.cli._progress import Progress
 

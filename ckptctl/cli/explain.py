@@ -7,13 +7,12 @@ from typing import Annotated
 
 from typer import Option
 
-from ckptctl.api import plan_job
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console
 from ckptctl.cli._policy_flags import takes_flags
 from ckptctl.cli._pruning import print_unshown
 from ckptctl.core.retention.plan import explain
-from ckptctl.prune.planning import PruneRequest, make_prune_job
+from ckptctl.prune.planning import PruneRequest, make_prune_job, plan_job
 from ckptctl.prune.policy_options import PolicyOptions, configure
 from ckptctl.scan.resolve import find_meant, follow_links, not_listed, path_below, split_place
 from ckptctl.scan.targets import NameOptions

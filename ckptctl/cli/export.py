@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 from itertools import chain
 from math import inf, isnan, nan
-from os.path import realpath
+from os.path import realpath, splitext
 from typing import Annotated, NamedTuple
 
 from typer import Option
@@ -14,6 +15,7 @@ from typer import Option
 from ckptctl.cli import _options as opt
 from ckptctl.cli._console import Console, write_whole
 from ckptctl.cli._list_runs import SortKey, parse_key, sort_run
+from ckptctl.cli._outputs import OutputFile
 from ckptctl.cli._targets import LocatedRun, filter_runs, require_all_listed, require_found, scan_stores
 from ckptctl.core.filters import parse_filter
 from ckptctl.core.model import Checkpoint, Run, relocate
@@ -44,7 +46,10 @@ class ExportFormat(str, Enum):
 
 def command(
     paths: opt.Paths = None,
-    form: Annotated[ExportFormat, Option("--format", help="What to write.")] = ExportFormat.json,
+    form: Annotated[
+        ExportFormat | None,
+        Option("--format", help="What to write; by default what FILE ends in, else json.", show_default=False),
+    ] = None,
     output: Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
     top_k: Annotated[int | None, Option("--top-k", metavar="N", min=1, help="Only the N best of a run.")] = None,
     sort: Annotated[str, Option(metavar="KEY[:desc]", help="step, epoch, size, age, name or a metric.")] = "step",
@@ -58,12 +63,16 @@ def command(
     ext: opt.Extensions = None,
     equals: opt.Equals = "=",
     include: opt.Includes = None,
+    force: opt.Force = False,
 ) -> None:
     """Write a summary of runs and checkpoints.
 
     yaml is what Lightning's to_yaml writes: one run's paths and scores, of all that have a score or of the best.
     """
     _check_output(output, ext or ())
+    form = form or _format_of(output or "")
+    if output is not None:
+        OutputFile(output, partial(_begins_as, form), force).require_free()
     console, stores = Console(), open_stores(paths)
     scanning = read_options(
         NameOptions(template, layout, ext, equals, include), monitor=monitor, exact=exact, sure=True
@@ -93,6 +102,23 @@ def _check_output(path: str | None, extensions: Sequence[str]) -> None:
     if path is not None and path.endswith(endings):
         text = "is called as checkpoints are: a summary might take the place of one"
         raise UsageError(text, path=path, hint="give the file another extension")
+
+
+def _format_of(path: str) -> ExportFormat:
+    """What a file of that name should hold."""
+    endings = {it.value: it for it in ExportFormat} | {"yml": ExportFormat.yaml, "md": ExportFormat.markdown}
+    return endings.get(splitext(path)[1][1:].lower(), ExportFormat.json)
+
+
+def _begins_as(form: ExportFormat, head: bytes) -> bool:
+    """Whether a file begins as one that was written in a format; yaml begins as what the framework itself wrote."""
+    begins = {
+        ExportFormat.json: b'{"schema_version":',
+        ExportFormat.jsonl: b'{"run":',
+        ExportFormat.csv: b'"run","path","layout"',
+        ExportFormat.markdown: b"| run | name | epoch | step |",
+    }.get(form)
+    return begins is not None and head.startswith(begins)
 
 
 class ExportOptions(NamedTuple):

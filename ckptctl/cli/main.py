@@ -33,6 +33,7 @@ def run(argv: list[str]) -> int:
             _abandon(stream)
         return CLOSED_PIPE
     except KeyboardInterrupt:
+        _leave_the_line()
         return INTERRUPTED
     except OSError as error:
         _abandon_output_if_stuck()
@@ -49,8 +50,14 @@ def _run(argv: Sequence[str]) -> int:
 
         return show_one(argv[1], ShowOptions())
     from ckptctl.cli._app import parse_and_run
+    from ckptctl.cli._signals import Terminated, unwind_at_signals
 
-    return parse_and_run(argv)
+    try:
+        with unwind_at_signals():
+            return parse_and_run(argv)
+    except Terminated as stop:
+        _leave_the_line()
+        return stop.exit_code
 
 
 def _print_error(error: CkptctlError, argv: Sequence[str]) -> int:
@@ -62,6 +69,15 @@ def _print_error(error: CkptctlError, argv: Sequence[str]) -> int:
     else:
         sys.stderr.write(error_lines(error, error.done))
     return error.exit_code
+
+
+def _leave_the_line() -> None:
+    """Let the prompt stand on a line of its own, below the ``^C`` that the terminal shows."""
+    try:
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")
+    except (OSError, ValueError):  # the terminal has gone
+        return
 
 
 def _path_of(error: OSError) -> str | None:

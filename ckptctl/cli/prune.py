@@ -37,6 +37,7 @@ def command(
     plan_out: Annotated[
         str | None, Option(metavar="FILE", help="Write the plan, for 'ckptctl apply FILE'; change nothing.")
     ] = None,
+    force: opt.Force = False,
     every: Annotated[str | None, Option(metavar="TIME", help="Do it again and again: 5m; needs --yes.")] = None,
     trash: opt.Trash = False,
     trash_for: opt.TrashFor = None,
@@ -59,6 +60,8 @@ def command(
     opt.refuse_together(yes=yes, check=check)
     opt.refuse_together(yes=yes, plan_out=plan_out is not None)
     opt.refuse_together(every=every is not None, plan_out=plan_out is not None)
+    if plan_out is not None:
+        _require_free(plan_out, is_forced=force)
     if every is not None and not yes and not (dry_run or check):
         raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
     configured = configure(flags, expand_globs(paths))
@@ -90,6 +93,14 @@ SIGNALLED = 128
 """Exit codes from here on tell of a signal that came while something was being deleted."""
 LEAST = 1
 """Seconds between two rounds."""
+
+
+def _require_free(path: str, *, is_forced: bool) -> None:
+    """Raise Refused where a plan would overwrite what is no plan."""
+    from ckptctl.cli._outputs import OutputFile  # few prunes write one
+    from ckptctl.prune.plan_file import begins_as_plan
+
+    OutputFile(path, begins_as_plan, is_forced).require_free()
 
 
 def repeat(once: Callable[[], int], pause: int, console: Console) -> int:

@@ -74,9 +74,27 @@ def policy_for_named(checkpoints: Sequence[str], stores: Sequence[ReadStore]) ->
 
 
 def _places(checkpoints: Sequence[str]) -> list[tuple[str, str]]:
-    """Folder and name of each; a folder that is written in two ways is one, or what it holds would be planned twice.
+    """Folder and name in it of each; a folder in another one, or written in two ways, would be planned twice.
 
     The current folder, and those above it, have no name here: as for any rm, nothing is deleted by a ``.``.
     """
-    places = (split(it if "://" in it else normpath(it)) for it in checkpoints)
-    return [(folder or ".", name) for folder, name in places]
+    paths = [it if "://" in it else normpath(it) for it in checkpoints]
+    folders = {_folder_of(path) for path in paths}
+    found = []
+    for path in paths:
+        folder = next((it for it in sorted(folders, key=len) if _name_in(it, path) is not None), _folder_of(path))
+        found.append((folder, _name_in(folder, path) or split(path)[1]))
+    return found
+
+
+def _folder_of(path: str) -> str:
+    """The folder that a path lies in."""
+    return split(path)[0] or "."
+
+
+def _name_in(folder: str, path: str) -> str | None:
+    """A path as seen from a folder that holds it; None where it lies elsewhere."""
+    if folder == ".":
+        return None if "://" in path or path.partition("/")[0] in ("", "..") else path
+    front = folder.rstrip("/") + "/"
+    return path.removeprefix(front) if path.startswith(front) else None

@@ -294,6 +294,8 @@ class Run(NamedTuple):
     """Its path as the store knows it, where ``path`` is one seen from above the store's root."""
     left_out: tuple[Checkpoint, ...] = ()
     """What holds weights beside the checkpoints and belongs to no series: sets, and files of their own."""
+    copies: tuple[Checkpoint, ...] = ()
+    """Files whose bytes are those of a checkpoint, which stands for them: a pointer says of which."""
     modes: Mapping[str, Literal["min", "max"]] = {}
     """By metric, the mode that training recorded for it: each callback has its own."""
 
@@ -328,6 +330,7 @@ def relocate(run: Run, folder: str) -> Run:
             it._replace(names=tuple((written, move(target)) for written, target in it.names)) for it in run.rosters
         ),
         left_out=tuple(it._replace(path=move(it.path)) for it in run.left_out),
+        copies=tuple(it._replace(path=move(it.path)) for it in run.copies),
     )
 
 

@@ -180,8 +180,10 @@ def require_same_metric(one: tuple[str, Metric], other: tuple[str, Metric], *, w
 def _only(run: Run) -> str:
     """The only metric; where files were read for all that they hold, those that something else tells count alone."""
     counts = count_metrics(run.checkpoints)
+    if len(counts) == 1:
+        return next(iter(counts))
     told = {name for it in run.checkpoints for name, score in it.metrics.items() if score.source != "inside"}
-    for names in ([*counts], [*(told & counts.keys())], [it for it in counts if not it.startswith("best")]):
+    for names in ([*(told & counts.keys())], [it for it in counts if not it.startswith("best")]):
         if len(names) == 1:
             return names[0]
     if not counts:

@@ -35,7 +35,7 @@ def find_duplicates(store: ReadStore, run: Run) -> Iterator[Finding]:
     """The groups of whole checkpoints in a run that hold the same bytes, and are not one file under several names."""
     if not isinstance(store, Store):  # no links could be made there
         return
-    for group in _group((it, _shape_of(it)) for it in run.checkpoints if it.state == "complete"):
+    for group in _group((it, _shape_of(it)) for it in (*run.checkpoints, *run.copies) if it.state == "complete"):
         apart = list({tuple(entry.identity for entry in it.entries): it for it in group}.values())
         ends = _group((it, _try(store, it, _ends)) for it in apart) if len(apart) > 1 else ()
         yield from (finding for alike in ends for finding in _compare(store, alike))

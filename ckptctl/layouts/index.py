@@ -79,6 +79,8 @@ class LooseRows(NamedTuple):
     """None where another layout was asked for."""
     by_program: Mapping[str, Layout]
     """By what sniffing calls the program that wrote a file."""
+    beside: frozenset[str] = frozenset()
+    """Layouts of which names have told checkpoints in the same folder."""
 
 
 class LayoutIndex:

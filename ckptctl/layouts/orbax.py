@@ -79,6 +79,7 @@ LAYOUTS: tuple[Layout, ...] = (
         names=(r"(?P<stem>checkpoint_(?P<step>\d+))(?:(?P<folder>_gda)|(?P<lead>))",),
         beside=_BESIDE,
         in_progress=(r"checkpoint_tmp", r"checkpoint_tmp_gda"),
+        kinds=("flax",),
         slimming=Slimming(refuse="weights and optimizer state share one msgpack document"),
         examples=("checkpoint_100", "checkpoint_0"),
     ),

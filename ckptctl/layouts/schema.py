@@ -121,6 +121,8 @@ class Slimming(NamedTuple):
     """Of a folder: globs of what holds no weights."""
     require: tuple[str, ...] = ()
     """Of a folder: globs of which one must be there, since it holds the weights."""
+    may_be_empty: bool = False
+    """Whether the files of ``require`` may be there without the weights: then each tensor in them is looked at."""
     drop: tuple[str, ...] = ()
     """Of a torch file: top-level keys that hold no weights."""
     scores: tuple[str, ...] = ()
@@ -207,6 +209,9 @@ class Layout(NamedTuple):
     is_generic: bool = False
     """Whether it stands for files that no row names, or for a name that many programs write: then it gives way to any
     other layout in the same folder."""
+    kinds: tuple[str, ...] = ()
+    """What sniffing finds in its files, where their names are such as many programs write: with another content they
+    are another's. Any content where it is empty."""
     program: str = ""
     """Of a row without ``names``: what sniffing calls the program whose files it is for; only those, and names that the
     grammar writes with ``=``, are its own."""

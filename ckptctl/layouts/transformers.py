@@ -22,6 +22,7 @@ _SIGNS = tuple(
     pytorch_model_fsdp_0 global_step* optimizer.pt optimizer_0 scheduler.pt rng_state*.pth
     model_state.pdparams""".split()
 )
+_WEIGHTS = ("model*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin", "adapter_model.*", "*.pdparams")
 _RESUME = ("optimizer.*", "optimizer_0", "scheduler.*", "scaler.*", "rng_state*.pth", "rank*-of-*-optimizer.pt")
 
 _PLAIN = FolderLayout(
@@ -65,7 +66,7 @@ _PLAIN = FolderLayout(
     ),
     slimming=Slimming(
         files=_RESUME,
-        require=("model*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin", "adapter_model.*", "*.pdparams"),
+        require=_WEIGHTS,
     ),
     examples=("checkpoint-500", "checkpoint-1000000"),
 )
@@ -75,7 +76,8 @@ LAYOUTS: tuple[Layout, ...] = (
         name="transformers-deepspeed",
         sentinels=(("trainer_state.json", "global_step*"),),
         required=("trainer_state.json", "global_step*"),
-        slimming=Slimming(refuse="with ZeRO-3 the optimizer's folder may hold the only whole weights"),
+        # with ZeRO-3 the weights beside the optimizer's folder may be missing, or tensors without numbers
+        slimming=Slimming((*_RESUME, "global_step*", "latest", "zero_to_fp32.py"), _WEIGHTS, may_be_empty=True),
     ),
     _PLAIN,
 )

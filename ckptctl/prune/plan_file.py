@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from posixpath import join
 from typing import Any, NamedTuple
 
+from ckptctl.config import POLICY_KEYS, read_regular, read_value
 from ckptctl.core.model import Checkpoint, Entry, Note
 from ckptctl.core.retention.plan import RunPlan, Verdict
 from ckptctl.core.retention.rules.protocol import Reason
@@ -57,38 +59,81 @@ def encode_plan(
     yield f',\n "plan": {"".join(shown).strip()}\n}}\n'
 
 
+def begins_as_plan(head: bytes) -> bool:
+    """Whether the start of a file is that of a plan."""
+    return re.match(rb'\s*\{\s*"ckptctl_plan"', head) is not None
+
+
 def read_plan(path: str) -> PlanFile:
     """The plan of a file; raises PathMissing, UsageError where it is none or of another version."""
     try:
-        with open(path, "rb") as file:
-            held = json.loads(file.read(MOST_BYTES))
+        held = json.loads(read_regular(path, MOST_BYTES))
     except FileNotFoundError:
         raise PathMissing("no such file", path=path, hint="write one with ckptctl prune --plan-out FILE") from None
+    except RecursionError as error:
+        raise UsageError("cannot be read as a plan: it is nested too deeply", path=path) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read as a plan: {error}", path=path) from error
     if not isinstance(held, dict) or held.get("ckptctl_plan") != VERSION:
         raise UsageError("is no plan of this version of ckptctl", path=path, hint="write it anew with --plan-out")
     try:
         return _understand(held)
+    except UsageError as error:
+        raise UsageError(f"does not say what a plan says: {error.text}", path=path, hint=error.hint) from error
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"does not say what a plan says: {error}", path=path) from error
 
 
 def _understand(held: Mapping[str, Any]) -> PlanFile:
-    places = tuple((str(path), identity) for path, identity in held["places"])
-    asked = PruneRequest(PolicyOptions(**held["flags"]), NameOptions(*held["names"]), bool(held["exact"]))
-    return PlanFile(
-        int(held["created"]),
-        places,
-        asked,
-        {str(key): (action, traits) for key, (action, traits) in held["changes"].items()},
+    """What it says, each value proved to be of its kind; raises KeyError, TypeError, ValueError and UsageError."""
+    places = tuple((_read_place(path), identity) for path, identity in held["places"])
+    if not places or type(held["created"]) is not int or type(held["exact"]) is not bool:
+        raise ValueError("it names no place, or not when it was made")
+    if not isinstance(held["flags"], dict) or not isinstance(held["changes"], dict):
+        raise TypeError("its flags or its changes are no mapping")
+    changes = {str(key): (action, traits) for key, (action, traits) in held["changes"].items()}
+    request = PruneRequest(_read_flags(held["flags"]), _read_names(held["names"]), held["exact"])
+    return PlanFile(held["created"], places, request, changes)
+
+
+def _read_place(path: object) -> str:
+    """A root's path, as a file system or an object store may have it."""
+    if not isinstance(path, str) or "\0" in path or not (path.startswith("/") or "://" in path):
+        raise ValueError(f"{path!r} is no place")
+    os.fsencode(path)
+    return path
+
+
+def _read_flags(flags: Mapping[str, Any]) -> PolicyOptions:
+    """Options, each of its flag's kind, and the policy that was named."""
+    plain = PolicyOptions._field_defaults
+    return PolicyOptions(
+        **{
+            field: value if value is None or value == plain[field] else read_value(_kind_of(field), value)
+            for field, value in flags.items()
+        }
     )
+
+
+def _kind_of(field: str) -> str:
+    return {"policy": "text", "filters": "texts"}.get(field) or POLICY_KEYS[field.replace("_", "-")]
+
+
+def _read_names(names: Sequence[Any]) -> NameOptions:
+    """How names are to be read: texts, and lists of texts."""
+    template, layout, extensions, equals, include = names
+    template, layout = (None if it is None else read_value("text", it) for it in (template, layout))
+    extensions, include = (None if it is None else read_value("texts", list(it)) for it in (extensions, include))
+    return NameOptions(template, layout, extensions, read_value("text", equals), include)
 
 
 def refuse_stale(plan: PlanFile, stores: Sequence[ReadStore]) -> None:
     """Raise Refused for a plan that is older than a day, or of another root than the one that is there now."""
     done, hint = "nothing was deleted", "draw it anew with ckptctl prune --plan-out"
-    if min(store.clock() for store in stores) - plan.created > OLDEST:
+    age = min(store.clock() for store in stores) - plan.created
+    if age < -OLDEST:
+        raise Refused("the plan was made in the future, by its own words", id="stale-plan", done=done, hint=hint)
+    if age > OLDEST:
         raise Refused("the plan is more than a day old", id="stale-plan", done=done, hint=hint)
     for store, (path, identity) in zip(stores, plan.places, strict=True):
         if identify_root(store)[1] != identity:

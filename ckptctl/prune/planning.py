@@ -102,12 +102,27 @@ def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJ
     )
     policy = make_policy(options, spared=request.spared)
     most = None if size is None else parse_size(size)
-    ranking = {it.monitor: None for it in policy.rules if isinstance(it, TopK) and it.monitor}
-    scanning = scanning._replace(metrics=tuple(it for it in ranking if it != options.monitor))
-    return PruneJob(stores, scanning, policy, options.max_delete, most, options.strict)
+    ranking = [it.monitor for it in policy.rules if isinstance(it, TopK) and it.monitor]
+    metrics = tuple(dict.fromkeys(it for it in ranking if it != options.monitor))
+    return PruneJob(stores, scanning._replace(metrics=metrics), policy, options.max_delete, most, options.strict)
 
 
 # The plan -------------------------------------------------------------------------------------------------------------
+
+
+def plan_job(
+    job: PruneJob, watch: Watch = lambda *_: None, *, recover: Callable[[], object] | None = None
+) -> PlannedPrune:
+    """Plan a job; ``watch`` is shown each run as it is found.
+
+    ``recover`` puts in order what interrupted runs left. It is given by who means to carry the plan out: a root that
+    forbids that is not even looked at.
+    """
+    if recover is not None:
+        if (refused := refuse_roots(job)) is not None:
+            return refused
+        recover()
+    return plan_stores(job, watch, is_strict=recover is not None)
 
 
 def plan_stores(job: PruneJob, watch: Watch = lambda *_: None, *, is_strict: bool = False) -> PlannedPrune:
@@ -117,17 +132,22 @@ def plan_stores(job: PruneJob, watch: Watch = lambda *_: None, *, is_strict: boo
     """
     listings = [list_tree(store, job.scanning, refine=partial(_refine, job, store, watch)) for store in job.stores]
     if is_strict and any(it.is_empty for it in listings):
-        return refuse_roots(job, listings) or PlannedPrune(Plan(job.policy, ()), job.root)
+        return _plan_nothing(job, listings)
     planned = job.narrow(_plan(job, listings))
     limits = {"max_delete": job.max_delete, "max_delete_size": job.max_delete_size}
     return planned._replace(objections=tuple(find_objections(planned.plan, planned.runs, planned.facts, **limits)))
 
 
-def refuse_roots(job: PruneJob, listings: Sequence[TreeListing] = ()) -> PlannedPrune | None:
+def refuse_roots(job: PruneJob) -> PlannedPrune | None:
     """A plan of nothing where a root itself forbids to go on: nobody should wait for a scan of ``/`` to hear so."""
+    planned = _plan_nothing(job, ())
+    return planned if planned.objections else None
+
+
+def _plan_nothing(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
+    """A plan without runs, with what stands against the roots themselves."""
     plan, facts = Plan(job.policy, ()), _read_facts(job, listings)
-    objections = tuple(find_objections(plan, (), facts))
-    return PlannedPrune(plan, job.root, facts=facts, objections=objections) if objections else None
+    return PlannedPrune(plan, job.root, facts=facts, objections=tuple(find_objections(plan, (), facts)))
 
 
 def require_checkpoints(job: PruneJob, planned: PlannedPrune) -> None:
@@ -153,18 +173,27 @@ def find_refusal(job: PruneJob, planned: PlannedPrune, *, is_dry: bool = False) 
     """The first reason why a plan must not be carried out: a guard, its age, or a store that is read-only."""
     if min(store.clock() for store in job.stores) - job.scanning.now > OLDEST:
         return Refused("the plan is more than a day old", id="stale-plan", done=NOTHING, hint="make a new one")
-    for objection in planned.objections:
-        verb = "pass" if objection.override == "--empty-run" else "raise"
-        hint = f"{verb} {objection.override} to allow it" if objection.override else None
-        path = planned.root if len(job.stores) == 1 else None
-        text = objection.text if isinstance(objection.text, str) else "the plan is refused"
-        return Refused(text, note=objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
+    if planned.objections:
+        return _refuse(job, planned, planned.objections[0])
     try:
         for store in planned.owners if planned.plan.changed and not is_dry else ():
             require_writable(store, path=store.url, done=NOTHING)
     except Refused as error:
         return error
     return None
+
+
+def find_root_refusal(job: PruneJob, planned: PlannedPrune) -> Refused | None:
+    """Why nothing may be pruned at a root, which a dry run must not promise either."""
+    return next((_refuse(job, planned, it) for it in planned.objections if it.is_of_root), None)
+
+
+def _refuse(job: PruneJob, planned: PlannedPrune, objection: Objection) -> Refused:
+    verb = "pass" if objection.override in ("--empty-run", "--allow-mount") else "raise"
+    hint = f"{verb} {objection.override} to allow it" if objection.override else None
+    path = planned.root if len(job.stores) == 1 else None
+    text = objection.text if isinstance(objection.text, str) else "the plan is refused"
+    return Refused(text, note=objection.text, id=objection.id, path=path, done=NOTHING, hint=hint)
 
 
 def _refine(job: PruneJob, store: ReadStore, watch: Watch, run: Run) -> Run:
@@ -187,9 +216,8 @@ def _resolve_for(rule: TopK, store: ReadStore, run: Run) -> Run:
 
 def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
     """The plan of what was listed in each store, with the links and references of all."""
-    found = [(store, run) for store, it in zip(job.stores, listings, strict=True) for run in _link_own(job, store, it)]
-    if job.policy.named:  # what belongs to no series goes where a person names it
-        found = [(store, _with_named(run, job.policy.named)) for store, run in found]
+    pairs = zip(job.stores, listings, strict=True)
+    found = [(store, _with_named(run, job.policy.named)) for store, it in pairs for run in _link_own(job, store, it)]
     between = find_cross_links(job.stores, listings)
     runs = _attach_references([attach_links(run, between) for _, run in found], job, listings)
     held = [(store, run) for (store, _), run in zip(found, runs, strict=True) if run.checkpoints]
@@ -207,9 +235,9 @@ def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
 
 
 def _with_named(run: Run, named: Collection[str]) -> Run:
-    """A run with what it left out, where a person named some of that."""
-    is_meant = any(it.path in named for it in run.left_out)
-    return run._replace(checkpoints=(*run.checkpoints, *run.left_out)) if is_meant else run
+    """A run with what it left out, and with copies, where a person named some of that: only then it goes."""
+    others = (*run.left_out, *run.copies)
+    return run._replace(checkpoints=(*run.checkpoints, *others)) if any(it.path in named for it in others) else run
 
 
 def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator[Run]:
@@ -221,13 +249,12 @@ def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator
 
 def find_cross_links(stores: Sequence[ReadStore], listings: Sequence[TreeListing]) -> list[Pointer]:
     """The links from one of several folders into another; both their paths as seen from above the folders."""
-    several = len(stores) > 1
-    places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url} if several else {}
+    places = {os.path.realpath(it.url): it for it in stores if "://" not in it.url}
     outside = [
         (store, link.path)
         for store, listing in zip(stores, listings, strict=True)
         for link in listing.links
-        if store in places.values() and link.state == "outside"
+        if link.state == "outside"
     ]
     ends = [(relocate_path(path, store.url), os.path.realpath(f"{store.url}/{path}")) for store, path in outside]
     return [
@@ -284,8 +311,16 @@ def measure_free_space(job: PruneJob) -> int:
 def _read_facts(job: PruneJob, listings: Sequence[TreeListing]) -> tuple[RootFacts, ...]:
     """What the guards must know of each root; that one is empty, only a listing tells."""
     return tuple(
-        read_root_facts(store, is_empty=bool(it and it.is_empty)) for store, it in zip_longest(job.stores, listings)
+        read_root_facts(store, is_empty=bool(it and it.is_empty))._replace(others=_count_others(it))
+        for store, it in zip_longest(job.stores, listings)
     )
+
+
+def _count_others(listing: TreeListing | None) -> int:
+    """The files of a git work tree that are no checkpoints'; 0 for any other place."""
+    if listing is None or not listing.is_work_tree:
+        return 0
+    return listing.files - sum(it.files for run in listing.runs for it in (*run.checkpoints, *run.left_out))
 
 
 def read_root_facts(store: ReadStore, *, is_empty: bool = False) -> RootFacts:
@@ -331,8 +366,8 @@ def look_again(job: PruneJob, planned: PlannedPrune) -> tuple[PlannedPrune, tupl
     """
     again = _plan(job, [_list_again(job, planned, place) for place in range(len(job.stores))])
     objections = find_objections(again.plan, again.runs, again.facts)
-    fresh = {} if objections else {it.path: it for it in again.plan.changed}
-    same = {it.path for it in planned.plan.changed if _are_same(it, fresh.get(it.path))}
+    fresh = {} if objections else {it.path: _change_of(it) for it in again.plan.changed}
+    same = {it.path for it in planned.plan.changed if fresh.get(it.path) == _change_of(it)}
     note = objections[0].text if objections else None
     why = note if isinstance(note, str) else "changed since the plan"
     changed = tuple(Failure(it.path, why, note=note) for it in planned.plan.changed if it.path not in same)
@@ -351,11 +386,9 @@ def _list_again(job: PruneJob, planned: PlannedPrune, place: int) -> TreeListing
         return list_tree(store, job.scanning, refine=refine)
     plans = zip(planned.plan.runs, planned.owners, strict=True)
     losing = {folder_of(run) for run, owner in plans if owner is store and run.changed}
-    settled = {run.path for run in before.runs} - losing
+    settled = {run.path: run for run in before.runs if run.path not in losing}
     now = list_tree(store, job.scanning, refine=refine, is_settled=lambda path: _is_in(settled, losing, path))
-    fresh = {run.path: run for run in now.runs}
-    left = [fresh.pop(run.path, run) for run in before.runs if run.path in fresh or run.path not in losing]
-    return now._replace(runs=(*left, *fresh.values()))
+    return now._replace(runs=(*settled.values(), *now.runs))
 
 
 def _is_in(settled: Collection[str], others: Collection[str], path: str) -> bool:
@@ -367,7 +400,7 @@ def _is_in(settled: Collection[str], others: Collection[str], path: str) -> bool
 
 def _is_shared(policy: Policy) -> bool:
     """Whether what one run holds decides what another one loses."""
-    is_global = any(isinstance(rule, TopK) and rule.id == GLOBAL_BEST for rule in policy.rules)
+    is_global = any(rule.id == GLOBAL_BEST for rule in policy.rules)
     return is_global or policy.group_by != "run" or policy.budget != Budget()
 
 
@@ -376,10 +409,9 @@ def folder_of(run: RunPlan) -> str:
     return run.path if run.folder is None else run.folder
 
 
-def _are_same(planned: Verdict, found: Verdict | None) -> bool:
-    if found is None or planned.checkpoint is None or found.checkpoint is None:
-        return False
-    return planned.action == found.action and planned.checkpoint.entries == found.checkpoint.entries
+def _change_of(verdict: Verdict) -> tuple[str, object]:
+    """What would be done, and with which entries: where either differs, it is another change."""
+    return verdict.action, verdict.checkpoint and verdict.checkpoint.entries
 
 
 def carry_out(

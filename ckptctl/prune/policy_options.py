@@ -34,8 +34,9 @@ from ckptctl.prune.apply import ApplyOptions
 from ckptctl.prune.journal import new_id
 from ckptctl.scan.targets import read_texts
 
-_BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?\d+)")
-_EVERY = re.compile(r"(?P<count>\d+)\s*(?P<unit>steps?|epochs?)?")
+_BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?[0-9]{1,18})")
+_EVERY = re.compile(r"(?P<count>[0-9]{1,18})\s*(?P<unit>steps?|epochs?)?")
+_STEP = re.compile("[0-9]{1,18}")
 _UNITS: dict[str, Literal["steps", "epochs"] | None] = {"s": "steps", "e": "epochs", "": None}
 _PERIODS: tuple[Period, ...] = ("hourly", "daily", "weekly", "monthly")
 _MODES = ("min", "max", "auto")
@@ -78,6 +79,7 @@ class PolicyOptions(NamedTuple):
     tie: str | None = None
     drop_unranked: bool = False
     no_protect_last: bool = False
+    allow_mount: bool = False
     min_age: str | None = None
     strict: bool = False
     max_delete: int | None = None
@@ -224,6 +226,7 @@ def make_policy(flags: PolicyOptions, *, spared: Sequence[str] = ()) -> Policy:
         tie == "latest",
         flags.drop_unranked,
         protect_last=not flags.no_protect_last,
+        allow_mount=flags.allow_mount,
         min_age=read_min_age(flags.min_age or "auto"),
         filters=tuple(map(parse_filter, flags.filters or ())),
         group_by=next(it for it in groups if it == flags.group_by),
@@ -324,7 +327,7 @@ def _read_span(text: str) -> int:
 
 def _read_steps(texts: Sequence[str]) -> Iterator[int]:
     for text in ",".join(texts).split(","):
-        if not text.strip().isdigit():
+        if not _STEP.fullmatch(text.strip()):
             raise UsageError(f"'{text}' is not a step", hint="write --keep-step 1000,5000")
         yield int(text)
 

@@ -21,7 +21,7 @@ from ckptctl.layouts.index import find_layout, find_slimming
 from ckptctl.layouts.schema import Slimming
 from ckptctl.prune.batches import store_path
 from ckptctl.scan.completeness import check_completeness
-from ckptctl.scan.inspect import CheckpointFiles
+from ckptctl.scan.inspect import CheckpointFiles, read_checkpoint
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.stores import PRIVATE, ReadStore, Store
 from ckptctl.tensors.export import open_export
@@ -57,6 +57,8 @@ def plan_slim(store: ReadStore, checkpoint: Checkpoint, options: SlimOptions = _
         raise Refused(
             f"it holds none of {named}: its weights may lie where the optimizer's state does", id="cannot-slim"
         )
+    if slimming.may_be_empty:
+        _require_numbers(store, checkpoint, weights)
     steps, dropped, unknown = _plan_files(store, slim, slimming, kept)
     dropped = (*dropped, *(slim.place_of(entry) for entry in left))
     if not dropped:
@@ -64,6 +66,17 @@ def plan_slim(store: ReadStore, checkpoint: Checkpoint, options: SlimOptions = _
     steps += [SlimStep(entry, "leave", 0) for entry in left]
     weights = weights if left else ()
     return slim._replace(steps=tuple(steps), dropped=dropped, unknown=unknown, weights=weights)
+
+
+def _require_numbers(store: ReadStore, checkpoint: Checkpoint, weights: Sequence[Entry]) -> None:
+    """Raise Refused where a file of weights has none, Damaged where it cannot be read."""
+    held = read_checkpoint(store, checkpoint._replace(entries=(checkpoint.entries[0], *weights)))
+    wrong = next((flaw for flaw in held.flaws if flaw.severity == "error"), None)
+    if wrong is not None:
+        raise Damaged("its weights cannot be read", note=Note("broken-part", name=wrong.file, why=wrong.text))
+    if not held.tensors or any(0 in it.shape for it in held.tensors):
+        text = "a file of its weights holds none: with ZeRO-3 they may lie with the optimizer's state alone"
+        raise Refused(text, id="cannot-slim")
 
 
 def _files_of(checkpoint: Checkpoint) -> list[Entry]:

@@ -146,6 +146,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "set": lambda words: f"one of a set, by {' and '.join(words)}: not an older save of another one",
     "role": lambda role: f"a save of its own under a {role} name",
     "single-save": "the only save of its name",
+    "no-series": "nothing shows that it is one of a training's saves in a row",
     "no-number": "its name has no number that counts",
     "opaque-content": lambda kind: (
         f"nothing shows that its content ({kind}) is a checkpoint: --include says that it is"

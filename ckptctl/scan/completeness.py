@@ -25,6 +25,11 @@ _SHARD = r"(?s:(.*?)([0-9]{5})-of-([0-9]{5})(.*))"
 """How every framework numbers the parts of a file that was too large for one."""
 
 
+def is_shard(name: str) -> bool:
+    """Whether it names a part of one file, which is never an older save of another part."""
+    return "-of-" in name and re.fullmatch(_SHARD, name) is not None
+
+
 def check_completeness(
     store: ReadStore, layout: Layout, entries: Sequence[Entry], now: int, unit: str = ""
 ) -> tuple[State, Note | None]:
@@ -145,7 +150,7 @@ def _missing_of_map(store: ReadStore, layout: Layout, entries: Sequence[Entry]) 
 
 def _missing_file(name: str) -> Note:
     """The note on a file that a map names and that is not there."""
-    return Note("missing-shard", name=name) if re.fullmatch(_SHARD, name) else Note("missing-file", name=name)
+    return Note("missing-shard", name=name) if is_shard(name) else Note("missing-file", name=name)
 
 
 def _prove_folder(store: ReadStore, layout: Layout, entries: Sequence[Entry]) -> Completeness:

@@ -9,14 +9,16 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Entry, Note, Unit
+from ckptctl.core.names.endings import may_hold_weights
+from ckptctl.core.names.parse import SaidNames
 from ckptctl.layouts.index import Groups, LayoutIndex, Match, glob_matches, match
 from ckptctl.layouts.schema import Layout
 from ckptctl.scan.completeness import done_paths
-from ckptctl.scan.loose_files import LooseCheckpoint, LooseFile, LooseFiles, Said, may_hold_weights, read_loose_files
 from ckptctl.scan.pins import PIN
 
 if TYPE_CHECKING:
     from ckptctl.scan.grouping import CheckpointFolder, RunFolder
+    from ckptctl.scan.loose_files import LooseCheckpoint  # noqa: TC004 - a start without loose files does without
     from ckptctl.stores import ReadStore
 
 Member = tuple[Entry, Match]
@@ -59,7 +61,7 @@ def detect(
     run_folder: RunFolder,
     index: LayoutIndex,
     equals: str = "=",
-    said: Said = Said(),  # noqa: B008 - it is immutable
+    said: SaidNames = SaidNames(),  # noqa: B008 - it is immutable
 ) -> DetectedAll:
     """The checkpoints of a run folder; ``equals``: what stands between a name and its value."""
     detection = _Detection(run_folder, index, equals, said)
@@ -74,17 +76,19 @@ def detect(
 class _Detection:
     """What was found in a run folder so far."""
 
-    def __init__(self, run_folder: RunFolder, index: LayoutIndex, equals: str, said: Said) -> None:
+    def __init__(self, run_folder: RunFolder, index: LayoutIndex, equals: str, said: SaidNames) -> None:
         self.run_folder = run_folder
         self.said = said
         self.index = index
-        self.equals = re.compile(rf"{re.escape(equals)}[-+]?\.?(?:[0-9]|nan|inf)") if equals else None
-        """What only the grammar of a layout without names of its own writes."""
+        self.find_value = re.compile(rf"{re.escape(equals)}[-+]?\.?(?:[0-9]|nan|inf)").search if equals else None
+        """Finds what only the grammar of a layout without names of its own writes."""
         self.found: list[Detected] = []
         self.generic: list[Detected] = []
         """Of names that many programs write."""
-        self.loose: list[LooseFile] = []
-        """Of names that no row takes."""
+        self.loose: list[tuple[Entry, Layout | None]] = []
+        """Files of names that no row takes, and whose grammar their ending asks for, if any's."""
+        self.is_told = index.others is not None
+        """Whether a person has said the layout."""
         self.begun: list[Detected] = []
         """Files with the name of a save under way: a few letters, which say something beside others only."""
         self.families: dict[tuple[object, ...], list[Member]] = {}
@@ -118,7 +122,7 @@ class _Detection:
 
     def take_file(self, entry: Entry) -> None:
         """Enter a file by its name and what lies beside it."""
-        name = entry.path.rpartition("/")[2]
+        folder, _, name = entry.path.rpartition("/")
         layout, evidence, groups = self._layout_of(name)
         if layout is None:
             rows = [it for it in self.index.in_progress(name) if it.layout.unit != "dir"]
@@ -129,26 +133,24 @@ class _Detection:
                 self._take_loose(entry, None)
         elif layout.unit == "family":
             self._take_member(entry, Match(layout, groups))
-        elif layout.names or groups or self._is_written_by_grammar(entry, name):
+        elif layout.names or groups or self._is_written_by_grammar(folder, name):
             entries = (entry, *self._done_marks(layout, (entry,))) if layout.done else (entry,)
             kept = self.generic if layout.is_generic else self.found
             kept.append(Detected(layout, entry.path, "file", entries, groups, evidence))
         else:
             self._take_loose(entry, layout)
 
-    def _is_written_by_grammar(self, entry: Entry, name: str) -> bool:
+    def _is_written_by_grammar(self, folder: str, name: str) -> bool:
         """Whether a name without a pattern is its layout's own: by ``name=value``, or as a person said (--layout)."""
-        is_told = self.index.others is not None or not self._is_top(entry)
-        return is_told or (self.equals is not None and self.equals.search(name) is not None)
-
-    def _is_top(self, entry: Entry) -> bool:
-        """Whether it lies in the run's folder itself, not in one that belongs to it."""
-        return entry.path.rpartition("/")[0] == self.run_folder.path
+        if self.is_told or folder != self.run_folder.path:
+            return True
+        return self.find_value is not None and self.find_value(name) is not None
 
     def _take_loose(self, entry: Entry, layout: Layout | None) -> None:
-        name = entry.path.rpartition("/")[2]
-        if self._is_top(entry) and (layout is not None or may_hold_weights(name)):
-            self.loose.append(LooseFile(entry, name, layout))
+        """Enter a file of the run's folder itself, not of one that belongs to it, for a look at what it holds."""
+        folder, _, name = entry.path.rpartition("/")
+        if folder == self.run_folder.path and (layout is not None or may_hold_weights(name)):
+            self.loose.append((entry, layout))
 
     def _take_member(self, entry: Entry, candidate: Match) -> None:
         key = _key_of(entry, candidate, self.run_folder.rank_folders)
@@ -168,9 +170,11 @@ class _Detection:
             groups = match(layout, name)
             if groups is None or groups.get("folder") is not None:
                 continue
+            if not layout.neighbors:
+                return layout, None, groups
             if layout.name not in self.neighbors:
-                self.neighbors[layout.name] = self.run_folder.find_neighbor(layout) if layout.neighbors else None
-            if self.neighbors[layout.name] or not layout.neighbors:
+                self.neighbors[layout.name] = self.run_folder.find_neighbor(layout)
+            if self.neighbors[layout.name]:
                 return layout, self.neighbors[layout.name], groups
         return None, None, {}
 
@@ -183,6 +187,7 @@ class _Detection:
             for it in made
         ]
         made = [it._replace(path=it.entries[0].path) if it.path in taken else it for it in made]
+        made = self._without_others(store, made) if any(it.layout.kinds for it in made) else made
         found = [it for it in (*self.found, *made) if it.path not in self.marks]
         held = {it.layout.family for it in found} if self.begun else set()
         found += [it for it in self.begun if it.layout.family in held or self.run_folder.find_neighbor(it.layout)]
@@ -191,24 +196,42 @@ class _Detection:
                 self._take_loose(it.entries[0], None)
         else:
             found = self.generic
-        read = self._read_loose(store, found) if self.loose else LooseFiles([], [])
-        found = sorted([*found, *map(_of_loose, read.found)], key=_PATH)
-        return DetectedAll(found, sorted(map(_of_loose, read.left_out), key=_PATH))
+        left_out: list[Detected] = []
+        if self.loose:
+            more, left_out = self._read_loose(store, found)
+            found = [*found, *more]
+        return DetectedAll(sorted(found, key=_PATH), left_out)
 
-    def _read_loose(self, store: ReadStore, found: Sequence[Detected]) -> LooseFiles:
+    def _without_others(self, store: ReadStore, made: list[Detected]) -> list[Detected]:
+        """The families but those of a plain name with another program's content; three of them are looked into."""
+        from ckptctl.scan.loose_files import sniff_file
+
+        named = [it for it in made if it.layout.kinds]
+        chosen = {named[at].path: named[at] for at in (0, len(named) // 2, -1)}.values()
+        kinds = {(sniff_file(store, it.entries[0].path).kind, it.layout.kinds) for it in chosen}
+        if all(kind in (*own, "unknown", "broken") for kind, own in kinds):
+            return made
+        for entry in (entry for it in named for entry in it.entries if entry.kind == "file"):
+            self._take_loose(entry, None)
+        return [it for it in made if not it.layout.kinds]
+
+    def _read_loose(self, store: ReadStore, found: Sequence[Detected]) -> DetectedAll:
         """What the loose files are, but those that a framework is known to leave beside its checkpoints."""
+        from ckptctl.scan.loose_files import LooseFile, read_loose_files  # many folders have none
+
         taken = {entry.path for it in found for entry in it.entries} | self.marks
         literal, globs = self.index.known_beside(tuple(sorted({it.layout.name for it in found})))
         files = [
             it
-            for it in self.loose
+            for it in (LooseFile(entry, entry.path.rpartition("/")[2], layout) for entry, layout in self.loose)
             if it.entry.path not in taken
             and it.name not in literal
             and not it.name.endswith((PIN, *self.index.markers))
             and not any(glob_matches(glob, it.name) for glob in globs)
         ]
-        said = self.said._replace(layouts=frozenset(it.layout.name for it in found))
-        return read_loose_files(store, files, self.index.loose_rows, said)
+        rows = self.index.loose_rows._replace(beside=frozenset(it.layout.name for it in found))
+        read = read_loose_files(store, files, rows, self.said)
+        return DetectedAll([*map(_of_loose, read.found)], sorted(map(_of_loose, read.left_out), key=_PATH))
 
 
 _PATH = attrgetter("path")

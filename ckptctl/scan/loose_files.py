@@ -10,30 +10,23 @@ delete it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Entry, Evidence, Note
-from ckptctl.core.names.parse import Name, NameReader
+from ckptctl.core.names.parse import Name, NameReader, SaidNames
 from ckptctl.core.names.shapes import split_ending
 from ckptctl.core.names.tokens import Field
 from ckptctl.core.series import NUMBER, Save, Series, find_series
 from ckptctl.layouts.index import glob_matches
 from ckptctl.layouts.schema import Layout
+from ckptctl.scan.completeness import is_shard
 
 if TYPE_CHECKING:
     from ckptctl.formats.sniff import Sniffed  # noqa: TC004 - importing it takes as long as a tenth of a start
     from ckptctl.layouts.index import LooseRows
     from ckptctl.stores import ReadStore
 
-NEVER = frozenset(
-    """.json .jsonl .yaml .yml .toml .ini .cfg .txt .log .out .err .csv .tsv .md .rst .py .pyc .ipynb .sh .sbatch
-    .png .jpg .jpeg .gif .svg .bmp .tif .tiff .pdf .html .css .js .mp4 .avi .mov .wav .mp3 .flac .xml .lock
-    .pid .gv .dot .tex .c .cpp .h .cu .so .whl .parquet .arrow .feather .xlsx .db .sqlite .patch .diff .done
-    .tmp .part .swp .crc .md5 .sha256 .npy .mat .zarr .tfrecord .tfevents .gz .bz2 .xz .zst .7z .rar .vocab
-    .metadata""".split()
-)
-"""Endings of texts, pictures, sounds and tables: such files are never looked into."""
 WEIGHTS = frozenset(
     """.pt .pth .th .ckpt .bin .safetensors .h5 .hdf5 .keras .weights.h5 .pth.tar .pt.tar .ckpt.tar .t7 .pyt
     .params .pdparams .npz .pkl .pickle .zip .tar .msgpack .gguf .joblib .checkpoint .weights .mdl .chkpt
@@ -42,8 +35,6 @@ WEIGHTS = frozenset(
 """Endings that files of weights have: one of unknown content is taken for what its name says."""
 OF_ANYTHING = frozenset(".pkl .pickle .npz .joblib .zip .tar .bin .params .state .snapshot .msgpack .model".split())
 """Of these endings, what programs of every kind write: they say nothing by themselves."""
-_SHARD = re.compile(r".*?[0-9]{5}-of-[0-9]{5}.*")
-"""A part of one file: never an older save of another part."""
 _OPAQUE = frozenset({"pickle", "npz"})
 """Anything may lie in such a file."""
 _PROGRESS = {"epoch": ("epoch",), "step": ("global_step", "step", "iteration", "iter", "it", "num_updates", "steps")}
@@ -77,16 +68,6 @@ class LooseCheckpoint(NamedTuple):
     lacks: Note | None = None
 
 
-class Said(NamedTuple):
-    """What a person says of the names."""
-
-    template: NameReader | None = None
-    include: tuple[str, ...] = ()
-    """Globs of names that are checkpoints."""
-    layouts: frozenset[str] = frozenset()
-    """Layouts of which names have told checkpoints in the same folder."""
-
-
 class LooseFiles(NamedTuple):
     """All of them."""
 
@@ -99,7 +80,7 @@ def read_loose_files(
     store: ReadStore,
     files: Sequence[LooseFile],
     rows: LooseRows,
-    said: Said = Said(),  # noqa: B008 - it is immutable
+    said: SaidNames = SaidNames(),  # noqa: B008 - it is immutable
 ) -> LooseFiles:
     """What the files are; ``files`` of one folder."""
     held = {it.name: it for it in files}
@@ -109,7 +90,7 @@ def read_loose_files(
     versions = _find_versions(store, held, rows)
     result.found.extend(versions.values())
     taken = fits.keys() | versions.keys()
-    found = find_series(name for name in held if name not in taken and not _SHARD.fullmatch(name))
+    found = find_series(name for name in held if name not in taken and not is_shard(name))
     twins = tuple(sorted(it.pattern for it in found if any(save.is_twin for save in it.saves)))
     for series in found:
         if said.include and any(glob_matches(glob, name) for glob in said.include for name in series.names):
@@ -121,7 +102,7 @@ def read_loose_files(
                 is_named=True,
             )
         for part, kinds in _sniff_apart(store, series, held):
-            _enter(result, _SniffedSeries(part, kinds, held, twins), rows, said.layouts)
+            _enter(result, _SniffedSeries(part, kinds, held, twins), rows)
     return result
 
 
@@ -157,12 +138,6 @@ def _fit(fits: Mapping[str, Name], held: Mapping[str, LooseFile], rows: LooseRow
             evidence = (Evidence("said", "--template"),)
             series = f"{fit.prefix}*{split_ending(name)[1]}"  # what lies beside it by another ending is another's
             yield LooseCheckpoint(layout, (file.entry,), fit.fields, series, None, evidence, fit.roles)
-
-
-def may_hold_weights(name: str) -> bool:
-    """Whether a file of that name is worth a look."""
-    ending = split_ending(name)[1].lower()
-    return ending not in NEVER and not name.startswith(".") and "." + ending.rpartition(".")[2] not in NEVER
 
 
 def has_weights_ending(name: str) -> bool:
@@ -220,7 +195,7 @@ class _SniffedSeries(NamedTuple):
     """Patterns of the folder's series that have the same words and numbers as others."""
 
 
-def _enter(result: LooseFiles, looked: _SniffedSeries, rows: LooseRows, known_rows: Collection[str]) -> None:
+def _enter(result: LooseFiles, looked: _SniffedSeries, rows: LooseRows) -> None:
     """Enter a series, set or single file as what it is, if it is anything."""
     series, kinds, held, _ = looked
     known = {it.kind for it in kinds.values()} - {"unknown", "broken"}
@@ -228,7 +203,7 @@ def _enter(result: LooseFiles, looked: _SniffedSeries, rows: LooseRows, known_ro
     if not _is_told(series, kinds, first, rows):
         return
     layout = _layout_of(first, kinds.values(), rows)
-    if first.layout is not None and first.layout.name in known_rows and series.kind in ("role", "single"):
+    if first.layout is not None and first.layout.name in rows.beside and series.kind in ("role", "single"):
         layout = first.layout  # beside files that its grammar wrote, it is theirs
     if layout is None:
         return

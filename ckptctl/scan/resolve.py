@@ -109,7 +109,7 @@ def path_below(root: str, path: str) -> str:
 
 def find_meant(runs: Iterable[Run], path: str) -> tuple[Run, Checkpoint] | None:
     """Of some runs the checkpoint of a path: its own name, one that stands for it, or that of one of its members."""
-    held = [(run, it) for run in runs for it in (*run.checkpoints, *run.left_out)]
+    held = [(run, it) for run in runs for it in (*run.checkpoints, *run.left_out, *run.copies)]
     own = (found for found in held if found[1].path == path)
     others = (found for found in held if path in found[1].aliases or any(top.path == path for top in found[1].tops))
     pointed = {it.target for run, _ in held for it in run.pointers if it.path == path}

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl import layouts as table
-from ckptctl.core.model import SET_ASIDE, Checkpoint, Entries, Evidence, Note, Pointer, Run, Score, State, Stray
-from ckptctl.core.names.parse import EXTENSIONS, Field, Name, parse_folder
-from ckptctl.core.names.tokens import read_field
-from ckptctl.core.names.vocabulary import is_setting
+from ckptctl.core.model import Checkpoint, Entries, Evidence, Note, Pointer, Run, Score, State, Stray
+from ckptctl.core.names.parse import EXTENSIONS, Field, Name, SaidNames, parse_folder
 from ckptctl.core.ranking import UNNAMED, in_save_order
 from ckptctl.core.units import QUIET
 from ckptctl.errors import UsageError
 from ckptctl.layouts.index import LayoutIndex, glob_matches
+from ckptctl.scan.checkpoint_names import COUNTING, name_of_loose, part_by_settings, read_names
 from ckptctl.scan.completeness import check_completeness, classify_unfinished
 from ckptctl.scan.detect import Detected, DetectedAll, detect
 from ckptctl.scan.grouping import RunFolder, group_folders
-from ckptctl.scan.loose_files import LooseCheckpoint, Said
 from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
@@ -34,13 +32,12 @@ from ckptctl.stores import CachedStore
 if TYPE_CHECKING:
     from ckptctl.core.names.template import Template  # noqa: TC004 - whoever asks for a template has loaded it
     from ckptctl.layouts.schema import Layout
+    from ckptctl.scan.loose_files import LooseCheckpoint
     from ckptctl.stores import Folder, ReadStore
 
-NUMBERS = ("epoch", "step", "global_step")
-"""Fields that say when, not how good."""
-_COUNTING = frozenset({*NUMBERS, "index"})
-ROLES = SET_ASIDE | {"best", "exception", "hpc", "ema", "recovery"}
-"""Groups of a layout's patterns that say what a checkpoint is for."""
+
+_Parted = tuple[list[Checkpoint], list[Pointer], list[Checkpoint]]
+"""The checkpoints of a run, the names that stand for some of them, and what was folded into these."""
 
 
 class Options(NamedTuple):
@@ -76,6 +73,8 @@ class Options(NamedTuple):
     """Whether every checkpoint's own side files are read, where the newest would tell of all."""
     is_brief: bool = False
     """Whether names are enough where they number every checkpoint: no state and no side file is read then."""
+    every: bool = False
+    """Whether every file is looked into, so that what is left out is all that holds weights."""
     is_worth: Callable[[Sequence[str]], bool] | None = None
     """Asked of the paths of a run's checkpoints, relative to its folder; nothing is read of a run that is not worth it,
     and it is left out."""
@@ -169,9 +168,13 @@ def _suggest(name: str) -> str:
 
 def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options: Options) -> Run | None:
     """A run from the names in its folder alone; None where there is neither checkpoint nor link to one, or no worth."""
-    detected = detect(store, run_folder, index, options.equals, Said(options.template, options.include))
+    detected = detect(store, run_folder, index, options.equals, SaidNames(options.template, options.include))
     if run_folder.is_checkpoint is not None:
         return _refuse_inside(run_folder)
+    if options.every and options.layout is None:
+        from ckptctl.scan.unlisted import add_unlisted
+
+        detected = add_unlisted(store, run_folder, detected)
     links = [entry for entry in run_folder.entries if entry.kind == "link"]
     if not (detected.checkpoints or detected.left_out or links or run_folder.failures):
         return None
@@ -180,16 +183,23 @@ def _build(store: ReadStore, run_folder: RunFolder, index: LayoutIndex, options:
     if paths and options.is_worth is not None and not options.is_worth(paths):
         return None
     own = options._replace(monitor=None) if run_folder.path else options
-    names = _read_names(detected.checkpoints, start, options)
+    parse = partial(
+        parse_folder,
+        known=(options.monitor,) if options.monitor else (),
+        equals=options.equals,
+        extensions=(*options.extensions, *EXTENSIONS),
+        template=options.template,
+    )
+    names = read_names(detected.checkpoints, start, parse)
     checkpoints = [_make(store, it, name, own) for it, name in zip(detected.checkpoints, names, strict=True)]
-    checkpoints = _part_by_settings(checkpoints, names)
-    others = [_make(store, it, _name_of_loose(it), own) for it in detected.left_out]
+    checkpoints = part_by_settings(checkpoints, names)
+    others = [_make(store, it, name_of_loose(it), own) for it in detected.left_out]
     pointers = resolve_links(store, links, owners_of(checkpoints), index)
     if not (checkpoints or others or pointers or run_folder.failures):
         return None
-    checkpoints, hard = _part_hard_links(checkpoints)
-    run = _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *hard]), index, options)
-    return run._replace(left_out=tuple(others)) if others else run
+    checkpoints, more, copies = _part_names(store, checkpoints, run_folder) if options.stat else (checkpoints, [], [])
+    run = _make_run(store, (run_folder, detected), (checkpoints, [*pointers, *more]), index, options)
+    return run._replace(left_out=tuple(others), copies=tuple(copies)) if others or copies else run
 
 
 def _make_run(
@@ -232,97 +242,22 @@ def _refuse_inside(run_folder: RunFolder) -> Run:
     return Run(run_folder.path, (), strays=(Stray(run_folder.path or ".", why),), notices=(why,))
 
 
-def _read_names(found: Sequence[Detected], start: int, options: Options) -> list[Name]:
-    """What each name says: by its layout's pattern, or by the grammar, in the light of all that are read by it."""
-    free = [(it.groups.get("free") or "") if it.groups else it.path[start:] for it in found]
-    is_read = [
-        (not it.groups or it.groups.get("free") is not None)
-        and not it.in_progress
-        and (it.loose is None or it.loose.fields is None)
-        for it in found
-    ]
-    known = (options.monitor,) if options.monitor else ()
-    read = iter(
-        parse_folder(
-            [text for text, wanted in zip(free, is_read, strict=True) if wanted],
-            known=known,
-            equals=options.equals,
-            extensions=(*options.extensions, *EXTENSIONS),
-            template=options.template,
-        )
-    )
-    return [
-        _add_groups(next(read) if wanted else _name_of_loose(it), it) for it, wanted in zip(found, is_read, strict=True)
-    ]
-
-
-def _part_by_settings(checkpoints: list[Checkpoint], names: Sequence[Name]) -> list[Checkpoint]:
-    """The checkpoints of a framework, in a series for each value of a field such as ``fold=1``.
-
-    Only where the counts begin anew with each: a learning rate that falls from epoch to epoch parts nothing.
-    """
-    keys = {key for name in names for key in name.fields if is_setting(key)}
-    varying = sorted(key for key in keys if len({name.fields[key].text for name in names if key in name.fields}) > 1)
-    counts = {(it.epoch, it.step) for it in checkpoints}
-    if not varying or len(counts) == len(checkpoints):
-        return checkpoints
-    return [
-        it
-        if it.series
-        else it._replace(
-            series=" ".join(f"{key}={name.fields[key].text}" for key in varying if key in name.fields),
-            metrics={key: score for key, score in it.metrics.items() if key not in varying},
-        )
-        for it, name in zip(checkpoints, names, strict=True)
-    ]
-
-
-def _name_of_loose(detected: Detected) -> Name:
-    """The name of a file that no row takes, as its siblings tell it; an empty one for what its layout's groups say."""
-    if detected.loose is None:
-        return Name({})
-    return Name(detected.loose.fields or {}, roles=detected.loose.roles)
-
-
-def _add_groups(name: Name, detected: Detected) -> Name:
-    """A name with what its layout's pattern says of it."""
-    if not detected.groups:
-        return name if detected.loose is None else _add_roles(name, detected.loose)
-    said = {key: text for key, text in detected.groups.items() if text is not None}
-    fields = {key: read_field(text) for key, text in said.items() if key in {"epoch", "step"}}
-    if "value" in said:
-        whole, dot, decimals = said["value"].partition(".")  # decimals that were not measured do not count
-        fields[said.get("metric", UNNAMED)] = read_field(whole + dot + decimals[: detected.layout.digits])
-    if "free" in said and detected.unit == "dir" and not _SAYS_EPOCH.search(said["free"]):
-        # its bare number is not said to be of an epoch: it is read as that of a file's name would be
-        name = name._replace(fields={"index" if key == "epoch" else key: it for key, it in name.fields.items()})
-    roles = [key for key in said if key in ROLES]
-    if detected.unit == "dir" and "free" in said and not said["free"][-1:].isdigit():
-        roles.append("named")  # any name is one of this layout: this one was given by a person, and says no number
-    version = int(said["version"]) if "version" in said else name.version
-    return Name({**name.fields, **fields}, name.bare, name.prefix, version, (*name.roles, *roles), name.extension)
-
-
-_SAYS_EPOCH = re.compile(r"(?i)ep")
-
-
 def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Checkpoint:
     fields = name.fields
     metrics = {
         options.monitor or UNNAMED if key == UNNAMED else key: Score(field.number, field.text, "name")
         for key, field in fields.items()
-        if field.number is not None and key not in _COUNTING
+        if field.number is not None and key not in COUNTING
     }
     if len(name.bare) == 1 and name.bare[0].number is not None:
         metrics[options.monitor or UNNAMED] = Score(name.bare[0].number, name.bare[0].text, "name")
     entries = Entries(found.entries)
     state, note = _judge(store, found, entries, options)
     index = found.groups.get("index") if found.groups else None
-    if index is None and "index" in fields:
-        index = fields["index"].text if fields["index"].text.isdecimal() else None
+    if index is None and "index" in fields and fields["index"].text.isdecimal():
+        index = fields["index"].text
     step = _count(fields, "step" if "step" in fields else "global_step")
-    loose = found.loose
-    return Checkpoint(
+    made = Checkpoint(
         found.path,
         found.layout.name,
         found.unit,
@@ -336,17 +271,17 @@ def _make(store: ReadStore, found: Detected, name: Name, options: Options) -> Ch
         name.roles,
         counter=None if index is None else int(index),
         evidence=found.evidence,
-        series=loose.series if loose is not None and not found.layout.records else found.groups.get("series") or "",
-        why_not=None if loose is None else loose.why_not,
-        proofs=() if loose is None else loose.evidence,
     )
+    if found.loose is not None:
+        return _add_proofs(made, found.loose, found.layout)
+    series = found.groups.get("series")
+    return made._replace(series=series) if series else made
 
 
-def _add_roles(name: Name, loose: LooseCheckpoint) -> Name:
-    """A name that a layout's grammar read, with what its siblings say it is for."""
-    is_told = bool(name.roles) or name.version is not None
-    roles = tuple(it for it in loose.roles if it not in name.roles and not (it == "named" and is_told))
-    return name._replace(roles=(*name.roles, *roles)) if roles else name
+def _add_proofs(checkpoint: Checkpoint, loose: LooseCheckpoint, layout: Layout) -> Checkpoint:
+    """A checkpoint of loose files with the series that it is one of, and what speaks for its being deleted by rules."""
+    series = "" if layout.records else loose.series
+    return checkpoint._replace(series=series, why_not=loose.why_not, proofs=loose.evidence)
 
 
 def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options) -> tuple[State, Note | None]:
@@ -363,10 +298,22 @@ def _judge(store: ReadStore, found: Detected, entries: Entries, options: Options
 def _count(fields: Mapping[str, Field], key: str) -> int | float | None:
     """A number that counts, whole where it is whole."""
     field = fields.get(key)
-    number = None if field is None else field.number
-    if number is None or not isfinite(number):
+    if field is None or field.number is None or not isfinite(field.number):
         return None
-    return int(number) if number == int(number) else float(number)
+    whole = int(field.number)
+    return whole if whole == field.number else float(field.number)
+
+
+def _part_names(store: ReadStore, checkpoints: Sequence[Checkpoint], run_folder: RunFolder) -> _Parted:
+    """The checkpoints without those that are others under a second name, pointers for those names, and the copies."""
+    kept, pointers = _part_hard_links(checkpoints)
+    if not any(it.roles for it in kept):
+        return kept, pointers, []
+    from ckptctl.scan.copies import part_copies  # many runs have no name of this kind
+
+    pinned = {it.path.removesuffix(PIN) for it in run_folder.entries if it.path.endswith(PIN)}
+    kept, more, folded = part_copies(store, kept, pinned)
+    return kept, [*pointers, *more], folded
 
 
 def _part_hard_links(checkpoints: Sequence[Checkpoint]) -> tuple[list[Checkpoint], list[Pointer]]:

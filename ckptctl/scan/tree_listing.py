@@ -134,6 +134,10 @@ class TreeListing(NamedTuple):
     """The paths from which trainings say that they began."""
     is_empty: bool
     """Whether nothing at all lies in the root."""
+    is_work_tree: bool = False
+    """Whether the root is the top folder of a git work tree."""
+    files: int = 0
+    """How many files lie below the root, those of checkpoints among them."""
 
 
 class TreeObserver:
@@ -143,12 +147,16 @@ class TreeObserver:
         self.links: list[Entry] = []
         self.settings: list[Entry] = []
         self.is_empty = False
+        self.is_work_tree = False
+        self.files = 0
 
     def __call__(self, folder: Folder) -> None:
         """Take note of a folder."""
         names = setting_keys()
         if not folder.path:
             self.is_empty = not folder.entries and folder.failure is None
+            self.is_work_tree = any(entry.path == ".git" for entry in folder.entries)
+        self.files += 0 if f"{folder.path}/".startswith(".git/") else sum(it.kind == "file" for it in folder.entries)
         for entry in folder.entries:
             if entry.kind == "link":
                 self.links.append(entry)
@@ -158,7 +166,8 @@ class TreeObserver:
     def close(self, store: ReadStore, runs: Sequence[Run]) -> TreeListing:
         """All of it, once the walk has ended: where the links lead, and what the settings say."""
         links = tuple(resolve_link(store, entry) for entry in self.links)
-        return TreeListing(tuple(runs), links, tuple(read_origins(store, self.settings)), self.is_empty)
+        origins = tuple(read_origins(store, self.settings))
+        return TreeListing(tuple(runs), links, origins, self.is_empty, self.is_work_tree, self.files)
 
 
 def list_tree(

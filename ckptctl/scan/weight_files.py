@@ -59,7 +59,7 @@ def _find_in(path: str, options: Options, watch: Callable[[ReadStore, Run], obje
         if any(it.id == "inside-a-checkpoint" for it in run.notices):
             return
         watch(store, run)
-        held = [*run.checkpoints, *run.left_out]
+        held = [*run.checkpoints, *run.left_out, *run.copies]
         for entry in [entry for it in held for entry in it.entries]:
             others.pop(entry.path, None)
         yield from (ResolvedCheckpoint(store, run, it) for it in held)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import operator
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,7 +127,24 @@ def test_a_plan_older_than_a_day_is_refused(run: Path) -> None:
     assert sorted(os.listdir(run)) == sorted(NAMES)
 
 
+def test_a_plan_from_the_future_is_refused(run: Path) -> None:
+    plan = drawn()
+    held = json.loads(plan.read_text())
+    plan.write_text(json.dumps({**held, "created": 10**30}))
+    answer = call("apply", plan, "--yes")
+    assert (answer.code, "made in the future" in answer.err) == (6, True)
+    assert sorted(os.listdir(run)) == sorted(NAMES)
+
+
+def test_a_pipe_for_a_plan_keeps_nobody_waiting(run: Path) -> None:
+    os.mkfifo(run / "pipe.json")
+    answer = call("apply", run / "pipe.json", "--yes")
+    assert (answer.code, "pipe.json: is not a regular file" in answer.err) == (2, True)
+
+
 BROKEN = {
+    "too deep": ("[" * 200_000, 2, "it is nested too deeply"),
+    "a long number": ('{"ckptctl_plan": ' + "9" * 6000 + "}", 2, "cannot be read as a plan"),
     "no JSON": ("{", 2, "cannot be read as a plan"),
     "something else": ("[]", 2, "is no plan of this version"),
     "another version": ('{"ckptctl_plan": 9}', 2, "is no plan of this version"),
@@ -140,6 +162,48 @@ def test_what_is_no_plan_is_told_in_a_line(run: Path, text: str | None, code: in
     plan.write_text(text)
     answer = call("apply", plan, "--yes")
     assert (answer.code, says in answer.err, "Traceback" in answer.err) == (code, True, False)
+
+
+ODD: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    10**30,
+    1.5,
+    math.inf,
+    math.nan,
+    "",
+    "x",
+    "/",
+    "/a\0b",
+    "/\ud800",
+    "9" * 5000,
+    [],
+    [1],
+    ["x"],
+    {},
+)
+
+
+def find_places(value: object, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in a document."""
+    yield from [above] if above else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, it in items:
+        yield from find_places(it, (*above, key))
+
+
+def test_a_plan_with_any_value_of_another_kind_ends_in_a_line(run: Path) -> None:
+    plan = drawn()
+    held = {key: it for key, it in json.loads(plan.read_text()).items() if key != "plan"}
+    before = listing(run)
+    for way, odd in product(find_places(held), ODD):
+        twisted = json.loads(json.dumps(held))
+        holder = reduce(operator.getitem, way[:-1], twisted)
+        holder[way[-1]] = odd
+        plan.write_text(json.dumps(twisted))
+        assert call("apply", plan).code in (0, 2, 4, 5, 6), (way, odd)
+    assert listing(run) == before
 
 
 def test_a_plan_that_is_not_there_is_told_with_the_way_to_one(run: Path) -> None:

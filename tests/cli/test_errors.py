@@ -313,6 +313,21 @@ def test_a_mount_point_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.mount
+@pytest.mark.parametrize(
+    ("words", "ends"), [("-n", "6 4"), ("--allow-mount -n", "0 4"), ("--allow-mount --yes", "0 2")]
+)
+def test_a_mount_point_is_pruned_only_where_a_person_says_so(tmp_path: Path, words: str, ends: str) -> None:
+    place = tmp_path / "mounted"
+    place.mkdir()
+    make_run(tmp_path / "a")
+    prune = " ".join([*PROGRAM, "prune", '"$0"', "--top-k", "1", words])
+    script = f'mount -t tmpfs none "$0" && cp -a "$1"/* "$0" && {prune} >&2; echo $?; ls "$0" | wc -l'
+    command = ["unshare", "--mount", "sh", "-c", script, str(place), str(tmp_path / "a")]
+    ran = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert " ".join(ran.stdout.split()) == ends, ran.stderr
+
+
+@pytest.mark.mount
 def test_what_is_mounted_below_is_not_entered(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a")
     (folder / "disk").mkdir()

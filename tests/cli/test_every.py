@@ -46,7 +46,7 @@ def test_what_training_saves_later_is_pruned_in_a_later_round(tmp_path: Path) ->
         wait(lambda: os.listdir(run) == ["epoch=9-step=1000.ckpt"], child)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_between_two_rounds_ends_it(tmp_path: Path, number: signal.Signals, code: int) -> None:
     run = make_run(tmp_path / "run")
     with repeating(run, "--keep-last", "1", "--yes", "--every", "1h") as child:

@@ -62,6 +62,29 @@ def test_markdown_ranks_by_the_monitor_that_is_named(tmp_path: Path) -> None:
     assert ["**" in row for row in rows] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("out.csv", "csv"),
+        ("out.jsonl", "jsonl"),
+        ("out.YML", "yaml"),
+        ("out.md", "markdown"),
+        ("out.txt", "json"),
+        ("runs/csv", "json"),
+    ],
+)
+def test_a_file_holds_what_its_name_says_where_no_format_is_given(
+    run: Path, tmp_path: Path, name: str, form: str
+) -> None:
+    assert call("export", run, "-o", tmp_path / name).code == 0
+    assert (tmp_path / name).read_text() == call("export", run, "--format", form).out
+
+
+def test_a_format_that_is_given_counts_whatever_the_file_is_called(run: Path, tmp_path: Path) -> None:
+    assert call("export", run, "-o", tmp_path / "out.csv", "--format", "json").code == 0
+    assert (tmp_path / "out.csv").read_text() == call("export", run).out
+
+
 def test_yaml_is_paths_and_scores_as_lightning_writes_them(run: Path) -> None:
     answer = call("export", run, "--format", "yaml")
     assert answer.out == yaml.dump({str(run / name): loss for name, loss in LOSSES.items()})
@@ -119,7 +142,7 @@ def test_several_paths_are_one_summary(run: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_file_is_written_whole_and_named(run: Path, tmp_path: Path) -> None:
     place = tmp_path / "out.json"
-    place.write_text("old")
+    place.write_text('{"schema_version":1,"checkpoints":[]}')
     answer = call("export", run, "-o", place)
     assert (answer.code, answer.out, answer.err) == (0, "", f"wrote {place}\n")
     assert place.read_text() == call("export", run).out
@@ -131,8 +154,8 @@ def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(run: Path, tm
     place.mkdir()
     before = listing(tmp_path)
     answer = call("export", run, "-o", place)
-    assert (answer.code, answer.out) == (9, "")
-    assert answer.err == f"ckptctl: error[storage]: {place}: cannot be written: Is a directory\nnothing was changed\n"
+    assert (answer.code, answer.out) == (6, "")
+    assert f"error[exists]: {place}: is there already, and is not a regular file\nnothing was written" in answer.err
     assert listing(tmp_path) == before
 
 
@@ -148,7 +171,7 @@ def test_an_error_on_the_way_leaves_the_old_file_and_no_other(run: Path, tmp_pat
     place = tmp_path / "out"
     place.write_text("old")
     before = listing(tmp_path)
-    assert call("export", run.parent, "-o", place, "--format", form, "--top-k", "1").code == 2
+    assert call("export", run.parent, "-o", place, "--format", form, "--top-k", "1", "--force").code == 2
     assert listing(tmp_path) == before
 
 

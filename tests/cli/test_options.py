@@ -75,7 +75,9 @@ def test_the_examples_of_a_help_are_read_by_the_program(name: str, run: Path, mo
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        pytest.param(["lss"], "no such command 'lss'", id="no such command"),
+        pytest.param(["zzz"], "no such command 'zzz'\nhint: see ckptctl --help", id="no such command"),
+        pytest.param(["prnue"], "no such command 'prnue'\nhint: did you mean prune? see", id="a command mistyped"),
+        pytest.param(["lis"], "hint: did you mean list or ls? see", id="two that are near"),
         pytest.param(["ls", "--jsn"], "no such option: --jsn", id="no such flag"),
         pytest.param(["best", "a", "b"], "unexpected extra argument", id="a word too many"),
         pytest.param(["ls", "--limit"], "requires an argument", id="a flag without its value"),

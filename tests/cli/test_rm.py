@@ -47,6 +47,17 @@ def test_checkpoints_of_several_runs_go_in_one_call(run: Path) -> None:
     assert [row["path"] for row in call("trash", "ls").rows] == [f"runs/a/{NAMES[0]}", f"runs/b/{NAMES[1]}"]
 
 
+@pytest.mark.parametrize("outer", ["runs", "."])
+def test_checkpoints_of_a_run_and_of_one_inside_it_go_in_one_call(run: Path, outer: str) -> None:
+    make_run(run.parent.parent / outer)
+    answer = call("rm", f"runs/a/{NAMES[0]}", f"{outer}/{NAMES[1]}", "--yes")
+    assert (answer.code, answer.err.count("freed")) == (0, 1), answer.err
+    assert [row["path"] for row in answer.rows if row["action"] == "drop"] == [
+        os.path.normpath(it) for it in (f"runs/a/{NAMES[0]}", f"{outer}/{NAMES[1]}")
+    ]
+    assert (left(run), left(run.parent.parent / outer)) == (NAMES[1:], [NAMES[0], *NAMES[2:]])
+
+
 def test_a_folder_goes_whole_with_or_without_a_slash_at_its_end(tmp_path: Path) -> None:
     for step in (500, 1000, 1500):
         folder = tmp_path / f"checkpoint-{step}"

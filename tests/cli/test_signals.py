@@ -10,8 +10,10 @@ from time import monotonic, sleep
 
 import pytest
 
-from ckptctl.cli._signals import WATCHED, defer_signals
-from tests.cli.calls import PROGRAM, environment, save, state
+from ckptctl.cli._signals import WATCHED, Terminated, defer_signals, unwind_at_signals
+from ckptctl.formats.torch_writer import FloatTensor, encode_torch
+from tests.cli.calls import PROGRAM, ROOT, environment, save, state
+from tests.terminal import Terminal
 
 COUNT = 2500
 NAMES = [f"epoch={epoch}-step={epoch}.ckpt" for epoch in range(COUNT)]
@@ -161,3 +163,42 @@ def test_a_signal_that_the_caller_ignores_does_not_stop_a_prune() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_ends_the_program_is_an_exception_on_the_way_out_and_its_own_again_afterwards() -> None:
+    with pytest.raises(Terminated) as caught, unwind_at_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("words", [["average", NAMES[0], NAMES[1]], ["slim", NAMES[0]]], ids=["average", "slim"])
+def test_what_is_half_written_is_removed_when_a_signal_ends_it(
+    tmp_path: Path, words: list[str], number: signal.Signals, code: int
+) -> None:
+    weights = FloatTensor((25_000_000,), bytes(100_000_000))
+    saved = {"pytorch-lightning_version": "2.5.5", "state_dict": {"w": weights}, "optimizer_states": [{"state": {}}]}
+    for name in NAMES[:2]:
+        (tmp_path / name).write_bytes(encode_torch(saved))
+    (tmp_path / "out").mkdir()
+    child = subprocess.Popen([*PROGRAM, *words, "-o", "out/new.ckpt"], cwd=tmp_path, env=environment())
+    until = monotonic() + 300
+    while not os.listdir(tmp_path / "out"):
+        assert child.poll() is None
+        assert monotonic() < until
+    child.send_signal(number)
+    assert child.wait(300) in (code, 0)  # 0: it was whole already
+    assert os.listdir(tmp_path / "out") == ["new.ckpt"] * (child.returncode == 0)
+
+
+@pytest.mark.tty
+def test_an_interrupt_leaves_the_prompt_on_a_line_of_its_own(tmp_path: Path) -> None:
+    run = save(tmp_path / "run", NAMES[:3])
+    words = [*PROGRAM, "prune", str(run), "--keep-last", "1", "--yes", "--every", "1h"]
+    with Terminal(words, cwd=ROOT, env=environment()) as terminal:
+        terminal.wait_for("freed")
+        terminal.type("\x03")
+        code, text = terminal.finish()
+    assert (code, text.endswith("^C\n")) == (130, True), text[-80:]

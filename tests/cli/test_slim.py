@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import struct
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -306,6 +309,69 @@ def test_what_would_look_unfinished_then_is_refused_in_place(tmp_path: Path) -> 
     assert refused(answer, "cannot-slim")
     assert "would take it for unfinished then: " in answer.err
     assert listing(tmp_path) == before
+
+
+def make_zero(path: Path, weights: dict[str, bytes]) -> Path:
+    """A checkpoint as Trainer and DeepSpeed leave it together."""
+    make_folder(path)
+    for name in ("model.safetensors", "optimizer.pt"):
+        (path / name).unlink()
+    for name in ("mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_optim_states.pt"):
+        put(path / "global_step500" / name, b"x" * 100)
+    put(path / "latest", b"global_step500")
+    for name, data in weights.items():
+        put(path / name, data)
+    return path
+
+
+def header(**shapes: list[int]) -> bytes:
+    """A safetensors file; a shape with 0 in it has no numbers."""
+    held, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * prod(shape)
+        held[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(held).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(end)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"model.safetensors": header(w=[2, 3])},
+        {"adapter_model.safetensors": header(lora_A=[2, 3]), "adapter_config.json": b"{}"},
+        {f"model-0000{n}-of-00002.safetensors": header(w=[n]) for n in (1, 2)},
+        {"pytorch_model.bin": encode_torch({"w": make_tensor([1, 2], (2,))})},
+    ],
+    ids=["whole", "an adapter", "shards", "a torch file"],
+)
+def test_deepspeeds_folder_goes_where_the_weights_lie_beside_it(tmp_path: Path, weights: dict[str, bytes]) -> None:
+    whole = make_zero(tmp_path / "out" / "checkpoint-500", weights)
+    assert call("slim", whole, "--in-place", "-y").code == 0
+    assert set(os.listdir(whole)) == {"config.json", "trainer_state.json", *weights}
+    assert {name: (whole / name).read_bytes() for name in weights} == weights
+
+
+@pytest.mark.parametrize(
+    ("weights", "code", "why"),
+    [
+        ({}, 6, "it holds none of model*.safetensors"),
+        ({"model.safetensors": header(w=[0])}, 6, "a file of its weights holds none"),
+        ({"model.safetensors": header(w=[2], v=[0, 4])}, 6, "a file of its weights holds none"),
+        ({"model.safetensors": header()}, 6, "a file of its weights holds none"),
+        ({"pytorch_model.bin": encode_torch({"w": make_tensor([], (0,))})}, 6, "a file of its weights holds none"),
+        ({"model.safetensors": header(w=[2, 3])[:-1]}, 5, "damaged"),
+        ({"pytorch_model.bin": b"no weights at all"}, 5, "pytorch_model.bin"),
+    ],
+    ids=["missing", "empty", "one is empty", "no tensor", "an empty torch file", "cut", "a text"],
+)
+def test_deepspeeds_folder_stays_where_it_may_hold_the_only_weights(
+    tmp_path: Path, weights: dict[str, bytes], code: int, why: str
+) -> None:
+    whole = make_zero(tmp_path / "out" / "checkpoint-500", weights)
+    before = listing(whole)
+    answer = call("slim", whole, "--in-place", "-y")
+    assert (answer.code, why in answer.err) == (code, True), answer.err
+    assert listing(whole) == before
 
 
 def test_the_folder_of_an_optimizer_goes_whole(tmp_path: Path) -> None:

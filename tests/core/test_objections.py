@@ -42,7 +42,12 @@ def test_an_ordinary_plan_may_run() -> None:
             RootFacts("/home/a", is_mount=True, homes=frozenset({"/home/a"})), ["root-is-home"], id="a home on a disk"
         ),
         pytest.param(RootFacts("/home/a/runs", homes=frozenset({"/home/a"})), [], id="a folder in a home"),
+        pytest.param(RootFacts("/home", homes=frozenset({"/home/a"})), ["root-is-home"], id="what holds homes"),
+        pytest.param(RootFacts("/data", homes=frozenset({"/data/b/c"})), ["root-is-home"], id="what holds a home deep"),
+        pytest.param(RootFacts("/home/a", homes=frozenset({"/home/ab"})), [], id="a folder beside a home"),
         pytest.param(RootFacts("/mnt/disk", is_mount=True), ["root-is-mount"], id="a mount point"),
+        pytest.param(RootFacts("/src/a", others=1001), ["root-is-work-tree"], id="a project"),
+        pytest.param(RootFacts("/src/a", others=1000), [], id="a small project"),
         pytest.param(RootFacts("/data", is_empty=True), ["root-is-empty"], id="an empty folder"),
         pytest.param(RootFacts("/mnt", is_mount=True, is_empty=True), ["root-is-mount", "root-is-empty"], id="both"),
         pytest.param(RootFacts("s3://bucket/runs"), [], id="a bucket"),
@@ -54,11 +59,39 @@ def test_some_places_are_too_large_or_too_empty(ground: RootFacts, expected: lis
 
 
 @pytest.mark.parametrize(
+    "ground",
+    [
+        RootFacts("/"),
+        RootFacts("/a", homes=frozenset({"/a"})),
+        RootFacts("/a", is_mount=True),
+        RootFacts("/a", others=9999),
+    ],
+)
+def test_what_a_person_names_one_by_one_may_lie_anywhere(ground: RootFacts) -> None:
+    run = run_of(*saves(0.5, 0.4))
+    named = frozenset({run.checkpoints[0].path})
+    plan = plan_for(run, policy=Policy((KeepOthers(named),), protect_last=False, named=named))
+    assert ids(plan, [run], ground) == []
+
+
+def test_a_mount_point_may_be_pruned_where_a_person_says_so() -> None:
+    run = run_of(*saves(0.5, 0.4))
+    plan, ground = plan_for(run), RootFacts("/a", is_mount=True)
+    assert [it.override for it in find_objections(plan, [run], [ground])] == ["--allow-mount"]
+    assert ids(plan._replace(policy=plan.policy._replace(allow_mount=True)), [run], ground) == []
+
+
+@pytest.mark.parametrize(
     ("ground", "text"),
     [
         (RootFacts("/"), "'/' is the whole file system: name the folder of runs below it"),
         (RootFacts("/a", homes=frozenset({"/a"})), "'/a' is a home folder: name the folder of runs below it"),
         (RootFacts("/a", is_mount=True), "'/a' is a mount point: name the folder of runs below it"),
+        (RootFacts("/a", homes=frozenset({"/a/b"})), "'/a' holds home folders: name the folder of runs below it"),
+        (
+            RootFacts("/a", others=2000),
+            "'/a' is a git work tree with 2000 files that are no checkpoints': name the folder of runs below it",
+        ),
         (RootFacts("/a", is_empty=True), "'/a' is empty: is its disk mounted?"),
     ],
 )

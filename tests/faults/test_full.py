@@ -60,6 +60,7 @@ def prune_full(folder: Path, act: str = "prune") -> list[str]:
     return ran.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.mount
 @pytest.mark.row("D4")
 @pytest.mark.parametrize("words", ["size=300k", "size=300k,nr_inodes=12"], ids=["bytes", "files"])

@@ -61,11 +61,11 @@ def words_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def find_names(text: str, names: tuple[str, ...]) -> Iterator[str]:
     """Which names are words of a text: ``TimmSaver``, ``read_timm`` and ``timm.pth`` hold one, ``optimm`` none."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).lower()
-    for name in names:
-        if re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", parted) or (
-            len(name) >= UNLIKELY and name in text.lower()
-        ):
+    lower = text.lower()
+    held = [name for name in names if name in lower]
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).lower() if held else ""
+    for name in held:
+        if len(name) >= UNLIKELY or re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", parted):
             yield name
 
 

@@ -345,6 +345,7 @@ def explosion(wide: int, deep: int, numbers: int = 1) -> bytes:
     return pickle.dumps({"x": value}, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "why"),
     [(explosion(500, 5), "values inside each other"), (explosion(300, 1, 900), "numbers and texts")],

@@ -21,6 +21,8 @@ STATE = encode_torch(WEIGHTS)
 KERAS = (FIXTURES / "keras" / "m.h5").read_bytes()
 DATA = (FIXTURES / "hdf5" / "packed.h5").read_bytes()
 
+FLAX = b"\x82\xa4step\x07\xa6params\x81\xa6kernel\xc7\x0c\x01" + bytes(12)
+
 
 def full(epoch: int) -> bytes:
     return encode_torch({"epoch": epoch, "model": WEIGHTS, "optimizer": ADAM})
@@ -52,6 +54,18 @@ def left(folder: Path, *flags: str) -> set[str]:
 
 
 # What is listed
+
+
+def test_a_name_that_many_programs_write_is_believed_by_its_content(tmp_path: Path) -> None:
+    """``checkpoint_N`` is what flax writes, and Tacotron's copies."""
+    put(tmp_path, {f"checkpoint_{n}": full(n) for n in (1000, 2000, 3000)})
+    assert {it["layout"] for it in listed(tmp_path).values()} == {"generic"}
+    assert left(tmp_path, "--keep-last", "1") == {"checkpoint_3000"}
+
+
+def test_a_name_that_a_framework_writes_with_its_own_content_is_its(tmp_path: Path) -> None:
+    put(tmp_path, {f"checkpoint_{n}": FLAX for n in (1000, 2000)})
+    assert {it["layout"] for it in listed(tmp_path).values()} == {"orbax-flax"}
 
 
 @pytest.mark.parametrize("ending", ["", ".checkpoint", ".tpkc", ".t7", ".ckpt", ".pyt"])

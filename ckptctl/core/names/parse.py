@@ -65,6 +65,14 @@ class NameReader(Protocol):
         ...
 
 
+class SaidNames(NamedTuple):
+    """What a person says of names that no program is known by."""
+
+    template: NameReader | None = None
+    include: tuple[str, ...] = ()
+    """Globs of names that are checkpoints."""
+
+
 class NameGrammar(NamedTuple):
     """How the names of one folder are written."""
 

@@ -55,6 +55,12 @@ class ShapedName(NamedTuple):
     stem: str
     pieces: tuple[NamePiece, ...]
     values: tuple[str, ...]
+    """In the order of its numbered pieces."""
+
+    @property
+    def numbered(self) -> list[int]:
+        """Where among its pieces its numbers and dates stand."""
+        return [at for at, piece in enumerate(self.pieces) if piece.kind in _COUNTED]
 
 
 class ShapeGroup(NamedTuple):

@@ -1,6 +1,7 @@
 """The words that names of checkpoints are made of, and what a number beside each means.
 
-A table a meaning, each word once. ``EXAMPLES`` shows names with what the words in them are; the tests read each.
+A table a meaning; a word in several tables means what `meaning_of` finds first. ``EXAMPLES`` shows names with what the
+words in them are; the tests read each.
 """
 
 from __future__ import annotations

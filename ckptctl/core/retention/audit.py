@@ -59,9 +59,10 @@ def _audit_slims(run: Run, drawn: RunPlan, policy: Policy) -> Iterator[str]:
     if any(it.state != "complete" or it.pinned or it.is_set_aside or it.path in origins for it in held):
         yield "something is slimmed that must stay as it is"
     paths, own = {it.path for it in held}, tuple(f"{it.path}/" for it in run.checkpoints)
-    names = [it.path for it in run.pointers if it.target in paths] + [name for it in held for name in it.aliases]
+    leading = [it for it in run.pointers if it.target in paths and it.path not in known]
+    names = [it.path for it in leading] + [name for it in held for name in it.aliases if name not in known]
     names += [it.path for it in drawn.moves if it.after in paths]
-    copies = [it.path for it in run.pointers if it.target in paths and it.kind in ("copy", "hardlink")]
+    copies = [it.path for it in leading if it.kind in ("copy", "hardlink")]
     if copies or any("best" not in it.rpartition("/")[2] and not it.startswith(own) for it in names):
         yield "something is slimmed that a link to resume by names"
     whole = [it.checkpoint for it in drawn.verdicts if it.action == "keep" and it.checkpoint]

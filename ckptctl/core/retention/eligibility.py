@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Run
@@ -80,9 +81,10 @@ def evaluate_rules(parts: Sequence[Eligibility], policy: Policy, now: int) -> li
 
     Of each run the rules choose within each of its series.
     """
-    series = [(place, it) for place, part in enumerate(parts) for it in _part_by_series(part)]
-    by_rule = [_evaluate_rule(rule, [it for _, it in series], policy, now) for rule in policy.rules]
-    places = [[at for at, (place, _) in enumerate(series) if place == wanted] for wanted in range(len(parts))]
+    series_of = [_part_by_series(part) for part in parts]
+    by_rule = [_evaluate_rule(rule, [it for own in series_of for it in own], policy, now) for rule in policy.rules]
+    ends = accumulate(map(len, series_of))
+    places = [range(end - len(own), end) for own, end in zip(series_of, ends, strict=True)]
     return [[_merge([results[at] for at in own]) for results in by_rule] for own in places]
 
 

@@ -11,6 +11,9 @@ from ckptctl.core.retention.plan import Plan, RunPlan
 from ckptctl.core.retention.policy import Policy
 from ckptctl.core.units import write_size
 
+MOST_OTHERS = 1000
+"""Files in a git work tree beside checkpoints; with more it is a project, and hardly what a rule was meant for."""
+
 
 class Objection(NamedTuple):
     """Why a plan must not run."""
@@ -19,6 +22,11 @@ class Objection(NamedTuple):
     text: Text
     override: str | None = None
     """The flag that overrides it, if any may."""
+
+    @property
+    def is_of_root(self) -> bool:
+        """Whether nothing at all may be pruned there."""
+        return self.id.startswith("root-")
 
 
 class RootFacts(NamedTuple):
@@ -31,6 +39,8 @@ class RootFacts(NamedTuple):
     """Folders that are somebody's home, absolute, links resolved."""
     is_empty: bool = False
     """Nothing at all was listed in it."""
+    others: int = 0
+    """Of a git work tree's top folder: how many files were listed below it that are no checkpoints'."""
 
 
 def find_objections(
@@ -43,7 +53,7 @@ def find_objections(
 ) -> list[Objection]:
     """Every objection to a plan; an empty list lets it run. ``runs`` are those that the plan was drawn for."""
     return [
-        *(objection for facts in roots for objection in _object_to_root(facts)),
+        *(objection for facts in roots for objection in _object_to_root(facts, plan.policy)),
         *_object_to_listing(runs),
         *(objection for run in plan.runs for objection in _object_to_held(run, plan.policy.named)),
         *(objection for run in plan.runs for objection in _object_to_emptying(run, plan.policy)),
@@ -54,14 +64,22 @@ def find_objections(
     ]
 
 
-def _object_to_root(facts: RootFacts) -> Iterator[Objection]:
+def _object_to_root(facts: RootFacts, policy: Policy) -> Iterator[Objection]:
+    """What a rule must not sweep through; what a person named one by one is no sweep."""
     below = "name the folder of runs below it"
-    if facts.path == "/":
+    if policy.named:
+        pass
+    elif facts.path == "/":
         yield Objection("root-is-filesystem", f"'/' is the whole file system: {below}")
     elif facts.path in facts.homes:
         yield Objection("root-is-home", f"'{facts.path}' is a home folder: {below}")
-    elif facts.is_mount:
-        yield Objection("root-is-mount", f"'{facts.path}' is a mount point: {below}")
+    elif any(home.startswith(f"{facts.path}/") for home in facts.homes):
+        yield Objection("root-is-home", f"'{facts.path}' holds home folders: {below}")
+    elif facts.is_mount and not policy.allow_mount:
+        yield Objection("root-is-mount", f"'{facts.path}' is a mount point: {below}", "--allow-mount")
+    elif facts.others > MOST_OTHERS:
+        text = f"'{facts.path}' is a git work tree with {facts.others} files that are no checkpoints': {below}"
+        yield Objection("root-is-work-tree", text)
     if facts.is_empty:
         yield Objection("root-is-empty", f"'{facts.path}' is empty: is its disk mounted?")
 

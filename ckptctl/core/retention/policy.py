@@ -45,6 +45,8 @@ class Policy(NamedTuple):
     """Whether links called last or best may be moved to what stays, so that they hold nothing that would go."""
     may_empty: bool = False
     """Whether a run may lose its last complete checkpoint."""
+    allow_mount: bool = False
+    """Whether a root may be a mount point."""
     resumable: int | None = None
     """So many of what stays, the newest, keep what resuming needs; None: all."""
 

@@ -91,7 +91,8 @@ def describe_hold(run: Run, slim: SlimPlan) -> str | None:
         return SHARED
     kinds = {pointer.path: pointer.kind for pointer in run.pointers if pointer.target == checkpoint.path}
     names = {**dict.fromkeys(checkpoint.aliases, "symlink"), **kinds}
-    for path, kind in sorted(names.items()):
+    own = {it.path for it in run.checkpoints}  # a copy that is a checkpoint itself is judged by itself
+    for path, kind in sorted((path, kind) for path, kind in names.items() if path not in own):
         if kind in ("copy", "hardlink"):
             return f"{path} is a copy of it"
         is_inside = any(path.startswith(f"{it.path}/") for it in run.checkpoints)  # nobody resumes by such a file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ckptctl.core.model import Note
@@ -66,22 +66,37 @@ def mark_twins(series: Series, twins: frozenset[str]) -> Series:
     return series._replace(saves=tuple(it._replace(is_twin=not twins.isdisjoint(it.names)) for it in series.saves))
 
 
+class _Row(NamedTuple):
+    """A line that may be a part of saves, with what it is compared by."""
+
+    line: ShapeLine
+    words: LineWords
+    counts: frozenset[tuple[float, ...]]
+    """What says when its files were saved."""
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What leads comes first."""
+        return self.words.is_secondary, LEADING.isdisjoint(self.line.words)
+
+
 def join_lines(lines: Sequence[ShapeLine]) -> Iterator[Series]:
     """The series that lines make: those that differ in words of parts alone are one."""
-    rows = [it for it in lines if it.trouble is None and (it.varying or _is_numbered(it))]
+    rows: list[_Row] = []
     for line in lines:
-        if line not in rows:
-            yield from _alone(line)
-    words = {id(it): _classify(it.words) for it in rows}
-    groups: list[list[ShapeLine]] = []
-    for line in sorted(rows, key=lambda it: (words[id(it)].is_secondary, LEADING.isdisjoint(it.words))):
-        home = next((it for it in groups if _belongs(line, it, words)), None)
-        if home is None:
-            groups.append([line])
+        if line.trouble is None and (line.varying or _is_numbered(line)):
+            rows.append(_Row(line, _classify(line.words), frozenset(map(line.key_of, line.members))))
         else:
-            home.append(line)
+            yield from _alone(line)
+    groups: list[list[_Row]] = []
+    for row in sorted(rows, key=lambda it: it.rank):
+        home = next((it for it in groups if _belongs(row, it)), None)
+        if home is None:
+            groups.append([row])
+        else:
+            home.append(row)
     for group in groups:
-        yield _series_of(group)
+        yield _series_of([it.line for it in group])
 
 
 def _is_numbered(line: ShapeLine) -> bool:
@@ -90,45 +105,43 @@ def _is_numbered(line: ShapeLine) -> bool:
     return is_said and not any(it in ROLES for it in line.words)
 
 
-def _belongs(line: ShapeLine, group: Sequence[ShapeLine], words: Mapping[int, LineWords]) -> bool:
+def _belongs(row: _Row, group: Sequence[_Row]) -> bool:
     """Whether a line's files are parts of the saves of a group."""
-    own, lead = words[id(line)], words[id(group[0])]
-    if not _shares(line, group[0]):
+    own, lead = row.words, group[0].words
+    if not _shares(row, group[0]):
         return False
     if own.is_secondary and (not own.rest or own.rest == lead.rest):
         return True
-    return own.rest == lead.rest and all(words[id(it)].parts != own.parts for it in group)
+    return own.rest == lead.rest and all(it.words.parts != own.parts for it in group)
 
 
-def _shares(line: ShapeLine, other: ShapeLine) -> bool:
+def _shares(row: _Row, other: _Row) -> bool:
     """Whether at least half of the counts of one are the other's too."""
-    if len(line.counters) != len(other.counters):
+    if len(row.line.counters) != len(other.line.counters):
         return False
-    one, two = ({it.key_of(member) for member in it.members} for it in (line, other))
-    return 2 * len(one & two) >= min(len(one), len(two))
+    return 2 * len(row.counts & other.counts) >= min(len(row.counts), len(other.counts))
 
 
 def _series_of(group: Sequence[ShapeLine]) -> Series:
     """One series, with what its names prove."""
     lead = group[0]
     saves = tuple(_saves_of(group))
-    veto = next((it for line in group for it in line.words if meaning_of(it) == "veto"), None)
-    evidence = tuple(find_evidence(lead))
-    doubt: Note | None = None
-    if not lead.varying:
-        doubt = Note("single-save")
-    elif veto is not None:
-        doubt = Note("veto-word", word=veto)
-    elif not evidence:
-        doubt = describe_unproven(lead)
+    veto = next((Note("veto-word", word=it) for line in group for it in line.words if meaning_of(it) == "veto"), None)
     if not lead.varying and veto is not None:
-        return Series("single", lead.frame, saves, (), Note("veto-word", word=veto))
+        return Series("single", lead.frame, saves, (), veto)
+    evidence = tuple(find_evidence(lead))
+    doubt = veto if lead.varying else Note("single-save")
+    if doubt is None and not evidence:
+        doubt = describe_unproven(lead)
     pattern = " + ".join(it.frame for it in group)
     return Series("series", pattern, saves, evidence, doubt, (), any(it.is_said for it in lead.counters))
 
 
 def _saves_of(group: Sequence[ShapeLine]) -> Iterator[Save]:
     """The saves of a series, each with its files."""
+    if len(group) == 1:
+        yield from (Save((it.name,), _fields(group[0], it)) for it in group[0].members)
+        return
     held: dict[tuple[float, ...], dict[int, list[ShapedName]]] = {}
     for number, line in enumerate(group):
         for member in line.members:
@@ -137,9 +150,6 @@ def _saves_of(group: Sequence[ShapeLine]) -> Iterator[Save]:
     for files in held.values():
         lacking = min(usual - files.keys(), default=None)
         lacks = None if lacking is None else group[lacking].frame
-        if len(group) == 1:
-            yield from (Save((it.name,), _fields(group[0], it)) for it in files[0])
-            continue
         first = min(files)
         members = [it for number in sorted(files) for it in files[number]]
         yield Save(tuple(it.name for it in members), _fields(group[first], files[first][0]), lacks)
@@ -169,7 +179,7 @@ def _unsigned(line: ShapeLine, slot: NumberSlot, text: str) -> str:
         return text
     all_alike = all(it.values[slot.place].startswith("-") for it in line.members)
     first = line.members[0]
-    piece = [it for it in first.pieces if it.kind in ("number", "date")][slot.place]
+    piece = first.pieces[first.numbered[slot.place]]
     doubled = first.stem[piece.start - 1 : piece.start] == "-"
     # one doubled gap alone is a gap and a sign: {epoch:02d}-{value:.2f} of a value below 0
     return text[1:] if doubled and all_alike and first.stem.count("--") > 1 else text
@@ -177,19 +187,14 @@ def _unsigned(line: ShapeLine, slot: NumberSlot, text: str) -> str:
 
 def _alone(line: ShapeLine) -> Iterator[Series]:
     """Sets, and names that no sibling explains."""
-    is_versioned = line.trouble is not None and line.trouble.facts.get("words") == ("v",)
-    if (
-        line.trouble is not None
-        and len(line.members) > 1
-        and not (is_versioned and any(it in ROLES for it in line.words))
-    ):
+    if len(line.members) > 1:
         saves = tuple(Save((it.name,), _fields(line, it)) for it in line.members)
-        yield Series("set", line.frame, saves, (), line.trouble)
-        return
-    if len(line.members) > 1 and not line.varying and any(it.meaning == "metric" for it in line.slots):
-        saves = tuple(Save((it.name,), _fields(line, it)) for it in line.members)
-        yield Series("series", line.frame, saves, (), Note("no-counter"), is_named=True)
-        return
+        if line.trouble is not None and not _is_role_in_versions(line):
+            yield Series("set", line.frame, saves, (), line.trouble)
+            return
+        if not line.varying and any(it.meaning == "metric" for it in line.slots):
+            yield Series("series", line.frame, saves, (), Note("no-counter"), is_named=True)
+            return
     for member in line.members:
         roles = tuple(dict.fromkeys(ROLES[it] for it in line.words if it in ROLES))
         roles = roles or _role_of_bare(line.words)
@@ -199,6 +204,12 @@ def _alone(line: ShapeLine) -> Iterator[Series]:
             yield Series("role", line.frame, (save,), roles=roles, doubt=Note("role", role=roles[0]))
         else:
             yield Series("single", line.frame, (save,), doubt=Note("no-number"))
+
+
+def _is_role_in_versions(line: ShapeLine) -> bool:
+    """Whether its names are those of a role with versions: ``best-v1.pt``, ``best-v2.pt``."""
+    is_versioned = line.trouble is not None and line.trouble.facts.get("words") == ("v",)
+    return is_versioned and any(it in ROLES for it in line.words)
 
 
 def _role_of_bare(words: Sequence[str]) -> tuple[str, ...]:

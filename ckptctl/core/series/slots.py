@@ -69,8 +69,6 @@ def read_lines(group: ShapeGroup) -> Iterator[ShapeLine]:
     """The lines of one shape: one for each value of a word such as fold, and of a number that cannot be a count."""
     slots = _name_slots(group)
     apart = [it for it in slots if it.meaning == "identity" and it.varies]
-    if not apart and not any(it.varies for it in slots if it.meaning in COUNTED):
-        apart = []
     slots, unknown = _settle(group, slots, apart)
     apart += unknown
     parts: dict[tuple[str, ...], list[ShapedName]] = {}
@@ -126,7 +124,7 @@ def _frame_of(first: ShapedName, braces: Mapping[int, str]) -> tuple[str, tuple[
 def _name_slots(group: ShapeGroup) -> list[NumberSlot]:
     """What each number of a shape means."""
     first = group.members[0]
-    places = [at for at, piece in enumerate(first.pieces) if piece.kind in ("number", "date")]
+    places = first.numbered
     varies = [_varies(group.members, place) for place in range(len(places))]
     slots = []
     for place, at in enumerate(places):
@@ -256,31 +254,27 @@ def _settle(
     dates = [it for it in slots if it.is_date and it.varies]
     if not free:
         return _with_dates(slots, dates, said), [*_repeating(group, said, dates, apart)]
+    parting = free
     if said:
-        parting = [it for it in free if _repeats(group, said, apart)]
-        keep = [] if parting else free
-        kept = [it for it in slots if it not in free or it in keep]
-        return kept, [it._replace(meaning="identity", key="") for it in parting]
-    if len(free) == 1:
-        if len(group.members) == 2 and _is_of_a_word(group, free[0]):  # noqa: PLR2004 - vgg16 and vgg19
-            return [it for it in slots if it is not free[0]], [free[0]._replace(meaning="identity", key="")]
-        return slots, []
-    if len(free) == 2 and not apart and not _is_in_epochs(group, free):  # noqa: PLR2004 - a model's number, and a count
-        return [it for it in slots if it is not free[0]], [free[0]._replace(meaning="identity", key="")]
-    if len(free) == 2 and _is_in_epochs(group, free):  # noqa: PLR2004 - an epoch and a step
-        named = dict(zip([it.place for it in free], ("epoch", "step"), strict=True))
-        return [
-            it._replace(meaning=named[it.place], key=named[it.place]) if it.place in named else it  # type: ignore[arg-type] # both are meanings
-            for it in slots
-        ], []
-    rest = [it for it in slots if it not in free]
-    return rest, [it._replace(meaning="identity", key="") for it in free]
+        parting = free if _repeats(group, said, apart) else []
+    elif len(free) == 1:  # two numbers behind a word are vgg16 and vgg19
+        parting = free if len(group.members) == 2 and _is_of_a_word(group, free[0]) else []  # noqa: PLR2004 - as it says
+    elif len(free) == 2:  # noqa: PLR2004 - an epoch and a step, or a model's number and a count
+        if _is_in_epochs(group, free):
+            return _as_epoch_and_step(slots, free), []
+        parting = free if apart else free[:1]
+    return [it for it in slots if it not in parting], [it._replace(meaning="identity", key="") for it in parting]
+
+
+def _as_epoch_and_step(slots: Sequence[NumberSlot], free: Sequence[NumberSlot]) -> list[NumberSlot]:
+    named: dict[int, Meaning] = {free[0].place: "epoch", free[1].place: "step"}
+    return [it._replace(meaning=named[it.place], key=named[it.place]) if it.place in named else it for it in slots]
 
 
 def _is_of_a_word(group: ShapeGroup, slot: NumberSlot) -> bool:
     """Whether a number is the end of a word that says more than that it is a model."""
     first = group.members[0]
-    at = [place for place, it in enumerate(first.pieces) if it.kind in ("number", "date")][slot.place]
+    at = first.numbered[slot.place]
     word = first.pieces[at - 1] if at else None
     return word is not None and word.kind == "word" and meaning_of(first.stem[word.start : word.end]) == ""
 
