@@ -9,12 +9,13 @@ from functools import partial
 from os.path import dirname, isdir
 
 from ckptctl.core.model import Checkpoint, Entry, Run
+from ckptctl.core.names.endings import may_hold_weights
 from ckptctl.core.names.shapes import split_ending
 from ckptctl.errors import Damaged, NoCheckpoint
 from ckptctl.formats.zip import find_end
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness, classify_unfinished, find_missing_shard
-from ckptctl.scan.loose_files import NEVER, OF_ANYTHING, has_weights_ending
+from ckptctl.scan.loose_files import OF_ANYTHING, has_weights_ending
 from ckptctl.scan.resolve import ResolvedCheckpoint, follow_links, make_unknown, resolve_checkpoint
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import Folder, ReadableFile, ReadStore, StoreView, open_store
@@ -121,7 +122,7 @@ def _is_meant(store: ReadStore, entry: Entry) -> bool:
     ending = split_ending(name)[1].lower()
     if has_weights_ending(name) and (ending not in OF_ANYTHING or not entry.size):
         return True
-    if "://" in store.url and ending in NEVER:  # each look takes a request there
+    if "://" in store.url and not may_hold_weights(name):  # each look takes a request there
         return False
     with suppress(OSError), store.open(entry.path) as source:
         from ckptctl.formats.sniff.strays import holds_weights
