@@ -234,8 +234,8 @@ def verify(
     from ckptctl.scan.inspect import VerifyDepth, verify_checkpoint
     from ckptctl.scan.weight_files import find_weight_files
 
-    depth = VerifyDepth(deep, finite, tuple(read_texts(allow)))
     options = read_options(read_names(template, layout, ext, equals, include, paths := read_paths(paths)))
+    depth = VerifyDepth(deep, finite, tuple(read_texts(allow)), options.now)
     found = (it for path in expand_globs(read_paths(paths)) for it in find_weight_files(path, options, _warn_unlisted))
     return [
         verify_checkpoint(it.store, it.checkpoint, depth)._replace(path=make_absolute(it.store.url, it.checkpoint.path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from os.path import isfile
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option
@@ -60,9 +61,9 @@ def command(
     """Find truncated, corrupt, incomplete, suspicious checkpoints.
 
     Without options the structure is proved: ends, directories, offsets, sizes, every shard and rank, every storage that
-    a pickle names. Nothing is executed, nothing changed. Of a folder every file is looked at whose ending says that it
-    holds weights, whether it is one of a training's saves or not. Exit code 5 where something is wrong, 3 where one
-    only lacks its end so far and was written less than ten minutes ago.
+    a pickle names. Nothing is executed, nothing changed. Of a folder every file is looked at whose content or ending is
+    a format of weights, whether it is one of a training's saves or not. Exit code 5 where something is wrong, 3 where
+    one only lacks its end so far and was written less than ten minutes ago.
 
     With --load torch, in a process of its own, then loads each of its files that passed, with weights_only=True. Not
     loaded are safetensors, HDF5, npz, and what lies in archives or object stores.
@@ -72,7 +73,7 @@ def command(
     console, progress = Console(), Progress()
     scanning = read_options(fill_names(NameOptions(template, layout, ext, equals, include), paths))
     with _torch_if_wanted(load) as loader:
-        depth = VerifyDepth(deep, finite, tuple(allow or ()))
+        depth = VerifyDepth(deep, finite, tuple(allow or ()), scanning.now)
         seen = CountedResults(_examine(_find(paths, scanning, console), depth, progress, loader))
         if quiet or null:
             console.hand_over(((it.path, "") for it in seen if not it.ok), null=null)
@@ -121,11 +122,13 @@ def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> I
     for path in expand_globs(paths):
         try:
             yield from find_weight_files(path, scanning, watch)
-        except NoCheckpoint:
+        except NoCheckpoint as error:
+            if isfile(path):
+                raise
             from ckptctl.scan.seen_files import describe_seen
 
             hint = describe_seen([path], scanning.template) or "name a checkpoint, or a folder of some"
-            raise NoCheckpoint("no checkpoint found", path=path, hint=hint) from None
+            raise NoCheckpoint("no checkpoint found", path=path, hint=hint) from error
 
 
 def _examine(

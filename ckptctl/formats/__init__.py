@@ -16,6 +16,7 @@ from importlib import import_module
 from ckptctl.core.model import Note, Text
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, Flaw, part_of_file
+from ckptctl.formats.pickle.marks import UNMARKED
 from ckptctl.formats.zip import ByteSource, find_end
 
 _HEAD = 4200
@@ -27,6 +28,8 @@ _WEIGHTS = (
     r"\.(?:pt|pth|bin|ckpt|tar|th|safetensors|distcp|h5|hdf5|keras|npz|pkl|pickle|pdparams|pdopt|pdstates|index)$"
     r"|\.data-[0-9]{5}-of-[0-9]{5}$|(?:^|/)\.metadata$"
 )
+_RARER = r"\.(?:t7|pyt|params|msgpack|gguf|joblib|checkpoint|weights|mdl|chkpt|snapshot|state|onnx)$"
+"""Endings of files that are not looked into, or are often something else."""
 _MAPS = (".metadata", ".index", "_METADATA", ".index.json", ".weights.json")
 """Endings of files that may speak for others."""
 _TEXTS = (".txt", ".yaml", ".yml", ".csv", ".md", ".py", ".log")
@@ -55,15 +58,27 @@ def recognise_format(head: bytes, tail: bytes, name: str) -> str | None:
         return "tensorflow"
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return "torch"
-    if head[:6] == b"\x93NUMPY":
-        return "npz"
-    return "torch" if _is_old_pickle(head, tail, plain) else None
+    if _is_old_pickle(head, tail, plain):
+        return "torch"
+    return next((kind for at, mark, kind in _MARKS if head.startswith(mark, at)), None)
+
+
+_MARKS = ((0, b"\x93NUMPY", "npz"), (257, b"ustar", "tar"))
+"""Offset, bytes and module."""
 
 
 def _is_old_pickle(head: bytes, tail: bytes, name: str) -> bool:
     """Whether it may be a pickle of protocol 0 or 1, which has no mark at its start."""
-    ends = tail.endswith(b".") or name.endswith((".pkl", ".pickle", ".pt", ".pth"))
-    return head[:1] in (b"(", b"c", b"}", b"]", b"i", b"S", b"V") and ends and b"\n" in head[:4096]
+    is_named = name.endswith((".pkl", ".pickle", ".pt", ".pth"))
+    begins = head[:1] in (b"(", b"c", b"}", b"]", b"i", b"S", b"V") and b"\n" in head[:4096]
+    return begins and (is_named or (tail.endswith(b".") and UNMARKED.match(head) is not None))
+
+
+def _recognise_unmarked(head: bytes) -> str | None:
+    """The module for a pickle that has no mark, and names what loading would call, wherever it ends."""
+    from ckptctl.formats.pickle.unmarked import calls_globals
+
+    return "torch" if calls_globals(head) else None
 
 
 def read_file(files: FileSet, name: str, *, placed: bool = True) -> Contents | None:
@@ -77,7 +92,7 @@ def _read(files: FileSet, name: str, *, placed: bool) -> Contents | None:
         with files.open(name) as source:
             head = source.read(0, _HEAD)
             tail = source.read(max(0, source.size - _TAIL), _TAIL)
-            kind = recognise_format(head, tail, name)
+            kind = recognise_format(head, tail, name) or _recognise_unmarked(head)
             found: Contents | None = (
                 import_module(f"ckptctl.formats.{kind}").read(source, name, files, placed=placed)
                 if kind
@@ -126,8 +141,8 @@ def _claims(contents: Contents, name: str, files: FileSet) -> Iterator[str]:
 
 def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
     """Of a file in no format that is read: what is wrong with it, where its name says that it holds weights."""
-    if not re.search(_WEIGHTS, name):
-        return None
+    if not says_weights(name):
+        return _describe_page(source, name)
     from ckptctl.formats.quick_check import prove_whole
 
     text: Text
@@ -142,6 +157,24 @@ def _describe_unknown(source: ByteSource, name: str) -> Contents | None:
     else:
         kind, text = "not-read", proof.why or "its format is not looked into"
     return Contents("?", flaws=(Flaw(kind, text, name),))
+
+
+def says_weights(name: str) -> bool:
+    """Whether a name's ending says that the file holds weights."""
+    return re.search(_WEIGHTS, name) is not None
+
+
+def _describe_page(source: ByteSource, name: str) -> Contents | None:
+    """Of a file under another ending of weights: that it holds what was sent in their place, as far as it does."""
+    head = source.read(0, _HEAD) if re.search(_RARER, name) else b""
+    if not is_page(head):
+        return None
+    return Contents("?", flaws=(Flaw("text", f"it holds {_recognise_text(head) or 'text'}, and no weights", name),))
+
+
+def is_page(head: bytes) -> bool:
+    """Whether a file begins as a pointer of Git LFS or as a page does."""
+    return head.lstrip().lower().startswith((b"version https://git-lfs", b"<!doctype html", b"<html", b"<?xml"))
 
 
 _BEGINNINGS = (

@@ -13,6 +13,7 @@ from ckptctl.core.model import Note
 from ckptctl.errors import Damaged
 from ckptctl.formats.contents import Contents, FileSet, Flaw, Plain, merge_contents
 from ckptctl.formats.torch import CHECKS, list_records
+from ckptctl.formats.torch_records import find_missing_record
 from ckptctl.formats.zip import STORED, ByteSource, FileWindow, ZipArchive, open_archive, printable_name
 
 VERSION_MEMBER = b"_stable_baselines3_version"
@@ -24,18 +25,29 @@ _MOST_MEMBERS = 10_000
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:
     """The contents of an archive, by ``read_archive`` of the module for its kind; raises Damaged, OSError."""
     archive = open_archive(source)
-    kind = recognise_archive(archive)
+    missing = _find_missing(archive)
+    kind = recognise_archive(archive, missing)
     if kind is None:
-        return _read_members(archive, name, placed=placed)
-    module = import_module(f"ckptctl.formats.{kind}")
-    contents: Contents = module.read_archive(archive, name, files, placed=placed)
-    return contents
+        contents = _read_members(archive, name, placed=placed)
+    else:
+        module = import_module(f"ckptctl.formats.{kind}")
+        contents = module.read_archive(archive, name, files, placed=placed)
+    if not missing:
+        return contents
+    flaw = Flaw("broken", f"its record {missing} is missing: torch refuses the file", name)
+    return contents._replace(flaws=(flaw, *contents.flaws))
 
 
-def recognise_archive(archive: ZipArchive) -> str | None:
+def _find_missing(archive: ZipArchive) -> str | None:
+    """The record that torch would miss, as `find_missing_record` has it."""
+    names = {name.lower() for name in archive.members}
+    root = next(iter(archive.members), b"").partition(b"/")[0].lower()
+    return find_missing_record(archive.members, lambda record: root + b"/" + record in names)
+
+
+def recognise_archive(archive: ZipArchive, missing: str | None) -> str | None:
     """The module for an archive, by the names of its members; None where each is a file of its own."""
-    root = next(iter(archive.members), b"").partition(b"/")[0]
-    if root + b"/data.pkl" in archive.members:
+    if missing in ("", "version"):
         return "torch"
     if archive.members and all(name.endswith(b".npy") for name in archive.members):
         return "npz"
@@ -62,7 +74,7 @@ class ArchiveMembers:
 
 def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
     """The contents of all members, each a file of its own; raises Damaged, OSError."""
-    from ckptctl.formats import read_files
+    from ckptctl.formats import read_files, says_weights
 
     if len(archive.members) > _MOST_MEMBERS:
         raise Damaged(f"a zip archive of {len(archive.members):,} members", id="not-read")
@@ -70,7 +82,9 @@ def _read_members(archive: ZipArchive, name: str, *, placed: bool) -> Contents:
     held = read_files(members, placed=placed, every=True)
     moved = {member: _move(it, name, member, members) for member, it in held.items()}
     inner = merge_contents(moved) if held else Contents("zip")
-    packed = [printable_name(it.name) for it in archive.members.values() if it.method != STORED]
+    is_model = "config.json" in members.names or VERSION_MEMBER in archive.members
+    unread = (it.name for it in archive.members.values() if it.method != STORED)
+    packed = [printable_name(it) for it in unread if is_model or says_weights(str(it, "utf-8", "replace"))]
     flaws = [Flaw("not-read", f"{it} is compressed, so nobody looked into it", name) for it in packed[:3]]
     return inner._replace(
         format="keras" if "config.json" in members.names and "metadata.json" in members.names else "zip",

@@ -61,7 +61,8 @@ def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Cont
     folder = name.rpartition("/")[0]
     stretches = list(_read_stretches(fields.get("storage_data"), folder))
     if not stretches:
-        raise Damaged("its .metadata names no file")
+        flaw = Flaw("broken", "its .metadata names no file", name)
+        return Contents("dcp", globals=list_globals(pickles), flaws=(flaw,))
     shapes = _read_shapes(fields.get("state_dict_metadata"))
     opened = _Opened(files, shapes, placed=placed)
     opened.visit(stretches)

@@ -24,7 +24,9 @@ def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Cont
     """The contents of one array; raises Damaged, OSError."""
     header = parse_header(source.read(0, _MOST_HEADER), "the file")
     if header is None:
-        raise Damaged("it has no plain header of numpy", id="not-read")
+        flaw = Flaw("not-read", "it has no plain header of numpy", name)
+        pickles = _read_records(source.read(0, min(source.size, LIMITS.data)))
+        return Contents("npy", globals=list_globals(pickles), flaws=(flaw, *warn_oddities(pickles)))
     length = source.size - header.end
     if header.is_pickled and length > LIMITS.data:
         raise Damaged(f"{length:,} bytes of pickle are more than the {LIMITS.data:,} that are read", id="not-read")
@@ -51,6 +53,7 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
         header = parse_header(_read_start(archive, member), printable_name(member.name))
         if header is None:
             flaws.append(Flaw("not-read", f"{printable_name(member.name)} has no plain header of numpy", name))
+            pickles += _read_records(archive.read(member.name, LIMITS.data)) if member.method == STORED else []
             continue
         if header.is_pickled:
             pickles += _read_objects(archive, member, header)
@@ -85,6 +88,13 @@ def _read_objects(archive: ZipArchive, member: ZipMember, header: ArrayHeader) -
     if member.method != STORED:
         raise Damaged(f"{printable_name(member.name)} is a packed pickle", id="not-read")
     return read_pickles(archive.read(member.name, LIMITS.data)[header.end :])
+
+
+def _read_records(data: bytes) -> list[ParsedPickle]:
+    """The pickles of an array of records, where its header has objects among them."""
+    start = 10 if data[6:7] == b"\x01" else 12
+    end = start + int.from_bytes(data[8:start], "little")
+    return read_pickles(data[end:]) if b"O'" in data[start:end] else []
 
 
 def _place(archive: ZipArchive, member: ZipMember, header: ArrayHeader, name: str) -> Storage:

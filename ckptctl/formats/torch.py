@@ -5,6 +5,7 @@ Bare pickles are torch's format from before 1.6, and what others write (PaddlePa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -43,6 +44,9 @@ CHECKS = "CRC-32 of each member"
 _KNOWN = frozenset({b"data.pkl", b"version", b"byteorder", b".format_version", b".storage_alignment"})
 _KNOWN_FOLDERS = (b"data/", b".data/", b"code/", b"extra/")
 """Members that torch writes and that hold no pickle, or the one that was read."""
+_TEXTS = ((b"version", rb"\s*\+?0*[1-9](?s:.*)"), (b"byteorder", rb"little|big"))
+"""Records to what torch takes them for, which refuses a file with anything else."""
+_LONGEST_TEXT = 64
 _LOOK = 2
 """Bytes that tell a pickle."""
 _HEAD = 32
@@ -66,8 +70,16 @@ def read_archive(archive: ZipArchive, name: str, files: FileSet, *, placed: bool
         globals=list_globals([pickled, *others]),
         records=tuple(list_records(archive, name)) if placed else (),
         checks=CHECKS if archive.has_checksums else "",
-        flaws=(*flaws, *warn_oddities(others), *contents.flaws),
+        flaws=(*_check_texts(archive, root, name), *flaws, *warn_oddities(others), *contents.flaws),
     )
+
+
+def _check_texts(archive: ZipArchive, root: bytes, name: str) -> Iterator[Flaw]:
+    """What is wrong with the two records that torch reads as texts before it loads anything."""
+    for record, pattern in (it for it in _TEXTS if root + it[0] in archive.members):
+        text = archive.read(root + record, _LONGEST_TEXT)
+        if not re.fullmatch(pattern, text):
+            yield Flaw("broken", f"its record {record.decode()} holds {text.decode('latin1')!a}", name)
 
 
 def read(source: ByteSource, name: str, files: FileSet, *, placed: bool) -> Contents:  # noqa: ARG001 - as all of them

@@ -169,7 +169,7 @@ def _prove_folder(store: ReadStore, layout: Layout, entries: Sequence[Entry]) ->
 def _missing_in(required: tuple[str, ...], ranks: tuple[str, ...], below: tuple[str, ...]) -> Note | None:
     """What a folder lacks, going by the names of what lies in it."""
     names = {path for path in below if "/" not in path}
-    return _missing_of(required, names) or _missing_shard(below) or _missing_rank(ranks, below)
+    return _missing_of(required, names) or find_missing_shard(below) or _missing_rank(ranks, below)
 
 
 def _missing_of(required: Iterable[str], names: Iterable[str]) -> Note | None:
@@ -186,7 +186,7 @@ def _empty_of(layout: Layout, entries: Iterable[Entry]) -> Note | None:
     return None if found is None else Note("empty-part", name=found)
 
 
-def _missing_shard(paths: Iterable[str]) -> Note | None:
+def find_missing_shard(paths: Iterable[str]) -> Note | None:
     """The first part that is missing of files in numbered parts; parts count from 1, in some formats from 0."""
     parts: dict[tuple[str, str, int], set[int]] = {}
     for path in paths:

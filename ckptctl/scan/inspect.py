@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.model import Note
+from ckptctl.core.model import Note, Text
+from ckptctl.core.units import QUIET
 from ckptctl.formats import read_files
 from ckptctl.formats.contents import Contents, Flaw, VerifyResult, merge_contents
 from ckptctl.layouts.index import find_slimming
@@ -68,6 +69,8 @@ class VerifyDepth(NamedTuple):
     """At every number of floating point."""
     allow: tuple[str, ...] = ()
     """Globs of names that pickles may have beside those that are known to be harmless."""
+    now: int = 0
+    """By the clock that stamps the files: what is young and lacks its end may be in the writing. 0: nothing is."""
 
 
 _NAMES = frozenset({"suspect-name", "unlisted-name", "odd-pickle", "unusual-pickle", "ambiguous"})
@@ -88,9 +91,12 @@ def verify_checkpoint(
     from ckptctl.tensors.structure_check import find_flaws
 
     files = CheckpointFiles(store, checkpoint)
-    held = read_files(files, placed=True)
+    held = read_files(files, placed=True, every=checkpoint.unit == "file")
     contents = merge_contents(held) if held else Contents("none")
     flaws = [*find_flaws(contents, files, depth.allow), *_warn_no_weights(checkpoint, contents)]
+    live = _explain_live(checkpoint, files, flaws, depth.now)
+    if live is not None:
+        checkpoint = checkpoint._replace(state="live", note=live)
     if checkpoint.state == "live":
         flaws = [flaw for flaw in flaws if flaw.id in _NAMES or flaw.id == "text"]
     elif depth.deep or depth.finite:
@@ -100,6 +106,44 @@ def verify_checkpoint(
     told = (*_warn_state(checkpoint, flaws), *flaws)
     examined = VerifyResult(checkpoint.path, sum(files.sizes.values()), checkpoint.public_state, told)
     return examined if loader is None else _load(examined, files, held, loader)
+
+
+_UNFINISHED = frozenset({"cut-short", "empty", "missing-file", "missing-storage", "short-storage"})
+"""What is wrong with that of which only a part was written so far."""
+_WRITTEN = _NAMES | {"text", "unreadable"}
+
+
+def _explain_live(checkpoint: Checkpoint, files: CheckpointFiles, flaws: Sequence[Flaw], now: int) -> Note | None:
+    """What a checkpoint lacks that was written to a moment ago; None where it is old, or lacks nothing."""
+    note = checkpoint.note
+    if not now or (checkpoint.state == "live" and note is not None and note.id == "incomplete-yet"):
+        return None
+    lacks = next((it for it in flaws if _is_unfinished(it, files)), None)
+    why = note if lacks is None and note is not None and note.id == "not-closed" else lacks and _locate(lacks, files)
+    if not why:
+        return None
+    entries = [files.entries[lacks.file]] if lacks and lacks.file in files.entries else [*files.entries.values()]
+    age = now - max((it.modified or 0 for it in entries), default=0)
+    return Note("incomplete-yet", why=why, age=age) if age < QUIET or checkpoint.state == "live" else None
+
+
+def _is_unfinished(flaw: Flaw, files: CheckpointFiles) -> bool:
+    """Whether a flaw is one that the rest of the file, or of the files, would mend."""
+    if flaw.severity != "error" or flaw.id in _WRITTEN:
+        return False
+    if flaw.id in _UNFINISHED or flaw.file not in files.entries:
+        return flaw.id in _UNFINISHED
+    from ckptctl.formats.quick_check import prove_whole
+
+    with files.open(flaw.file) as source:
+        return prove_whole(source).whole is False
+
+
+def _locate(flaw: Flaw, files: CheckpointFiles) -> Text:
+    """What is wrong, with the name of the file where there are several."""
+    if len(files.entries) > 1 and flaw.file in files.entries:
+        return Note("broken-part", name=flaw.file, why=flaw.text)
+    return flaw.text
 
 
 def _read_all(contents: Contents, files: CheckpointFiles, depth: VerifyDepth, tick: Tick) -> Iterator[Flaw]:

@@ -34,7 +34,7 @@ WEIGHTS = frozenset(
     .snapshot .state""".split()
 )
 """Endings that files of weights have: one of unknown content is taken for what its name says."""
-_ANYTHING = frozenset(".pkl .pickle .npz .joblib .zip .tar .bin .params .state .snapshot .msgpack .model".split())
+OF_ANYTHING = frozenset(".pkl .pickle .npz .joblib .zip .tar .bin .params .state .snapshot .msgpack .model".split())
 """Of these endings, what programs of every kind write: they say nothing by themselves."""
 _OPAQUE = frozenset({"pickle", "npz"})
 """Anything may lie in such a file."""
@@ -277,7 +277,7 @@ def _is_told(series: Series, kinds: Mapping[str, Sniffed], first: LooseFile, row
         return False
     if told == {"unknown"} and series.kind in ("role", "single") and first.layout is None:
         return False  # what it holds is no state, and no series speaks for it
-    has_weights_ending = first.layout is not None or split_ending(first.name)[1].lower() in WEIGHTS - _ANYTHING
+    has_weights_ending = first.layout is not None or split_ending(first.name)[1].lower() in WEIGHTS - OF_ANYTHING
     return bool(known & (IS_CHECKPOINT - {"optimizer"})) or series.is_named or has_weights_ending
 
 

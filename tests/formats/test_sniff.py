@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from struct import pack
 from typing import get_args
@@ -31,6 +32,7 @@ from ckptctl.formats.sniff.words import (
     is_optimizer_tensor,
     is_parameter,
 )
+from tests.conftest import lacks
 from tests.formats.samples import (
     FIXTURES,
     Bytes,
@@ -144,7 +146,11 @@ FILES: dict[str, tuple[bytes, str, Sniffed]] = {
     ),
     "arrays": (pack_zip({"w.npy": b"\x93NUMPY", "b.npy": b"\x93NUMPY"}), "", Sniffed("npz")),
     "one array": (b"\x93NUMPY\x01\0", "", Sniffed("tensor")),
-    "TorchScript": (pack_zip({"a/data.pkl": b"\x80\x02N.", "a/constants.pkl": b"\x80\x02)."}), "", Sniffed("exported")),
+    "TorchScript": (
+        pack_zip({"a/data.pkl": b"\x80\x02N.", "a/constants.pkl": b"\x80\x02).", "a/version": b"3"}),
+        "",
+        Sniffed("exported"),
+    ),
     "another zip": (pack_zip({"readme.txt": b"hello"}), "a.pt", Sniffed("unknown")),
     "flax": (FLAX, "", Sniffed("flax", "", {"step": 7})),
     "an index of TensorFlow": (TABLE, "ckpt-1.index", Sniffed("tensorflow")),
@@ -329,3 +335,34 @@ def test_nothing_is_called(tmp_path: Path) -> None:
     evil = global_("os", "system") + b"(" + text(f"touch {canary}") + b"tR"
     assert sniff(Bytes(saved(mapping(model=LAYER, x=evil)))).kind == "weights"
     assert not canary.exists()
+
+
+@pytest.mark.skipif(lacks("torch") is not None, reason="torch is not installed")
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_every_protocol_of_torch_tells_the_same(protocol: int) -> None:
+    import torch
+
+    model = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(20)))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    whole = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}
+
+    def sniffed(value: object, protocol: int) -> Sniffed:
+        buffer = BytesIO()
+        torch.save(value, buffer, pickle_protocol=protocol)
+        return sniff(Bytes(buffer.getvalue()))
+
+    for value in (whole, model.state_dict(), model, optimizer.state_dict()):
+        assert sniffed(value, protocol) == sniffed(value, 2)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x80\x04" + bytes(range(60, 255)), b"class Foo:\n    pass\n.", b"(c) 2020\nall of us."]
+)
+def test_what_begins_as_a_pickle_by_chance_is_none(content: bytes) -> None:
+    assert sniff(Bytes(content)).kind == "unknown"
+
+
+def test_a_table_of_another_program_is_no_index_of_tensorflow() -> None:
+    assert sniff(Bytes(TABLE), "000005.ldb").kind == "unknown"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
 from ckptctl.formats.sniff.kinds import Sniffed
 from ckptctl.formats.sniff.states import sniff_state
+from ckptctl.formats.torch_records import find_missing_record
 from ckptctl.formats.zip import ByteSource
 
 _TAIL = 4096
@@ -16,6 +18,7 @@ _DIRECTORY = 6144
 """Bytes of a directory that are read where it is longer than the tail."""
 _PICKLE = 32 << 10
 _PICKLE_END = 4096
+_MOST_NAMES = 50
 _STORED, _DEFLATED = 0, 8
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 
@@ -47,18 +50,20 @@ def sniff_archive(source: ByteSource, head: bytes) -> Sniffed:
     directory = _read_directory(source, tail)
     if directory is None:
         return Sniffed("broken")
+    lower = directory.lower()
+    missing = find_missing_record(_names_of(directory), lambda record: b"/" + record in lower)
+    if missing:
+        return Sniffed("broken")
     if any(name in directory for name in _PROGRAM):
         return Sniffed("exported")
-    if b"data.pkl" in directory:
+    if missing is not None:
         return _sniff_torch(source, head, directory)
     if any(name in directory for name in _SB3):
         found = _TIMESTEPS.search(head)
         return Sniffed("sb3", "sb3", {"num_timesteps": int(found[2])} if found else {})
     if all(name in directory for name in _KERAS):
         return Sniffed("keras", "keras")
-    if b"/data/0" in directory and b"/version" in directory:
-        return Sniffed("broken")
-    names = _names_of(directory)
+    names = list(_names_of(directory))
     return Sniffed("npz" if names and all(name.endswith(b".npy") for name in names) else "unknown")
 
 
@@ -79,15 +84,15 @@ def _read_directory(source: ByteSource, tail: bytes) -> bytes | None:
     return source.read(start, min(length, _DIRECTORY)) + tail[:at]
 
 
-def _names_of(directory: bytes) -> list[bytes]:
+def _names_of(directory: bytes) -> Iterator[bytes]:
     """The names of the first members."""
-    names: list[bytes] = []
     at = 0
-    while directory.startswith(b"PK\x01\x02", at) and at + _ENTRY_HEAD <= len(directory) and len(names) < 50:  # noqa: PLR2004
+    for _ in range(_MOST_NAMES):
+        if not directory.startswith(b"PK\x01\x02", at) or at + _ENTRY_HEAD > len(directory):
+            return
         length, extra, comment = _ENTRY.unpack_from(directory, at)[4:7]
-        names.append(directory[at + _ENTRY_HEAD : at + _ENTRY_HEAD + length])
+        yield directory[at + _ENTRY_HEAD : at + _ENTRY_HEAD + length]
         at += _ENTRY_HEAD + length + extra + comment
-    return names
 
 
 def _find_pickle(directory: bytes) -> PickleMember | None:
@@ -104,8 +109,6 @@ def _sniff_torch(source: ByteSource, head: bytes, directory: bytes) -> Sniffed:
     member = _find_pickle(directory)
     if member is None:
         return Sniffed("unknown")
-    if not any(name in directory for name in (b"/version", b"\\version")):
-        return Sniffed("broken")
     start = member.header + _LOCAL_HEAD
     local = head[member.header : start] or source.read(member.header, _LOCAL_HEAD)
     if len(local) < _LOCAL_HEAD or local[:4] != b"PK\x03\x04":

@@ -6,9 +6,11 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 
+from ckptctl.formats.pickle.marks import MARKED, UNMARKED
 from ckptctl.formats.sniff.kinds import Sniffed
 from ckptctl.formats.sniff.outline import read_outline
 from ckptctl.formats.sniff.states import judge_names, read_counters, sniff_state
+from ckptctl.formats.torch_records import is_own_record
 from ckptctl.formats.zip import ByteSource
 
 _HEAD = 16 << 10
@@ -51,7 +53,6 @@ _FLAX_STEP = re.compile(
     rb"\xa4(step)(?:([\0-\x7f])|\xcc(.)|\xcd(..)|\xce(....)|\xcf(........)|\xd2(....)|\xd3(........))", re.DOTALL
 )
 _TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]{1,512}")
-_OLD_PICKLE = re.compile(rb"[(c\]}]")
 
 
 def sniff_source(source: ByteSource, name: str) -> Sniffed:
@@ -76,7 +77,7 @@ def sniff_source(source: ByteSource, name: str) -> Sniffed:
 def _sniff_rest(source: ByteSource, head: bytes, name: str) -> Sniffed:
     """What is told by less than its first bytes."""
     tail = source.read(max(0, source.size - _TAIL), _TAIL)
-    if tail == _TABLE or _SHARD.search(name):
+    if (tail == _TABLE and (not name or name.endswith(".index"))) or _SHARD.search(name):
         return Sniffed("tensorflow")
     if _FLAX_HEAD.match(head) and _FLAX.search(head):
         return Sniffed("flax", numbers=_read_flax_step(head))
@@ -91,9 +92,7 @@ def _sniff_rest(source: ByteSource, head: bytes, name: str) -> Sniffed:
 
 def _is_old_pickle(head: bytes, tail: bytes) -> bool:
     """Whether it may be a pickle of protocol 0 or 1, which has no mark at its start."""
-    return (
-        _OLD_PICKLE.match(head) is not None and tail.endswith(b".") and b"\n" in head and head[1:2] in b"dlipqcr(]}\n\0"
-    )
+    return tail.endswith(b".") and b"\n" in head and UNMARKED.match(head) is not None
 
 
 def _sniff_zip(source: ByteSource, head: bytes, name: str) -> Sniffed:
@@ -109,7 +108,7 @@ def _sniff_gzip(source: ByteSource, head: bytes, name: str) -> Sniffed:  # noqa:
         inside = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(head, 64)
     except zlib.error:
         return Sniffed("broken")
-    is_pickle = inside[:1] == b"\x80" or _OLD_PICKLE.match(inside) is not None
+    is_pickle = inside[:1] == b"\x80" or UNMARKED.match(inside) is not None
     return Sniffed("pickle" if is_pickle else "unknown")
 
 
@@ -121,6 +120,8 @@ def _sniff_pickle(source: ByteSource, head: bytes) -> Sniffed:
             return Sniffed("broken" if source.size <= len(head) else "unknown")
         return sniff_state(_more(source, head), start + len(_SYSTEM_ENDS), bytes)
     outline = read_outline(head, steps=_PICKLE_STEPS)
+    if not outline.is_whole and not MARKED.match(head):
+        return Sniffed("unknown")
     return Sniffed("pickle", numbers=read_counters(outline.value))
 
 
@@ -139,6 +140,19 @@ def _sniff_hdf5(source: ByteSource, head: bytes, base: int) -> Sniffed:
             return Sniffed("broken")
     is_keras = _names_keras(head) or (source.size > len(head) and _names_keras(_more(source, head)))
     return Sniffed("keras", "keras") if is_keras else Sniffed("other-hdf5")
+
+
+def begins_as_weights(head: bytes) -> bool:
+    """Whether a damaged file begins as torch, numpy, Keras or safetensors begin one."""
+    if head.startswith(b"PK\x03\x04"):
+        return is_own_record(_first_member(head)) or b"model.weights.h5" in head
+    if head.startswith(_HDF5):
+        return _names_keras(head)
+    return _LEGACY in head[:_LEGACY_WITHIN] or (head[8:9] == b"{" and _NAME.search(head) is not None)
+
+
+def _first_member(head: bytes) -> bytes:
+    return head[30 : 30 + int.from_bytes(head[26:28], "little")]
 
 
 def _names_keras(head: bytes) -> bool:

@@ -14,40 +14,31 @@ _ARRAY_CALLS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._r
 _DICTIONARIES = frozenset({"collections.OrderedDict", "collections.defaultdict", "collections.Counter"})
 
 
-def _pairs(walker: PickleWalker) -> None:
-    """SETITEMS."""
-    items = walker.pop_mark()
-    owner = walker.stack[-1]
-    if isinstance(owner, PickleNode):
-        add_pairs(owner, items)
-    walker.at += 1
+def _extend(add: Callable[[PickleNode, list[object]], None]) -> Callable[[PickleWalker], None]:
+    """SETITEMS, or APPENDS and ADDITEMS: all since the mark is added to the container before it."""
+
+    def extend(walker: PickleWalker) -> None:
+        items = walker.pop_mark()
+        owner = walker.stack[-1]
+        if isinstance(owner, PickleNode):
+            add(owner, items)
+        walker.at += 1
+
+    return extend
 
 
-def _values(walker: PickleWalker) -> None:
-    """APPENDS and ADDITEMS."""
-    items = walker.pop_mark()
-    owner = walker.stack[-1]
-    if isinstance(owner, PickleNode):
-        add_values(owner, items)
-    walker.at += 1
+def _set(*, has_key: bool) -> Callable[[PickleWalker], None]:
+    """SETITEM, or APPEND."""
 
+    def set_one(walker: PickleWalker) -> None:
+        value = walker.stack.pop()
+        key = walker.stack.pop() if has_key else None
+        owner = walker.stack[-1]
+        if isinstance(owner, PickleNode):
+            owner.items.append((key, value))
+        walker.at += 1
 
-def _pair(walker: PickleWalker) -> None:
-    """SETITEM."""
-    value, key = walker.stack.pop(), walker.stack.pop()
-    owner = walker.stack[-1]
-    if isinstance(owner, PickleNode):
-        owner.items.append((key, value))
-    walker.at += 1
-
-
-def _value(walker: PickleWalker) -> None:
-    """APPEND."""
-    value = walker.stack.pop()
-    owner = walker.stack[-1]
-    if isinstance(owner, PickleNode):
-        owner.items.append((None, value))
-    walker.at += 1
+    return set_one
 
 
 def _collect(shape: str) -> Callable[[PickleWalker], None]:
@@ -259,11 +250,11 @@ OPCODES: Mapping[int, Callable[[PickleWalker], None]] = {
     ord("l"): _collect("list"),
     ord("d"): _collect("dict"),
     0x91: _collect("list"),
-    ord("u"): _pairs,
-    ord("e"): _values,
-    0x90: _values,
-    ord("s"): _pair,
-    ord("a"): _value,
+    ord("u"): _extend(add_pairs),
+    ord("e"): _extend(add_values),
+    0x90: _extend(add_values),
+    ord("s"): _set(has_key=True),
+    ord("a"): _set(has_key=False),
     ord("0"): _pop,
     ord("1"): _pop_mark,
     ord("2"): _again,

@@ -20,6 +20,8 @@ _STATE_ENDS_FRAMED = b"R\x94u"
 _FRAMED = (b"\x80\x04", b"\x80\x05")
 """Protocols that number without saying the number."""
 _NEAR = 2048
+_METADATA = (b"X\x09\0\0\0_metadata", b"\x8c\x09_metadata")
+_PUT_LENGTHS = {ord("q"): 2, ord("r"): 5, 0x94: 1}
 _METADATA_ENDS = b"sb"
 _BEFORE_METADATA_ENDS = frozenset({b"su", b"uu", b"ss", b"us"})
 _CLOSING = b"tuedl\x90\x91"
@@ -29,9 +31,13 @@ _REFERENCE = ord("Q")
 _CALLBACKS = b"X\x09\0\0\0callbacks"
 """The key behind those of Lightning's loops, which are many and tell nothing."""
 _INTEGERS = b"KMJ"
-_MODULES = (b"X\x08\0\0\0training", b"X\x0b\0\0\0_parameters", b"X\x0c\0\0\0_is_hf_initi")
+_MODULES = (
+    *(b"X\x08\0\0\0training", b"X\x0b\0\0\0_parameters", b"X\x0c\0\0\0_is_hf_initi"),
+    *(b"\x8c\x08training", b"\x8c\x0b_parameters", b"\x8c\x0c_is_hf_initi"),
+)
 """How the attributes of a module of torch begin."""
 _GROUPS = b"X\x0c\0\0\0param_groups"
+_GROUPS_FRAMED = b"\x8c\x0cparam_groups"
 
 
 class EnoughError(Exception):
@@ -60,7 +66,7 @@ def _pass_over_state(walker: PickleWalker, owner: PickleNode) -> None:
     """Go to an optimizer's groups, which follow its state."""
     owner.has_tensors = owner.has_more = True
     walker.marks.pop()
-    groups = walker.data.find(_GROUPS, walker.at)
+    groups = walker.data.find(_GROUPS_FRAMED if walker.data.startswith(_FRAMED) else _GROUPS, walker.at)
     if groups < 0:
         raise EnoughError
     walker.go(groups)
@@ -127,8 +133,8 @@ def _find_state_end(data: bytes, start: int) -> int:
 
 def open_dict(walker: PickleWalker) -> None:
     """EMPTY_DICT: the metadata of a state dict are passed over."""
-    at = walker.at + 3 if walker.data[walker.at + 1] == 0x71 else walker.at + 6  # noqa: PLR2004 - q
-    if not walker.data.startswith(b"X\x09\0\0\0_metadata", at):
+    at = walker.at + 1 + _PUT_LENGTHS.get(walker.data[walker.at + 1], 0)
+    if not walker.data.startswith(_METADATA, at):
         walker.push(PickleNode("dict"))
         return
     end = walker.data.find(_METADATA_ENDS, at)
