@@ -165,7 +165,7 @@ def test_without_its_row_the_made_up_framework_is_nobodys(
     monkeypatch.setattr(table, "LAYOUTS", LAYOUTS)
     test_trees.plant(orchard[1][0], tmp_path)
     found = test_trees.look(tmp_path).checkpoints.values()
-    assert {it.layout for it in found} <= {"generic"}
+    assert {it.layout for it in found} <= {"generic", "generic-folder"}
     assert not any(it.metrics for it in found)
 
 

@@ -123,12 +123,14 @@ def _find(paths: Sequence[str] | None, scanning: Options, console: Console) -> I
         try:
             yield from find_weight_files(path, scanning, watch)
         except NoCheckpoint as error:
-            if isfile(path):
-                raise
-            from ckptctl.scan.seen_files import describe_seen
+            raise (error if isfile(path) else _find_nothing(path, scanning)) from None
 
-            hint = describe_seen([path], scanning.template) or "name a checkpoint, or a folder of some"
-            raise NoCheckpoint("no checkpoint found", path=path, hint=hint) from error
+
+def _find_nothing(path: str, scanning: Options) -> NoCheckpoint:
+    from ckptctl.scan.seen_files import describe_seen
+
+    hint = describe_seen([path], scanning.template) or "name a checkpoint, or a folder of some"
+    return NoCheckpoint("no checkpoint found", path=path, hint=hint)
 
 
 def _examine(

@@ -6,9 +6,11 @@ is told by all names of a folder together and by what the files hold: see ``scan
 
 from __future__ import annotations
 
-from ckptctl.layouts.schema import FileLayout, Layout
+from ckptctl.layouts.schema import FileLayout, FolderLayout, Layout
 
 LAYOUTS: tuple[Layout, ...] = (
+    # No name and no file shows such a folder: those beside it do, see ``scan/save_folders.py``.
+    FolderLayout(name="generic-folder", is_generic=True, examples=("epoch_3", "step_500")),
     FileLayout(
         name="generic",
         beside=tuple(

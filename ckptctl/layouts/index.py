@@ -81,6 +81,8 @@ class LooseRows(NamedTuple):
     """By what sniffing calls the program that wrote a file."""
     beside: frozenset[str] = frozenset()
     """Layouts of which names have told checkpoints in the same folder."""
+    folder: Layout | None = None
+    """Of folders that are saves by those beside them; None where another layout was asked for."""
 
 
 class LayoutIndex:
@@ -114,8 +116,9 @@ class LayoutIndex:
             {it for layout in self.layouts if not layout.names for it in layout.extensions if layout.unit != "family"}
         )
         """Endings of names that are read by the grammar alone."""
-        generic = next((it for it in self.layouts if it.is_generic and not it.names), None)
-        self.loose_rows = LooseRows(generic, {it.program: it for it in self.layouts if it.program})
+        plain = {it.unit: it for it in self.layouts if it.is_generic and not it.names}
+        programs = {it.program: it for it in self.layouts if it.program}
+        self.loose_rows = LooseRows(plain.get("file"), programs, folder=plain.get("dir"))
         self._rank_folders = [(it, required_text(rank), rank) for it in self.layouts for rank in it.rank_folders]
 
     def _enter(self, layout: Layout) -> None:

@@ -5,13 +5,13 @@ A scan believes three files for the rest of their shape; a deletion believes non
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ckptctl.core.model import Note
 from ckptctl.core.retention.plan import Plan, plan_runs
 from ckptctl.layouts.index import find_layout
-from ckptctl.scan.loose_files import sniff_file
+from ckptctl.scan.loose_files import is_called_as_weights, sniff_file
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Run
@@ -59,6 +59,8 @@ def _find_other_kind(store: ReadStore, checkpoint: Checkpoint) -> Note | None:
     from ckptctl.formats.sniff import NOT_CHECKPOINT
 
     expected = {_ALIKE.get(it.detail, it.detail) for it in checkpoint.proofs if it.kind == "content"}
+    if checkpoint.unit == "dir":
+        return _find_no_weights(store, checkpoint, expected)
     is_said = any(it.kind == "said" for it in checkpoint.proofs)
     usual = expected if is_said and expected <= NOT_CHECKPOINT else frozenset()
     for entry in checkpoint.entries:
@@ -67,4 +69,17 @@ def _find_other_kind(store: ReadStore, checkpoint: Checkpoint) -> Note | None:
             continue
         if kind in NOT_CHECKPOINT or (expected and _ALIKE.get(kind, kind) not in expected):
             return Note("other-content", kind=kind, series=checkpoint.series or checkpoint.layout)
+    return None
+
+
+def _find_no_weights(store: ReadStore, checkpoint: Checkpoint, expected: Collection[str]) -> Note | None:
+    """What a folder holds in place of its series' weights; None where one of its files holds these.
+
+    That each of its files lies in the folders beside it too, a scan has made sure of.
+    """
+    files = [it.path for it in checkpoint.entries if it.kind == "file"]
+    kinds = {sniff_file(store, it).kind for it in files if is_called_as_weights(it)}
+    if not any(_ALIKE.get(it, it) in expected for it in kinds):
+        kind = min(kinds, default="unknown")
+        return Note("other-content", kind=kind, series=checkpoint.series or checkpoint.layout)
     return None

@@ -155,6 +155,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "set": lambda words: f"one of a set, by {' and '.join(words)}: not an older save of another one",
     "role": lambda role: f"a save of its own under a {role} name",
     "single-save": "the only save of its name",
+    "foreign-file": "it holds {name}, which the folders beside it do not",
     "no-series": "nothing shows that it is one of a training's saves in a row",
     "no-number": "its name has no number that counts",
     "opaque-content": lambda kind: (

@@ -106,6 +106,9 @@ class _Detection:
     def take_folder(self, path: str, folder: CheckpointFolder) -> None:
         """Enter a folder as what it is: a checkpoint, a member of a family, or another framework's."""
         top = self.folders.get(path)
+        if top is not None and folder.save is not None:
+            self.found.append(_of_folder(path, top, folder.save))
+            return
         if top is None or not folder.candidates:
             return
         first = folder.candidates[0]
@@ -242,6 +245,12 @@ def _of_loose(loose: LooseCheckpoint) -> Detected:
     first = loose.entries[0].path
     unit: Unit = "family" if len(loose.entries) > 1 else "file"
     return Detected(loose.layout, first, unit, loose.entries, {}, doubt=loose.doubt, lacks=loose.lacks, loose=loose)
+
+
+def _of_folder(path: str, top: Entry, save: LooseCheckpoint) -> Detected:
+    """A checkpoint of a folder that no row takes."""
+    entries = (top, *save.entries)
+    return Detected(save.layout, path, "dir", entries, {}, doubt=save.doubt, lacks=save.lacks, loose=save)
 
 
 def _doubt_nested(layout: Layout, folder: CheckpointFolder) -> Note | None:

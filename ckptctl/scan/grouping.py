@@ -1,15 +1,19 @@
 """Which folders belong together: a walk becomes run folders, each the listing of at most one run.
 
-Three kinds of folder belong to the one above: a folder that is a checkpoint itself, or part of one; one that holds a
-rank's share of the checkpoints (``mp_rank_00``); and one that a metric's slash made (``epoch=1-val/loss=0.40.ckpt``).
+    for run_folder in join_saves(group_folders(store, index, stat=True), join)
+
+Four kinds of folder belong to the one above: a folder that is a checkpoint itself, or part of one; one that holds a
+rank's share of the checkpoints (``mp_rank_00``); one that a metric's slash made (``epoch=1-val/loss=0.40.ckpt``); and
+a home-made loop's save, which only the folders beside it tell.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from posixpath import abspath, basename
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptctl.core.model import Note
 from ckptctl.core.names.parse import is_cut_by_slash, parse
@@ -19,6 +23,7 @@ from ckptctl.scan.metrics.side_files import SideFiles
 if TYPE_CHECKING:
     from ckptctl.core.model import Entry
     from ckptctl.layouts.schema import Layout
+    from ckptctl.scan.loose_files import LooseCheckpoint
     from ckptctl.stores import Folder, ReadStore
 
 
@@ -34,6 +39,19 @@ class CheckpointFolder:
         """Folders in it that look like checkpoints themselves, and of which framework."""
         self.in_progress = in_progress
         """Whether its name says that it is being written."""
+        self.save: LooseCheckpoint | None = None
+        """What it is by the folders beside it, where no row takes it."""
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it is a framework's: by a proof, or by signs of one that writes saves under their own names.
+
+        Where saves get their names once they are whole, signs without the proof are another program's.
+        """
+        if not self.candidates or self.in_progress or any(it.is_proved for it in self.candidates):
+            return True
+        seen = [it.layout for it in self.candidates if it.is_seen]
+        return len({it.family for it in seen}) == 1 and not any(it.in_progress for it in seen)
 
 
 class RunFolder:
@@ -56,6 +74,7 @@ class RunFolder:
         self._beside: dict[str, str] | None = None
         self._names: frozenset[str] | None = None
         """Of all that lies in it, seen from it; looked for once, when the first checkpoint asks."""
+        self._numbered: Counter[str] | None = None
 
     @property
     def beside(self) -> dict[str, str]:
@@ -88,6 +107,19 @@ class RunFolder:
             if name is not None:
                 return f"{name} lies {'in the folder above' if is_above else 'beside it'}"
         return None
+
+    @property
+    def numbered(self) -> Counter[str]:
+        """How many folders lie in it, by their names without numbers."""
+        if self._numbered is None:
+            names = (it.path.rpartition("/")[2] for it in self.entries if it.kind == "dir")
+            self._numbered = Counter(_NUMBER.sub("", name) for name in names if _NUMBER.search(name))
+        return self._numbered
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether a known framework's own record shows one of its folders: then half-written ones are its, too."""
+        return any(it.is_proved for unit in self.units.values() for it in unit.candidates)
 
     def unit_of(self, path: str) -> CheckpointFolder | None:
         """The checkpoint folder that a path lies in: the walk goes in depth, so it can only be the last one found."""
@@ -192,3 +224,112 @@ def _goes_on(front: str, folder: Folder, index: LayoutIndex) -> bool:
     held = [it.path.rpartition("/")[2] for it in folder.entries if it.kind != "link"]
     names = [name for name in held if name.endswith(endings)]
     return bool(counters) and not any(counters & parse(name).fields.keys() or "=" not in name for name in names)
+
+
+# Folders that are one save each, by those beside them -----------------------------------------------------------------
+
+MOST_BELOW = 32
+"""Run folders in a folder that may still be one save."""
+_NUMBER = re.compile("[0-9]+")
+
+
+class HeldFolder(NamedTuple):
+    """A folder that may be one save, with the run folders in it."""
+
+    top: RunFolder
+    below: list[RunFolder]
+
+
+FindSaves = Callable[["list[str]"], "Collection[str]"]
+"""Of the names of folders beside each other those that may be saves'."""
+JoinFolders = Callable[[RunFolder, "list[HeldFolder]"], "list[RunFolder]"]
+"""Makes folders that are saves part of the run folder above them; returns what is none, in its order."""
+
+
+def join_saves(run_folders: Iterable[RunFolder], find: FindSaves, join: JoinFolders) -> Iterator[RunFolder]:
+    """The run folders, those that are one save of a series each joined to the one above them.
+
+    Held back is only what may be such a save: a folder with weights, and without a run of a known framework in it, of
+    a name that its neighbors' show to be one of a series.
+    """
+    waiting = _WaitingFolders(find)
+    for run_folder in run_folders:
+        held = waiting.leave(run_folder)
+        ready = join(run_folder, held) if held or run_folder.units else []
+        yield from waiting.take(run_folder, [*ready, run_folder])
+
+
+class _WaitingFolders:
+    """What waits for the folders beside and around it."""
+
+    def __init__(self, find: FindSaves) -> None:
+        self.find = find
+        self.names: dict[str, Collection[str]] = {}
+        """By the path of a folder that the walk is in: the names in it that may be saves'."""
+        self.held: dict[str, list[HeldFolder]] = {}
+        """By the path of the folder above them."""
+        self.open: dict[str, list[RunFolder]] = {}
+        """By the path of a folder that the walk is in: the run folders in it so far."""
+        self.barred: set[str] = set()
+        """Folders that the walk is in, and that are no save."""
+
+    def take(self, run_folder: RunFolder, ready: list[RunFolder]) -> list[RunFolder]:
+        """What need not wait, in its order, of what is ready once the walk has left a folder."""
+        is_run = bool(run_folder.units or run_folder.failures or run_folder.rank_folders)
+        for folder in _numbered_around(run_folder):
+            if folder is run_folder:
+                ready = self._close(folder, ready, is_run=is_run)
+            elif folder.path not in self.barred:
+                ready = self._keep(folder, ready, is_run=is_run)
+            if not ready:
+                break
+        return ready
+
+    def _close(self, folder: RunFolder, ready: list[RunFolder], *, is_run: bool) -> list[RunFolder]:
+        """What was in a folder that the walk has left, with itself; nothing where it waits for those beside it."""
+        ready = [*self.open.pop(folder.path, []), *ready]
+        is_save = not is_run and folder.path not in self.barred and _has_weights(ready)
+        self.barred.discard(folder.path)
+        if folder.parent is None or not is_save or not self._is_named(folder, folder.parent):
+            return ready
+        self.held.setdefault(folder.parent.path, []).append(HeldFolder(folder, ready[:-1]))
+        return []
+
+    def _is_named(self, folder: RunFolder, above: RunFolder) -> bool:
+        """Whether its name is that of a save, by the names of the folders beside it."""
+        if above.path not in self.names:
+            names = [it.path.rpartition("/")[2] for it in above.entries if it.kind == "dir"]
+            self.names[above.path] = self.find(names)
+        return folder.path.rpartition("/")[2] in self.names[above.path]
+
+    def leave(self, run_folder: RunFolder) -> list[HeldFolder]:
+        """What was held of a folder that the walk has left."""
+        self.names.pop(run_folder.path, None)
+        return self.held.pop(run_folder.path, [])
+
+    def _keep(self, folder: RunFolder, ready: list[RunFolder], *, is_run: bool) -> list[RunFolder]:
+        """What waits in a folder that the walk is in, once that is known to be no save; nothing before."""
+        waiting = self.open[folder.path] = [*self.open.get(folder.path, []), *ready]
+        if not is_run and len(waiting) <= MOST_BELOW:
+            return []
+        self.barred.add(folder.path)
+        return self.open.pop(folder.path)
+
+
+def _numbered_around(run_folder: RunFolder) -> Iterator[RunFolder]:
+    """Of a run folder and those around it, the nearest first, those that are numbered like another one beside them."""
+    folder: RunFolder | None = run_folder
+    while folder is not None and folder.parent is not None:
+        above, _, name = folder.path.rpartition("/")
+        is_direct = above == folder.parent.path and _NUMBER.search(name) is not None
+        if is_direct and folder.parent.numbered[_NUMBER.sub("", name)] > 1:
+            yield folder
+        folder = folder.parent
+
+
+def _has_weights(run_folders: Iterable[RunFolder]) -> bool:
+    """Whether a file in them is called as files of weights are."""
+    from ckptctl.scan.loose_files import is_called_as_weights
+
+    files = (entry.path for it in run_folders for entry in it.entries if entry.kind == "file")
+    return any(map(is_called_as_weights, files))

@@ -178,6 +178,12 @@ def has_weights_ending(name: str) -> bool:
     return split_ending(name)[1].lower() in WEIGHTS
 
 
+def is_called_as_weights(path: str) -> bool:
+    """Whether a file's ending says that it holds weights, or nothing at all."""
+    name = path.rpartition("/")[2]
+    return "." not in name or has_weights_ending(name)
+
+
 def _sniff_apart(
     store: ReadStore, series: Series, held: Mapping[str, LooseFile]
 ) -> Iterator[tuple[Series, dict[str, Sniffed]]]:

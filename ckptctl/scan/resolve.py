@@ -26,6 +26,7 @@ MOST_SIBLINGS = 100
 _SHARD = re.compile(r"(?:_\d{5}|-shard\d+)$")
 """How a member of a family ends, which is not part of the stem."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".npz", ".distcp", ".index", ".metadata")
+_NUMBERS = re.compile("[0-9]+")
 _WORD = re.compile(r"[\w.=+-]+")
 _LS = "name one of those that ckptctl ls shows"
 
@@ -134,12 +135,24 @@ class _Siblings:
     def find(self, name: str, path: str) -> ResolvedCheckpoint:
         """The checkpoint of a name; ``path`` is what was typed."""
         found = find_meant(self.runs, name)
+        if found is None and self._look_beside(name):  # only those beside it tell that a folder is a save
+            found = find_meant(self.runs, name)
         if found is not None:
             return ResolvedCheckpoint(self.store, *found)
         made = self._make_one(name, path)
         if made.unit == "file" and self._look_at(self._mentioned_in(made.entries[0])):  # a pointer, it may be
             return self.find(name, path)
         return ResolvedCheckpoint(self.store, Run("", (made,)), made, is_listed=False)
+
+    def _look_beside(self, name: str) -> bool:
+        """Look into the folders that are numbered like one of a name; False where it is none, or has none beside it."""
+        shape = _NUMBERS.sub("#", name)
+        is_new = shape != name and shape not in self.view.shapes
+        if not is_new or not any(_NUMBERS.sub("#", it) == shape for it in self.view.beside):
+            return False
+        self.view.shapes.add(shape)
+        self.runs = list(scan(self.view, self.options))
+        return True
 
     def _look_at(self, names: Iterable[str]) -> bool:
         """Look at more names of the folder; False where there are none."""
@@ -185,15 +198,24 @@ class FilteredStore(StoreView):
         self.names = tuple(names)
         self.beside: list[str] = []
         """All that the top folder holds."""
+        self.shapes: set[str] = set()
+        """Names of folders, numbers masked, that are looked into as well."""
 
     def walk(self, *, stat: bool, enter: Callable[[str], bool] | None = None, top: str = "") -> Iterator[Folder]:
         """The top folder, and those below it whose names begin as a checkpoint's does."""
         del enter
-        for folder in super().walk(stat=stat, enter=lambda path: not path or path.startswith(self.names), top=top):
+
+        def is_meant(path: str) -> bool:
+            return not path or path.startswith(self.names) or self._has_shape(path)
+
+        for folder in super().walk(stat=stat, enter=is_meant, top=top):
             if not folder.path:
                 self.beside = [it.path for it in folder.entries if it.path not in self.names]
             is_large = not folder.path and len(folder.entries) > MOST_SIBLINGS
             yield folder._replace(entries=self._pick(folder.entries)) if is_large else folder
+
+    def _has_shape(self, path: str) -> bool:
+        return bool(self.shapes) and _NUMBERS.sub("#", path.partition("/")[0]) in self.shapes
 
     def _pick(self, entries: Sequence[Entry]) -> list[Entry]:
         """Of many entries those that may tell of the checkpoints: their own, links, what is no sibling."""
@@ -205,6 +227,7 @@ class FilteredStore(StoreView):
             entry
             for entry in entries
             if entry.path.startswith(stems)
+            or self._has_shape(entry.path)
             or entry.kind == "link"
             or entry.identity in own
             or (entry.kind == "file" and entry.path.rpartition(".")[2] not in endings)

@@ -33,8 +33,9 @@ def find_resumable(store: ReadStore, run: Run) -> Run:
 
 def _is_resumable(store: ReadStore, checkpoint: Checkpoint) -> bool | None:
     """By what its layout says only serves to resume, else by what its files hold; None where neither tells."""
-    slimming = find_layout(checkpoint.layout).slimming
-    if checkpoint.unit == "dir":
+    layout = find_layout(checkpoint.layout)
+    slimming = layout.slimming
+    if checkpoint.unit == "dir" and not layout.is_generic:
         names = [path.rpartition("/")[2] for path in Entries.of(checkpoint.entries).inside]
         if slimming is None or not slimming.files:
             return None

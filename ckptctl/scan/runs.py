@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,7 @@ from ckptctl.layouts.index import LayoutIndex, glob_matches
 from ckptctl.scan.checkpoint_names import COUNTING, name_of_loose, part_by_settings, read_names
 from ckptctl.scan.completeness import check_completeness, classify_unfinished
 from ckptctl.scan.detect import Detected, DetectedAll, detect
-from ckptctl.scan.grouping import RunFolder, group_folders
+from ckptctl.scan.grouping import HeldFolder, RunFolder, group_folders, join_saves
 from ckptctl.scan.metrics.collect import MetricRequest, collect_metrics
 from ckptctl.scan.peer_checks import check_against_peers
 from ckptctl.scan.pins import PIN, attach_pins
@@ -99,7 +99,9 @@ def scan(
     wanted = MetricRequest(
         options.exact, options.stat, options.monitor, options.resumable, options.metrics, options.tick, options.sure
     )
-    for run_folder in group_folders(store, index, stat=options.stat, observe=observe):
+    said = SaidNames(options.template, options.include)
+    find, join = partial(_find_saves, said), partial(_join_folders, store, index.loose_rows.folder, said)
+    for run_folder in join_saves(group_folders(store, index, stat=options.stat, observe=observe), find, join):
         if skip is not None and skip(run_folder.path):
             failures = tuple(run_folder.failures)
             yield from [Run(run_folder.path, (), notices=failures, listed=False)] if failures else []
@@ -118,6 +120,25 @@ def scan(
         if options.stat and run.checkpoints:  # their order is known now
             run = run._replace(checkpoints=tuple(check_against_peers(store, run.checkpoints, options.now)))
         yield run
+
+
+def _find_saves(said: SaidNames, names: Sequence[str]) -> Collection[str]:
+    """Of the names of folders those that may be saves'."""
+    from ckptctl.scan.save_folders import find_saves  # few programs write a folder for each save
+
+    return find_saves(names, said.template)
+
+
+def _join_folders(
+    store: ReadStore, layout: Layout | None, said: SaidNames, run_folder: RunFolder, held: list[HeldFolder]
+) -> list[RunFolder]:
+    """Join the folders that are one save each to the run folder above; returns the run folders of what is none."""
+    unclaimed = [] if run_folder.is_proved else [it for it in run_folder.units.values() if not it.is_claimed]
+    if layout is not None and len(held) + len(unclaimed) > 1:
+        from ckptctl.scan.save_folders import join_folders  # as above
+
+        return join_folders(store, layout, said, run_folder, held)
+    return [it for each in held for it in (*each.below, each.top)]
 
 
 def _trust_records(run: Run) -> Run:

@@ -48,6 +48,8 @@ def consists(row: Layout) -> str:
 
 def recognised(row: Layout) -> str:
     """What proves the layout, and what shows it."""
+    if row.unit == "dir" and not (row.names or row.sentinels):
+        return "by the names of the folders beside it, the same files in each, and weights in them."
     if row.unit == "dir":
         return f"{_name_of(row)}{_proof_of(row)}{_witnesses(row)}.{_first_signs(row)}"
     return f"by its name{_witnesses(row) or ' alone'}.{_modesty(row)}"

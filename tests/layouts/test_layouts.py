@@ -60,7 +60,9 @@ def name_of(glob: str) -> str:
     return glob.partition("|")[0].replace("[0-9]", "0").replace("[a-z]", "a").replace("*", "0")
 
 
-ALONE = [it for it in EXAMPLES if it.values[0].unit != "family"]  # type: ignore[union-attr]
+LONE = [it for it in LAYOUTS if it.unit != "dir" or it.names or it.sentinels]
+"""Those that a folder shows by itself, and not only with those beside it."""
+ALONE = [it for it in EXAMPLES if it.values[0].unit != "family" and it.values[0] in LONE]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("layout", "name"), ALONE)
@@ -116,7 +118,7 @@ def test_a_folder_that_lacks_what_is_required_is_not_complete(layout: Layout, mi
     assert states <= {"partial"} or (missing in layout.newest_lacks and states == {"complete"})
 
 
-@pytest.mark.parametrize("layout", [it for it in LAYOUTS if it.unit == "dir" or it.name in {"lightning", "keras"}])
+@pytest.mark.parametrize("layout", [it for it in LONE if it.unit == "dir" or it.name in {"lightning", "keras"}])
 def test_what_training_leaves_beside_is_neither_checkpoint_nor_stray(layout: Layout) -> None:
     beside = {f"top/run/{name_of(pattern)}": b"epoch\n" for pattern in layout.beside}
     store = MemoryStore(beside | files_of(layout, f"top/run/{layout.examples[0]}"))

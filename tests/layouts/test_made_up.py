@@ -242,7 +242,7 @@ def test_without_its_row_nobody_knows_it(kind: Kind, run: Path, monkeypatch: pyt
     runs = answer.json["runs"] if answer.code == 0 else []
     layouts = {it["layout"] for run in runs for it in run["checkpoints"]}
     assert kind.row.name not in layouts
-    assert layouts <= {"generic", "lightning"}  # by what its files hold
+    assert layouts <= {"generic", "generic-folder", "lightning"}  # by what its files hold
 
 
 def test_ls_shows_each_with_its_step_size_and_metrics(kind: Kind, run: Path) -> None:
