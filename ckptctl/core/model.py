@@ -55,7 +55,7 @@ Text = Note | str
 class Evidence(NamedTuple):
     """One thing that says what a checkpoint is, or that it is one of a training's saves in a row."""
 
-    kind: Literal["said", "record", "content", "counter", "shape", "name"]
+    kind: Literal["layout", "said", "record", "content", "counter", "shape", "name"]
     detail: str
     """What was found: the word, the kind of content, the file."""
 
@@ -174,6 +174,12 @@ class Checkpoint(NamedTuple):
     """What says that it is one, where its layout's own record does not."""
     saved_at: int | None = None
     """Nanoseconds since 1970 of what its framework writes last; None where that is not known of its folder."""
+
+    @property
+    def all_evidence(self) -> tuple[Evidence, ...]:
+        """What shows its layout, and its being one of a training's saves; empty where its name alone does."""
+        shown = () if self.evidence is None else (Evidence("layout", self.evidence),)
+        return (*shown, *self.proofs)
 
     @property
     def family(self) -> str:

@@ -65,6 +65,23 @@ def _find_restart(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noq
     yield Finding("reused-folder", "advice", run.path, text, hint)
 
 
+def _find_left_out(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
+    """Files with weights that belong to no series: no rule ever deletes them."""
+    if run.left_out:
+        note = Note("of-no-series", paths=tuple(sorted(it.path for it in run.left_out)))
+        hint = Hint("see why; --template or --include says that they are saves", (run.path,), "ckptctl ls {} --all")
+        yield Finding("left-out", "advice", run.path, note, hint)
+
+
+def _find_several_last(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
+    """Several numbered saves that each are called the last: some programs refuse to go on then."""
+    called = in_save_order(it for it in run.checkpoints if "last" in it.roles and it.is_numbered)
+    if len(called) > 1:
+        text = f"{len(called)} saves are called last: {describe_names([it.path for it in called])}"
+        hint = Hint("keep the newest, and delete the older", (called[0].path,), "ckptctl rm {}")
+        yield Finding("several-last", "advice", run.path, text, hint)
+
+
 def _find_mixture(run: Run, context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001 - as above
     """Several frameworks in one folder."""
     families = families_of(run.checkpoints)
@@ -233,6 +250,8 @@ _LOOKS: tuple[Callable[[Run, DoctorContext], Iterator[Finding]], ...] = (
     _find_emptiness,
     _find_restart,
     _find_mixture,
+    _find_left_out,
+    _find_several_last,
     _find_mode,
     _find_notices,
 )

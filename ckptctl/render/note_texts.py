@@ -93,6 +93,13 @@ def _of_several(paths: Sequence[str], why: str) -> str:
     return f"{describe_names(paths)}: {why}"
 
 
+def _of_no_series(paths: Sequence[str]) -> str:
+    from ckptctl.core.findings import describe_names  # only a plan and a doctor show it
+
+    count = "1 more file holds weights, is" if len(paths) == 1 else f"{len(paths)} more files hold weights, are"
+    return f"{count} of no series, and {'stays' if len(paths) == 1 else 'stay'}: {describe_names(paths)}"
+
+
 def _in_quotes(template: str | None) -> str:
     """A template as a shell takes it, behind its option."""
     return "" if template is None else " '" + template.replace("'", "'\\''") + "'"
@@ -186,6 +193,7 @@ TEXTS: Mapping[str, str | Callable[..., str]] = {
     "below-threshold": "no {metric} is better than the threshold: nothing is kept for its score",
     "tied-places": "{metric} is {value} on both sides of place {place}: the order of saving decided",
     # a plan
+    "of-no-series": _of_no_series,
     "reused-folder": (
         "more than one training used this folder: last is the newest one's, a prune keeps an earlier one's newest too"
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from math import isfinite
 from typing import NamedTuple
@@ -296,7 +296,8 @@ def _bars_width_of(row: RunSummary, metric: str) -> int:
 
 def evidence_screen(view: RunView, *, root: str, width: int) -> Iterator[str]:
     """For a terminal: of a run each layout, how many checkpoints are of it, and by what."""
-    counts = Counter((escape(it.layout), _describe_evidence(it)) for it in view.run.checkpoints)
+    sizes = Counter(it.series for it in view.run.checkpoints)
+    counts = Counter((escape(it.layout), _describe_evidence(it, sizes)) for it in view.run.checkpoints)
     yield shorten(escape(locate(root, view.run.path)), width) + "\n"
     shown = [(layout, write_count(count, "checkpoint"), why) for (layout, why), count in counts.items()]
     widths = [max((len(row[place]) for row in shown), default=0) for place in (0, 1)]
@@ -308,16 +309,28 @@ def evidence_screen(view: RunView, *, root: str, width: int) -> Iterator[str]:
 def evidence_rows(views: Iterable[RunView], *, root: str) -> Iterator[str]:
     """For a pipe: a line for each checkpoint, tab-separated under a line of heads."""
     yield "path\tlayout\tevidence\n"
-    for checkpoint in (it for view in views for it in view.run.checkpoints):
-        path, layout = escape(locate(root, checkpoint.path)), escape(checkpoint.layout)
-        yield f"{path}\t{layout}\t{_describe_evidence(checkpoint)}\n"
+    for view in views:
+        sizes = Counter(it.series for it in view.run.checkpoints)
+        for checkpoint in view.run.checkpoints:
+            path, layout = escape(locate(root, checkpoint.path)), escape(checkpoint.layout)
+            yield f"{path}\t{layout}\t{_describe_evidence(checkpoint, sizes)}\n"
 
 
-def _describe_evidence(checkpoint: Checkpoint) -> str:
-    """Why it is taken for what it is, escaped; a doubt comes with it."""
+def _describe_evidence(checkpoint: Checkpoint, sizes: Mapping[str, int]) -> str:
+    """Why it is taken for what it is, escaped, with why no rule may delete it; ``sizes``: of each series of the run."""
     from ckptctl.render.note_texts import describe_note  # a listing needs no texts
 
-    why = escape(checkpoint.evidence or "its name")
-    if checkpoint.state != "doubtful" or checkpoint.note is None:
-        return why
-    return f"{why}; {escape(describe_note(checkpoint.note))}"
+    said = [_EVIDENCE.get(it.kind, "{}").format(it.detail) for it in checkpoint.all_evidence]
+    if checkpoint.series and sizes[checkpoint.series] > 1:
+        said.append(f"one of {sizes[checkpoint.series]} names of one shape")
+    why = escape(" · ".join(said) or "its name")
+    doubts = (checkpoint.note if checkpoint.state == "doubtful" else None, checkpoint.why_not)
+    return "; ".join([why, *(escape(describe_note(it)) for it in doubts if it is not None)])
+
+
+_EVIDENCE = {
+    "said": "told by {}",
+    "content": "content: {}",
+    "counter": "counter word: {}",
+}
+"""How each kind of evidence reads; the others say it themselves."""

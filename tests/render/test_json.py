@@ -68,8 +68,7 @@ def test_ls_is_the_contract_field_for_field() -> None:
                         "modified": "2027-01-12T08:00:00Z",
                         "pinned": True,
                         "counter": None,
-                        "evidence": None,
-                        "proofs": [],
+                        "evidence": [],
                         "series": None,
                         "prunable": False,
                         "why_not": None,
@@ -93,7 +92,7 @@ def test_fields_keep_the_order_of_the_contract() -> None:
     assert list(document["runs"][0]["checkpoints"][2]) == [
         "path", "layout", "kind", "members", "state", "roles", "aliases", "epoch", "step", "version", "metrics",
         "bytes", "files", "modified", "pinned", "counter", "evidence",
-        "proofs", "series", "prunable", "why_not",
+        "series", "prunable", "why_not",
     ]  # fmt: skip
 
 

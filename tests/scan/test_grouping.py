@@ -62,7 +62,10 @@ def test_a_run_may_be_called_as_a_checkpoint_is(tmp_path: Path) -> None:
 def test_what_shows_a_layout_is_named(tmp_path: Path, beside: str, evidence: str) -> None:
     write(tmp_path, "r/epoch_1.pth", f"r/{beside}", data=WHOLE)
     found, _ = listed(tmp_path)
-    assert (found["r/epoch_1.pth"]["layout"], found["r/epoch_1.pth"]["evidence"]) == ("mmengine", evidence)
+    assert (found["r/epoch_1.pth"]["layout"], found["r/epoch_1.pth"]["evidence"]) == (
+        "mmengine",
+        [{"kind": "layout", "detail": evidence}],
+    )
 
 
 def test_what_lies_in_the_folder_above_may_show_a_layout(tmp_path: Path) -> None:

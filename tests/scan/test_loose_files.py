@@ -118,7 +118,7 @@ def test_json_says_why_no_rule_may_delete_and_what_proves_it(tmp_path: Path) -> 
     assert found["model_1.pt"]["series"] == "model_{number}.pt"
     assert "--template 'model_{epoch}' says it" in str(found["model_1.pt"]["why_not"])
     assert found["e_epoch_1.pt"]["prunable"] is True
-    assert found["e_epoch_1.pt"]["proofs"] == [
+    assert found["e_epoch_1.pt"]["evidence"] == [
         {"kind": "counter", "detail": "epoch"},
         {"kind": "content", "detail": "weights"},
     ]

@@ -242,7 +242,9 @@ def _complete(plan: Plan) -> Plan:
 
 
 def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[Note]:
-    """What in the order a person may see otherwise: a second training, an infinite best, a tie for the last place."""
+    """What a person may see otherwise: files of no series, a second training, an infinite best, a tied last place."""
+    if part.run.left_out:
+        yield Note("of-no-series", paths=tuple(sorted(it.path for it in part.run.left_out)))
     if any(it.lineage for it in part.candidates):
         yield Note("reused-folder")
     elif (conflict := find_time_conflict(part.candidates)) is not None:
