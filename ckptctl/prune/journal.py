@@ -9,6 +9,8 @@
             list.0              a file in which training listed them, as it was before
 
 A record begins with its checksum. One that a power cut tore can only be the last; a broken one before others is damage.
+It ends with a seal that only its user can make, for this root and this prune: what came with a clone, an archive or a
+copy, or what another user laid there, is not carried out.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
+from hmac import compare_digest
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from zlib import crc32
@@ -32,6 +36,7 @@ from ckptctl.core.transaction import (
     TransactionItem,
 )
 from ckptctl.errors import CkptctlError, Damaged
+from ckptctl.prune.secret import read_secret
 from ckptctl.stores import PRIVATE, read_whole
 
 if TYPE_CHECKING:
@@ -44,13 +49,16 @@ LIST = "list."
 VERSION = 1
 MOST_BYTES = 1 << 30
 """A larger journal is none of ours: a million checkpoints take a third of it."""
-_RECORD = 32
+_SEAL = 16
+"""Bytes."""
+_RECORD = 32 + 2 * _SEAL + len(',"seal":""')
 """Bytes that to note an item takes at most, with its share of the record."""
-_HEIR = 160
+_HEIR = 160 + 2 * _SEAL + len(',"seal":""')
 """Bytes that to note an heir takes at most."""
 
 TransactionState = Literal["open", "kept", "emptying"]
 """Under way or cut off; done, with all of it in the trash; being removed for good."""
+FOREIGN = "another user wrote it, or it was written for another folder: it is left alone"
 _STRANGE = "it does not say what it should"
 
 
@@ -63,6 +71,8 @@ class JournaledTransaction(NamedTuple):
     """The numbers of the items that are not to come back: they may be removed already."""
     end: int = 0
     """Where the journal goes on, in bytes."""
+    length: int = 0
+    """How many records it has."""
 
     @property
     def folder(self) -> str:
@@ -75,22 +85,55 @@ class JournaledTransaction(NamedTuple):
 
 
 class Journal:
-    """The open journal of a transaction."""
+    """The open journal of a transaction; ``count`` records are in it."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, seal: Seal, count: int) -> None:
         self._log = log
+        self._seal = seal
+        self._count = count
 
     def note_gone(self, numbers: Iterable[int]) -> None:
         """Say that items are in the trash and may be removed; raises OSError."""
-        self._log.add(encode_record({"gone": list(numbers)}))
+        self._add({"gone": list(numbers)})
 
     def note_replacement(self, number: int, part: int, replacement: Replacement) -> None:
         """Say what is going to take the place of an item's part, before that leaves it; raises OSError."""
-        self._log.add(encode_record({"heir": [number, part, replacement]}))
+        self._add({"heir": [number, part, replacement]})
 
     def note_state(self, state: TransactionState) -> None:
         """Say that all is in the trash and stays there, or is to be removed; raises OSError."""
-        self._log.add(encode_record({"state": state}))
+        self._add({"state": state})
+
+    def _add(self, record: Mapping[str, object]) -> None:
+        self._log.add(encode_record(self._seal.put(record, self._count)))
+        self._count += 1
+
+
+class Seal:
+    """What shows of a record that this user wrote it, at its place in the journal of one prune in one root."""
+
+    def __init__(self, store: ReadStore, txid: str) -> None:
+        try:
+            identity = store.stat("").identity
+        except (OSError, CkptctlError):
+            identity = None
+        number = identity[1] if isinstance(identity, tuple) else identity  # a device has another one after a mount
+        self._place = f"{number}:{txid}"
+
+    def put(self, record: Mapping[str, object], at: int) -> dict[str, object]:
+        """A record with its seal; ``at``: how many stand before it."""
+        return {**record, "seal": self._make(record, at)}
+
+    def take(self, record: Mapping[str, object], at: int) -> dict[str, object]:
+        """A record without its seal; raises Damaged where that is not this user's, or of another place."""
+        plain = {key: value for key, value in record.items() if key != "seal"}
+        if not compare_digest(str(record.get("seal", "")).encode("ascii", "replace"), self._make(plain, at).encode()):
+            raise Damaged(FOREIGN)
+        return plain
+
+    def _make(self, record: Mapping[str, object], at: int) -> str:
+        text = f"{self._place}:{at}:{json.dumps(record, separators=(',', ':'))}"
+        return blake2b(text.encode(), key=read_secret(), digest_size=_SEAL).hexdigest()
 
 
 def new_id() -> str:
@@ -135,12 +178,14 @@ def _is_whole(line: bytes) -> bool:
 @contextmanager
 def begin_journal(store: Store, transaction: Transaction) -> Iterator[Journal]:
     """Write down what is to be done before any of it is, with room reserved for what will be done; raises OSError."""
-    intents = b"".join(map(encode_record, _intents_of(transaction)))
+    seal = Seal(store, transaction.txid)
+    records = [seal.put(record, at) for at, record in enumerate(_intents_of(transaction))]
+    intents = b"".join(map(encode_record, records))
     replacements = sum(len(item.parts) for item in transaction.items if item.is_slim)
     room = len(intents) + _RECORD * (len(transaction.items) + 4) + _HEIR * replacements
     with store.log(f"{trash_folder_of(transaction.txid)}/{NAME}", room=room) as log:
         log.add(intents)
-        yield Journal(log)
+        yield Journal(log, seal, len(records))
 
 
 def _intents_of(transaction: Transaction) -> Iterator[dict[str, object]]:
@@ -155,7 +200,7 @@ def _intents_of(transaction: Transaction) -> Iterator[dict[str, object]]:
 def resume_journal(store: Store, transaction: JournaledTransaction) -> Iterator[Journal]:
     """Open the journal of something that was begun, to add to it; raises OSError."""
     with store.log(f"{transaction.folder}/{NAME}", end=transaction.end) as log:
-        yield Journal(log)
+        yield Journal(log, Seal(store, transaction.intent.txid), transaction.length)
 
 
 def load_transaction(store: ReadStore, txid: str) -> JournaledTransaction | None:
@@ -170,7 +215,8 @@ def load_transaction(store: ReadStore, txid: str) -> JournaledTransaction | None
     records, end = decode_records(data)
     if not records:
         return None
-    return _understand(records, end)
+    seal = Seal(store, txid)
+    return _understand([seal.take(record, at) for at, record in enumerate(records)], end)
 
 
 def _understand(records: Sequence[dict[str, Any]], end: int) -> JournaledTransaction | None:
@@ -187,7 +233,7 @@ def _understand(records: Sequence[dict[str, Any]], end: int) -> JournaledTransac
         plain["links"] = tuple(SymlinkChange(*it) for it in plain["links"])
         transaction = Transaction(items=tuple(map(_read_item, rest[:count])), lists=listed, **plain)
         _require_own_places(transaction)
-        return _follow(JournaledTransaction(transaction, end=end), rest[count + lists :])
+        return _follow(JournaledTransaction(transaction, end=end, length=len(records)), rest[count + lists :])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Damaged(_STRANGE) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from os.path import dirname, isdir, ismount, join, normpath, realpath
+from shlex import quote
 from typing import NamedTuple
 
 from ckptctl.core.transaction import TrashChange
@@ -53,16 +54,23 @@ def find_unfinished(store: ReadStore) -> list[tuple[str, str]]:
 
 def find_one_prune(txid: str | None, paths: Sequence[str]) -> list[TrashedPrune]:
     """What the prune with an identifier, or the newest, left in the trash of each root; raises NotFound."""
-    found = [it for it in find_trashed(paths) if it.transaction.intent.txid.startswith(txid or "")]
+    found = [it for it in find_trashed(paths, above=False) if it.transaction.intent.txid.startswith(txid or "")]
     if not found:
         what = f"no prune {txid} is in a trash" if txid else "no trash"
-        hint = "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
-        raise NotFound(f"{what} here, above or below", path=paths[0], hint=hint, id="no-trash")
+        raise NotFound(f"{what} here or below", path=paths[0], hint=_describe_above(txid, paths[0]), id="no-trash")
     known = sorted({it.transaction.intent.txid for it in found})
     if txid and len(known) > 1:
         raise NotFound(f"{txid} may be {', '.join(known)}", path=paths[0], hint="write more of it", id="no-trash")
     newest = max(found, key=lambda it: it.transaction.intent.since).transaction.intent.txid
     return _once([it for it in found if it.transaction.intent.txid == newest])
+
+
+def _describe_above(txid: str | None, path: str) -> str:
+    """What to do where no trash is found: the one of a folder above is named, and left alone."""
+    place = None if "://" in path else _find_place_above(path)
+    if place is None:
+        return "ckptctl trash ls shows what there is; what was deleted without --trash cannot come back"
+    return f"a folder above has a trash: ckptctl undo {f'{txid} ' if txid else ''}{quote(place)}"
 
 
 def find_trashed_of(txid: str, paths: Sequence[str]) -> list[TrashedPrune]:
@@ -100,11 +108,11 @@ def undo_prune(trashed: TrashedPrune) -> list[TrashChange]:
     return [*(it for it in earlier if it.txid != change.txid), change]
 
 
-def find_trashed(paths: Sequence[str]) -> Iterator[TrashedPrune]:
-    """What lies in the trash of each place, of those below it, and of the nearest above it where it has none."""
+def find_trashed(paths: Sequence[str], *, above: bool = True) -> Iterator[TrashedPrune]:
+    """What lies in the trash of each place and of those below it; with ``above`` else of the nearest above it."""
     for path in paths:
         found = [*_find_in(open_store(path)), *_find_below(path)]
-        yield from found or _find_above(path)
+        yield from found or (_find_above(path) if above else ())
 
 
 def _find_in(store: ReadStore) -> list[TrashedPrune]:
@@ -130,10 +138,15 @@ def _find_nearest(path: str) -> str:
 
 
 def _find_above(path: str) -> list[TrashedPrune]:
+    place = _find_place_above(path)
+    return [] if place is None else _find_in(open_store(place))
+
+
+def _find_place_above(path: str) -> str | None:
+    """The nearest folder above one that has a trash, on the same file system; None where none has."""
     place = realpath(path)
     while not ismount(place):
         place = dirname(place)
-        store = open_store(place)
-        if has_trash(store):
-            return _find_in(store)
-    return []
+        if has_trash(open_store(place)):
+            return place
+    return None

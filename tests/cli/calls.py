@@ -146,5 +146,5 @@ def checkpoints_in(folder: Path) -> list[str]:
 
 def environment(**values: str) -> dict[str, str]:
     """For a process of its own, that runs this checkout."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME")}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_STATE_HOME")}
     return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm", "LANG": "C.UTF-8", **values}

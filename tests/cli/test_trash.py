@@ -37,13 +37,21 @@ def test_what_was_set_aside_is_told_with_the_way_back(runs: Path) -> None:
     assert call("ls", "runs", "-q").lines == [f"runs/a/{BEST}", f"runs/a/{LAST}"]
 
 
-@pytest.mark.parametrize("place", [[], ["runs"], ["runs/a"], ["."]], ids=["", "the root", "below it", "above it"])
+@pytest.mark.parametrize("place", [[], ["runs"], ["."]], ids=["", "the root", "above it"])
 def test_undo_puts_everything_back_from_wherever_it_is_called(runs: Path, place: list[str]) -> None:
     before = listing(runs)
     set_aside()
     answer = call("undo", *place)
     assert (answer.code, answer.err.endswith(": 2 checkpoints put back\n")) == (0, True)
     assert listing(runs) == before
+
+
+def test_undo_names_the_trash_of_a_folder_above_and_leaves_it_alone(runs: Path) -> None:
+    set_aside()
+    before = listing(runs)
+    answer = call("undo", "runs/a")
+    assert (answer.code, listing(runs)) == (4, before)
+    assert f"a folder above has a trash: ckptctl undo {os.path.realpath('runs')}" in answer.err
 
 
 def test_undo_takes_the_newest_or_the_one_that_is_named(runs: Path) -> None:

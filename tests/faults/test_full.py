@@ -81,14 +81,15 @@ def test_a_full_ext4_is_freed_by_a_prune(place: Path) -> None:
 
 @pytest.mark.mount
 @pytest.mark.row("D4")
-def test_the_trash_of_a_full_disk_can_be_emptied_and_undone(place: Path) -> None:
+def test_the_trash_of_a_full_disk_can_be_emptied_and_undone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))  # handed over with the trash: it is the user's secret
     for act, left in (("empty", 1), ("undo", 4)):
         with mounted(place / act, "-o", "loop", str(make_image(place / f"{act}.img", 2))) as disk:
             store = open_url(str(save(disk)))
             apply(plan_in(store), store, ApplyOptions(TXID, keeps=True))
             del store
-            for folder, _, names in os.walk(disk / ".ckptctl"):
-                for path in (folder, *(f"{folder}/{name}" for name in names)):
+            for top in (disk / ".ckptctl", place / "state"):
+                for path in (top, *top.rglob("*")):
                     os.chown(path, NOBODY, NOBODY)
             assert prune_full(disk, act) == ["3"]
             assert len(os.listdir(disk / "r")) == left

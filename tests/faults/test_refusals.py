@@ -12,7 +12,8 @@ from time import time
 
 import pytest
 
-from ckptctl.prune.journal import encode_record
+from ckptctl.prune.journal import Seal, encode_record
+from ckptctl.stores.local import open_url
 from tests.cli.calls import HOUR, NAMES, PROGRAM, call, checkpoints_in, environment, listing, make_run
 from tests.faults.disks import mounted
 from tests.faults.scenes import SCENES, make
@@ -134,8 +135,11 @@ def test_what_another_user_left_in_the_trash_is_left_to_them(tmp_path: Path, kee
     assert call("prune", run, "--keep-last", "3", "--yes", "--trash").code == 0
     (journal,) = (run / ".ckptctl").rglob("journal")
     lines = journal.read_bytes().rstrip(b"\0").splitlines(keepends=True)
-    said = json.loads(lines[0][9:]) | ({} if keeps_for is None else {"until": 0})
-    journal.write_bytes(encode_record(said) + b"".join(lines[1:] if keeps_for is not None else lines[1:-1]))
+    seal = Seal(open_url(str(run)), journal.parent.name)
+    said = seal.take(json.loads(lines[0][9:]), 0) | ({} if keeps_for is None else {"until": 0})
+    journal.write_bytes(
+        encode_record(seal.put(said, 0)) + b"".join(lines[1:] if keeps_for is not None else lines[1:-1])
+    )
     os.chown(journal, 65534, 65534)
     answer = call("prune", run, "--keep-last", "2", "--yes")
     assert answer.code == 0, answer.err

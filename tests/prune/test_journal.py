@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -11,9 +14,11 @@ import pytest
 from ckptctl.core.transaction import RenameStep, Replacement, RetainedFile, RosterEdit, Transaction, TransactionItem
 from ckptctl.errors import Damaged
 from ckptctl.prune.journal import (
+    FOREIGN,
     NAME,
     TRASH,
     JournaledTransaction,
+    Seal,
     begin_journal,
     decode_records,
     encode_record,
@@ -59,7 +64,7 @@ def test_what_is_intended_is_read_as_it_was_written() -> None:
     store = store_with()
     found = load_transaction(store, "t")
     assert found is not None
-    assert found._replace(end=0) == JournaledTransaction(INTENT)
+    assert found._replace(end=0, length=0) == JournaledTransaction(INTENT)
     assert found.folder == f"{TRASH}/t"
 
 
@@ -129,6 +134,55 @@ def test_intents_that_were_not_written_to_their_end_were_never_meant(count: int)
     assert load_transaction(store, "t") is None
 
 
+def sealed(store: MemoryStore, *records: dict[str, object], start: int = 0) -> bytes:
+    """Records as this user's ckptctl writes them."""
+    seal = Seal(store, "t")
+    return b"".join(encode_record(seal.put(record, at)) for at, record in enumerate(records, start))
+
+
+def test_a_journal_of_another_version_says_so() -> None:
+    store = MemoryStore({})
+    store.make_folder(trash_folder_of("t"))
+    store.write(f"{trash_folder_of('t')}/{NAME}", sealed(store, {"journal": 9}))
+    with pytest.raises(Damaged, match="it is of version 9, and only 1 is known"):
+        load_transaction(store, "t")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda _: [encode_record({**INTENT._asdict(), "journal": 1, "items": 0, "lists": 0})], id="bare"),
+        pytest.param(lambda lines: [lines[1], *lines[1:]], id="another order"),
+        pytest.param(lambda lines: [lines[0], lines[0], *lines[2:]], id="a line twice"),
+    ],
+)
+def test_a_journal_that_nobody_with_the_secret_wrote_is_left_alone(
+    change: Callable[[list[bytes]], list[bytes]],
+) -> None:
+    store = store_with()
+    lines = content(store).rstrip(b"\0").splitlines(keepends=True)
+    store.write(f"{trash_folder_of('t')}/{NAME}", b"".join(change(lines)))
+    with pytest.raises(Damaged, match="another user wrote it"):
+        load_transaction(store, "t")
+
+
+def test_a_journal_that_was_changed_by_one_number_is_left_alone() -> None:
+    store = store_with()
+    lines = content(store).rstrip(b"\0").splitlines(keepends=True)
+    record = json.loads(lines[1][9:])
+    record["size"] += 1
+    store.write(f"{trash_folder_of('t')}/{NAME}", b"".join([lines[0], encode_record(record), *lines[2:]]))
+    with pytest.raises(Damaged, match="another user wrote it"):
+        load_transaction(store, "t")
+
+
+def test_a_journal_of_another_users_secret_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store = store_with()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(Damaged, match="another user wrote it"):
+        load_transaction(store, "t")
+
+
 def test_where_there_is_no_journal_nothing_was_meant() -> None:
     assert load_transaction(MemoryStore(), "t") is None
 
@@ -145,8 +199,10 @@ STRANGE = {
 
 @pytest.mark.parametrize("record", STRANGE.values(), ids=STRANGE)
 def test_what_does_not_say_what_it_should_is_damage(record: dict[str, object]) -> None:
-    store = MemoryStore({f"{trash_folder_of('t')}/{NAME}": encode_record(record)})
-    with pytest.raises(Damaged):
+    store = MemoryStore({})
+    store.make_folder(trash_folder_of("t"))
+    store.write(f"{trash_folder_of('t')}/{NAME}", sealed(store, record))
+    with pytest.raises(Damaged, match=r"it (does not say what it should|is of version)"):
         load_transaction(store, "t")
 
 
@@ -203,8 +259,9 @@ UNLIKELY = [
 def test_a_number_or_state_that_cannot_be_is_damage(record: dict[str, object]) -> None:
     store = store_with()
     data = content(store).rstrip(b"\0")
-    store.write(f"{trash_folder_of('t')}/{NAME}", data + encode_record(record))
-    with pytest.raises(Damaged):
+    added = sealed(store, record, start=len(data.splitlines()))
+    store.write(f"{trash_folder_of('t')}/{NAME}", data + added)
+    with pytest.raises(Damaged, match="it does not say what it should"):
         load_transaction(store, "t")
 
 
@@ -236,8 +293,8 @@ def test_all_that_lies_in_the_trash_is_told_oldest_first_and_the_rest_with_why()
     assert strange == {
         "torn": "",
         "bare": "",
-        "broken": "it is of version 9, and only 1 is known",
-        "moved": "its journal is of another prune",
+        "broken": FOREIGN,
+        "moved": FOREIGN,
     }
 
 
