@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from ckptctl.layouts.schema import FileLayout, FolderLayout, Layout
 
+_BESIDE = tuple(
+    """*.json *.jsonl *.yaml *.yml *.toml *.txt *.log *.csv *.tsv *.md *.py *.png *.jpg
+    events.out.tfevents.*""".split()
+)
+
 LAYOUTS: tuple[Layout, ...] = (
     # No name and no file shows such a folder: those beside it do, see ``scan/save_folders.py``.
-    FolderLayout(name="generic-folder", is_generic=True, examples=("epoch_3", "step_500")),
+    FolderLayout(name="generic-folder", beside=_BESIDE, is_generic=True, examples=("epoch_3", "step_500")),
     FileLayout(
         name="generic",
-        beside=tuple(
-            """*.json *.jsonl *.yaml *.yml *.toml *.txt *.log *.csv *.tsv *.md *.py *.png *.jpg
-            events.out.tfevents.*""".split()
-        ),
+        beside=_BESIDE,
         is_generic=True,
         examples=("epoch_10.pt", "model_epoch_3_val_loss=0.42.pth", "step-1000.safetensors"),
     ),

@@ -55,7 +55,7 @@ def part_copies(
     store: ReadStore, checkpoints: Sequence[Checkpoint], pinned: Collection[str] = frozenset()
 ) -> PartedCopies:
     """Part the copies from the checkpoints; one that a person pinned stays."""
-    names = [it for it in checkpoints if it.unit == "file" and is_copy_name(it) and it.path not in pinned]
+    names = [it for it in checkpoints if is_copy_name(it) and it.path not in pinned]
     saves = [it for it in checkpoints if it.unit == "file" and _says_when(it)] if names else []
     if not saves or len(names) > _MOST_NAMES:
         return PartedCopies(list(checkpoints), [], [])
@@ -66,8 +66,12 @@ def part_copies(
 
 
 def is_copy_name(checkpoint: Checkpoint) -> bool:
-    """Whether its name says what it is for, and not that it was made of others."""
-    return not COPIED.isdisjoint(checkpoint.roles) and not checkpoint.is_made
+    """Whether a home-made file's name says what it is for, and not that it was made of others.
+
+    What a framework copies it deletes by its own rules: its copies keep no save.
+    """
+    is_own = checkpoint.unit == "file" and find_layout(checkpoint.layout).is_generic
+    return is_own and not COPIED.isdisjoint(checkpoint.roles) and not checkpoint.is_made
 
 
 def _says_when(checkpoint: Checkpoint) -> bool:

@@ -13,6 +13,7 @@ from ckptctl.core.names.fits import match_name
 from ckptctl.core.names.shapes import group_by_shape, split_ending
 from ckptctl.core.ranking import UNNAMED
 from ckptctl.errors import CkptctlError, NoCheckpoint
+from ckptctl.scan.completeness import is_shard
 from ckptctl.scan.loose_files import has_weights_ending
 from ckptctl.stores import open_store
 
@@ -47,6 +48,10 @@ def describe_seen(paths: Sequence[str], template: NameReader | None = None) -> s
 
 def _write_seen(folders: Folders) -> str:
     """How many files there are, and a template that fits the most of one shape."""
+    names = [name for held in folders.values() for name in held]
+    folders = {path: [it for it in held if not is_shard(it)] for path, held in folders.items()}  # no saves in a row
+    if not any(folders.values()):
+        return f"seen: {_write_count(len(names), '')}, parts of one file each, such as {names[0]}"
     names = [name for held in folders.values() for name in held]
     ending, count = Counter(split_ending(it)[1] for it in names).most_common(1)[0]
     alike = _find_most_alike(folders, ending)

@@ -152,15 +152,24 @@ class _LastOpened(StoreView):
         self._path: str | None = None
         self._held = ExitStack()
         self._source: ReadableFile | None = None
+        self._is_used = False
 
     @contextmanager
     def open(self, path: str) -> Iterator[ReadableFile]:
-        """Open a file of the store, unless it is the one."""
+        """Open a file of the store, unless it is the one; of several that are read side by side each by itself."""
+        if self._is_used:
+            with super().open(path) as source:
+                yield source
+            return
         if path != self._path or self._source is None:
             self.close()
             self._source = self._held.enter_context(super().open(path))
             self._path = path
-        yield self._source
+        self._is_used = True
+        try:
+            yield self._source
+        finally:
+            self._is_used = False
 
     def close(self) -> None:
         """Close the file that is open."""

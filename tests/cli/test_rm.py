@@ -185,3 +185,12 @@ def test_a_checkpoint_of_a_folder_that_two_frameworks_share_goes_by_its_name(run
     age(run / "model.keras", 3600)
     assert call("rm", run / NAMES[0], "--yes").code == 0
     assert left(run) == NAMES[1:]
+
+
+def test_a_file_of_no_series_is_deleted_without_being_called_kept(tmp_path: Path) -> None:
+    save(tmp_path, ["epoch_1.pt", "epoch_2.pt", "fold_0.pt", "fold_1.pt"])
+    answer = call("rm", tmp_path / "fold_0.pt", "--yes")
+    assert answer.code == 0, answer.err
+    assert "of no series" not in answer.err
+    assert not (tmp_path / "fold_0.pt").exists()
+    assert (tmp_path / "fold_1.pt").exists()

@@ -17,6 +17,8 @@ import sys
 from time import process_time
 from typing import Any
 
+import ckptctl.core.names.template
+import ckptctl.core.series.proposal
 import ckptctl.formats
 import ckptctl.sandbox
 import ckptctl.tensors

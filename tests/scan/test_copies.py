@@ -182,11 +182,11 @@ def lightning(epoch: int) -> bytes:
     )
 
 
-def test_what_a_framework_names_stays_a_checkpoint_beside_the_mark(tmp_path: Path) -> None:
+def test_what_a_framework_copies_keeps_no_save(tmp_path: Path) -> None:
     files = {f"epoch={n}-step={n}0.ckpt": lightning(n) for n in (1, 2)}
     put(tmp_path, files | {"last.ckpt": lightning(2)})
     assert "last.ckpt" in listed(tmp_path)
-    assert pointers_of(tmp_path) == {"last.ckpt": ("copy", "epoch=2-step=20.ckpt")}
+    assert pointers_of(tmp_path) == {}
 
 
 def test_the_numbers_inside_say_with_which_save_to_begin(tmp_path: Path) -> None:

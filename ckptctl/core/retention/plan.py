@@ -193,7 +193,7 @@ def _draw(part: Eligibility, results: Sequence[RuleResult], policy: Policy, now:
     judged = tuple(Verdict(it.path, *evaluate_checkpoint(case, it), checkpoint=it) for it in run.checkpoints)
     spares = {it.path: place for it in run.checkpoints if (place := budget_rank_of(case, it)) is not None}
     metric = next((it.rule_context.metric for it in results if it.rule_context.metric), None)
-    notices = (*run.notices, *warn_order(part, results))
+    notices = (*run.notices, *warn_order(part, results, policy.named))
     plan = RunPlan(run.path, (*judged, *_pass_strays(run)), metric, notices, rosters=run.rosters, folder=run.folder)
     plan = plan._replace(loose=case.moves)
     return DraftRunPlan(plan, spares)
@@ -241,9 +241,9 @@ def _complete(plan: Plan) -> Plan:
     return plan._replace(runs=tuple(runs))
 
 
-def warn_order(part: Eligibility, results: Sequence[RuleResult]) -> Iterator[Note]:
+def warn_order(part: Eligibility, results: Sequence[RuleResult], named: frozenset[str]) -> Iterator[Note]:
     """What a person may see otherwise: files of no series, a second training, an infinite best, a tied last place."""
-    if part.run.left_out:
+    if part.run.left_out and not named:  # `rm` may delete one of them
         yield Note("of-no-series", paths=tuple(sorted(it.path for it in part.run.left_out)))
     if any(it.lineage for it in part.candidates):
         yield Note("reused-folder")

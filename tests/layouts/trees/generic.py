@@ -8,6 +8,16 @@ _STATE = torch_file({"model": {}, "optimizer": {"state": {}}})
 
 TREES = (
     Tree(
+        "a folder for each save",
+        "generic",
+        {
+            "train.log": b"x",
+            **{f"step_{it}/{name}": _STATE for it in (100, 200, 300) for name in ("model.pt", "optimizer.pt")},
+            **{f"step_{it}/config.json": b"{}" for it in (100, 200, 300)},
+        },
+        tuple(Expected(f"step_{it}", step=it, layout="generic-folder") for it in (100, 200, 300)),
+    ),
+    Tree(
         "steps, beside all that is called alike",
         "generic",
         {
