@@ -28,6 +28,7 @@ from ckptctl.scan.targets import (
     absolute_verdict,
     expand_globs,
     make_absolute,
+    name_places,
     open_separate_stores,
     parse_filters,
     read_names,
@@ -397,7 +398,7 @@ def plan_prune(
     from ckptctl.prune.policy_options import ApplyTerms, configure, read_policy_options
 
     given = locals()
-    places = expand_globs(read_paths(paths))
+    places = name_places(read_paths(paths))
     configured = configure(read_policy_options(given), places)
     names = configured.read_names(read_names(template, layout, ext, equals, include))
     terms = ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open)

@@ -18,7 +18,7 @@ from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
 from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
 from ckptctl.scan.resolve import is_link
-from ckptctl.scan.targets import NameOptions, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, open_named_stores, read_options
 from ckptctl.stores import ReadStore
 
 EXAMPLES = """
@@ -49,7 +49,7 @@ def command(
     All of them or none: what a link names, what is pinned and what is being written is refused.
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
-    stores = open_stores([folder for folder, _ in _places(checkpoints)])
+    stores = open_named_stores([folder for folder, _ in _places(checkpoints)])
     configured = configure(PolicyOptions(), [it.url for it in stores])
     policy = policy_for_named(checkpoints, stores)._replace(
         may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
