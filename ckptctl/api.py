@@ -375,6 +375,7 @@ def plan_prune(
     drop_unranked: bool = False,
     no_protect_last: bool = False,
     allow_mount: bool = False,
+    ignore_unreadable: bool = False,
     min_age: Span | None = None,
     strict: bool = False,
     max_delete: int | None = None,

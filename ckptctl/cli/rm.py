@@ -39,6 +39,10 @@ def command(
     trash_for: opt.TrashFor = None,
     allow_open: opt.AllowOpen = False,
     empty_run: EmptyRun = False,
+    ignore_unreadable: Annotated[
+        bool,
+        Option("--ignore-unreadable", help="Delete although a file that may name checkpoints cannot be read."),
+    ] = False,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     json: opt.Json = False,
@@ -52,7 +56,10 @@ def command(
     stores = open_named_stores([folder for folder, _ in _places(checkpoints)])
     configured = configure(PolicyOptions(), [it.url for it in stores])
     policy = policy_for_named(checkpoints, stores)._replace(
-        may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
+        may_empty=empty_run,
+        ignore_unreadable=ignore_unreadable,
+        spared=configured.spared,
+        min_age=read_min_age(configured.flags.min_age or "auto"),
     )
     options = configured.choose("rm", trash=trash, trash_for=trash_for, takes_open=allow_open)
     scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))

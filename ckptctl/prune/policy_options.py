@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from ckptctl.config import NamedPolicy, Setting, Settings, find_settings, read_policy_file
 from ckptctl.core.filters import parse_filter
+from ckptctl.core.model import Run
 from ckptctl.core.ranking import infer_mode
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.policy import GroupBy, Policy
@@ -80,6 +81,7 @@ class PolicyOptions(NamedTuple):
     drop_unranked: bool = False
     no_protect_last: bool = False
     allow_mount: bool = False
+    ignore_unreadable: bool = False
     min_age: str | None = None
     strict: bool = False
     max_delete: int | None = None
@@ -247,6 +249,7 @@ def make_policy(flags: PolicyOptions, *, spared: Sequence[str] = ()) -> Policy:
         flags.drop_unranked,
         protect_last=not flags.no_protect_last,
         allow_mount=flags.allow_mount,
+        ignore_unreadable=flags.ignore_unreadable,
         min_age=read_min_age(flags.min_age or "auto"),
         filters=tuple(map(parse_filter, flags.filters or ())),
         group_by=next(it for it in groups if it == flags.group_by),
@@ -355,3 +358,16 @@ def _read_steps(texts: Sequence[str]) -> Iterator[int]:
 def read_min_age(text: str) -> int | None:
     """Nanoseconds; None for ``auto``: only what its layout cannot prove complete waits."""
     return None if text == "auto" else _read_span(text)
+
+
+def prepare_run(run: Run, policy: Policy) -> Run:
+    """A run as a policy takes it: with what a person named of what it left out, without a doubt that one has lifted."""
+    if any(it.path in policy.named for it in run.left_out):
+        run = run._replace(checkpoints=(*run.checkpoints, *run.left_out))
+    if not (policy.ignore_unreadable and run.unread):
+        return run
+    lifted = (
+        it._replace(state="complete", note=None) if it.note is not None and it.note.id == "unread-pointer" else it
+        for it in run.checkpoints
+    )
+    return run._replace(checkpoints=tuple(lifted))

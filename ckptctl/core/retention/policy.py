@@ -47,6 +47,8 @@ class Policy(NamedTuple):
     """Whether a run may lose its last complete checkpoint."""
     allow_mount: bool = False
     """Whether a root may be a mount point."""
+    ignore_unreadable: bool = False
+    """Whether files that may name checkpoints and cannot be read keep nothing."""
     resumable: int | None = None
     """So many of what stays, the newest, keep what resuming needs; None: all."""
 
