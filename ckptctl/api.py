@@ -404,7 +404,7 @@ def plan_prune(
     names = configured.read_names(read_names(template, layout, ext, equals, include))
     terms = ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open)
     terms()  # raises for what contradicts, before anything is looked at
-    request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared)
+    request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared, configured.folders)
     job = make_prune_job(request, open_separate_stores(places))
     planned = plan_job(job)
     require_checkpoints(job, planned)

@@ -41,7 +41,7 @@ def command(
     stores = open_named_stores([path for path, _ in planned.places])
     refuse_stale(planned, stores)
     configured = configure(planned.asked.options, [path for path, _ in planned.places])
-    asked = planned.asked._replace(options=configured.flags, spared=configured.spared)
+    asked = planned.asked._replace(options=configured.flags, spared=configured.spared, folders=configured.folders)
     options = configured.choose("apply", trash=trash, trash_for=trash_for, takes_open=allow_open)
     job = make_prune_job(asked, stores)._replace(narrow=partial(narrow_to_plan, plan=planned))
     consent = PruneConsent(options, is_dry=dry_run, has_consent=yes)

@@ -67,7 +67,7 @@ def command(
     configured = configure(flags, name_places(paths))
     flags = configured.flags._replace(policy=None)
     typed = NameOptions(template, layout, ext, equals, include)
-    asked = PruneRequest(flags, configured.read_names(typed), exact, configured.spared)
+    asked = PruneRequest(flags, configured.read_names(typed), exact, configured.spared, configured.folders)
     policy = make_policy(flags, spared=configured.spared)
     options = configured.choose("prune", trash=trash, trash_for=trash_for, takes_open=allow_open)
     opt.refuse_together(free=policy.budget.free is not None, trash=options.keeps)

@@ -16,7 +16,7 @@ from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
-from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
+from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size, view_from
 from ckptctl.scan.resolve import is_link
 from ckptctl.scan.targets import NameOptions, open_named_stores, read_options
 from ckptctl.stores import ReadStore
@@ -61,6 +61,7 @@ def command(
         spared=configured.spared,
         min_age=read_min_age(configured.flags.min_age or "auto"),
     )
+    policy = view_from(policy, stores, configured.folders)
     options = configured.choose("rm", trash=trash, trash_for=trash_for, takes_open=allow_open)
     scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
     limits = configured.flags

@@ -24,7 +24,7 @@ from ckptctl.core.units import NANOSECONDS, parse_size
 from ckptctl.errors import CkptctlError, NoCheckpoint, NoScore, PartlyDone, Refused, UsageError
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.content_checks import plan_proven
-from ckptctl.prune.policy_options import PolicyOptions, make_policy, prepare_run
+from ckptctl.prune.policy_options import PolicyOptions, make_policy, prepare_run, view_from
 from ckptctl.scan.metrics.collect import resolve_ties
 from ckptctl.scan.pointers import attach_links, drop_links
 from ckptctl.scan.runs import Options
@@ -49,6 +49,8 @@ class PruneRequest(NamedTuple):
     exact: bool = False
     spared: tuple[str, ...] = ()
     """Patterns of what configuration files keep."""
+    folders: tuple[str, ...] = ()
+    """Where those files lie."""
 
 
 class PruneJob(NamedTuple):
@@ -100,7 +102,7 @@ def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJ
         sure=True,
         now=min(store.clock() for store in stores),
     )
-    policy = make_policy(options, spared=request.spared)
+    policy = view_from(make_policy(options, spared=request.spared), stores, request.folders)
     most = None if size is None else parse_size(size)
     ranking = [it.monitor for it in policy.rules if isinstance(it, TopK) and it.monitor]
     metrics = tuple(dict.fromkeys(it for it in ranking if it != options.monitor))
