@@ -38,8 +38,6 @@ class Policy(NamedTuple):
     """Whether leftovers of killed saves go."""
     spared: tuple[str, ...] = ()
     """Patterns of paths that are kept as by a pin."""
-    view: PathView = ANYWHERE
-    """From where these patterns see paths."""
     budget: Budget = Budget()
     named: frozenset[str] = frozenset()
     """Paths that a person named: nothing else goes, and of these also what rules pass over."""
@@ -53,6 +51,8 @@ class Policy(NamedTuple):
     """Whether files that may name checkpoints and cannot be read keep nothing."""
     resumable: int | None = None
     """So many of what stays, the newest, keep what resuming needs; None: all."""
+    view: PathView = ANYWHERE
+    """From where the patterns of ``spared`` see paths."""
 
 
 _GROUPS: Mapping[GroupBy, str] = {
