@@ -28,6 +28,7 @@ from ckptctl.scan.targets import (
     absolute_verdict,
     expand_globs,
     make_absolute,
+    name_places,
     open_separate_stores,
     parse_filters,
     read_names,
@@ -374,6 +375,7 @@ def plan_prune(
     drop_unranked: bool = False,
     no_protect_last: bool = False,
     allow_mount: bool = False,
+    ignore_unreadable: bool = False,
     min_age: Span | None = None,
     strict: bool = False,
     max_delete: int | None = None,
@@ -397,12 +399,12 @@ def plan_prune(
     from ckptctl.prune.policy_options import ApplyTerms, configure, read_policy_options
 
     given = locals()
-    places = expand_globs(read_paths(paths))
+    places = name_places(read_paths(paths))
     configured = configure(read_policy_options(given), places)
     names = configured.read_names(read_names(template, layout, ext, equals, include))
     terms = ApplyTerms(configured, trash=trash, trash_for=trash_for, allow_open=allow_open)
     terms()  # raises for what contradicts, before anything is looked at
-    request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared)
+    request = PruneRequest(configured.flags._replace(policy=None), names, exact, configured.spared, configured.folders)
     job = make_prune_job(request, open_separate_stores(places))
     planned = plan_job(job)
     require_checkpoints(job, planned)

@@ -38,7 +38,9 @@ POLICY_KEYS: dict[str, str] = {
     **dict.fromkeys(["keep-best", "keep-every", "keep-step", "filter"], "texts"),
     **dict.fromkeys(["keep-within", "keep-newer-than"], "duration"),
     **dict.fromkeys(["max-size", "free"], "size"),
-    **dict.fromkeys(["allow-mount", "drop-unranked", "no-protect-last", "partial", "relink"], "flag"),
+    **dict.fromkeys(
+        ["allow-mount", "drop-unranked", "ignore-unreadable", "no-protect-last", "partial", "relink"], "flag"
+    ),
     "global-best": "number",
     "group-by": "group",
     "max-files": "count",

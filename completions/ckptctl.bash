@@ -57,7 +57,7 @@ _ckptctl() {
         --mode) _ckptctl_offer "min max auto" ;;
         --plan-out) return ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --allow-mount --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --force --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --include --json --color --verbose -v --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --allow-mount --ignore-unreadable --min-age --strict --max-delete --max-delete-size --dry-run -n --check --yes -y --plan-out --force --every --trash --trash-for --allow-open --exact --template --layout --ext --equals --include --json --color --verbose -v --help -h"; fi ;;
         esac
         ;;
     apply)
@@ -73,7 +73,7 @@ _ckptctl() {
         --group-by) _ckptctl_offer "run parent all" ;;
         --mode) _ckptctl_offer "min max auto" ;;
         --in) return ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --allow-mount --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --include --json --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--policy --top-k --keep-best --keep-last --keep-every --keep-within --keep-newer-than --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-step --keep --global-best --group-by --filter --resumable --max-size --max-files --free --partial --relink --monitor --mode --threshold --tie --drop-unranked --no-protect-last --allow-mount --ignore-unreadable --min-age --strict --max-delete --max-delete-size --in --exact --template --layout --ext --equals --include --json --help -h"; fi ;;
         esac
         ;;
     pin)
@@ -92,7 +92,7 @@ _ckptctl() {
         case $previous in
         --trash-for | --layout | --ext) _ckptctl_offer "" ;;
         --color) _ckptctl_offer "auto always never" ;;
-        *) if [[ $current == -* ]]; then _ckptctl_offer "--dry-run -n --yes -y --trash --trash-for --allow-open --empty-run --layout --ext --json --color --help -h"; fi ;;
+        *) if [[ $current == -* ]]; then _ckptctl_offer "--dry-run -n --yes -y --trash --trash-for --allow-open --empty-run --ignore-unreadable --layout --ext --json --color --help -h"; fi ;;
         esac
         ;;
     undo)

@@ -263,7 +263,7 @@ def test_case_22_an_absolute_link_of_a_moved_folder_dangles_and_is_repaired(tmp_
     save(tmp_path, ["epoch=2.ckpt", "epoch=3.ckpt"])
     (tmp_path / "last.ckpt").symlink_to("/abs/old/location/epoch=3.ckpt")
     (run,) = call("ls", tmp_path, "--json").json["runs"]
-    assert run["pointers"] == [{"path": "last.ckpt", "kind": "symlink", "target": None, "state": "dangling"}]
+    assert run["pointers"] == [{"path": "last.ckpt", "kind": "symlink", "target": "epoch=3.ckpt", "state": "dangling"}]
     assert call("link", tmp_path, "--last").code == 0
     assert os.readlink(tmp_path / "last.ckpt") == "epoch=3.ckpt"
 

@@ -49,6 +49,10 @@ Paths = Annotated[
     list[str] | None,
     Argument(metavar="[PATH]...", help="Folders, globs or URLs; default: here.", show_default=False),
 ]
+NamedPaths = Annotated[
+    list[str] | None,
+    Argument(metavar="[PATH]...", help="Folders or URLs; default: here.", show_default=False),
+]
 Path = Annotated[str, Argument(metavar="[PATH]", help="A folder, a glob or a URL.")]
 Checkpoints = Annotated[list[str], Argument(metavar="CKPT...", help="Files, folders, or stems of families.")]
 OneCheckpoint = Annotated[str, Argument(metavar="CKPT", help="A file, a folder, or the stem of a family.")]

@@ -46,6 +46,9 @@ FLAGS: Mapping[str, Any] = {
     "drop_unranked": Option("--drop-unranked", help="Let checkpoints without a score go."),
     "no_protect_last": Option("--no-protect-last", help="Let the newest go."),
     "allow_mount": Option("--allow-mount", help="Prune a PATH that is itself a mount point."),
+    "ignore_unreadable": Option(
+        "--ignore-unreadable", help="Delete although a file that may name checkpoints cannot be read."
+    ),
     "min_age": Option(metavar="TIME", help="Leave younger ones alone: auto (default), 10m, 2h."),
     "strict": Option("--strict", help="Exit 3 when some run lacks the metric."),
     "max_delete": Option(metavar="N", min=0, help="Refuse a plan that takes more."),

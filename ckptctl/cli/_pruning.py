@@ -13,6 +13,7 @@ from ckptctl.core.model import Run
 from ckptctl.core.retention.objections import Objection
 from ckptctl.core.retention.plan import Plan
 from ckptctl.core.retention.rules import KeepGlob, KeepSteps
+from ckptctl.core.retention.rules.named import matches_path
 from ckptctl.core.retention.rules.protocol import RuleContext
 from ckptctl.core.transaction import Outcome
 from ckptctl.core.units import NANOSECONDS
@@ -143,6 +144,10 @@ def _warn_of_idle(planned: PlannedPrune, console: Console) -> None:
     for rule in named if held else ():
         if not any(map(rule.keep, held)):
             console.warn(f"{rule.describe()}: there is none")
+    policy = planned.plan.policy
+    for pattern in policy.spared if held else ():
+        if not any(matches_path(pattern, it.path, policy.view) for each in held for it in each.candidates):
+            console.warn(f"keep = '{pattern}' of a configuration file: there is none")
     if not console.is_terminal:
         _warn_of_plan(planned, console)
 

@@ -13,7 +13,7 @@ from ckptctl.cli._pruning import PruneConsent, prune
 from ckptctl.prune.plan_file import narrow_to_plan, read_plan, refuse_stale
 from ckptctl.prune.planning import make_prune_job
 from ckptctl.prune.policy_options import configure
-from ckptctl.scan.targets import open_stores
+from ckptctl.scan.targets import open_named_stores
 
 EXAMPLES = """
   ckptctl prune runs/ --top-k 3 --plan-out plan.json
@@ -38,10 +38,10 @@ def command(
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
     planned = read_plan(plan)
-    stores = open_stores([path for path, _ in planned.places])
+    stores = open_named_stores([path for path, _ in planned.places])
     refuse_stale(planned, stores)
     configured = configure(planned.asked.options, [path for path, _ in planned.places])
-    asked = planned.asked._replace(options=configured.flags, spared=configured.spared)
+    asked = planned.asked._replace(options=configured.flags, spared=configured.spared, folders=configured.folders)
     options = configured.choose("apply", trash=trash, trash_for=trash_for, takes_open=allow_open)
     job = make_prune_job(asked, stores)._replace(narrow=partial(narrow_to_plan, plan=planned))
     consent = PruneConsent(options, is_dry=dry_run, has_consent=yes)

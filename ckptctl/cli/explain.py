@@ -48,7 +48,7 @@ def command(
     console, store = Console(), open_store(where)
     configured = configure(flags, [where])
     names = configured.read_names(NameOptions(template, layout, ext, equals, include))
-    job = make_prune_job(PruneRequest(configured.flags, names, exact, configured.spared), [store])
+    job = make_prune_job(PruneRequest(configured.flags, names, exact, configured.spared, configured.folders), [store])
     planned = plan_job(job, partial(print_unshown, console))
     runs = [run for run in planned.runs if run.checkpoints]
     found = find_meant(runs, path_below(where, place))

@@ -38,7 +38,7 @@ EXAMPLES = """
 
 
 def command(
-    paths: opt.Paths = None,
+    paths: opt.NamedPaths = None,
     last: Annotated[bool, Option("--last", help="Link last to the newest.")] = False,
     best: Annotated[bool, Option("--best", help="Link best to the best.")] = False,
     name: Annotated[str | None, Option(metavar="NAME", help="Another name for the link.")] = None,

@@ -18,7 +18,7 @@ from ckptctl.errors import CkptctlError, PathMissing, UsageError
 from ckptctl.prune.planning import PruneRequest, make_prune_job
 from ckptctl.prune.policy_options import PolicyOptions, configure, make_policy
 from ckptctl.render.text import error_lines
-from ckptctl.scan.targets import NameOptions, expand_globs, open_separate_stores
+from ckptctl.scan.targets import NameOptions, name_places, open_separate_stores
 
 EXAMPLES = """
   ckptctl prune runs/ --top-k 3 --dry-run
@@ -30,7 +30,7 @@ EXAMPLES = """
 @takes_flags
 def command(
     flags: PolicyOptions,
-    paths: opt.Paths = None,
+    paths: opt.NamedPaths = None,
     dry_run: opt.DryRun = False,
     check: Annotated[bool, Option("--check", help="As --dry-run; exit 10 if there is something to do.")] = False,
     yes: opt.Yes = False,
@@ -64,10 +64,10 @@ def command(
         _require_free(plan_out, is_forced=force)
     if every is not None and not yes and not (dry_run or check):
         raise UsageError("--every asks nobody: it needs --yes", hint="pass --yes, or --dry-run to look on")
-    configured = configure(flags, expand_globs(paths))
+    configured = configure(flags, name_places(paths))
     flags = configured.flags._replace(policy=None)
     typed = NameOptions(template, layout, ext, equals, include)
-    asked = PruneRequest(flags, configured.read_names(typed), exact, configured.spared)
+    asked = PruneRequest(flags, configured.read_names(typed), exact, configured.spared, configured.folders)
     policy = make_policy(flags, spared=configured.spared)
     options = configured.choose("prune", trash=trash, trash_for=trash_for, takes_open=allow_open)
     opt.refuse_together(free=policy.budget.free is not None, trash=options.keeps)

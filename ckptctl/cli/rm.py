@@ -16,9 +16,9 @@ from ckptctl.core.retention.policy import Policy
 from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
-from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size
+from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size, view_from
 from ckptctl.scan.resolve import is_link
-from ckptctl.scan.targets import NameOptions, open_stores, read_options
+from ckptctl.scan.targets import NameOptions, open_named_stores, read_options
 from ckptctl.stores import ReadStore
 
 EXAMPLES = """
@@ -39,6 +39,10 @@ def command(
     trash_for: opt.TrashFor = None,
     allow_open: opt.AllowOpen = False,
     empty_run: EmptyRun = False,
+    ignore_unreadable: Annotated[
+        bool,
+        Option("--ignore-unreadable", help="Delete although a file that may name checkpoints cannot be read."),
+    ] = False,
     layout: opt.LayoutName = None,
     ext: opt.Extensions = None,
     json: opt.Json = False,
@@ -49,11 +53,15 @@ def command(
     All of them or none: what a link names, what is pinned and what is being written is refused.
     """
     opt.refuse_together(yes=yes, dry_run=dry_run)
-    stores = open_stores([folder for folder, _ in _places(checkpoints)])
+    stores = open_named_stores([folder for folder, _ in _places(checkpoints)])
     configured = configure(PolicyOptions(), [it.url for it in stores])
     policy = policy_for_named(checkpoints, stores)._replace(
-        may_empty=empty_run, spared=configured.spared, min_age=read_min_age(configured.flags.min_age or "auto")
+        may_empty=empty_run,
+        ignore_unreadable=ignore_unreadable,
+        spared=configured.spared,
+        min_age=read_min_age(configured.flags.min_age or "auto"),
     )
+    policy = view_from(policy, stores, configured.folders)
     options = configured.choose("rm", trash=trash, trash_for=trash_for, takes_open=allow_open)
     scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
     limits = configured.flags

@@ -25,7 +25,7 @@ from ckptctl.core.transaction import Failure, Outcome
 from ckptctl.errors import CkptctlError, Damaged, PartlyDone, Refused, StorageFailed, UsageError
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.journal import new_id
-from ckptctl.prune.policy_options import EffectiveConfig, PolicyOptions, configure
+from ckptctl.prune.policy_options import EffectiveConfig, PolicyOptions, configure, view_from
 from ckptctl.prune.slimming import CopyJob, ObservedRun, copy_slimmed, plan_slim, refuse_in_place
 from ckptctl.render import outcome as screens
 from ckptctl.render.note_texts import describe_error
@@ -82,7 +82,7 @@ def command(
     found = configure(PolicyOptions(), checkpoints) if in_place else EffectiveConfig(PolicyOptions())
     options = found.choose("slim", trash=trash, trash_for=trash_for, takes_open=True)
     scanning = read_options(NameOptions(template, layout, ext, equals, include))
-    request = SlimRequest(output, options, bare, to.value, dry_run, yes, json, found.spared)
+    request = SlimRequest(output, options, bare, to.value, dry_run, yes, json, found.spared, found.folders)
     slim_all(checkpoints, request, scanning)
 
 
@@ -103,6 +103,8 @@ class SlimRequest(NamedTuple):
     json: bool = False
     spared: tuple[str, ...] = ()
     """Patterns of what a configuration file keeps as it is."""
+    folders: tuple[str, ...] = ()
+    """Where such files lie."""
 
 
 class SlimJob(NamedTuple):
@@ -260,7 +262,8 @@ def _plan(target: ResolvedCheckpoint, request: SlimRequest, *, is_alone: bool) -
     path = _path_of(target)
     if request.output is None:
         require_writable(target.store)
-        for pattern in (it for it in request.spared if matches_path(it, target.checkpoint.path)):
+        held = view_from(Policy((), spared=request.spared), [target.store], request.folders)
+        for pattern in (it for it in held.spared if matches_path(it, target.checkpoint.path, held.view)):
             raise Refused(f"it matches {pattern}, which a configuration file keeps", id="pinned")
         refuse_in_place(ObservedRun(target.store, target.run, target.store.clock()), slim)
         return SlimJob(target, slim, path, path)

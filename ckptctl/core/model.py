@@ -274,6 +274,15 @@ class Origin(NamedTuple):
     """The checkpoint's path."""
 
 
+class UnreadFile(NamedTuple):
+    """A file that may name checkpoints of a run and could not be read or understood."""
+
+    path: str
+    why: str
+    is_origin: bool = False
+    """Whether it would say from which checkpoint another training began."""
+
+
 class Stray(NamedTuple):
     """An entry that was not understood. It is never deleted."""
 
@@ -309,6 +318,8 @@ class Run(NamedTuple):
     """What holds weights beside the checkpoints and belongs to no series: sets, and files of their own."""
     copies: tuple[Checkpoint, ...] = ()
     """Files whose bytes are those of a checkpoint, which stands for them: a pointer says of which."""
+    unread: tuple[UnreadFile, ...] = ()
+    """Files that may name some of the checkpoints, and of which nobody knows what they say."""
     modes: Mapping[str, Literal["min", "max"]] = {}
     """By metric, the mode that training recorded for it: each callback has its own."""
 
@@ -339,6 +350,7 @@ def relocate(run: Run, folder: str) -> Run:
             for pointer in run.pointers
         ),
         strays=tuple(it._replace(path=move(it.path)) for it in run.strays),
+        unread=tuple(it._replace(path=move(it.path)) for it in run.unread),
         rosters=tuple(
             it._replace(names=tuple((written, move(target)) for written, target in it.names)) for it in run.rosters
         ),

@@ -12,7 +12,8 @@ from ckptctl.core.ranking import Metric, choose_metric, is_better, rank, score_o
 from ckptctl.core.score_sources import scores_agree
 from ckptctl.errors import Damaged, MetricUnclear, ModeUnclear, NoScore
 from ckptctl.layouts.index import Match, find_layout, glob_matches, match
-from ckptctl.scan.pointers import LONGEST_NAME, MOST_BYTES, resolve_link
+from ckptctl.scan.pointers import MOST_BYTES, resolve_link
+from ckptctl.scan.text_pointers import LONGEST_NAME
 from ckptctl.stores import read_whole
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckptctl.errors import Refused
 from ckptctl.layouts.index import find_layout
-from ckptctl.scan.pointers import read_text
+from ckptctl.scan.text_pointers import is_pointer_to
 
 if TYPE_CHECKING:
     from ckptctl.core.model import Checkpoint, Entry, Run
@@ -92,7 +92,7 @@ def _refuse_unfit(checkpoint: Checkpoint, kind: LinkType) -> None:
 
 def _stands(store: ReadStore, entry: Entry, target: str) -> bool:
     """Whether a name without a link stands for a checkpoint still: training may have saved under it meanwhile."""
-    if read_text(store, entry, (target,)) is not None:
+    if is_pointer_to(store, entry, target):
         return True
     try:
         return store.stat(target).identity == entry.identity

@@ -24,12 +24,12 @@ from ckptctl.core.units import NANOSECONDS, parse_size
 from ckptctl.errors import CkptctlError, NoCheckpoint, NoScore, PartlyDone, Refused, UsageError
 from ckptctl.prune.apply import ApplyCallbacks, ApplyOptions, apply
 from ckptctl.prune.content_checks import plan_proven
-from ckptctl.prune.policy_options import PolicyOptions, make_policy
+from ckptctl.prune.policy_options import PolicyOptions, make_policy, prepare_run, view_from
 from ckptctl.scan.metrics.collect import resolve_ties
-from ckptctl.scan.pointers import attach_links
+from ckptctl.scan.pointers import attach_links, drop_links
 from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, locate_errors, read_options
-from ckptctl.scan.tree_listing import TreeListing, attach_references, list_tree
+from ckptctl.scan.tree_listing import TreeListing, attach_references, attach_unread, list_tree
 from ckptctl.stores import ReadStore, require_writable
 
 FIRST_PERSON = 1000
@@ -49,6 +49,8 @@ class PruneRequest(NamedTuple):
     exact: bool = False
     spared: tuple[str, ...] = ()
     """Patterns of what configuration files keep."""
+    folders: tuple[str, ...] = ()
+    """Where those files lie."""
 
 
 class PruneJob(NamedTuple):
@@ -100,7 +102,7 @@ def make_prune_job(request: PruneRequest, stores: Sequence[ReadStore]) -> PruneJ
         sure=True,
         now=min(store.clock() for store in stores),
     )
-    policy = make_policy(options, spared=request.spared)
+    policy = view_from(make_policy(options, spared=request.spared), stores, request.folders)
     most = None if size is None else parse_size(size)
     ranking = [it.monitor for it in policy.rules if isinstance(it, TopK) and it.monitor]
     metrics = tuple(dict.fromkeys(it for it in ranking if it != options.monitor))
@@ -190,7 +192,7 @@ def find_root_refusal(job: PruneJob, planned: PlannedPrune) -> Refused | None:
 
 
 def _refuse(job: PruneJob, planned: PlannedPrune, objection: Objection) -> Refused:
-    verb = "pass" if objection.override in ("--empty-run", "--allow-mount") else "raise"
+    verb = "pass" if objection.override in ("--empty-run", "--allow-mount", "--ignore-unreadable") else "raise"
     hint = f"{verb} {objection.override} to allow it" if objection.override else None
     path = planned.root if len(job.stores) == 1 else None
     text = objection.text if isinstance(objection.text, str) else "the plan is refused"
@@ -218,9 +220,10 @@ def _resolve_for(rule: TopK, store: ReadStore, run: Run) -> Run:
 def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
     """The plan of what was listed in each store, with the links and references of all."""
     pairs = zip(job.stores, listings, strict=True)
-    found = [(store, _with_named(run, job.policy.named)) for store, it in pairs for run in _link_own(job, store, it)]
+    found = [(store, prepare_run(run, job.policy)) for store, it in pairs for run in _link_own(job, store, it)]
     between = find_cross_links(job.stores, listings)
-    runs = _attach_references([attach_links(run, between) for _, run in found], job, listings)
+    linked = [attach_links(drop_links(run, {it.path for it in between}), between) for _, run in found]
+    runs = _attach_references(linked, job, listings)
     held = [(store, run) for (store, _), run in zip(found, runs, strict=True) if run.checkpoints]
     room = measure_free_space(job)
     plan = plan_runs([run for _, run in held], job.policy, job.scanning.now, room=room)
@@ -233,12 +236,6 @@ def _plan(job: PruneJob, listings: Sequence[TreeListing]) -> PlannedPrune:
     _require_named(plan)
     owners = tuple(store for store, _ in held)
     return PlannedPrune(plan, job.root, owners, tuple(runs), _read_facts(job, listings), tuple(listings))
-
-
-def _with_named(run: Run, named: Collection[str]) -> Run:
-    """A run with what it left out, and with copies, where a person named some of that: only then it goes."""
-    others = (*run.left_out, *run.copies)
-    return run._replace(checkpoints=(*run.checkpoints, *others)) if any(it.path in named for it in others) else run
 
 
 def _link_own(job: PruneJob, store: ReadStore, listing: TreeListing) -> Iterator[Run]:
@@ -274,6 +271,12 @@ def _attach_references(runs: list[Run], job: PruneJob, listings: Sequence[TreeLi
         for store, listing in zip(job.stores, listings, strict=True)
         for it in listing.origins
     ]
+    unread = [
+        it._replace(path=relocate_path(it.path, store.url)) if several else it
+        for store, listing in zip(job.stores, listings, strict=True)
+        for it in listing.unread
+    ]
+    runs = attach_unread(runs, unread) if unread else runs
     return attach_references(runs, said, job.root) if said else runs
 
 

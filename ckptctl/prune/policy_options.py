@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from ckptctl.config import NamedPolicy, Setting, Settings, find_settings, read_policy_file
 from ckptctl.core.filters import parse_filter
+from ckptctl.core.model import Run
 from ckptctl.core.ranking import infer_mode
 from ckptctl.core.retention.budget import Budget
 from ckptctl.core.retention.policy import GroupBy, Policy
@@ -25,6 +26,7 @@ from ckptctl.core.retention.rules import (
     KeepWithin,
     TopK,
 )
+from ckptctl.core.retention.rules.named import PathView
 from ckptctl.core.retention.rules.periods import Period
 from ckptctl.core.retention.rules.protocol import Rule
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
@@ -33,6 +35,7 @@ from ckptctl.errors import UsageError
 from ckptctl.prune.apply import ApplyOptions
 from ckptctl.prune.journal import new_id
 from ckptctl.scan.targets import NameOptions, read_texts
+from ckptctl.stores import ReadStore
 
 _BEST = re.compile(r"(?P<metric>.+?)(?::(?P<mode>min|max))?=(?P<count>-?[0-9]{1,18})")
 _EVERY = re.compile(r"(?P<count>[0-9]{1,18})\s*(?P<unit>steps?|epochs?)?")
@@ -80,6 +83,7 @@ class PolicyOptions(NamedTuple):
     drop_unranked: bool = False
     no_protect_last: bool = False
     allow_mount: bool = False
+    ignore_unreadable: bool = False
     min_age: str | None = None
     strict: bool = False
     max_delete: int | None = None
@@ -122,6 +126,10 @@ class EffectiveConfig(NamedTuple):
     include: tuple[str, ...] = ()
     unused: tuple[Setting, ...] = ()
     """What found files say of file names, by which nothing may go."""
+    folders: tuple[str, ...] = ()
+    """Where the files lie that say anything: patterns may be relative to them."""
+    is_time_found: bool = False
+    """Whether only a found file says for how long: that shortens no trash that was asked for."""
 
     def read_names(self, typed: NameOptions) -> NameOptions:
         """How names are read: as typed, else as the policy says; globs add up."""
@@ -139,7 +147,7 @@ class EffectiveConfig(NamedTuple):
     def choose(self, command: str, *, trash: bool, trash_for: str | timedelta | None, takes_open: bool) -> ApplyOptions:
         """How to apply: whether deleted checkpoints stay in the trash, and for how long, is as asked or configured."""
         keeps = trash or trash_for is not None or self.trash
-        text = trash_for or (self.trash_for if keeps else None)
+        text = trash_for or (self.trash_for if keeps and not (trash and self.is_time_found) else None)
         keeps_for = None if text is None else _read_span(_read_text(text))
         return ApplyOptions(new_id(), command, keeps=keeps, keeps_for=keeps_for, takes_open=takes_open)
 
@@ -189,11 +197,14 @@ def configure(flags: PolicyOptions, paths: Sequence[str]) -> EffectiveConfig:
     for key in _FALLBACKS:
         if key not in told and (value := found.get(key)) is not None:
             told[key] = value
+    is_time_found = "trash-for" not in told
     trash, trash_for = (told.pop(key, found.get(key)) for key in ("trash", "trash-for"))
     template, include = told.pop("template", None), told.pop("include", ())
     filled = {field: _fill(flags, field, value) for key, value in told.items() for field in [_field_of(key)]}
     spared = tuple(found.get("keep") or ())
     held = EffectiveConfig(flags._replace(**filled), spared, bool(trash), trash_for, _protections_of(found))
+    folders = tuple(dict.fromkeys(os.path.dirname(os.path.realpath(it)) for it in found.files))
+    held = held._replace(folders=folders, is_time_found=is_time_found)
     return held._replace(template=template, include=tuple(include), unused=tuple(found.names.values()))
 
 
@@ -247,6 +258,7 @@ def make_policy(flags: PolicyOptions, *, spared: Sequence[str] = ()) -> Policy:
         flags.drop_unranked,
         protect_last=not flags.no_protect_last,
         allow_mount=flags.allow_mount,
+        ignore_unreadable=flags.ignore_unreadable,
         min_age=read_min_age(flags.min_age or "auto"),
         filters=tuple(map(parse_filter, flags.filters or ())),
         group_by=next(it for it in groups if it == flags.group_by),
@@ -355,3 +367,26 @@ def _read_steps(texts: Sequence[str]) -> Iterator[int]:
 def read_min_age(text: str) -> int | None:
     """Nanoseconds; None for ``auto``: only what its layout cannot prove complete waits."""
     return None if text == "auto" else _read_span(text)
+
+
+def prepare_run(run: Run, policy: Policy) -> Run:
+    """A run as a policy takes it: with what a person named of what it left out, without a doubt that one has lifted."""
+    if any(it.path in policy.named for it in run.left_out):
+        run = run._replace(checkpoints=(*run.checkpoints, *run.left_out))
+    if not (policy.ignore_unreadable and run.unread):
+        return run
+    lifted = (
+        it._replace(state="complete", note=None) if it.note is not None and it.note.id == "unread-pointer" else it
+        for it in run.checkpoints
+    )
+    return run._replace(checkpoints=tuple(lifted))
+
+
+def view_from(policy: Policy, stores: Sequence[ReadStore], folders: Sequence[str]) -> Policy:
+    """A policy whose patterns see paths as they are written anywhere; ``folders`` are those of configuration files."""
+    url = "." if len(stores) > 1 else stores[0].url
+    roots = (url,) if "://" in url else (os.path.abspath(url), os.path.realpath(url))
+    here = (os.getcwd(), os.path.realpath("."))
+    view = PathView(tuple(dict.fromkeys(roots)), tuple(dict.fromkeys((*here, *folders))))
+    rules = tuple(it._replace(view=view) if isinstance(it, KeepGlob) else it for it in policy.rules)
+    return policy._replace(rules=rules, view=view)

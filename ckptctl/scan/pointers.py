@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from errno import ELOOP
-from posixpath import dirname, join, normpath
+from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ckptctl.core.model import Checkpoint, Entry, Pointer, Roster, Run
+from ckptctl.core.model import Checkpoint, Entry, Pointer, Roster, Run, UnreadFile
 from ckptctl.core.ranking import in_save_order
 from ckptctl.errors import Damaged
 from ckptctl.layouts.index import find_layout, glob_matches
-from ckptctl.stores import read_whole
+from ckptctl.scan.text_pointers import (
+    LONGEST_NAME,
+    describe_failure,
+    is_called_pointer,
+    is_text_pointer,
+    read_named,
+)
+from ckptctl.stores import read_followed, read_whole
 
 if TYPE_CHECKING:
     from ckptctl.layouts.index import LayoutIndex
@@ -19,10 +28,8 @@ if TYPE_CHECKING:
     from ckptctl.stores import ReadStore
 
 
-LONGEST_NAME = 4096
-"""Bytes of a text that may name a checkpoint."""
 MOST_BYTES = 64 << 20
-"""Of a document that may."""
+"""Of a document that may name checkpoints."""
 
 
 class CommittedSave(NamedTuple):
@@ -39,8 +46,10 @@ class FrameworkPointers(NamedTuple):
     rosters: tuple[Roster, ...] = ()
     committed: Mapping[str, CommittedSave] = {}
     """By layout."""
-    unread: Mapping[str, str] = {}
+    closed: Mapping[str, str] = {}
     """By layout, the path of a file that may not be read: it may name any of its checkpoints."""
+    unread: tuple[UnreadFile, ...] = ()
+    """All files that could not be read or understood."""
 
     def add(self, other: FrameworkPointers) -> FrameworkPointers:
         """Both together; what layouts of one family name twice counts once."""
@@ -48,7 +57,8 @@ class FrameworkPointers(NamedTuple):
             tuple(dict.fromkeys((*self.pointers, *other.pointers))),
             tuple(dict.fromkeys((*self.rosters, *other.rosters))),
             {**self.committed, **other.committed},
-            {**self.unread, **other.unread},
+            {**self.closed, **other.closed},
+            tuple(dict.fromkeys((*self.unread, *other.unread))),
         )
 
 
@@ -57,30 +67,95 @@ class FrameworkPointers(NamedTuple):
 
 def resolve_link(store: ReadStore, entry: Entry) -> Pointer:
     """Where a link leads; loops, dangling links and links out of the root are states, not errors."""
+    return _follow(store, entry)[0]
+
+
+def _follow(store: ReadStore, entry: Entry) -> tuple[Pointer, bool]:
+    """Where a link leads, and whether its text alone tells what it means.
+
+    A path in full may be one of another machine, of another mount, or of the time before a folder was moved. Any path
+    may be one that cannot be followed here; that nothing is there is known only where the system says just that.
+    """
+    is_full = (entry.target or "").startswith("/")
     try:
         target = store.resolve(entry.path)
     except FileNotFoundError:
-        return Pointer(entry.path, "symlink", None, "dangling")
+        return Pointer(entry.path, "symlink", None, "dangling"), is_full
     except OSError as error:
-        return Pointer(entry.path, "symlink", None, "loop" if error.errno == ELOOP else "dangling")
-    return Pointer(entry.path, "symlink", target, "outside" if target is None else "ok")
+        return Pointer(entry.path, "symlink", None, "loop" if error.errno == ELOOP else "dangling"), True
+    return Pointer(entry.path, "symlink", target, "outside" if target is None else "ok"), target is None and is_full
+
+
+class Owners:
+    """Checkpoints by the paths by which they may be named, and by what only a link may tell."""
+
+    def __init__(self, by_path: Mapping[str, Checkpoint]) -> None:
+        self.by_path = by_path
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[str]]:
+        """Paths by their last parts."""
+        found: dict[str, list[str]] = {}
+        for path in self.by_path:
+            found.setdefault(path.rpartition("/")[2], []).append(path)
+        return found
+
+    @cached_property
+    def by_identity(self) -> Mapping[object, str]:
+        """The path of the checkpoint of each file or folder."""
+        return {top.identity: it.path for it in self.by_path.values() for top in it.tops if top.identity is not None}
+
+    def find_by_end(self, text: str, least: int) -> list[str]:
+        """The checkpoints that a path written elsewhere may mean: those that share most of its last parts.
+
+        It may also name what lies in one; at least so many parts must be shared.
+        """
+        parts = [it for it in text.replace("\\", "/").split("/") if it not in ("", ".", "..")]
+        while len(parts) >= least:
+            shared = {path: _count_shared(path.split("/"), parts) for path in self.by_name.get(parts[-1], ())}
+            most = max(shared.values(), default=0)
+            if most >= least:
+                return list(dict.fromkeys(self.by_path[it].path for it, count in shared.items() if count == most))
+            parts.pop()
+        return []
+
+
+def _count_shared(one: Sequence[str], other: Sequence[str]) -> int:
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _find_same(store: ReadStore, entry: Entry, owners: Owners) -> str | None:
+    """The checkpoint that a link out of the root leads to by another way: a bind mount, for one."""
+    try:
+        found = None if "://" in store.url else os.stat(f"{store.url}/{entry.path}")
+    except OSError:
+        return None
+    return owners.by_identity.get((found.st_dev, found.st_ino)) if found else None
+
+
+def find_meant(store: ReadStore, entry: Entry, owners: Owners, *, least: int = 1) -> tuple[Pointer, list[str]]:
+    """A link as it is, and the checkpoints that it leads to or is meant to lead to."""
+    pointer, is_told = _follow(store, entry)
+    holder = find_containing(owners.by_path, pointer.target)
+    if holder is None and pointer.state == "outside":
+        holder = _find_same(store, entry, owners)
+    if holder is not None:
+        return pointer, [holder]
+    return pointer, owners.find_by_end(entry.target or "", least) if is_told else []
 
 
 def resolve_links(
     store: ReadStore, links: Iterable[Entry], owners: Mapping[str, Checkpoint], index: LayoutIndex
 ) -> list[Pointer]:
     """The links that lead to checkpoints, or that by their names or texts are meant to."""
-    found = []
+    found, known = [], Owners(owners)
     for entry in links:
         could = _could_name(entry, index)
         if not (could or owners):
             continue
-        pointer = resolve_link(store, entry)
-        holder = find_containing(owners, pointer.target)
-        if holder is not None:
-            found.append(pointer._replace(target=holder))
-        elif could:
-            found.append(pointer)
+        pointer, meant = find_meant(store, entry, known)
+        found += [pointer._replace(target=holder) for holder in meant] or ([pointer] if could else [])
     return found
 
 
@@ -124,42 +199,57 @@ def attach_links(run: Run, pointers: Sequence[Pointer]) -> Run:
     return run._replace(pointers=(*run.pointers, *led)) if led else run
 
 
+def drop_links(run: Run, paths: Collection[str]) -> Run:
+    """The run without some links: what they were taken to mean in it is not where they lead."""
+    if not any(it.path in paths for it in run.pointers):
+        return run
+    return run._replace(
+        pointers=tuple(it for it in run.pointers if it.path not in paths),
+        checkpoints=tuple(
+            it._replace(aliases=tuple(name for name in it.aliases if name not in paths)) for it in run.checkpoints
+        ),
+    )
+
+
 # Texts ---------------------------------------------------------------------------------------------------------------
-
-
-def read_text(store: ReadStore, entry: Entry, paths: Container[str]) -> Pointer | None:
-    """The pointer that a small text file without an extension is, if it names one of ``paths`` and nothing else."""
-    name = entry.path.rpartition("/")[2]
-    if entry.kind != "file" or "." in name or entry.size is None or not 0 < entry.size <= LONGEST_NAME:
-        return None
-    try:
-        text = read_whole(store, entry.path, LONGEST_NAME).decode().removesuffix("\n")
-    except (OSError, UnicodeDecodeError, Damaged):
-        return None
-    target = normpath(join(dirname(entry.path), text))
-    return Pointer(entry.path, "text", target, "ok") if text and target in paths else None
 
 
 def read_pointers(
     store: ReadStore, files: Sequence[Entry], checkpoints: Sequence[Checkpoint], layouts: Sequence[Layout]
 ) -> FrameworkPointers:
-    """What files beside the checkpoints name: those that a layout knows, and any small text that names one.
-
-    One that is damaged names nothing that is here.
-    """
+    """What files beside the checkpoints name, or links to such: those that a layout knows, and small texts."""
     named = FrameworkPointers()
     for layout, spec in ((it, spec) for it in layouts for spec in it.pointers):
         own = [it for it in checkpoints if it.family == layout.family]
         index = _Index(own)
         said = FrameworkPointers()
-        for path in _paths_of(spec, files, own):
-            said = said.add(_read_one(store, path, spec, index, layout.name))
+        for entry in _entries_of(spec, files, own):
+            said = said.add(_read_one(store, entry, spec, index, layout.name))
         done = _committed(said.pointers, own, spec) if spec.commits else None
         named = named.add(said._replace(committed={} if done is None else {layout.name: done}))
-    known = {it.path for it in named.pointers} | {it.path for it in named.rosters}
-    targets = {it.path for it in checkpoints}
-    texts = [it for entry in files if entry.path not in known and (it := read_text(store, entry, targets))]
-    return named._replace(pointers=(*named.pointers, *texts))
+    known: list[Pointer | Roster | UnreadFile] = [*named.pointers, *named.rosters, *named.unread]
+    taken = {it.path for it in known}
+    taken |= {top.path for it in checkpoints for top in it.tops}
+    index, texts = _Index(checkpoints), FrameworkPointers()
+    for entry in files:
+        if entry.path not in taken and is_text_pointer(entry):
+            texts = texts.add(_read_text(store, entry, index))
+    return named._replace(pointers=(*named.pointers, *texts.pointers), unread=(*named.unread, *texts.unread))
+
+
+def _read_text(store: ReadStore, entry: Entry, index: _Index) -> FrameworkPointers:
+    """What a small text says: one that is called as a pointer is may not go unread."""
+    is_called_so = is_called_pointer(entry.path)
+    try:
+        texts = read_named(store, entry, is_called_so=is_called_so)
+    except FileNotFoundError:
+        return FrameworkPointers()
+    except (OSError, Damaged) as error:
+        unread = UnreadFile(entry.path, describe_failure(error))
+        return FrameworkPointers(unread=(unread,) if is_called_so else ())
+    find = index.find_step if is_called_so else index.find
+    targets = dict.fromkeys(found for it in texts if (found := find(it)) is not None)
+    return FrameworkPointers(tuple(Pointer(entry.path, "text", it, "ok") for it in targets))
 
 
 def read_named_best(store: ReadStore, run: Run) -> set[str]:
@@ -169,19 +259,19 @@ def read_named_best(store: ReadStore, run: Run) -> set[str]:
     for layout, spec in specs:
         own = [it for it in run.checkpoints if it.family == layout.family]
         beside = (Entry(f"{run.path}/{spec.path}" if run.path else spec.path, "file"),)
-        for path in _paths_of(spec, beside, own):
-            said = _read_one(store, path, spec, _Index(own), layout.name)
+        for entry in _entries_of(spec, beside, own):
+            said = _read_one(store, entry, spec, _Index(own), layout.name)
             found |= {it.target for it in said.pointers if it.target is not None}
     return found
 
 
-def _paths_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[str]:
-    """Where such a file lies: beside the checkpoints, or in the newest of them."""
+def _entries_of(spec: PointerFile, files: Sequence[Entry], own: Sequence[Checkpoint]) -> Iterator[Entry]:
+    """Such files: beside the checkpoints, or in the newest of them."""
     if spec.place == "beside":
-        yield from (it.path for it in files if glob_matches(spec.path, it.path.rpartition("/")[2]))
+        yield from (it for it in files if glob_matches(spec.path, it.path.rpartition("/")[2]))
         return
-    holders = [it for it in own if it.has(spec.path)]
-    yield from (f"{it.path}/{spec.path}" for it in in_save_order(holders)[-1:])
+    holders = in_save_order(it for it in own if it.has(spec.path))
+    yield from (entry for it in holders[-1:] if (entry := it.find(spec.path)) is not None)
 
 
 class _Index:
@@ -201,16 +291,19 @@ class _Index:
         return (self.by_step.get(int(plain)) if plain.isdecimal() else None) or self.find(plain)
 
 
-def _read_one(store: ReadStore, path: str, spec: PointerFile, index: _Index, layout: str) -> FrameworkPointers:
-    """What one file says."""
+def _read_one(store: ReadStore, entry: Entry, spec: PointerFile, index: _Index, layout: str) -> FrameworkPointers:
+    """What one file says; a name that may say something and is not understood says that."""
     kind: Literal["json", "text"] = "json" if spec.value == "json" else "text"
+    path = entry.path
     try:
-        data = read_whole(store, path, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
-        name, listed = _names_in(data, spec)
-    except OSError:
-        return FrameworkPointers((Pointer(path, kind, None, "dangling"),), unread={layout: path})
-    except (UnicodeDecodeError, Damaged):
-        return FrameworkPointers((Pointer(path, kind, None, "dangling"),))
+        data = read_followed(store, entry, MOST_BYTES if spec.value in {"json", "textproto"} else LONGEST_NAME)
+        name, listed = (None, ()) if data is None else _names_in(data, spec)
+    except (OSError, UnicodeDecodeError, Damaged) as error:
+        if isinstance(error, FileNotFoundError):
+            return FrameworkPointers()
+        closed = {layout: path} if isinstance(error, OSError) else {}
+        unread = (UnreadFile(path, describe_failure(error)),)
+        return FrameworkPointers((Pointer(path, kind, None, "dangling"),), closed=closed, unread=unread)
     known = tuple((it, own) for it in listed if (own := index.find(it)) is not None)
     rosters = (Roster(path, "json" if kind == "json" else "textproto", known, spec.listing, spec.listed),)
     if name is None or name == (spec.unset or None):

@@ -17,8 +17,8 @@ from ckptctl.core.model import Checkpoint, Entry, Run
 from ckptctl.errors import NoCheckpoint, PathMissing
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness
-from ckptctl.scan.pointers import LONGEST_NAME
 from ckptctl.scan.runs import Options, scan
+from ckptctl.scan.text_pointers import LONGEST_NAME
 from ckptctl.stores import SMALL, Folder, ReadStore, StoreView, open_store
 
 MOST_SIBLINGS = 100

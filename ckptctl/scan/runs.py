@@ -235,7 +235,7 @@ def _make_run(
     (run_folder, detected), (checkpoints, pointers) = found, made
     layouts = {it.layout.name: it.layout for it in detected.checkpoints}
     held = list(layouts.values())
-    files = [entry for entry in run_folder.entries if entry.kind == "file"]
+    files = [entry for entry in run_folder.entries if entry.kind in ("file", "link")]
     known = [it for it in index.layouts if it.name in layouts]
     named = read_pointers(store, files, checkpoints, known) if options.stat else FrameworkPointers()
     pins = {entry.path: entry for entry in run_folder.entries if entry.path.endswith(PIN)}
@@ -245,7 +245,7 @@ def _make_run(
     noted = {it.path for it in named.pointers}
     return Run(
         run_folder.path,
-        tuple(_commit(marked, named, options.now) if named.committed or named.unread else marked),
+        tuple(_commit(marked, named, options.now) if named.committed or named.closed else marked),
         tuple(pointers),
         tuple(_strays(run_folder, detected, index, noted)) if held and options.stat else (),
         mode=next((it.always for it in held if it.always), None),
@@ -254,6 +254,7 @@ def _make_run(
         notices=(*run_folder.failures, *broken),
         listed=not run_folder.failures,
         rosters=named.rosters,
+        unread=named.unread,
     )
 
 
@@ -393,8 +394,8 @@ def _commit(checkpoints: Iterator[Checkpoint], named: FrameworkPointers, now: in
         done = named.committed.get(layout)
         if checkpoint.state != "complete":
             yield checkpoint
-        elif layout in named.unread:
-            yield checkpoint._replace(state="doubtful", note=Note("unread-pointer", file=named.unread[layout]))
+        elif layout in named.closed:
+            yield checkpoint._replace(state="doubtful", note=Note("unread-pointer", file=named.closed[layout]))
         elif done is not None and step is not None and step > done.step:
             state: State = "live" if now - checkpoint.modified < QUIET else "doubtful"
             yield checkpoint._replace(state=state, note=Note("uncommitted", file=done.file, step=done.step))

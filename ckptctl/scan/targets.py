@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ckptctl.core.filters import Filter, parse_filter
 from ckptctl.core.model import Checkpoint, Entries, Entry, Run, relocate, relocate_path
-from ckptctl.errors import CkptctlError, UsageError
+from ckptctl.errors import CkptctlError, PathMissing, UsageError
 from ckptctl.scan.runs import Options, scan
 from ckptctl.stores import ReadStore, open_store
 
@@ -123,9 +123,7 @@ def read_options(  # noqa: PLR0913 - one parameter, one option
 def expand_globs(paths: Sequence[str] | None) -> list[str]:
     """The places that the arguments mean, in order, each once; a glob that matches no folder is kept for its error."""
     found: list[str] = []
-    for path in paths or ["."]:
-        if not path:
-            raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
+    for path in _require_named(paths):
         is_glob = "://" not in path and not _MAGIC.isdisjoint(path) and not lexists(path)
         if is_glob:
             from glob import glob
@@ -133,7 +131,23 @@ def expand_globs(paths: Sequence[str] | None) -> list[str]:
             found += sorted(filter(isdir, glob(path))) or [path]
         else:
             found.append(path)
-    return list({path if "://" in path else realpath(path): path for path in reversed(found)}.values())[::-1]
+    return _drop_repeated(found)
+
+
+def name_places(paths: Sequence[str] | None) -> list[str]:
+    """The places that the arguments are, in order, each once: what changes or deletes takes no argument for a glob."""
+    return _drop_repeated(_require_named(paths))
+
+
+def _require_named(paths: Sequence[str] | None) -> Sequence[str]:
+    """The paths, the current folder where there are none; raises UsageError for an empty one."""
+    if paths and not all(paths):
+        raise UsageError("an empty path: is a variable unset?", hint="write . for the current folder")
+    return paths or ["."]
+
+
+def _drop_repeated(paths: Sequence[str]) -> list[str]:
+    return list({path if "://" in path else realpath(path): path for path in reversed(paths)}.values())[::-1]
 
 
 _MAGIC = frozenset("*?[")
@@ -145,9 +159,23 @@ def open_stores(paths: Sequence[str] | None) -> list[ReadStore]:
     return [open_store(path) for path in expand_globs(paths)]
 
 
+def open_named_stores(paths: Sequence[str] | None) -> list[ReadStore]:
+    """As `open_stores`, but no path is taken for a glob."""
+    return [_open_named(path) for path in name_places(paths)]
+
+
+def _open_named(path: str) -> ReadStore:
+    try:
+        return open_store(path)
+    except PathMissing as error:
+        if not _MAGIC.isdisjoint(path):
+            error.hint = "what changes files expands no globs: leave the quotes out, so that the shell does"
+        raise
+
+
 def open_separate_stores(paths: Sequence[str] | None) -> list[ReadStore]:
-    """As `open_stores`; raises UsageError where one place lies in another: what is in both would be planned twice."""
-    stores = open_stores(paths)
+    """As `open_named_stores`; raises UsageError where one place lies in another: both would be planned twice."""
+    stores = open_named_stores(paths)
     places = sorted((realpath(it.url) + sep, it.url) for it in stores if "://" not in it.url)
     for (outer, name), (inner, other) in pairwise(places):
         if inner.startswith(outer):

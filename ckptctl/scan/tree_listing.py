@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from itertools import takewhile
 from os.path import realpath
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.core.model import Entry, Origin, Pointer, Run
+from ckptctl.core.model import Entry, Origin, Pointer, Run, UnreadFile
 from ckptctl.errors import Damaged
 from ckptctl.layouts import LAYOUTS
-from ckptctl.scan.pointers import owners_of, resolve_link
+from ckptctl.scan.pointers import Owners, find_meant, owners_of
 from ckptctl.scan.runs import Options, scan
-from ckptctl.stores import ReadStore, Store, StoreView, read_whole
+from ckptctl.scan.text_pointers import describe_failure
+from ckptctl.stores import ReadStore, Store, StoreView, read_followed
 
 if TYPE_CHECKING:
     from ckptctl.stores import Folder
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 64 << 20
 """Of a file with settings."""
 MOST_SHARED = 3
 """So many last parts of an absolute path tell a checkpoint, though it lay elsewhere then."""
@@ -53,22 +53,65 @@ def setting_keys() -> Mapping[str, Sequence[str]]:
     return keys
 
 
-def read_origins(store: ReadStore, files: Iterable[Entry]) -> Iterator[RecordedOrigin]:
-    """The paths from which trainings say in their settings that they began; what cannot be read says nothing.
+def read_origins(store: ReadStore, files: Iterable[Entry]) -> tuple[list[RecordedOrigin], list[UnreadFile]]:
+    """The paths from which trainings say in their settings that they began, and the files of which nobody can tell.
 
     Nobody deletes in a store that is read-only, and so nobody asks there.
     """
+    said: list[RecordedOrigin] = []
+    unread: list[UnreadFile] = []
     for entry in files if isinstance(store, Store) else ():
-        own = setting_keys()[entry.path.rpartition("/")[2]]
-        with suppress(OSError, Damaged):
-            data = read_whole(store, entry.path, MOST_BYTES)
-            yield from [RecordedOrigin(entry.path, path) for path in find_setting_values(data, own)]
+        try:
+            said += [RecordedOrigin(entry.path, path) for path in _read_settings(store, entry)]
+        except FileNotFoundError:
+            continue
+        except (OSError, Damaged) as error:
+            unread.append(UnreadFile(entry.path, describe_failure(error), is_origin=True))
+    return said, unread
+
+
+def _read_settings(store: ReadStore, entry: Entry) -> Iterator[str]:
+    """What a file's settings of origin say; raises OSError, and Damaged where it is not understood."""
+    keys = setting_keys()[entry.path.rpartition("/")[2]]
+    data = read_followed(store, entry, MOST_BYTES)
+    if data is None:
+        return
+    if entry.path.endswith(".json"):
+        from ckptctl.readers import json
+
+        yield from _find_texts_at(json.read(data), frozenset(keys))
+        return
+    for text in find_setting_values(data, keys):
+        yield text
+        if "\\" in text:
+            yield from filter(None, [_unescape(text)])
+
+
+def _find_texts_at(value: object, keys: frozenset[str]) -> Iterator[str]:
+    """The texts that stand under some keys, however deep."""
+    if isinstance(value, dict):
+        yield from (held for key, held in value.items() if key in keys and isinstance(held, str))
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for held in below:
+        yield from _find_texts_at(held, keys)
+
+
+def _unescape(text: str) -> str | None:
+    """A text in quotes as YAML and Python mean it; None where it is none with escapes."""
+    from ckptctl.readers import json
+
+    try:
+        value = json.read(f'"{text}"'.encode(errors="surrogateescape"))
+    except Damaged:
+        return None
+    return value if isinstance(value, str) else None
 
 
 def find_setting_values(data: bytes, keys: Sequence[str]) -> list[str]:
-    """The values that settings of these names have, in a text of any of the formats."""
+    """The values that settings of these names have, in a text of any of the formats but JSON."""
     setting = re.compile(rf"(?<!\w)(?:{'|'.join(keys)}){_VALUE}")
-    return ["".join(found).strip().rstrip(",") for found in setting.findall(data.decode(errors="replace"))]
+    text = data.decode(errors="surrogateescape")
+    return ["".join(found).strip().rstrip(",") for found in setting.findall(text)]
 
 
 def attach_references(runs: Sequence[Run], said: Iterable[RecordedOrigin], root: str) -> list[Run]:
@@ -80,6 +123,15 @@ def attach_references(runs: Sequence[Run], said: Iterable[RecordedOrigin], root:
         for number, target in sorted(it for it in index.find(text) if it[0] not in own):
             found[number].append(Origin(file, target))
     return [run._replace(origins=(*run.origins, *its)) for run, its in zip(runs, found, strict=True)]
+
+
+def attach_unread(runs: Sequence[Run], unread: Sequence[UnreadFile]) -> list[Run]:
+    """The runs with the files that may say that another training began from one of their checkpoints."""
+    owns = [(it, _find_own(runs, it.path.rpartition("/")[0])) for it in unread]
+    return [
+        run._replace(unread=(*run.unread, *(it for it, own in owns if number not in own)))
+        for number, run in enumerate(runs)
+    ]
 
 
 def _find_own(runs: Sequence[Run], folder: str) -> set[int]:
@@ -138,6 +190,8 @@ class TreeListing(NamedTuple):
     """Whether the root is the top folder of a git work tree."""
     files: int = 0
     """How many files lie below the root, those of checkpoints among them."""
+    unread: tuple[UnreadFile, ...] = ()
+    """Files that would say where a training began, and cannot be read or understood."""
 
 
 class TreeObserver:
@@ -160,14 +214,24 @@ class TreeObserver:
         for entry in folder.entries:
             if entry.kind == "link":
                 self.links.append(entry)
-            elif entry.kind == "file" and entry.path.rpartition("/")[2] in names:
+            if entry.kind in ("file", "link") and entry.path.rpartition("/")[2] in names:
                 self.settings.append(entry)
 
     def close(self, store: ReadStore, runs: Sequence[Run]) -> TreeListing:
         """All of it, once the walk has ended: where the links lead, and what the settings say."""
-        links = tuple(resolve_link(store, entry) for entry in self.links)
-        origins = tuple(read_origins(store, self.settings))
-        return TreeListing(tuple(runs), links, origins, self.is_empty, self.is_work_tree, self.files)
+        owners = Owners(owners_of(it for run in runs for it in run.checkpoints) if self.links else {})
+        links = tuple(pointer for entry in self.links for pointer in _resolve(store, entry, owners))
+        said, unread = read_origins(store, self.settings)
+        found = TreeListing(tuple(runs), links, tuple(said), self.is_empty, self.is_work_tree, self.files)
+        return found._replace(unread=tuple(unread))
+
+
+def _resolve(store: ReadStore, entry: Entry, owners: Owners) -> list[Pointer]:
+    """A link, once for each checkpoint that it leads to or is meant to lead to."""
+    pointer, meant = find_meant(store, entry, owners, least=MOST_SHARED - 1)
+    if pointer.target is not None:
+        return [pointer]
+    return [pointer._replace(target=it) for it in meant] or [pointer]
 
 
 def list_tree(

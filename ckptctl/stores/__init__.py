@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from os.path import isdir, join, realpath, split
+from typing import TYPE_CHECKING, NamedTuple
 
-from ckptctl.errors import Damaged, Refused
+from ckptctl.errors import Damaged, NotFound, Refused, StorageFailed
 from ckptctl.stores.protocols import (
     PRIVATE,
     DraftFile,
@@ -21,6 +22,9 @@ from ckptctl.stores.protocols import (
     ReadStore,
     Store,
 )
+
+if TYPE_CHECKING:
+    from ckptctl.core.model import Entry
 
 __all__ = [
     "PRIVATE",
@@ -37,6 +41,7 @@ __all__ = [
     "Store",
     "StoreView",
     "open_store",
+    "read_followed",
     "read_whole",
     "require_writable",
     "split_path",
@@ -71,6 +76,23 @@ def read_whole(store: ReadStore, path: str, most: int) -> bytes:
         if source.size > most:
             raise Damaged(f"{source.size} bytes are more than it can be")
         return source.read(0, source.size)
+
+
+def read_followed(store: ReadStore, entry: Entry, most: int) -> bytes | None:
+    """As `read_whole`, also of the file that a link leads to, wherever that lies; None where it leads to no file."""
+    if entry.kind != "link":
+        return read_whole(store, entry.path, most)
+    try:
+        inside = store.resolve(entry.path)
+    except FileNotFoundError:
+        return None
+    if inside is not None:
+        return None if not inside or store.stat(inside).kind == "dir" else read_whole(store, inside, most)
+    folder, name = split(realpath(f"{store.url}/{entry.path}"))
+    try:
+        return None if not name or isdir(join(folder, name)) else read_whole(open_store(folder), name, most)
+    except (NotFound, StorageFailed) as error:
+        raise OSError(errno.EIO, error.text, entry.path) from error
 
 
 def split_path(path: str) -> list[str]:

@@ -197,7 +197,7 @@ def test_links_that_loop_or_dangle_or_lead_out_are_states(run: Path, tmp_path: P
     assert {it["path"]: (it["target"], it["state"]) for it in document["runs"][0]["pointers"]} == {
         "dangling.ckpt": (None, "dangling"),
         "loop.ckpt": (None, "loop"),
-        "moved.ckpt": (None, "dangling"),
+        "moved.ckpt": (BEST, "dangling"),
         "out.ckpt": (None, "outside"),
         "right.ckpt": (BEST, "ok"),
     }

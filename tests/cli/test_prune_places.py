@@ -130,3 +130,22 @@ def test_where_it_asks_a_run_inside_of_one_that_loses_nothing_is_looked_at_again
     assert code == 0, text
     assert checkpoints_in(places / "a") == [LAST]
     assert checkpoints_in(places / "a/run") == [BEST]
+
+
+@pytest.mark.parametrize("typed", ["[ab]", "a*/run", "a?"])
+@pytest.mark.parametrize("words", [("prune", "--keep-last", "1", "--yes"), ("link", "--last"), ("rm", "--yes")])
+def test_what_changes_files_takes_a_path_that_is_not_there_for_no_other(
+    places: Path, words: tuple[str, ...], typed: str
+) -> None:
+    path = f"{typed}/{OLDEST}" if words[0] == "rm" else typed
+    answer = call(words[0], path, *words[1:])
+    assert answer.code == 4
+    assert checkpoints_in(places / "a/run") == sorted(NAMES)
+    assert "the shell" in answer.err
+
+
+def test_a_folder_with_brackets_in_its_name_is_pruned_by_its_name(places: Path) -> None:
+    (places / "ab").rename(places / "[ab]")
+    assert call("prune", "[ab]", "--keep-last", "1", "--yes").code == 0
+    assert checkpoints_in(places / "[ab]/run") == [LAST]
+    assert checkpoints_in(places / "a/run") == checkpoints_in(places / "b/run") == sorted(NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from time import time
 
 import pytest
 
+from ckptctl.stores import local
+from ckptctl.stores.local import open_url
 from tests.cli.calls import HOUR, NAMES, PROGRAM, call, checkpoints_in, environment, make_run, save
 
 YEAR = 365 * 24 * HOUR
@@ -43,3 +46,38 @@ def test_a_machine_whose_clock_is_years_off_takes_nothing_young(tmp_path: Path, 
     ran = subprocess.run(command, env=environment(**apart), capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert checkpoints_in(run) == [NAMES[0], NAMES[3]]
+
+
+class _NoNamelessFiles:
+    """A machine as NFS has it: opening a file without a name is refused; all else is the real thing."""
+
+    def __init__(self, failure: int = errno.EOPNOTSUPP, *, named: bool = True) -> None:
+        self.real, self.failure, self.named = os.open, failure, named
+
+    def __call__(self, path: str, flags: int, *more: int, **place: int | None) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE or (flags & os.O_CREAT and not self.named):
+            raise OSError(self.failure, os.strerror(self.failure), path)
+        return self.real(path, flags, *more, **place)
+
+
+@pytest.mark.row("D23")
+def test_where_no_nameless_file_can_be_made_a_named_one_is_stamped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run")
+    store = open_url(str(run))
+    monkeypatch.setattr(os, "open", _NoNamelessFiles())
+    monkeypatch.setattr(local.time, "time_ns", lambda: 4 * 10**18)
+    assert abs(store.clock() - (run.stat().st_ctime_ns)) < HOUR * 10**9
+    assert sorted(it.name for it in run.iterdir()) == sorted(NAMES)
+
+
+@pytest.mark.row("D23")
+@pytest.mark.parametrize(("failure", "is_believed"), [(errno.ENOSPC, False), (errno.EROFS, True)])
+def test_this_machines_clock_is_believed_only_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: int, is_believed: bool
+) -> None:
+    store = open_url(str(make_run(tmp_path / "run")))
+    monkeypatch.setattr(os, "open", _NoNamelessFiles(failure, named=False))
+    monkeypatch.setattr(local.time, "time_ns", lambda: 4 * 10**18)
+    assert (store.clock() == 4 * 10**18) == is_believed

@@ -141,7 +141,7 @@ def test_of_files_inside_checkpoints_that_of_the_newest_counts(tmp_path: Path, m
         pytest.param("mine", b"pot_1.clay", "pot_1.clay", id="a name"),
         pytest.param("mine", b"pot_1.clay\n", "pot_1.clay", id="a line"),
         pytest.param("mine", b"./x/../pot_1.clay", "pot_1.clay", id="a path"),
-        pytest.param("mine", b"pot_1.clay\n\n", None, id="more than a line"),
+        pytest.param("mine", b"pot_1.clay\n\nfine\n", None, id="more than a line"),
         pytest.param("mine", b"see pot_1.clay", None, id="more than a name"),
         pytest.param("mine", b"pot_3.clay", None, id="one that is gone"),
         pytest.param("mine", b"\xff", None, id="no text"),

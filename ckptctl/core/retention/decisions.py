@@ -60,7 +60,9 @@ def make_evaluation_context(
     whole = [it for it in part.quiet if it.state == "complete"]
     moves = tuple(_find_link_moves(part.run, whole, results, policy)) if policy.relink else ()
     loose = {it.path for it in moves}
-    always = find_protected(whole, part.run, last=policy.protect_last, spared=policy.spared, loose=loose)
+    always = find_protected(
+        whole, part.run, last=policy.protect_last, spared=policy.spared, view=policy.view, loose=loose
+    )
     return EvaluationContext(part, results, policy, now, always, moves)
 
 
@@ -114,9 +116,15 @@ def _evaluate_named(context: EvaluationContext, checkpoint: Checkpoint) -> Decis
         return "keep", (Reason("not-named", "not named"),)
     if checkpoint.state == "live":
         return "skip", (Reason("live", Note("state", state="live", why=checkpoint.note)),)
-    held = find_protected([checkpoint], context.part.run, last=False, spared=context.policy.spared)
+    held = _find_held(context, checkpoint)
     reasons = [it for it in held[checkpoint.path] if it.rule not in ("only", "origin")]
     return ("keep", tuple(reasons)) if reasons else ("drop", (Reason("named", "named"),))
+
+
+def _find_held(context: EvaluationContext, checkpoint: Checkpoint) -> dict[str, list[Reason]]:
+    """What holds one checkpoint, whatever others there are."""
+    spared, view = context.policy.spared, context.policy.view
+    return find_protected([checkpoint], context.part.run, last=False, spared=spared, view=view)
 
 
 def _rules_for(context: EvaluationContext, path: str) -> list[Reason]:
@@ -135,7 +143,7 @@ def _evaluate_unfinished(context: EvaluationContext, checkpoint: Checkpoint) -> 
     state = checkpoint.public_state
     if not (context.policy.partial and checkpoint.state == "partial" and context.now - checkpoint.modified >= QUIET):
         return "skip", (Reason(state, Note("left-alone", why=Note("state", state=state, why=checkpoint.note))),)
-    held = find_protected([checkpoint], context.part.run, last=False, spared=context.policy.spared)
+    held = _find_held(context, checkpoint)
     reasons = [it for it in held[checkpoint.path] if it.rule != "only"] or _keep_aside(checkpoint)
     reasons = reasons or _keep_by_filter(context, checkpoint)
     if not any(it.state == "complete" for it in context.part.quiet):

@@ -57,6 +57,7 @@ def find_objections(
         *_object_to_listing(runs),
         *(objection for run in plan.runs for objection in _object_to_held(run, plan.policy.named)),
         *(objection for run in plan.runs for objection in _object_to_emptying(run, plan.policy)),
+        *_object_to_unread(plan, runs),
         *_object_to_idle_rules(plan),
         *_object_to_unsound(plan, runs),
         *_object_to_shortfall(plan),
@@ -89,6 +90,18 @@ def _object_to_listing(runs: Sequence[Run]) -> Iterator[Objection]:
         if not run.listed:
             text = f"'{run.path or '.'}' could not be listed whole: nothing may go by what was not seen"
             yield Objection("incomplete-listing", text)
+
+
+def _object_to_unread(plan: Plan, runs: Sequence[Run]) -> Iterator[Objection]:
+    """Files that may name what would go, and that nobody could read; none keeps what a person named from going."""
+    if plan.policy.ignore_unreadable:
+        return
+    losing = {it.path for it in plan.runs if it.changed}
+    unread = (it for run in runs if run.path in losing for it in run.unread)
+    for file in dict.fromkeys(it for it in unread if not (it.is_origin and plan.policy.named)):
+        what = "where a training began" if file.is_origin else "a checkpoint that is in use"
+        text = f"'{file.path}' may say {what}, and was not understood: {file.why}"
+        yield Objection("unreadable", text, "--ignore-unreadable")
 
 
 def _object_to_unsound(plan: Plan, runs: Sequence[Run]) -> Iterator[Objection]:

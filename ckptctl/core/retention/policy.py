@@ -9,7 +9,7 @@ from ckptctl.core.filters import Filter
 from ckptctl.core.model import Checkpoint, Run, Text
 from ckptctl.core.ranking import came_later, in_save_order, in_time_order
 from ckptctl.core.retention.budget import Budget
-from ckptctl.core.retention.rules.named import matches_path
+from ckptctl.core.retention.rules.named import ANYWHERE, PathView, matches_path
 from ckptctl.core.retention.rules.protocol import Reason, Rule
 from ckptctl.core.retention.rules.top_k import GLOBAL_BEST
 from ckptctl.core.units import write_size
@@ -47,8 +47,12 @@ class Policy(NamedTuple):
     """Whether a run may lose its last complete checkpoint."""
     allow_mount: bool = False
     """Whether a root may be a mount point."""
+    ignore_unreadable: bool = False
+    """Whether files that may name checkpoints and cannot be read keep nothing."""
     resumable: int | None = None
     """So many of what stays, the newest, keep what resuming needs; None: all."""
+    view: PathView = ANYWHERE
+    """From where the patterns of ``spared`` see paths."""
 
 
 _GROUPS: Mapping[GroupBy, str] = {
@@ -87,13 +91,19 @@ def _describe_more(policy: Policy) -> Iterator[str]:
         yield f"Worst first, more goes until there are {' and '.join(limits)}."
 
 
-def find_protected(
-    candidates: Iterable[Checkpoint], run: Run, *, last: bool, spared: Sequence[str] = (), loose: Collection[str] = ()
+def find_protected(  # noqa: PLR0913 - one parameter, one reason to keep
+    candidates: Iterable[Checkpoint],
+    run: Run,
+    *,
+    last: bool,
+    spared: Sequence[str] = (),
+    view: PathView = ANYWHERE,
+    loose: Collection[str] = (),
 ) -> dict[str, list[Reason]]:
     """R7 and R8: what of a run no rule and no budget may drop, whatever the policy, by path.
 
-    ``last`` is False where the user gave up the newest (``--no-protect-last``); ``spared`` are patterns of paths,
-    ``loose`` the links that hold nothing.
+    ``last`` is False where the newest is not asked about, or was given up (``--no-protect-last``); ``loose`` are the
+    links that hold nothing, ``spared`` patterns of paths as they are seen by ``view``.
     """
     held = in_save_order(candidates)
     reasons: dict[str, list[Reason]] = {}
@@ -112,7 +122,7 @@ def find_protected(
         keep(checkpoint if checkpoint.pinned else None, "pinned", checkpoint.pin or "pinned")
         for origin in (it for it in run.origins if it.target == checkpoint.path):
             keep(checkpoint, "origin", f"another training began from it: {origin.file}")
-        for pattern in (it for it in spared if matches_path(it, checkpoint.path)):
+        for pattern in (it for it in spared if matches_path(it, checkpoint.path, view)):
             keep(checkpoint, "config", f"matches {pattern}, which a configuration file keeps")
     if last and held:
         _protect_newest(held, keep)

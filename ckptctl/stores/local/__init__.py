@@ -123,15 +123,32 @@ class LocalStore:
         return real[len(above) :] if real.startswith(above) else None
 
     def clock(self) -> int:
-        """The file server's time, read off a file that never has a name; where none can be made, this machine's."""
+        """The file server's time, read off a file that never has a name, or off one that has a name for a moment.
+
+        Where no file may be made, nothing can be deleted either, and this machine's clock has to do. Where one merely
+        cannot be made, it is not believed: the root's last change is a moment that the file server has passed.
+        """
         try:
             descriptor = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._root)
         except (OSError, AttributeError):
-            return time.time_ns()
+            return self._clock_of_named_file()
         try:
             return os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
+
+    def _clock_of_named_file(self) -> int:
+        name = f"{PRIVATE}-{os.urandom(8).hex()}"
+        place = FolderEntry(self._root, name)
+        try:
+            write_file(place, b"")
+            made = stat_entry(name, *place)
+        except OSError as error:
+            is_read_only = error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
+            return time.time_ns() if is_read_only else min(time.time_ns(), os.fstat(self._root).st_ctime_ns)
+        with suppress(OSError):
+            self.delete_exact(made)
+        return made.modified or 0
 
     def room(self) -> int | None:
         """What the file system has left for ordinary users."""

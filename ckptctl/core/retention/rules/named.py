@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from posixpath import normpath
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint
 from ckptctl.core.retention.rules.protocol import RuleContext, keep_all
+
+
+class PathView(NamedTuple):
+    """From where paths are seen: a pattern means the same whatever folder is pruned, and however that is written."""
+
+    roots: tuple[str, ...] = ()
+    """Absolute paths of what a plan's paths are relative to: as it was typed, and with links resolved."""
+    folders: tuple[str, ...] = ()
+    """Absolute paths of folders that a pattern may be relative to: the current one, those of configuration files."""
+
+
+ANYWHERE = PathView()
+"""Nothing is known but the path itself."""
 
 
 class KeepSteps(NamedTuple):
@@ -37,10 +52,12 @@ class KeepGlob(NamedTuple):
 
     pattern: str
     id: str = "keep"
+    view: PathView = ANYWHERE
 
     def keep(self, context: RuleContext) -> dict[str, str]:
         """Those whose path, or the end of it, matches."""
-        return {it.path: f"matches {self.pattern}" for it in context.candidates if matches_path(self.pattern, it.path)}
+        met = (it for it in context.candidates if matches_path(self.pattern, it.path, self.view))
+        return {it.path: f"matches {self.pattern}" for it in met}
 
     def pass_over(self, checkpoint: Checkpoint, context: RuleContext) -> str:  # noqa: ARG002 - the protocol's
         """That it does not match."""
@@ -89,6 +106,47 @@ class KeepAll(NamedTuple):
         return "all"
 
 
-def matches_path(pattern: str, path: str) -> bool:
-    """Whether a path, or the end of it behind a ``/``, matches; ``*`` crosses ``/``."""
-    return fnmatchcase(f"/{path}", f"*/{pattern}")
+def matches_path(pattern: str, path: str, view: PathView = ANYWHERE) -> bool:
+    """Whether a path, or the end of it behind a ``/``, is a pattern or matches it; ``*`` crosses ``/``.
+
+    A name with brackets in it is itself first. Of a whole path each part must match, ``**`` any number of parts; a
+    pattern in full, or seen from one of the folders, may match across ``/`` again.
+    """
+    plain = normpath(pattern.removeprefix("file://")) if pattern else pattern
+    wholes = [f"{root.rstrip('/')}/{path}" for root in view.roots] or [f"/{path}"]
+    if fnmatchcase(f"/{path}", f"*/{pattern}") or any(f"/{it}".endswith(f"/{plain.lstrip('/')}") for it in wholes):
+        return True
+    if plain.startswith("/"):
+        return any(it == plain or fnmatchcase(it, plain) for it in wholes)
+    if any(_matches_end(plain.split("/"), it.split("/")) for it in wholes):
+        return True
+    ends = [
+        (it, it[len(start) :])
+        for folder in view.folders
+        for it in wholes
+        if it.startswith(start := f"{folder.rstrip('/')}/")
+    ]
+    return any(fnmatchcase(end, plain) for _, end in ends) or _climbs(plain, wholes, view.folders)
+
+
+def _matches_end(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether the last parts of a path match those of a pattern, one by one; ``**`` is any number of them."""
+    while pattern and pattern[0] == "**":
+        pattern = pattern[1:]
+    if "**" in pattern:
+        at = len(pattern) - 1 - list(reversed(pattern)).index("**")
+        count = len(pattern) - at - 1
+        if not _matches_end(pattern[at + 1 :], parts):
+            return False
+        rest = parts[: len(parts) - count]
+        return any(_matches_end(pattern[:at], rest[:end]) for end in range(len(rest) + 1))
+    ends = parts[len(parts) - len(pattern) :]
+    return bool(pattern) and len(pattern) <= len(parts) and all(map(fnmatchcase, ends, pattern))
+
+
+def _climbs(pattern: str, wholes: Sequence[str], folders: Sequence[str]) -> bool:
+    """Whether a pattern that begins with ``..`` matches as it is seen from one of the folders."""
+    if not pattern.startswith("../"):
+        return False
+    seen = [normpath(f"{folder}/{pattern}") for folder in folders]
+    return any(it == whole or fnmatchcase(whole, it) for it in seen for whole in wholes)
