@@ -370,9 +370,10 @@ def read_min_age(text: str) -> int | None:
 
 
 def prepare_run(run: Run, policy: Policy) -> Run:
-    """A run as a policy takes it: with what a person named of what it left out, without a doubt that one has lifted."""
-    if any(it.path in policy.named for it in run.left_out):
-        run = run._replace(checkpoints=(*run.checkpoints, *run.left_out))
+    """A run as a policy takes it: with what it left out and copies, where some are named; without lifted doubts."""
+    others = (*run.left_out, *run.copies)
+    if any(it.path in policy.named for it in others):
+        run = run._replace(checkpoints=(*run.checkpoints, *others))
     if not (policy.ignore_unreadable and run.unread):
         return run
     lifted = (

@@ -8,10 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 from time import time
+from typing import Any
 
 import pytest
 
-from ckptctl.stores import local
 from ckptctl.stores.local import open_url
 from tests.cli.calls import HOUR, NAMES, PROGRAM, call, checkpoints_in, environment, make_run, save
 
@@ -54,7 +54,7 @@ class _NoNamelessFiles:
     def __init__(self, failure: int = errno.EOPNOTSUPP, *, named: bool = True) -> None:
         self.real, self.failure, self.named = os.open, failure, named
 
-    def __call__(self, path: str, flags: int, *more: int, **place: int | None) -> int:
+    def __call__(self, path: str, flags: int, *more: int, **place: Any) -> int:  # noqa: ANN401 - what os.open takes
         if flags & os.O_TMPFILE == os.O_TMPFILE or (flags & os.O_CREAT and not self.named):
             raise OSError(self.failure, os.strerror(self.failure), path)
         return self.real(path, flags, *more, **place)
@@ -67,7 +67,7 @@ def test_where_no_nameless_file_can_be_made_a_named_one_is_stamped(
     run = make_run(tmp_path / "run")
     store = open_url(str(run))
     monkeypatch.setattr(os, "open", _NoNamelessFiles())
-    monkeypatch.setattr(local.time, "time_ns", lambda: 4 * 10**18)
+    monkeypatch.setattr("time.time_ns", lambda: 4 * 10**18)
     assert abs(store.clock() - (run.stat().st_ctime_ns)) < HOUR * 10**9
     assert sorted(it.name for it in run.iterdir()) == sorted(NAMES)
 
@@ -79,5 +79,5 @@ def test_this_machines_clock_is_believed_only_where_nothing_can_be_written(
 ) -> None:
     store = open_url(str(make_run(tmp_path / "run")))
     monkeypatch.setattr(os, "open", _NoNamelessFiles(failure, named=False))
-    monkeypatch.setattr(local.time, "time_ns", lambda: 4 * 10**18)
+    monkeypatch.setattr("time.time_ns", lambda: 4 * 10**18)
     assert (store.clock() == 4 * 10**18) == is_believed

@@ -326,8 +326,8 @@ def _is_json(data: bytes) -> bool:
 
 
 BY_OTHERS = {"generic-folder"}
-"""Only those beside it show what it is: beside a half-written one alone it is a run, which no rule touches. Its tests are
-in tests/scan/test_save_folders.py."""
+"""Only those beside it show what it is; beside a half-written one alone it is a run, which no rule touches: its tests
+are in tests/scan/test_save_folders.py."""
 CASES = [layout.name for layout in LAYOUTS if layout.name not in {*ONE_OF_A_KIND, *BY_OTHERS}]
 every_layout = pytest.mark.parametrize("layout", CASES)
 
