@@ -36,6 +36,12 @@ _LEAST_SAVES = 4
 """So many folders at least so far apart are no classes, levels or tries."""
 _MOST_LOOKED = 3
 """Files of one folder that are looked into for weights."""
+_SAVED_EACH = frozenset(
+    """checkpoint checkpoints ckpt ckpts chkpt chkpoint cp snapshot snapshots snap save saves round rounds episode
+    episodes generation generations gen cycle cycles""".split()
+)
+"""Words of what a loop saves one by one, so that numbers without a gap are saves'."""
+_WORD = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -89,8 +95,9 @@ def _is_proven(series: Series) -> bool:
         return False
     kinds = {it.kind: it.detail for it in series.evidence}
     numbers = sorted({int(number) for it in series.saves if (number := _number_of(it)) is not None})
-    if "counter" in kinds:  # step1, step2, step3 are parts of a recipe
-        return kinds["counter"] != "step" or any(two - one > 1 for one, two in pairwise(numbers))
+    if "counter" in kinds:  # step1, step2, step3 are parts of a recipe, and batch_1, batch_2 of experiments
+        is_each = kinds["counter"] == "epoch" or not _SAVED_EACH.isdisjoint(_WORD.findall(series.pattern.lower()))
+        return is_each or any(two - one > 1 for one, two in pairwise(numbers))
     return len(numbers) >= _LEAST_SAVES and gcd(*numbers) >= _LEAST_STRIDE
 
 

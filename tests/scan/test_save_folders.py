@@ -135,13 +135,14 @@ def test_folders_of_folders_that_are_saves_are_runs(tmp_path: Path) -> None:
     "names",
     [
         numbered("step{}", 1, 2, 3),
+        numbered("batch_{}", 1, 2, 3),
         numbered("{}", 1, 2, 3, 4, 5),
         numbered("{}", 1234567, 1234571, 1234580, 1234999),
         numbered("{:05d}-auto1", 0, 1, 2, 3, 4),
         numbered("exp_{}", 1, 2, 3),
         numbered("epoch_{}_samples", 1, 2, 3),
     ],
-    ids=["parts of a recipe", "small numbers", "jobs", "padded runs", "experiments", "samples"],
+    ids=["parts of a recipe", "batches of jobs", "small numbers", "jobs", "padded runs", "experiments", "samples"],
 )
 def test_names_that_files_may_have_are_not_enough_for_folders(tmp_path: Path, names: list[str]) -> None:
     plant(tmp_path, in_each(names, TWO_FILES))
