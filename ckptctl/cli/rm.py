@@ -17,7 +17,8 @@ from ckptctl.core.retention.rules import KeepOthers
 from ckptctl.errors import Refused
 from ckptctl.prune.planning import PruneJob
 from ckptctl.prune.policy_options import PolicyOptions, configure, read_min_age, read_size, view_from
-from ckptctl.scan.resolve import is_link
+from ckptctl.scan.resolve import find_save_around, is_link
+from ckptctl.scan.runs import Options
 from ckptctl.scan.targets import NameOptions, open_named_stores, read_options
 from ckptctl.stores import ReadStore
 
@@ -55,6 +56,9 @@ def command(
     opt.refuse_together(yes=yes, dry_run=dry_run)
     stores = open_named_stores([folder for folder, _ in _places(checkpoints)])
     configured = configure(PolicyOptions(), [it.url for it in stores])
+    scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
+    for path in checkpoints:
+        _refuse_part(path, scanning)
     policy = policy_for_named(checkpoints, stores)._replace(
         may_empty=empty_run,
         ignore_unreadable=ignore_unreadable,
@@ -63,11 +67,18 @@ def command(
     )
     policy = view_from(policy, stores, configured.folders)
     options = configured.choose("rm", trash=trash, trash_for=trash_for, takes_open=allow_open)
-    scanning = read_options(NameOptions(None, layout, ext, "="), sure=True, now=min(it.clock() for it in stores))
     limits = configured.flags
     job = PruneJob(stores, scanning, policy, limits.max_delete, read_size(limits.max_delete_size))
     consent = PruneConsent(options, is_dry=dry_run, has_consent=yes)
     raise Exit(prune(job, consent, Console(color.value), json=json, verbose=True))
+
+
+def _refuse_part(path: str, scanning: Options) -> None:
+    """Raise Refused for a file of a save that is a folder: it goes whole or not at all."""
+    whole = find_save_around(path, scanning)
+    if whole is not None:
+        text, hint = "is a part of a checkpoint, which goes whole or not at all", f"name the folder: {whole}"
+        raise Refused(text, path=path, id="part-of-checkpoint", done="nothing was deleted", hint=hint)
 
 
 def policy_for_named(checkpoints: Sequence[str], stores: Sequence[ReadStore]) -> Policy:

@@ -14,7 +14,7 @@ from os.path import dirname, islink, join, realpath, relpath
 from typing import NamedTuple
 
 from ckptctl.core.model import Checkpoint, Entry, Run
-from ckptctl.errors import NoCheckpoint, PathMissing
+from ckptctl.errors import CkptctlError, NoCheckpoint, PathMissing
 from ckptctl.layouts.index import find_layout
 from ckptctl.scan.completeness import check_completeness
 from ckptctl.scan.runs import Options, scan
@@ -63,8 +63,12 @@ def resolve_checkpoint(path: str, options: Options) -> ResolvedCheckpoint:
 
 
 def resolve_checkpoints(paths: Sequence[str], options: Options) -> list[ResolvedCheckpoint]:
-    """As `resolve_checkpoint`, of each path; those of one folder are found in one scan of it."""
-    places = [split_place(follow_links(path)) for path in paths]
+    """As `resolve_checkpoint`, of each path; those of one folder are found in one scan of it.
+
+    A file in a folder that is one save of a home-made loop means that save.
+    """
+    followed = [follow_links(path) for path in paths]
+    places = [split_place(find_save_around(it, options) or it) for it in followed]
     names: dict[str, list[str]] = {}
     for (folder, name), path in zip(places, paths, strict=True):
         if not name:
@@ -72,6 +76,22 @@ def resolve_checkpoints(paths: Sequence[str], options: Options) -> list[Resolved
         names.setdefault(folder, []).append(name)
     seen = {folder: _Siblings(folder, own, options) for folder, own in names.items()}
     return [seen[folder].find(name, path) for (folder, name), path in zip(places, paths, strict=True)]
+
+
+def find_save_around(path: str, options: Options) -> str | None:
+    """The folder that a file lies in, where those beside it show it to be one save; None where nothing does."""
+    folder = split_place(path)[0]
+    above, name = split_place(folder)
+    if folder == above or not _NUMBERS.search(name):
+        return None
+    try:
+        siblings = _Siblings(above, [name], options)
+        siblings.look_beside(name)
+    except CkptctlError:  # what cannot be looked at shows nothing
+        return None
+    found = find_meant(siblings.runs, name)
+    is_save = found is not None and found[1].unit == "dir" and find_layout(found[1].layout).is_generic
+    return folder if is_save else None
 
 
 def split_place(path: str) -> tuple[str, str]:
@@ -135,7 +155,7 @@ class _Siblings:
     def find(self, name: str, path: str) -> ResolvedCheckpoint:
         """The checkpoint of a name; ``path`` is what was typed."""
         found = find_meant(self.runs, name)
-        if found is None and self._look_beside(name):  # only those beside it tell that a folder is a save
+        if found is None and self.look_beside(name):  # only those beside it tell that a folder is a save
             found = find_meant(self.runs, name)
         if found is not None:
             return ResolvedCheckpoint(self.store, *found)
@@ -144,7 +164,7 @@ class _Siblings:
             return self.find(name, path)
         return ResolvedCheckpoint(self.store, Run("", (made,)), made, is_listed=False)
 
-    def _look_beside(self, name: str) -> bool:
+    def look_beside(self, name: str) -> bool:
         """Look into the folders that are numbered like one of a name; False where it is none, or has none beside it."""
         shape = _NUMBERS.sub("#", name)
         is_new = shape != name and shape not in self.view.shapes

@@ -112,6 +112,17 @@ def test_every_command_has_one_answer_for_it(tmp_path: Path) -> None:
     assert call("rm", tmp_path / "epoch_3", "--yes", "--empty-run").code in (0, 6)
 
 
+def test_a_file_in_it_means_the_whole_save(tmp_path: Path) -> None:
+    plant(tmp_path, in_each(numbered("epoch_{}", 1, 2, 3), TWO_FILES))
+    part = tmp_path / "epoch_2" / "model.pt"
+    assert call("show", part, "--json").json["checkpoint"]["path"] == "epoch_2"
+    answer = call("rm", part, "--yes", "--empty-run")
+    assert (answer.code, part.exists()) == (6, True)
+    assert f"name the folder: {part.parent}" in answer.err
+    assert call("pin", part).code == 0
+    assert left(tmp_path) == {"epoch_2", "epoch_2.keep", "epoch_3"}
+
+
 def test_what_a_link_names_stays(tmp_path: Path) -> None:
     plant(tmp_path, in_each(numbered("epoch_{}", 1, 2, 3), TWO_FILES))
     (tmp_path / "best").symlink_to("epoch_1")
