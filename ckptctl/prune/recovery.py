@@ -126,8 +126,7 @@ def _find_in(store: ReadStore) -> list[TrashedPrune]:
 def _find_below(path: str) -> Iterator[TrashedPrune]:
     """Roots of other prunes may lie below this one."""
     store = open_store(path)
-    folders = (it.path for folder in store.walk(stat=False) for it in folder.entries if it.kind == "dir")
-    for folder in folders:
+    for folder in [it.path for it in store.walk(stat=False) if it.path and it.has_private]:
         yield from _find_in(open_store(normpath(join(path, folder)))) if has_trash(store, folder) else ()
 
 

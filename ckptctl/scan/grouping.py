@@ -75,6 +75,10 @@ class RunFolder:
         self._names: frozenset[str] | None = None
         """Of all that lies in it, seen from it; looked for once, when the first checkpoint asks."""
         self._numbered: Counter[str] | None = None
+        self.numbered_around: RunFolder | None = (
+            self if self._is_numbered() else parent.numbered_around if parent else None
+        )
+        """The nearest of it and the folders around it that is numbered like another one beside it."""
 
     @property
     def beside(self) -> dict[str, str]:
@@ -107,6 +111,12 @@ class RunFolder:
             if name is not None:
                 return f"{name} lies {'in the folder above' if is_above else 'beside it'}"
         return None
+
+    def _is_numbered(self) -> bool:
+        above, _, name = self.path.rpartition("/")
+        if self.parent is None or not _NUMBER.search(name) or above != self.parent.path:
+            return False
+        return self.parent.numbered[_NUMBER.sub("", name)] > 1
 
     @property
     def numbered(self) -> Counter[str]:
@@ -318,13 +328,10 @@ class _WaitingFolders:
 
 def _numbered_around(run_folder: RunFolder) -> Iterator[RunFolder]:
     """Of a run folder and those around it, the nearest first, those that are numbered like another one beside them."""
-    folder: RunFolder | None = run_folder
-    while folder is not None and folder.parent is not None:
-        above, _, name = folder.path.rpartition("/")
-        is_direct = above == folder.parent.path and _NUMBER.search(name) is not None
-        if is_direct and folder.parent.numbered[_NUMBER.sub("", name)] > 1:
-            yield folder
-        folder = folder.parent
+    folder = run_folder.numbered_around
+    while folder is not None:
+        yield folder
+        folder = folder.parent.numbered_around if folder.parent else None
 
 
 def _has_weights(run_folders: Iterable[RunFolder]) -> bool:

@@ -21,6 +21,8 @@ class Folder(NamedTuple):
     """Sorted by path; folders among them."""
     failure: str | None = None
     """Why the listing is not complete; None where it is."""
+    has_private: bool = False
+    """Whether a folder of ckptctl's own lies in it, which is not among the entries."""
 
 
 class ReadableFile(Protocol):

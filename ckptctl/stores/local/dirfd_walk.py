@@ -193,19 +193,22 @@ def list_folder(folder: int, path: str, *, stat: bool) -> Folder:
     front = f"{path}/" if path else ""
     try:
         if stat:
-            names = (it for it in sorted(os.listdir(folder)) if it != PRIVATE)
-            return Folder(path, [stat_entry(front + it, folder, it) for it in names])
+            held = sorted(os.listdir(folder))
+            names = [it for it in held if it != PRIVATE]
+            own = [stat_entry(front + it, folder, it) for it in names]
+            return Folder(path, own, has_private=len(names) < len(held))
         with os.scandir(folder) as listing:
             items = sorted(listing, key=_NAME)
-        return Folder(path, [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE])
+        entries = [_named(front + it.name, folder, it) for it in items if it.name != PRIVATE]
+        return Folder(path, entries, has_private=len(entries) < len(items))
     except OSError:
         return _list_singly(folder, path, front)
 
 
 def _list_singly(folder: int, path: str, front: str) -> Folder:
     """List an open folder. What vanishes meanwhile is left out; what cannot be looked at is of kind "other"."""
-    entries, failure = [], None
-    for name in sorted({*os.listdir(folder)} - {PRIVATE}):
+    entries, failure, held = [], None, {*os.listdir(folder)}
+    for name in sorted(held - {PRIVATE}):
         try:
             entries.append(stat_entry(front + name, folder, name))
         except FileNotFoundError:
@@ -213,7 +216,7 @@ def _list_singly(folder: int, path: str, front: str) -> Folder:
         except OSError as error:
             failure = describe_error(error)
             entries.append(Entry(front + name, "other"))
-    return Folder(path, entries, failure)
+    return Folder(path, entries, failure, PRIVATE in held)
 
 
 def _named(path: str, folder: int, item: os.DirEntry[str]) -> Entry:
