@@ -366,7 +366,8 @@ def test_a_real_prune_leaves_both_in_place(layout: str, tmp_path: Path) -> None:
     if not seen:
         pytest.skip(DONE[layout].why)
     leave(tmp_path, case.newest, seen[0], is_fresh=True)
-    assert call("prune", tmp_path, "--keep-last", "1", "--yes").code in {0, 4}
+    # 6: a settings file that is half written may say where a training began, and nothing goes until it is whole
+    assert call("prune", tmp_path, "--keep-last", "1", "--yes").code in {0, 4, 6}
     assert {path: (tmp_path / path).read_bytes() for path in seen[0].held} == seen[0].held
     assert plan(tmp_path)[case.before].action == "keep"
 

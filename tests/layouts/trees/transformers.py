@@ -38,7 +38,7 @@ def state(losses: Mapping[int, float], best: str | None, *, last: int = 0) -> by
 def save(step: int, more: Sequence[str] = ("optimizer.pt", "scheduler.pt", "rng_state.pth")) -> dict[str, bytes]:
     """What one save leaves but for its ``trainer_state.json``."""
     plain = ("config.json", "generation_config.json", "training_args.bin", "tokenizer.json", *more)
-    files = {f"checkpoint-{step}/{name}": b"x" for name in plain}
+    files = {f"checkpoint-{step}/{name}": b"{}" if name.endswith(".json") else b"x" for name in plain}
     return {f"checkpoint-{step}/model.safetensors": safetensors(), **files}
 
 
